@@ -1,0 +1,84 @@
+"""Exchange any external or legacy token for Auth0 tokens, blocking or async.
+
+The clients load their HTTP library, and so are themselves loaded, on first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .errors import (
+    AmbiguousError,
+    Auth0Error,
+    BlockedError,
+    ClientClosedError,
+    ConfigurationError,
+    CustomTokenExchangeError,
+    CustomTokenExchangeErrorCode,
+    DiscoveryError,
+    IdTokenError,
+    InvalidInputError,
+    InvalidResponseError,
+    MfaRequiredError,
+    NotSentError,
+    RateLimitError,
+    RefusedError,
+    SigningKeyError,
+    TransportError,
+)
+from .token_types import TokenType
+from .values import CustomTokenExchangeOptions, RetryPolicy, TokenExchangeResponse
+from .version import __version__
+
+if TYPE_CHECKING:
+    from .aio import AsyncServerClient
+    from .client import ServerClient
+    from .core.actors import actor_chain
+
+__all__ = [
+    "AmbiguousError",
+    "AsyncServerClient",
+    "Auth0Error",
+    "BlockedError",
+    "ClientClosedError",
+    "ConfigurationError",
+    "CustomTokenExchangeError",
+    "CustomTokenExchangeErrorCode",
+    "CustomTokenExchangeOptions",
+    "DiscoveryError",
+    "IdTokenError",
+    "InvalidInputError",
+    "InvalidResponseError",
+    "MfaRequiredError",
+    "NotSentError",
+    "RateLimitError",
+    "RefusedError",
+    "RetryPolicy",
+    "ServerClient",
+    "SigningKeyError",
+    "TokenExchangeResponse",
+    "TokenType",
+    "TransportError",
+    "__version__",
+    "actor_chain",
+]
+
+_LAZY = {
+    "AsyncServerClient": ".aio",
+    "ServerClient": ".client",
+    "actor_chain": ".core.actors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(module, __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,265 @@
+"""A client's keywords: checked once, at construction, and kept as one value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import attrs
+
+from ..errors import InvalidInputError
+from ..events import Event
+from ..secret import Unpicklable
+from ..values import RetryPolicy
+from .client_auth import (
+    METHODS,
+    SIGNING_ALGORITHMS,
+    ClientAuthentication,
+    ClientAuthMethod,
+    client_authentication,
+)
+from .domains import normalise_domain
+from .grants import LONGEST_TOKEN
+from .problems import Problem, text_rule
+
+if TYPE_CHECKING:
+    import os
+    import ssl
+
+StoreOptions: TypeAlias = Mapping[str, Any]
+"""What the application hands through to its domain resolver: its request, its response."""
+
+DomainResolver: TypeAlias = Callable[[StoreOptions | None], str | Awaitable[str]]
+
+Verify: TypeAlias = "bool | str | os.PathLike[str] | ssl.SSLContext"
+"""``True`` for the public CAs, the path of a bundle, or a context of the application's own."""
+
+SECRETS = ("client_secret", "client_assertion_signing_key", "secret", "proxy")
+"""The keywords whose values must not show in a traceback."""
+
+_NUMBERS = ("transient_delay", "throttled_delay", "longest_delay", "blocked_seconds")
+
+
+@attrs.frozen(kw_only=True)
+class Settings(Unpicklable):
+    """What a client was configured with, checked.
+
+    Attributes:
+        domain: the normalised domain, or ``None`` where *resolver* gives it.
+        resolver: the application's function from its store options to a domain.
+        client_id: the application's id.
+        authentication: how the client proves itself.
+        client_secret: kept only so that an answer that echoes it can be cleaned.
+        timeout: seconds for one call, everything included.
+        retry: when a failed request is sent again.
+        max_connections: the most requests on the wire at once.
+        on_event: the application's subscriber.
+        verify: whom to trust for TLS; the shells know what it may be.
+        proxy: the URL of the proxy to go through.
+        trust_env: whether the environment names proxies and CA bundles.
+        clock: gives epoch seconds, where the application has a clock of its own.
+    """
+
+    domain: str | None
+    resolver: DomainResolver | None
+    client_id: str
+    authentication: ClientAuthentication = attrs.field(repr=False)
+    client_secret: str | None = attrs.field(repr=False)
+    timeout: float
+    retry: RetryPolicy
+    max_connections: int
+    on_event: Callable[[Event], object] | None
+    verify: Verify
+    proxy: str | None = attrs.field(repr=False)
+    trust_env: bool
+    clock: Callable[[], float] | None
+
+
+def configure(
+    *,
+    domain: str | Callable[[StoreOptions | None], str | Awaitable[str]],
+    client_id: str,
+    client_secret: str | None = None,
+    client_assertion_signing_key: str | bytes | Mapping[str, Any] | None = None,
+    client_assertion_signing_alg: str = "RS256",
+    client_auth: ClientAuthMethod | None = None,
+    secret: str | Sequence[str] | None = None,
+    verify: Verify = True,
+    proxy: str | None = None,
+    trust_env: bool = False,
+    timeout: float = 10.0,
+    retry: RetryPolicy = RetryPolicy(),
+    max_connections: int = 100,
+    clock: Callable[[], float] | None = None,
+    on_event: Callable[[Event], object] | None = None,
+) -> Settings:
+    """Configure the client; every keyword is checked here, and nothing is sent.
+
+    Args:
+        domain: the tenant's domain, such as ``tenant.us.auth0.com``, or a function that
+            gives it for the store options of a call.
+        client_id: the application's id.
+        client_secret: the application's secret.
+        client_assertion_signing_key: the private key, as PEM text or a JWK, of an
+            application that authenticates with ``private_key_jwt``; a ``kid`` is kept.
+        client_assertion_signing_alg: RS256, RS384, PS256, PS384, ES256 or ES384.
+        client_auth: how the client authenticates (RFC 6749 section 2.3, RFC 7523):
+            ``client_secret_post`` unless a key is given, ``client_secret_basic``,
+            ``private_key_jwt``, or ``none`` for a public application.
+        secret: the secret of the login session, or several, newest first.
+        verify: ``True`` for the public CAs, the path of a CA bundle, or an
+            ``ssl.SSLContext``; verification cannot be turned off.
+        proxy: the URL of the proxy to go through.
+        trust_env: whether the environment may name a proxy and a CA bundle
+            (``HTTPS_PROXY``, ``NO_PROXY``, ``REQUESTS_CA_BUNDLE``); ``~/.netrc`` never counts.
+        timeout: seconds for one call, with all it takes: waiting, retries, keys.
+        retry: when a failed request is sent again.
+        max_connections: the most requests on the wire at once.
+        clock: gives epoch seconds; the system's clock by default.
+        on_event: told of what happens, by the values of ``auth0_tx.events``.
+
+    Raises:
+        ConfigurationError: a keyword breaks a rule, or does not go with another.
+    """
+    method = client_auth or (
+        "client_secret_post" if client_assertion_signing_key is None else "private_key_jwt"
+    )
+    problem = (
+        _text("client_id", client_id)
+        or _credentials(method, client_secret, client_assertion_signing_key)
+        or _algorithm(client_assertion_signing_alg)
+        or _session_secret(secret)
+        or _positive("timeout", timeout)
+        or _retry(retry)
+        or _count("max_connections", max_connections)
+        or _callable("on_event", on_event)
+        or _callable("clock", clock)
+        or _flag("trust_env", trust_env)
+        or _proxy(proxy)
+    )
+    if problem is not None:
+        raise problem.configuration_error()
+    return Settings(
+        domain=None if callable(domain) else _domain(domain),
+        resolver=domain if callable(domain) else None,
+        client_id=client_id,
+        authentication=client_authentication(
+            method,
+            client_id,
+            client_secret,
+            client_assertion_signing_key,
+            client_assertion_signing_alg,
+        ),
+        client_secret=client_secret,
+        timeout=float(timeout),
+        retry=retry,
+        max_connections=max_connections,
+        on_event=on_event,
+        verify=verify,
+        proxy=proxy,
+        trust_env=trust_env,
+        clock=clock,
+    )
+
+
+def _domain(domain: str) -> str:
+    try:
+        return normalise_domain(domain)
+    except InvalidInputError as error:
+        message = error.message
+    raise Problem("domain", message.removeprefix("domain ")).configuration_error()
+
+
+def _text(keyword: str, value: object) -> Problem | None:
+    rule = text_rule(value)
+    return Problem(keyword, rule) if rule else None
+
+
+def _credentials(method: object, client_secret: object, key: object) -> Problem | None:
+    if method not in METHODS:
+        return Problem("client_auth", f"must be one of {', '.join(METHODS)}")
+    wants_key = method == "private_key_jwt"
+    wants_secret = method in ("client_secret_post", "client_secret_basic")
+    # RFC 6749 section 2.3: a client must not use more than one method in a request, so a
+    # credential that would lie unused is a mistake somewhere.
+    for keyword, value, wanted in (
+        ("client_secret", client_secret, wants_secret),
+        ("client_assertion_signing_key", key, wants_key),
+    ):
+        if wanted and value is None:
+            return Problem(keyword, f"is needed for client_auth {method!r}")
+        if not wanted and value is not None:
+            return Problem(keyword, f"does not go with client_auth {method!r}")
+    if not wants_secret:
+        return None
+    rule = text_rule(client_secret, LONGEST_TOKEN)
+    return Problem("client_secret", rule) if rule else None
+
+
+def _algorithm(algorithm: object) -> Problem | None:
+    if algorithm in SIGNING_ALGORITHMS:
+        return None
+    return Problem(
+        "client_assertion_signing_alg",
+        f"must be one of {', '.join(SIGNING_ALGORITHMS)}",
+    )
+
+
+def _session_secret(secret: object) -> Problem | None:
+    if secret is None:
+        return None
+    secrets = [secret] if isinstance(secret, str) else secret
+    if not isinstance(secrets, (list, tuple)) or not secrets:
+        return Problem("secret", "must be a string, or a list of strings, newest first")
+    for each in secrets:
+        if not isinstance(each, str) or not each.strip():
+            return Problem("secret", "must not be empty, nor hold anything but strings")
+    return None
+
+
+def _retry(policy: object) -> Problem | None:
+    if not isinstance(policy, RetryPolicy):
+        return Problem("retry", "must be a RetryPolicy")
+    if type(policy.attempts) is not int or policy.attempts < 1:
+        return Problem("retry.attempts", "must be a whole number, at least 1")
+    if type(policy.budget) is not int or policy.budget < 0:
+        return Problem("retry.budget", "must be a whole number, at least 0")
+    for name in (*_NUMBERS, "remember_refusals_seconds"):
+        value = getattr(policy, name)
+        if not _is_number(value) or value < 0:
+            return Problem(f"retry.{name}", "must be a number of seconds, at least 0")
+    return None
+
+
+def _positive(keyword: str, value: object) -> Problem | None:
+    if _is_number(value) and value > 0:  # type: ignore[operator]
+        return None
+    return Problem(keyword, "must be a positive number of seconds")
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+
+
+def _count(keyword: str, value: object) -> Problem | None:
+    if type(value) is int and value >= 1:
+        return None
+    return Problem(keyword, "must be a whole number, at least 1")
+
+
+def _callable(keyword: str, value: object) -> Problem | None:
+    return None if value is None or callable(value) else Problem(keyword, "must be callable")
+
+
+def _flag(keyword: str, value: object) -> Problem | None:
+    return None if isinstance(value, bool) else Problem(keyword, "must be a bool")
+
+
+def _proxy(proxy: object) -> Problem | None:
+    if proxy is None:
+        return None
+    rule = text_rule(proxy)
+    if rule is None and not str(proxy).startswith(("http://", "https://")):
+        rule = "must be the URL of an HTTP proxy"
+    return Problem("proxy", rule) if rule else None

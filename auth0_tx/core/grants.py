@@ -1,0 +1,219 @@
+"""Grant requests: options in, form parameters out, or a refusal that names the rule.
+
+Nothing here reads a clock, a key or the network, and no refusal quotes a value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import quote_plus
+
+from ..errors import CustomTokenExchangeErrorCode as Code
+from ..secret import SecretBytes, SecretStr
+from ..values import CustomTokenExchangeOptions
+from .client_auth import ClientAuthentication, Clock, NewId
+from .effects import Request
+from .problems import LONGEST_TEXT, Problem, text_rule
+
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+LONGEST_TOKEN = 65_536
+
+_GRANT = quote_plus(TOKEN_EXCHANGE)
+_OPTIONAL = ("actor_token", "actor_token_type", "audience", "scope", "organization")
+
+# What the library itself puts in the form, or what changes what the grant means.
+_RESERVED = frozenset(
+    {
+        "grant_type",
+        "client_id",
+        "client_secret",
+        "client_assertion",
+        "client_assertion_type",
+        "subject_token",
+        "subject_token_type",
+        "actor_token",
+        "actor_token_type",
+        "requested_token_type",
+        "audience",
+        "scope",
+        "organization",
+        "resource",
+    }
+)
+# A name outside this grammar could be folded by a lenient server into a reserved one.
+_PARAMETER_NAME = re.compile(r"[A-Za-z0-9_.~-]{1,128}").fullmatch
+# RFC 6749 section 3.3: scope = scope-token *( SP scope-token )
+_SCOPE = re.compile(r"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*").fullmatch
+_TYPE_URI = re.compile(r"(?:urn:[a-z0-9][a-z0-9-]{1,31}:|https?://)[!-~]+", re.I).fullmatch
+_SCHEME = re.compile(r"bearer(?:\s|$)|(?:token|basic|dpop)\s", re.I).match
+# Auth0 keeps these namespaces for itself.  The registered types of RFC 8693 section 3 may
+# be sent all the same: tenants answer them with other flows, or with a refusal.
+_RESERVED_TYPE = re.compile(
+    r"urn:(?:auth0|okta):|urn:ietf:(?!params:oauth:token-type:)"
+    r"|https?://(?:auth0|okta)\.com(?:[/:?#]|$)",
+    re.I,
+).match
+
+
+def token_exchange(options: CustomTokenExchangeOptions) -> str:
+    """Encode a grant as form parameters, without the client's own (RFC 8693 section 2.1).
+
+    Raises:
+        InvalidInputError: an option breaks a rule.
+    """
+    problem = _problem(options)
+    if problem is not None:
+        raise problem.error()
+    # RFC 8693 2.1 has requested_token_type too: Auth0 refuses it here, even when empty.
+    form = (
+        f"grant_type={_GRANT}&subject_token={quote_plus(options.subject_token)}"
+        f"&subject_token_type={quote_plus(options.subject_token_type)}"
+    )
+    for name in _OPTIONAL:
+        value = getattr(options, name)
+        if value is not None:
+            form += f"&{name}={quote_plus(value)}"
+    if options.authorization_params:
+        for name, value in options.authorization_params.items():
+            form += f"&{name}={quote_plus(value)}"
+    return SecretStr(form)
+
+
+def _problem(options: CustomTokenExchangeOptions) -> Problem | None:
+    """Give the first rule that *options* break, or ``None``."""
+    if not isinstance(options, CustomTokenExchangeOptions):
+        return Problem("options", "must be CustomTokenExchangeOptions")
+    return (
+        _token("subject_token", options.subject_token)
+        or _token_type("subject_token_type", options.subject_token_type)
+        or _actor(options)
+        or _optional("audience", options.audience)
+        or _scope(options.scope)
+        or _optional("organization", options.organization)
+        or _extension(options.authorization_params)
+        or _flag("subject_token_reusable", options.subject_token_reusable)
+    )
+
+
+def _token(parameter: str, token: object) -> Problem | None:
+    rule = text_rule(token, LONGEST_TOKEN)
+    if rule is None and _SCHEME(str(token)):
+        rule = "must be the bare token, without a scheme such as 'Bearer '"
+    return Problem(parameter, rule, Code.INVALID_TOKEN_FORMAT) if rule else None
+
+
+def _token_type(parameter: str, uri: object) -> Problem | None:
+    rule = text_rule(uri)
+    if rule is None and not _TYPE_URI(str(uri)):
+        # RFC 8693 section 3: token type identifiers are URIs.
+        rule = "must be a URI that starts with urn:, https:// or http://"
+    if rule is None and _RESERVED_TYPE(str(uri)):
+        rule = "must not be in a namespace that Auth0 reserves; use one of your own"
+    return Problem(parameter, rule) if rule else None
+
+
+def _actor(options: CustomTokenExchangeOptions) -> Problem | None:
+    token, token_type = options.actor_token, options.actor_token_type
+    if token is None and token_type is None:
+        return None
+    # RFC 8693 section 2.1: actor_token_type is required with actor_token, and forbidden
+    # without it.
+    if token_type is None:
+        return Problem(
+            "actor_token_type",
+            "must be given with actor_token",
+            Code.MISSING_ACTOR_TOKEN_TYPE,
+        )
+    if token is None:
+        return Problem(
+            "actor_token",
+            "must be given with actor_token_type",
+            Code.MISSING_ACTOR_TOKEN,
+        )
+    return _token("actor_token", token) or _token_type("actor_token_type", token_type)
+
+
+def _optional(parameter: str, value: object) -> Problem | None:
+    rule = None if value is None else text_rule(value)
+    return Problem(parameter, rule) if rule else None
+
+
+def _scope(scope: object) -> Problem | None:
+    if scope is None:
+        return None
+    rule = text_rule(scope)
+    if rule is None and not _SCOPE(str(scope)):
+        rule = "must be scope tokens with one space between them"
+    return Problem("scope", rule) if rule else None
+
+
+def _extension(parameters: object) -> Problem | None:
+    if parameters is None:
+        return None
+    if not isinstance(parameters, Mapping):
+        return Problem("authorization_params", "must be a mapping of strings to strings")
+    seen: set[str] = set()
+    for name, value in parameters.items():
+        problem = _extension_parameter(name, value, seen)
+        if problem is not None:
+            return problem
+    return None
+
+
+def _extension_parameter(name: object, value: object, seen: set[str]) -> Problem | None:
+    if not isinstance(name, str) or not _PARAMETER_NAME(name):
+        return Problem(
+            "authorization_params",
+            "must have names of ASCII letters, digits and _ . ~ - only",
+        )
+    folded = name.lower()
+    if folded in _RESERVED:
+        return Problem(
+            f"authorization_params[{folded!r}]",
+            "is set by the library and must not be overridden",
+            Code.RESERVED_PARAMETER,
+        )
+    # RFC 6749 section 3.2: parameters must not be included more than once.
+    if folded in seen:
+        return Problem(f"authorization_params[{folded!r}]", "must not be given twice")
+    seen.add(folded)
+    if not isinstance(value, str):
+        return Problem(f"authorization_params[{name!r}]", "must be a string")
+    if len(value) > LONGEST_TEXT:
+        return Problem(
+            f"authorization_params[{name!r}]",
+            f"must not be longer than {LONGEST_TEXT} characters",
+        )
+    if not value.isprintable():
+        return Problem(
+            f"authorization_params[{name!r}]", "must have printable characters only"
+        )
+    return None
+
+
+def _flag(parameter: str, value: object) -> Problem | None:
+    return None if isinstance(value, bool) else Problem(parameter, "must be a bool")
+
+
+def grant_request(
+    url: str,
+    form: str,
+    authentication: ClientAuthentication,
+    issuer: str,
+    clock: Clock,
+    new_id: NewId,
+) -> Request:
+    """Build the request that carries a grant, the client authenticated anew.
+
+    Args:
+        url: the token endpoint.
+        form: the grant's own parameters, encoded.
+        authentication: how the client proves itself.
+        issuer: the tenant's issuer, which an assertion is addressed to.
+        clock: gives epoch seconds.
+        new_id: gives an id that was never given before.
+    """
+    credentials = authentication.parameters(issuer, clock, new_id)
+    body = f"{form}&{credentials}" if credentials else form
+    return Request("POST", url, authentication.headers, SecretBytes(body.encode("ascii")))

@@ -1,0 +1,95 @@
+"""What a client tells its ``on_event`` subscriber: frozen, typed, and never a token."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class ExchangeStarted:
+    """An exchange passed validation and is about to be sent.
+
+    Attributes:
+        domain: the tenant's domain.
+        subject_token_type: the type of the token exchanged.
+        audience: the API asked for, if one was.
+        actor: whether an actor token goes with it.
+    """
+
+    domain: str
+    subject_token_type: str
+    audience: str | None
+    actor: bool
+
+
+@attrs.frozen(kw_only=True)
+class ExchangeRetried:
+    """An attempt failed and another follows.
+
+    Attributes:
+        domain: the tenant's domain.
+        attempt: the number of the attempt that failed, from 1.
+        code: the error's code.
+        status: the HTTP status, where there was an answer.
+        delay: seconds until the next attempt.
+    """
+
+    domain: str
+    attempt: int
+    code: str
+    status: int | None
+    delay: float
+
+
+@attrs.frozen(kw_only=True)
+class ExchangeFinished:
+    """An exchange ended.
+
+    Attributes:
+        domain: the tenant's domain.
+        seconds: how long it took, from its start.
+        code: the error's code, or ``None`` for success.
+        status: the HTTP status of the last answer to fail, if any.
+    """
+
+    domain: str
+    seconds: float
+    code: str | None = None
+    status: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class MetadataFetched:
+    """A tenant's discovery document was fetched.
+
+    Attributes:
+        domain: the tenant's domain.
+        seconds: how long it took.
+        code: the error's code, or ``None`` for success.
+    """
+
+    domain: str
+    seconds: float
+    code: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class KeysFetched:
+    """A tenant's signing keys were fetched.
+
+    Attributes:
+        domain: the tenant's domain.
+        seconds: how long it took.
+        code: the error's code, or ``None`` for success.
+    """
+
+    domain: str
+    seconds: float
+    code: str | None = None
+
+
+Event: TypeAlias = (
+    ExchangeStarted | ExchangeRetried | ExchangeFinished | MetadataFetched | KeysFetched
+)

@@ -1,0 +1,79 @@
+"""The hand-written half of the asyncio client: what it owns, and how it runs a flow."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import aiohttp
+
+from ..core.configuration import Settings
+from ..core.effects import Flow, Response, Send, Share
+from ..errors import ClientClosedError, ConfigurationError
+from ..secret import Unpicklable
+from .aiohttp_transport import AiohttpTransport
+from .clocks import context_for
+from .drivers import run_async
+from .tls import check_verify
+
+T = TypeVar("T")
+
+
+class AsyncShell(Unpicklable):
+    """A client for tasks: on any event loop, also on one after another."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        session: aiohttp.ClientSession | None,
+    ) -> None:
+        check_verify(settings.verify)
+        if session is not None and not isinstance(session, aiohttp.ClientSession):
+            raise ConfigurationError(
+                "session must be an aiohttp.ClientSession", parameter="session"
+            )
+        self._context = context_for(settings)
+        self.on_event = settings.on_event
+        self._transport = AiohttpTransport(
+            session,
+            settings.verify,
+            settings.proxy,
+            settings.trust_env,
+            settings.max_connections,
+        )
+        self._closed = False
+
+    async def _run(self, flow: Flow[T]) -> T:
+        self._check_open()
+        return await run_async(flow, self)
+
+    async def send(self, send: Send) -> Response:
+        """Put a request on the wire (for the driver)."""
+        self._check_open()
+        return await self._transport.send(send)
+
+    async def share(self, share: Share[Any]) -> Any:
+        """Run a flow once for all tasks that ask for it (for the driver)."""
+        state = await self._transport.state()
+        return await state.flights.share(share, self._run)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClientClosedError("the client is closed")
+
+    async def aclose(self) -> None:
+        """Close the client's connections; a session of the application's stays open."""
+        self._closed = True
+        await self._transport.close()
+
+    async def __aenter__(self) -> Self:
+        self._check_open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()

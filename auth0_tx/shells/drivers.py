@@ -1,0 +1,153 @@
+"""One driver for each world: the only code that blocks or awaits on a flow's behalf.
+
+A driver performs what a flow asks for, sends the reply back in or throws the failure in
+where it happened, and always closes the flow.  What is no ``Exception`` (an interrupt, a
+cancelled task) passes around the flow, whose own clean-up still runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+
+from typing_extensions import assert_never
+
+from ..core.effects import Call, Effect, Emit, Flow, Response, Send, Share, Sleep
+from ..errors import ConfigurationError
+from ..events import Event
+
+T = TypeVar("T")
+
+log = logging.getLogger("auth0_tx")
+
+
+class BlockingWorld(Protocol):
+    """What the blocking driver needs of a shell."""
+
+    on_event: Callable[[Event], object] | None
+
+    def send(self, send: Send) -> Response:
+        """Put a request on the wire."""
+        ...
+
+    def share(self, share: Share[Any]) -> Any:
+        """Run a flow once for all who ask for it."""
+        ...
+
+
+class AsyncWorld(Protocol):
+    """What the asyncio driver needs of a shell."""
+
+    on_event: Callable[[Event], object] | None
+
+    async def send(self, send: Send) -> Response:
+        """Put a request on the wire."""
+        ...
+
+    async def share(self, share: Share[Any]) -> Any:
+        """Run a flow once for all who ask for it."""
+        ...
+
+
+def run(flow: Flow[T], world: BlockingWorld) -> T:
+    """Drive *flow* to its end in this thread."""
+    failure: Exception | None = None
+    try:
+        effect = next(flow)
+        while True:
+            try:
+                reply = _perform(effect, world)
+            except Exception as error:
+                failure = error
+            else:
+                effect = flow.send(reply)
+                continue
+            # Outside the handler, so that what the flow raises next has no context.
+            effect = flow.throw(failure)
+            failure = None
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        failure = None
+        flow.close()
+
+
+async def run_async(flow: Flow[T], world: AsyncWorld) -> T:
+    """Drive *flow* to its end in this task."""
+    failure: Exception | None = None
+    try:
+        effect = next(flow)
+        while True:
+            try:
+                reply = await _perform_async(effect, world)
+            except Exception as error:
+                failure = error
+            else:
+                effect = flow.send(reply)
+                continue
+            effect = flow.throw(failure)
+            failure = None
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        failure = None
+        flow.close()
+
+
+def _perform(effect: Effect, world: BlockingWorld) -> Any:
+    match effect:
+        case Send():
+            return world.send(effect)
+        case Share():
+            return world.share(effect)
+        case Sleep(seconds):
+            return time.sleep(seconds)
+        case Call(function, arguments):
+            return _not_awaitable(function(*arguments))
+        case Emit(event):
+            return _tell(world.on_event, event)
+        case _:
+            assert_never(effect)
+
+
+async def _perform_async(effect: Effect, world: AsyncWorld) -> Any:
+    match effect:
+        case Send():
+            return await world.send(effect)
+        case Share():
+            return await world.share(effect)
+        case Sleep(seconds):
+            return await asyncio.sleep(seconds)
+        case Call(function, arguments):
+            reply = function(*arguments)
+            return await reply if inspect.isawaitable(reply) else reply
+        case Emit(event):
+            return _tell(world.on_event, event)
+        case _:
+            assert_never(effect)
+
+
+def _not_awaitable(reply: Any) -> Any:
+    if not inspect.isawaitable(reply):
+        return reply
+    if inspect.iscoroutine(reply):
+        reply.close()
+    raise ConfigurationError(
+        "an async function was given to the blocking client; use AsyncServerClient"
+    )
+
+
+def _tell(on_event: Callable[[Event], object] | None, event: Any) -> None:
+    """Tell the subscriber; its failure is its own, and never the exchange's."""
+    if on_event is None:
+        return
+    try:
+        on_event(event)
+    except Exception:
+        log.exception("on_event raised for %s", type(event).__name__)
