@@ -99,10 +99,9 @@ class ServerClient(BlockingShell):
         options: CustomTokenExchangeOptions,
         store_options: StoreOptions | None = None,
     ) -> TokenExchangeResponse:
-        """Exchange an external or legacy token for Auth0 tokens (RFC 8693; Auth0: Custom Token
-        Exchange).
+        """Exchange an external or legacy token for Auth0 tokens.
 
-        No session is made.  Once the server has issued tokens they are returned, also when
+        This is Auth0's Custom Token Exchange, a profile of RFC 8693.  No session is made.  Once the server has issued tokens they are returned, also when
         their actor cannot be verified: ``act`` is then ``None`` and ``act_error`` says why.
 
         Args:

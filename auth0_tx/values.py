@@ -17,7 +17,9 @@ def _redacted(value: object) -> str:
 
 
 def _names_only(value: object) -> str:
-    return f"<{', '.join(map(repr, value))}>" if isinstance(value, Mapping) else REDACTED
+    return (
+        f"<{', '.join(map(repr, value))}>" if isinstance(value, Mapping) else REDACTED
+    )
 
 
 def _text(value: Any) -> Any:
@@ -61,7 +63,9 @@ class CustomTokenExchangeOptions(Unpicklable):
     subject_token_type: str = attrs.field(converter=_text)
     audience: str | None = attrs.field(default=None, converter=_text)
     scope: str | None = attrs.field(default=None, converter=_text)
-    actor_token: str | None = attrs.field(default=None, converter=secret, repr=_redacted)
+    actor_token: str | None = attrs.field(
+        default=None, converter=secret, repr=_redacted
+    )
     actor_token_type: str | None = attrs.field(default=None, converter=_text)
     organization: str | None = attrs.field(default=None, converter=_text)
     authorization_params: Mapping[str, str] | None = attrs.field(
@@ -93,7 +97,9 @@ class TokenExchangeResponse(Unpicklable):
     scope: str | None = None
     issued_token_type: str | None = None
     id_token: str | None = attrs.field(default=None, converter=secret, repr=_redacted)
-    refresh_token: str | None = attrs.field(default=None, converter=secret, repr=_redacted)
+    refresh_token: str | None = attrs.field(
+        default=None, converter=secret, repr=_redacted
+    )
     act: dict[str, Any] | None = None
     act_error: IdTokenError | None = None
 

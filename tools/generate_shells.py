@@ -84,7 +84,7 @@ class {world.client}({world.base}):
 {methods}
 '''
 
-CONSTRUCTOR = '''\
+CONSTRUCTOR = """\
 def __init__(
     self,
     *,
@@ -96,7 +96,7 @@ def __init__(
     settings = configure(
 {arguments}
     )
-    super().__init__(settings, session)'''
+    super().__init__(settings, session)"""
 
 METHOD = '''\
 {world.define} {name}(
@@ -256,12 +256,16 @@ def imports(sources: list[Source], body: str, world: World) -> str:
             elif isinstance(node, ast.AnnAssign) and ast.unparse(node.target) in used:
                 home = "." + ".".join((*here, source.path.stem))
                 found.setdefault(home, set()).add(ast.unparse(node.target))
-    found[".core.configuration"] = found.get(".core.configuration", set()) | {"configure"}
+    found[".core.configuration"] = found.get(".core.configuration", set()) | {
+        "configure"
+    }
     found[".core.flows"] = set(CONVERSATIONS)
     found[".secret"] = {"concealed"}
     found[f".shells.{world.base_module}"] = {world.base}
     ours = [line(module, names) for module, names in found.items() if module[0] == "."]
-    theirs = [line(module, names) for module, names in found.items() if module[0] != "."]
+    theirs = [
+        line(module, names) for module, names in found.items() if module[0] != "."
+    ]
     return "\n".join(
         [
             *sorted(filter(None, theirs)),
@@ -306,7 +310,11 @@ def main(check: bool) -> int:
         elif old != new:
             stale = True
             lines = difflib.unified_diff(
-                old.splitlines(), new.splitlines(), str(path), "as generated", lineterm=""
+                old.splitlines(),
+                new.splitlines(),
+                str(path),
+                "as generated",
+                lineterm="",
             )
             print("\n".join(lines))
     return int(stale)

@@ -157,7 +157,9 @@ def _import_key(given: object, algorithm: str) -> tuple[Any, str | None]:
 
     family = SIGNING_ALGORITHMS[algorithm]
     kind = RSAKey if family == "RSA" else ECKey
-    what = f"must be a {'RSA' if family == 'RSA' else family} private key for {algorithm}"
+    what = (
+        f"must be a {'RSA' if family == 'RSA' else family} private key for {algorithm}"
+    )
     if isinstance(given, (RSAKey, ECKey)):
         key: Any = given
     elif isinstance(given, (str, bytes, dict)):

@@ -123,7 +123,9 @@ def configure(
         ConfigurationError: a keyword breaks a rule, or does not go with another.
     """
     method = client_auth or (
-        "client_secret_post" if client_assertion_signing_key is None else "private_key_jwt"
+        "client_secret_post"
+        if client_assertion_signing_key is None
+        else "private_key_jwt"
     )
     problem = (
         _text("client_id", client_id)
@@ -249,7 +251,11 @@ def _count(keyword: str, value: object) -> Problem | None:
 
 
 def _callable(keyword: str, value: object) -> Problem | None:
-    return None if value is None or callable(value) else Problem(keyword, "must be callable")
+    return (
+        None
+        if value is None or callable(value)
+        else Problem(keyword, "must be callable")
+    )
 
 
 def _flag(keyword: str, value: object) -> Problem | None:

@@ -45,7 +45,9 @@ _RESERVED = frozenset(
 _PARAMETER_NAME = re.compile(r"[A-Za-z0-9_.~-]{1,128}").fullmatch
 # RFC 6749 section 3.3: scope = scope-token *( SP scope-token )
 _SCOPE = re.compile(r"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*").fullmatch
-_TYPE_URI = re.compile(r"(?:urn:[a-z0-9][a-z0-9-]{1,31}:|https?://)[!-~]+", re.I).fullmatch
+_TYPE_URI = re.compile(
+    r"(?:urn:[a-z0-9][a-z0-9-]{1,31}:|https?://)[!-~]+", re.I
+).fullmatch
 _SCHEME = re.compile(r"bearer(?:\s|$)|(?:token|basic|dpop)\s", re.I).match
 # Auth0 keeps these namespaces for itself.  The registered types of RFC 8693 section 3 may
 # be sent all the same: tenants answer them with other flows, or with a refusal.
@@ -80,7 +82,7 @@ def token_exchange(options: CustomTokenExchangeOptions) -> str:
     return SecretStr(form)
 
 
-def _problem(options: CustomTokenExchangeOptions) -> Problem | None:
+def _problem(options: object) -> Problem | None:
     """Give the first rule that *options* break, or ``None``."""
     if not isinstance(options, CustomTokenExchangeOptions):
         return Problem("options", "must be CustomTokenExchangeOptions")
@@ -152,7 +154,9 @@ def _extension(parameters: object) -> Problem | None:
     if parameters is None:
         return None
     if not isinstance(parameters, Mapping):
-        return Problem("authorization_params", "must be a mapping of strings to strings")
+        return Problem(
+            "authorization_params", "must be a mapping of strings to strings"
+        )
     seen: set[str] = set()
     for name, value in parameters.items():
         problem = _extension_parameter(name, value, seen)
@@ -216,4 +220,6 @@ def grant_request(
     """
     credentials = authentication.parameters(issuer, clock, new_id)
     body = f"{form}&{credentials}" if credentials else form
-    return Request("POST", url, authentication.headers, SecretBytes(body.encode("ascii")))
+    return Request(
+        "POST", url, authentication.headers, SecretBytes(body.encode("ascii"))
+    )

@@ -14,7 +14,9 @@ _GRANT_NOT_ENABLED = (
     "token_exchange.allow_any_profile_of_type must contain custom_authentication, "
     "and it must be first-party and OIDC-conformant."
 )
-_ORGANIZATION_REQUIRED = "this application requires an organization; pass organization=."
+_ORGANIZATION_REQUIRED = (
+    "this application requires an organization; pass organization=."
+)
 _CONSENT = "turn on 'Allow Skipping User Consent' for the API that audience names."
 _AUDIENCE = "audience must be the identifier of an API of this tenant."
 _CLIENT = (

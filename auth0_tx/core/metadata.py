@@ -1,5 +1,7 @@
-"""Authorization server metadata (RFC 8414, OpenID Connect Discovery 1.0): read, and trusted
-only as far as the configured domain reaches."""
+"""Authorization server metadata (RFC 8414, OpenID Connect Discovery 1.0).
+
+It is trusted only as far as the configured domain reaches.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ DOCUMENT_LIMIT = 524_288
 SHORTEST_AGE = 60.0
 LONGEST_AGE = 86_400.0
 
-_MAX_AGE = re.compile(r'(?:^|[\s,])max-age\s*=\s*"?([0-9]{1,12})"?(?:$|[\s,;])', re.I).search
+_MAX_AGE = re.compile(
+    r'(?:^|[\s,])max-age\s*=\s*"?([0-9]{1,12})"?(?:$|[\s,;])', re.I
+).search
 
 
 @attrs.frozen

@@ -96,7 +96,9 @@ def _framing_rule(response: Response) -> str | None:
 def _read_success(
     response: Response, asked: Asked, now: float
 ) -> TokenExchangeResponse | CustomTokenExchangeError:
-    media_type = (response.header("content-type") or "").partition(";")[0].strip().lower()
+    media_type = (
+        (response.header("content-type") or "").partition(";")[0].strip().lower()
+    )
     if media_type != "application/json":
         return _invalid(response, f"the media type is {_kind(media_type)}", asked)
     value, rule = read_json(response.body)
@@ -172,7 +174,12 @@ def _optional_rule(value: Mapping[str, Any]) -> str | None:
 
 def _is_token(value: object) -> bool:
     # RFC 6749 appendix A.12: access-token = 1*VSCHAR; the space it allows is no token's.
-    return isinstance(value, str) and bool(value) and " " not in value and _is_visible(value)
+    return (
+        isinstance(value, str)
+        and bool(value)
+        and " " not in value
+        and _is_visible(value)
+    )
 
 
 def _is_visible(text: str) -> bool:
@@ -262,7 +269,9 @@ def _clean(text: object, secrets: Collection[str]) -> str:
         return ""
     # Scrub before cutting: the cut could leave the first half of a secret.
     text = _scrubbed(text, secrets)
-    text = "".join(char if char.isprintable() else " " for char in text[: 4 * _LONGEST_TEXT])
+    text = "".join(
+        char if char.isprintable() else " " for char in text[: 4 * _LONGEST_TEXT]
+    )
     return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
 
 

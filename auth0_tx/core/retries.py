@@ -181,7 +181,9 @@ class RetryState:
         while len(self._refusals) > _MOST_REFUSALS:
             self._refusals.popitem(last=False)
 
-    def remembered_refusal(self, key: bytes, now: float) -> CustomTokenExchangeError | None:
+    def remembered_refusal(
+        self, key: bytes, now: float
+    ) -> CustomTokenExchangeError | None:
         """Give the refusal that *key* met, while it is remembered."""
         found = self._refusals.get(key)
         if found is None:

@@ -35,7 +35,7 @@ _SURROGATE = "has half a surrogate pair in a string (RFC 7493 section 2.1)"
 
 # Two patterns' texts, for rare bodies: compiled by first use and not by the import.
 
-# What opens, closes or hides a level.  An escape is one token, so that an escaped quote
+# What opens, closes or hides a level.  An escape is one mark, so that an escaped quote
 # does not end its string.
 _STRUCTURE = r'(?s:\\.)|["\[\]{}]'
 
@@ -145,15 +145,15 @@ def _read(body: object) -> tuple[object, str | None]:
 def _is_too_deep(text: str) -> bool:
     depth = 0
     in_string = False
-    for token in re.findall(_STRUCTURE, text):
-        if token == '"':
+    for mark in re.findall(_STRUCTURE, text):
+        if mark == '"':
             in_string = not in_string
         elif in_string:
             continue
-        elif token in "[{":
+        elif mark in "[{":
             depth += 1
             if depth > MAX_DEPTH:
                 return True
-        elif token in "]}":
+        elif mark in "]}":
             depth -= 1
     return False

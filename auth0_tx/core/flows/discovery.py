@@ -38,7 +38,9 @@ def metadata_for(context: Context, domain: str, deadline: float) -> Flow[Metadat
         return kept.value
     return (
         yield from Share(
-            ("metadata", domain), lambda: _refreshed(context, domain, deadline), deadline
+            ("metadata", domain),
+            lambda: _refreshed(context, domain, deadline),
+            deadline,
         )
     )
 
@@ -75,7 +77,9 @@ def _fetched(context: Context, domain: str, deadline: float) -> Flow[Kept[Metada
     return Kept(metadata, now, now + document.fresh_for)
 
 
-def _told(context: Context, domain: str, started: float, code: str | None) -> Flow[None]:
+def _told(
+    context: Context, domain: str, started: float, code: str | None
+) -> Flow[None]:
     if context.settings.on_event is not None:
         seconds = context.monotonic() - started
         yield from Emit(MetadataFetched(domain=domain, seconds=seconds, code=code))

@@ -11,7 +11,7 @@ from ..effects import Emit, Flow, Request, Response, Send
 from ..grants import grant_request, token_exchange
 from ..metadata import Metadata
 from ..replies import TOKEN_RESPONSE_LIMIT, Asked, read_token_response
-from ..retries import refusal_key
+from ..retries import Effect, refusal_key
 from .attempts import attempted
 from .delegation import with_actor
 from .discovery import domain_for, metadata_for
@@ -22,10 +22,9 @@ def custom_token_exchange(
     options: CustomTokenExchangeOptions,
     store_options: StoreOptions | None = None,
 ) -> Flow[TokenExchangeResponse]:
-    """Exchange an external or legacy token for Auth0 tokens (RFC 8693; Auth0: Custom Token
-    Exchange).
+    """Exchange an external or legacy token for Auth0 tokens.
 
-    No session is made.  Once the server has issued tokens they are returned, also when
+    This is Auth0's Custom Token Exchange, a profile of RFC 8693.  No session is made.  Once the server has issued tokens they are returned, also when
     their actor cannot be verified: ``act`` is then ``None`` and ``act_error`` says why.
 
     Args:
@@ -109,7 +108,7 @@ def _granted(
     def read(response: Response) -> TokenExchangeResponse | CustomTokenExchangeError:
         return read_token_response(response, asked, context.clock())
 
-    effect = "reusable" if options.subject_token_reusable else "once"
+    effect: Effect = "reusable" if options.subject_token_reusable else "once"
     send = Send(prepare, deadline, TOKEN_RESPONSE_LIMIT)
     try:
         response = yield from attempted(context, metadata.domain, send, read, effect)

@@ -1,5 +1,7 @@
-"""A tenant's signing keys: fetched once for all, kept through failures, asked for again
-when a token names one that is not there."""
+"""A tenant's signing keys: fetched once for all, and kept through failures.
+
+They are asked for again when a token names one that is not there.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +102,9 @@ def _unavailable(error: CustomTokenExchangeError) -> SigningKeyError:
     )
 
 
-def _told(context: Context, domain: str, started: float, code: str | None) -> Flow[None]:
+def _told(
+    context: Context, domain: str, started: float, code: str | None
+) -> Flow[None]:
     if context.settings.on_event is not None:
         seconds = context.monotonic() - started
         yield from Emit(KeysFetched(domain=domain, seconds=seconds, code=code))

@@ -1,0 +1,149 @@
+"""The rooms, and the arrows between them."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .source import PACKAGE, imports, modules, name_of
+
+LEAVES = ("secret", "version", "token_types", "events")
+ROOMS = {
+    "": ("errors", "values", "client", "aio", "core", *LEAVES),
+    "secret": (),
+    "version": (),
+    "token_types": (),
+    "events": (),
+    "errors": ("secret",),
+    "values": ("errors", "secret"),
+    "core": ("core", "values", "errors", *LEAVES),
+    "shells": ("shells", "core", "values", "errors", *LEAVES),
+    "client": ("shells", "core", "values", "errors", *LEAVES),
+    "aio": ("shells", "core", "values", "errors", *LEAVES),
+    "tenant": ("tenant", "token_types"),
+    "testing": ("tenant", "testing"),
+    "cli": ("", "cli", "tenant", "client", "aio", "core", "values", "errors", *LEAVES),
+}
+OUTSIDE_WORLD = {
+    "aiohttp",
+    "asyncio",
+    "http",
+    "logging",
+    "multiprocessing",
+    "os",
+    "random",
+    "requests",
+    "secrets",
+    "selectors",
+    "socket",
+    "ssl",
+    "subprocess",
+    "threading",
+    "time",
+    "urllib.request",
+    "urllib3",
+    "uuid",
+}
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_arrows_go_down(path: Path) -> None:
+    """A module imports only from the rooms that its own room may enter."""
+    room = name_of(path).partition(".")[0]
+    allowed = {f"auth0_tx.{each}".rstrip(".") for each in ROOMS[room]}
+
+    ours = [
+        (line, name) for line, name in imports(path) if name.split(".")[0] == "auth0_tx"
+    ]
+    wrong = [(line, name) for line, name in ours if _room_of(name) not in allowed]
+
+    assert wrong == []
+
+
+def _room_of(name: str) -> str:
+    parts = name.split(".")
+    is_room = len(parts) > 1 and (
+        (PACKAGE / parts[1]).is_dir() or (PACKAGE / f"{parts[1]}.py").is_file()
+    )
+    return ".".join(parts[:2]) if is_room else parts[0]
+
+
+@pytest.mark.parametrize("path", modules("core"), ids=name_of)
+def test_core_touches_nothing(path: Path) -> None:
+    """The core imports no clock, socket, loop, thread, logger or HTTP library."""
+    names = {name for _, name in imports(path)}
+
+    assert {
+        n for n in names if n in OUTSIDE_WORLD or n.split(".")[0] in OUTSIDE_WORLD
+    } == set()
+
+
+@pytest.mark.parametrize("module", ["auth0_tx", "auth0_tx.core.flows.exchange"])
+def test_core_loads_alone(module: str) -> None:
+    """Importing the package, or the flows, loads no HTTP and no JOSE library."""
+    code = (
+        f"import sys, {module}\n"
+        "heavy = ('requests', 'aiohttp', 'urllib3', 'joserfc', 'authlib', 'cryptography',"
+        " 'asyncio', 'ssl', 'http.client')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert ran.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("path", modules("core/flows"), ids=name_of)
+def test_nothing_is_dropped(path: Path) -> None:
+    """No flow or effect stands as a bare statement: that is a forgotten ``yield from``."""
+    effects = {"Send", "Sleep", "Call", "Share", "Emit"}
+    flows = {
+        node.name
+        for module in modules("core/flows")
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.FunctionDef)
+        and "Flow[" in ast.unparse(node.returns or ast.Constant(0))
+    }
+
+    dropped = [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, (ast.Call, ast.Yield))
+        and (
+            isinstance(node.value, ast.Yield) or _called(node.value) in flows | effects
+        )
+    ]
+
+    assert dropped == []
+
+
+def _called(call: ast.Call) -> str:
+    return getattr(call.func, "attr", getattr(call.func, "id", ""))
+
+
+def test_no_flow_yields_while_it_closes() -> None:
+    """No flow touches the world in ``finally``: a closed generator could not."""
+    yielding = [
+        (name_of(path), inner.lineno)
+        for path in modules("core/flows")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Try)
+        for statement in node.finalbody
+        for inner in ast.walk(statement)
+        if isinstance(inner, (ast.Yield, ast.YieldFrom))
+    ]
+
+    assert yielding == []
+
+
+def test_names_say_something() -> None:
+    """No module has a name that could hold anything."""
+    vague = {"utils", "util", "helpers", "helper", "common", "misc", "manager"}
+
+    assert [name_of(path) for path in modules() if path.stem in vague] == []
