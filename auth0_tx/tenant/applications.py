@@ -1,0 +1,151 @@
+"""The applications of a tenant, called clients in tokens, and what each may do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from attrs import field, frozen
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, RSAKey
+
+from .keys import SigningAlgorithm
+
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+REFRESH_TOKEN = "refresh_token"
+
+AuthMethod = Literal[
+    "client_secret_post", "client_secret_basic", "private_key_jwt", "none"
+]
+OrganizationUsage = Literal["deny", "allow", "require"]
+CredentialLike = str | bytes | Mapping[str, Any]
+
+
+@frozen
+class Credential:
+    """A public key that an application authenticates with, and its identifier."""
+
+    kid: str
+    key: RSAKey | ECKey = field(repr=False)
+
+
+def _credential(value: CredentialLike | Credential) -> Credential:
+    if isinstance(value, Credential):
+        return value
+    try:
+        key = _from_jwk(value) if isinstance(value, Mapping) else _from_pem(value)
+    except (JoseError, UnsupportedAlgorithm, ValueError, KeyError) as error:
+        raise ValueError("a credential must be a public PEM or JWK") from error
+    # Auth0 names an uploaded PEM by its thumbprint; a JWK may bring its own kid.
+    return Credential(key.kid or key.thumbprint(), key)
+
+
+def _from_jwk(jwk: Mapping[str, Any]) -> RSAKey | ECKey:
+    if "d" in jwk:
+        raise ValueError("a private key")
+    kinds: Mapping[str, type[RSAKey | ECKey]] = {"RSA": RSAKey, "EC": ECKey}
+    return kinds[jwk["kty"]].import_key(dict(jwk))
+
+
+def _from_pem(pem: str | bytes) -> RSAKey | ECKey:
+    public_key = load_pem_public_key(pem.encode() if isinstance(pem, str) else pem)
+    if isinstance(public_key, rsa.RSAPublicKey):
+        return RSAKey(public_key, public_key)
+    if isinstance(public_key, ec.EllipticCurvePublicKey):
+        return ECKey(public_key, public_key)
+    raise ValueError("neither RSA nor EC")
+
+
+def _credentials(values: Iterable[CredentialLike]) -> tuple[Credential, ...]:
+    return tuple(_credential(value) for value in values)
+
+
+def _strings(values: Iterable[str]) -> frozenset[str]:
+    if isinstance(values, str):
+        raise TypeError("expected several strings, not one")
+    return frozenset(values)
+
+
+def _optional_strings(values: Iterable[str] | None) -> frozenset[str] | None:
+    return None if values is None else _strings(values)
+
+
+@frozen
+class Application:
+    """Describe one application.
+
+    Args:
+        client_id: Its identifier.
+        client_secret: Its secret; None for a public application or with credentials.
+        name: Shown to Actions.
+        token_endpoint_auth_method: The one method it may use; None accepts its secret
+            in the body as well as in a Basic header.
+        credentials: Public keys for private_key_jwt, as PEM or JWK.
+        custom_token_exchange: Whether profiles may be used; off at Auth0 until set.
+        grant_types: The grants it may use.
+        first_party: Third-party applications may not exchange.
+        oidc_conformant: Nor may those that are not OIDC conformant.
+        organization_usage: What becomes of `organization`; "deny" unless set at Auth0.
+        connections: The connections enabled for it; None for all.
+        id_token_signing_algorithm: What its ID tokens are signed with; "HS256" uses
+            its secret.
+        id_token_lifetime: How long an ID token lives, in seconds.
+        trust_forwarded_for: Whether its `auth0-forwarded-for` header is believed.
+        metadata: Shown to Actions.
+    """
+
+    client_id: str = field()
+    client_secret: str | None = field(default=None, repr=False)
+    name: str = field(default="", kw_only=True)
+    token_endpoint_auth_method: AuthMethod | None = field(default=None, kw_only=True)
+    credentials: tuple[Credential, ...] = field(
+        default=(), kw_only=True, converter=_credentials
+    )
+    custom_token_exchange: bool = field(default=True, kw_only=True)
+    grant_types: frozenset[str] = field(
+        default=frozenset({TOKEN_EXCHANGE, REFRESH_TOKEN}),
+        kw_only=True,
+        converter=_strings,
+    )
+    first_party: bool = field(default=True, kw_only=True)
+    oidc_conformant: bool = field(default=True, kw_only=True)
+    organization_usage: OrganizationUsage = field(default="allow", kw_only=True)
+    connections: frozenset[str] | None = field(
+        default=None,
+        kw_only=True,
+        converter=_optional_strings,
+    )
+    id_token_signing_algorithm: SigningAlgorithm | Literal["HS256"] = field(
+        default="RS256", kw_only=True
+    )
+    id_token_lifetime: int = field(default=36000, kw_only=True)
+    trust_forwarded_for: bool = field(default=False, kw_only=True)
+    metadata: Mapping[str, str] = field(factory=dict, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse an application that could never authenticate.
+
+        Raises:
+            ValueError: Its method needs a secret or credentials it does not have.
+        """
+        method = self.token_endpoint_auth_method
+        if not self.client_id:
+            raise ValueError("client_id must not be empty")
+        if method == "private_key_jwt" and not self.credentials:
+            raise ValueError("private_key_jwt needs credentials")
+        if method not in ("private_key_jwt", "none") and not self.client_secret:
+            raise ValueError(
+                "a confidential application needs a client_secret; "
+                "a public one says token_endpoint_auth_method='none'"
+            )
+        if self.id_token_signing_algorithm == "HS256" and not self.client_secret:
+            raise ValueError("HS256 signs with the client_secret, and there is none")
+
+    def accepts(self, method: AuthMethod) -> bool:
+        """Tell whether the application may authenticate by *method*."""
+        if self.token_endpoint_auth_method is None:
+            return method in ("client_secret_post", "client_secret_basic")
+        return method == self.token_endpoint_auth_method

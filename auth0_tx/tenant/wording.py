@@ -1,0 +1,229 @@
+"""Every status and string the tenant refuses with, as settings with defaults.
+
+Auth0 documents some of these; many are only seen in the wild or inferred. A test
+that depends on one should set it, as in
+`Tenant(wording=Wording(mfa_required=Refusal(401, "mfa_required", "...")))`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import frozen
+
+from .http_messages import Reply
+
+
+class Refused(Exception):
+    """Raised by a rule of the tenant that refuses a request; becomes its reply.
+
+    Args:
+        status: The HTTP status.
+        error: The `error` member.
+        description: The `error_description` member.
+        headers: More headers, such as WWW-Authenticate.
+        members: More members of the body, such as mfa_token.
+
+    Attribute `log` says why in full, for the tenant's log; the reply may say less.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        error: str,
+        description: str,
+        *,
+        headers: tuple[tuple[str, str], ...] = (),
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(status, error, description)
+        self.status = status
+        self.error = error
+        self.description = description
+        self.headers = headers
+        self.members = dict(members or {})
+        self.log = description
+
+    @property
+    def reply(self) -> Reply:
+        """Return the reply of RFC 6749 5.2."""
+        body = {
+            "error": self.error,
+            "error_description": self.description,
+            **self.members,
+        }
+        return Reply.of(body, status=self.status, headers=self.headers)
+
+
+@frozen
+class Refusal:
+    """Hold the wording of one refusal.
+
+    Args:
+        status: The HTTP status.
+        error: The `error` member.
+        description: The `error_description` member; names in braces are filled in.
+    """
+
+    status: int
+    error: str
+    description: str
+
+    def refused(
+        self,
+        *,
+        headers: tuple[tuple[str, str], ...] = (),
+        members: Mapping[str, Any] | None = None,
+        **details: str,
+    ) -> Refused:
+        """Return the exception to raise, *details* put into the description."""
+        return Refused(
+            self.status,
+            self.error,
+            self.description.format(**details),
+            headers=headers,
+            members=members,
+        )
+
+
+@frozen(kw_only=True)
+class Wording:
+    """Hold how each rule refuses; each field is a Refusal."""
+
+    # -- the request --------------------------------------------------------------
+    malformed_body: Refusal = Refusal(400, "invalid_request", "Invalid request body")
+    missing_parameter: Refusal = Refusal(
+        400, "invalid_request", "Missing required parameter: {name}"
+    )
+    repeated_parameter: Refusal = Refusal(
+        400, "invalid_request", "Parameter sent more than once: {name}"
+    )
+    unsupported_grant_type: Refusal = Refusal(
+        400, "unsupported_grant_type", "Grant type not supported"
+    )
+
+    # -- the application ----------------------------------------------------------
+    bad_client_secret: Refusal = Refusal(401, "access_denied", "Unauthorized")
+    client_authentication_failed: Refusal = Refusal(
+        401, "invalid_client", "Client authentication failed"
+    )
+    several_client_authentications: Refusal = Refusal(
+        400, "invalid_request", "More than one client authentication method was used"
+    )
+    grant_type_not_allowed: Refusal = Refusal(
+        403,
+        "unauthorized_client",
+        "Grant type '{grant_type}' not allowed for the client.",
+    )
+    custom_token_exchange_disabled: Refusal = Refusal(
+        403,
+        "unauthorized_client",
+        "Custom Token Exchange is not enabled for the client.",
+    )
+    application_not_eligible: Refusal = Refusal(
+        403,
+        "unauthorized_client",
+        "Custom Token Exchange needs a first-party, OIDC conformant client.",
+    )
+
+    # -- the tokens sent ----------------------------------------------------------
+    requested_token_type: Refusal = Refusal(
+        400,
+        "invalid_request",
+        "Invalid subject_token_type and requested_token_type combination.",
+    )
+    reserved_subject_token_type: Refusal = Refusal(
+        400, "invalid_request", "subject_token_type is reserved: {type}"
+    )
+    unknown_subject_token_type: Refusal = Refusal(
+        400,
+        "invalid_request",
+        "No token exchange profile for subject_token_type: {type}",
+    )
+    half_actor_pair: Refusal = Refusal(
+        400,
+        "invalid_request",
+        "actor_token and actor_token_type must be sent together.",
+    )
+    reserved_actor_token_type: Refusal = Refusal(
+        400, "invalid_request", "actor_token_type is reserved: {type}"
+    )
+    invalid_actor_token: Refusal = Refusal(
+        400, "invalid_request", "Invalid actor token: {reason}"
+    )
+
+    # -- the Action ---------------------------------------------------------------
+    invalid_subject_token: Refusal = Refusal(400, "invalid_request", "{reason}")
+    action_failed: Refusal = Refusal(
+        500, "server_error", "Script generated an unhandled asynchronous exception."
+    )
+    invalid_action_argument: Refusal = Refusal(500, "server_error", "{message}")
+    user_not_set: Refusal = Refusal(
+        500, "server_error", "The Action did not set a user for the transaction."
+    )
+
+    # -- the user -----------------------------------------------------------------
+    user_not_found: Refusal = Refusal(400, "invalid_request", "User not found")
+    user_blocked: Refusal = Refusal(403, "access_denied", "user is blocked")
+    unknown_connection: Refusal = Refusal(
+        400, "invalid_request", "Connection not found: {connection}"
+    )
+    connection_not_enabled: Refusal = Refusal(
+        403, "access_denied", "Connection not enabled: {connection}"
+    )
+    import_mode_connection: Refusal = Refusal(
+        400,
+        "invalid_request",
+        "setUserByConnection cannot be used with a connection in import mode: "
+        "{connection}",
+    )
+    mfa_required: Refusal = Refusal(
+        403, "mfa_required", "Multifactor authentication required"
+    )
+    mfa_with_actor: Refusal = Refusal(
+        400,
+        "invalid_request",
+        "MFA is not supported using actor_token with the requested token exchange "
+        "profile.",
+    )
+
+    # -- the organization ---------------------------------------------------------
+    organization_required: Refusal = Refusal(
+        400, "invalid_request", "parameter organization is required for this client"
+    )
+    organization_not_allowed: Refusal = Refusal(
+        400, "invalid_request", "parameter organization is not allowed for this client"
+    )
+    unknown_organization: Refusal = Refusal(
+        400, "invalid_request", "parameter organization is invalid: {organization}"
+    )
+    organization_mismatch: Refusal = Refusal(
+        400,
+        "invalid_request",
+        "The organization set by the Action differs from the one requested.",
+    )
+    not_a_member: Refusal = Refusal(
+        403,
+        "access_denied",
+        "user {user_id} is not part of the {organization} organization",
+    )
+
+    # -- the API ------------------------------------------------------------------
+    unknown_audience: Refusal = Refusal(
+        403, "access_denied", "Service not found: {audience}"
+    )
+    consent_required: Refusal = Refusal(403, "consent_required", "Consent required")
+    session_transfer_disabled: Refusal = Refusal(
+        400,
+        "invalid_request",
+        "Session Transfer Tokens cannot be requested on this tenant.",
+    )
+
+    # -- limits -------------------------------------------------------------------
+    too_many_attempts: Refusal = Refusal(
+        429,
+        "too_many_attempts",
+        "We have detected suspicious login behavior and further attempts will be "
+        "blocked. Please contact the administrator.",
+    )

@@ -1,0 +1,1 @@
+"""What users test their own code with. Imports nothing until it is used."""
