@@ -114,16 +114,6 @@ def key_id(token: str) -> str | None:
     return kid if isinstance(kid, str) else None
 
 
-def peek_payload(token: str) -> bytes:
-    """Give what a token says, before anything of it is verified, or nothing.
-
-    Good for deciding whether to verify it, and for nothing else.  Nothing is raised.
-    """
-    if isinstance(_read_header(token), str):
-        return b""
-    return decode_base64url(token.split(".")[1]) or b""
-
-
 def _is_allowed(algorithm: str, algorithms: Collection[str]) -> bool:
     # A string is a collection of strings too, and "in" would look for a part of it.
     allowed = (algorithms,) if isinstance(algorithms, str) else algorithms
