@@ -1,0 +1,1 @@
+"""Values to text: pure functions, which no control character passes unescaped."""

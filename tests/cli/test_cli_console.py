@@ -1,0 +1,80 @@
+"""The process's streams: written whole, safely, and also when nobody reads them."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from auth0_tx.cli.console import Console
+
+
+class Broken(io.StringIO):
+    """A stream that nobody reads any more."""
+
+    def write(self, text: str, /) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def with_streams(
+    patch: pytest.MonkeyPatch, stdout: object, stderr: object = None
+) -> Console:
+    """Return the console of a process with these streams."""
+    patch.setattr(sys, "stdin", None)
+    patch.setattr(sys, "stdout", stdout)
+    patch.setattr(sys, "stderr", stderr)
+    return Console.of_process()
+
+
+def test_closed_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process whose streams are closed reads nothing, and writes to nobody."""
+    console = with_streams(monkeypatch, None)
+    console.write("text")
+    console.tell("text")
+    console.abandon_output()
+
+    assert (b"", False) == (console.stdin.read(), console.stdin_is_terminal)
+
+
+def test_narrow_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the encoding does not have is escaped, and never an error."""
+    octets = io.BytesIO()
+    console = with_streams(monkeypatch, io.TextIOWrapper(octets, "ascii", newline=""))
+    console.write("Zoë └─")
+
+    assert b"Zo\\xeb \\u2514\\u2500\n" == octets.getvalue()
+
+
+def test_json_is_one_line_of_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
+    """JSON has every character escaped that a terminal could mind."""
+    stdout = io.StringIO()
+    with_streams(monkeypatch, stdout).write_json({"a": "\x1b\n\u202eë"})
+
+    assert '{"a": "\\u001b\\n\\u202e\\u00eb"}\n' == stdout.getvalue()
+
+
+def test_nobody_reads_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody listens, what is told is lost without harm."""
+    console = with_streams(monkeypatch, io.StringIO(), Broken())
+
+    console.tell("text")
+
+
+def test_abandoned_output(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Output that is given up goes nowhere, also what is still to be flushed."""
+    path = tmp_path / "out"
+    with path.open("w") as file:
+        console = with_streams(monkeypatch, file)
+        file.write("left over")
+        console.abandon_output()
+
+    assert "" == path.read_text()
+
+
+def test_repr_has_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A console does not print the environment, where secrets are."""
+    monkeypatch.setenv("AUTH0_CLIENT_SECRET", "needle-in-the-environment")
+
+    assert "needle" not in repr(with_streams(monkeypatch, io.StringIO()))
