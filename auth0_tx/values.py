@@ -32,7 +32,9 @@ def _text(value: Any) -> Any:
 def _own_copy(value: Any) -> Any:
     """Copy a mapping, so that what is validated is what is sent; refuse others later."""
     if isinstance(value, Mapping):
-        return MappingProxyType({name: secret(text) for name, text in value.items()})
+        return MappingProxyType(
+            {_text(name): secret(text) for name, text in value.items()}
+        )
     return value
 
 

@@ -8,7 +8,7 @@ signed again, or the server refuses its assertion as replayed.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol, TypeAlias
 from urllib.parse import quote_plus
 
@@ -42,6 +42,8 @@ SIGNING_ALGORITHMS = {
     "ES256": "P-256",
     "ES384": "P-384",
 }
+# What the cryptography library calls the curves.
+_CURVES = {"P-256": "secp256r1", "P-384": "secp384r1"}
 
 
 class ClientAuthentication(Protocol):
@@ -104,8 +106,6 @@ class PrivateKeyJwt:
             header=header,
             claims={"jti": new_id()},
         )
-        if isinstance(assertion, bytes):
-            assertion = assertion.decode("ascii")
         return (
             f"client_id={quote_plus(self.client_id)}"
             f"&client_assertion_type={quote_plus(ASSERTION_TYPE)}"
@@ -152,6 +152,7 @@ def _held_key(given: object, algorithm: str) -> Any:
 
 
 def _import_key(given: object, algorithm: str) -> tuple[Any, str | None]:
+    from cryptography.exceptions import UnsupportedAlgorithm
     from joserfc.errors import JoseError
     from joserfc.jwk import ECKey, RSAKey
 
@@ -160,18 +161,29 @@ def _import_key(given: object, algorithm: str) -> tuple[Any, str | None]:
     what = (
         f"must be a {'RSA' if family == 'RSA' else family} private key for {algorithm}"
     )
-    if isinstance(given, (RSAKey, ECKey)):
-        key: Any = given
-    elif isinstance(given, (str, bytes, dict)):
-        try:
-            key = kind.import_key(_jwk_or_pem(given))
-        except (JoseError, ValueError, TypeError, KeyError, AttributeError):
-            return None, what + ", as PEM text or a JWK"
-    else:
+    if not isinstance(given, (str, bytes, Mapping, RSAKey, ECKey)):
         return None, "must be PEM text, a JWK or a joserfc key"
-    if not isinstance(key, kind) or not key.is_private:
+    key: Any = given
+    try:
+        if not isinstance(given, (RSAKey, ECKey)):
+            key = kind.import_key(_jwk_or_pem(given))
+        # RFC 7517 sections 4.2 to 4.4: what the JWK itself says it is for.
+        key.check_use("sig")
+        key.check_alg(algorithm)
+        key.check_key_op("sign")
+    except (
+        JoseError,
+        UnsupportedAlgorithm,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+    ):
+        return None, what + ", as PEM text or a JWK"
+    if not isinstance(key, kind):
         return None, what
-    if isinstance(key, ECKey) and key.curve_name != family:
+    if isinstance(key, ECKey) and key.raw_value.curve.name != _CURVES[family]:
         return None, what
     if isinstance(key, RSAKey) and key.public_key.key_size < 2048:
         # RFC 7518 section 3.3
@@ -182,7 +194,7 @@ def _import_key(given: object, algorithm: str) -> tuple[Any, str | None]:
 def _jwk_or_pem(given: Any) -> Any:
     import json
 
+    if isinstance(given, Mapping):
+        return dict(given)
     text = given.decode("utf-8") if isinstance(given, bytes) else given
-    if isinstance(text, str) and text.lstrip().startswith("{"):
-        return json.loads(text)
-    return text
+    return json.loads(text) if text.lstrip().startswith("{") else text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -11,6 +10,7 @@ import attrs
 from ..errors import InvalidInputError
 from ..events import Event
 from ..secret import Unpicklable
+from ..secret import secret as secret_text
 from ..values import RetryPolicy
 from .client_auth import (
     METHODS,
@@ -37,6 +37,8 @@ Verify: TypeAlias = "bool | str | os.PathLike[str] | ssl.SSLContext"
 
 SECRETS = ("client_secret", "client_assertion_signing_key", "secret", "proxy")
 """The keywords whose values must not show in a traceback."""
+
+_MOST_SECONDS = 10**8
 
 _NUMBERS = ("transient_delay", "throttled_delay", "longest_delay", "blocked_seconds")
 
@@ -65,13 +67,13 @@ class Settings(Unpicklable):
     resolver: DomainResolver | None
     client_id: str
     authentication: ClientAuthentication = attrs.field(repr=False)
-    client_secret: str | None = attrs.field(repr=False)
+    client_secret: str | None = attrs.field(repr=False, converter=secret_text)
     timeout: float
     retry: RetryPolicy
     max_connections: int
     on_event: Callable[[Event], object] | None
     verify: Verify
-    proxy: str | None = attrs.field(repr=False)
+    proxy: str | None = attrs.field(repr=False, converter=secret_text)
     trust_env: bool
     clock: Callable[[], float] | None
 
@@ -122,11 +124,10 @@ def configure(
     Raises:
         ConfigurationError: a keyword breaks a rule, or does not go with another.
     """
-    method = client_auth or (
-        "client_secret_post"
-        if client_assertion_signing_key is None
-        else "private_key_jwt"
-    )
+    method = client_auth
+    if method is None:
+        has_key = client_assertion_signing_key is not None
+        method = "private_key_jwt" if has_key else "client_secret_post"
     problem = (
         _text("client_id", client_id)
         or _credentials(method, client_secret, client_assertion_signing_key)
@@ -200,7 +201,7 @@ def _credentials(method: object, client_secret: object, key: object) -> Problem 
 
 
 def _algorithm(algorithm: object) -> Problem | None:
-    if algorithm in SIGNING_ALGORITHMS:
+    if isinstance(algorithm, str) and algorithm in SIGNING_ALGORITHMS:
         return None
     return Problem(
         "client_assertion_signing_alg",
@@ -241,7 +242,8 @@ def _positive(keyword: str, value: object) -> Problem | None:
 
 
 def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+    # NaN compares with nothing.  More seconds than these, no lock or socket can wait.
+    return type(value) in (int, float) and abs(value) <= _MOST_SECONDS  # type: ignore[arg-type]
 
 
 def _count(keyword: str, value: object) -> Problem | None:

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 import attrs
 
+from ..secret import SecretBytes, Unpicklable
 from ..version import __version__
 
 COMMON_HEADERS = {
@@ -27,8 +28,12 @@ Flow: TypeAlias = Generator[Any, Any, T]
 """A conversation: yields effects, is sent their replies, returns ``T``."""
 
 
+def _unprinted(body: bytes) -> SecretBytes:
+    return SecretBytes(body)
+
+
 @attrs.frozen
-class Request:
+class Request(Unpicklable):
     """An HTTP request, whole."""
 
     method: str
@@ -38,12 +43,12 @@ class Request:
 
 
 @attrs.frozen
-class Response:
+class Response(Unpicklable):
     """An HTTP response, whole, or cut where it passed the limit of its ``Send``."""
 
     status: int
     headers: Iterable[tuple[str, str]] = attrs.field(repr=False)
-    body: bytes = attrs.field(repr=False)
+    body: bytes = attrs.field(converter=_unprinted, repr=False)
     oversized: bool = False
 
     def header(self, name: str) -> str | None:
@@ -63,11 +68,14 @@ class Send:
         prepare: builds the request, anew for each attempt.
         deadline: when to give up, on the context's monotonic clock.
         limit: the most bytes of body to read.
+        first: whether it goes before others that wait for a connection: they may all
+            need what it brings.
     """
 
     prepare: Callable[[], Request]
     deadline: float
     limit: int
+    first: bool = False
 
     def __iter__(self) -> Flow[Response]:
         reply: Response = yield self

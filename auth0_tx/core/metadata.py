@@ -77,8 +77,8 @@ def read_metadata(
     both endpoints must be on its host: a document that sends the grant elsewhere is an
     attack or a mistake, and either way the client's secret stays here.
     """
-    issuer = document.get("issuer")
-    if issuer != issuer_url(domain):
+    issuer = issuer_url(domain)
+    if document.get("issuer") != issuer:
         return None, "the issuer is not the configured domain's"
     for name in ("token_endpoint", "jwks_uri"):
         rule = check_endpoint_url(document.get(name), domain)

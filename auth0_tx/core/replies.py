@@ -201,6 +201,7 @@ def _read_refusal(
             response.status,
             asked.reusable,
             _waiting_time(response, now),
+            "reply",
             correlation_id=_correlation_id(response, asked),
         )
     return _invalid(response, "the body of the refusal is not a JSON object", asked)
@@ -276,7 +277,8 @@ def _clean(text: object, secrets: Collection[str]) -> str:
 
 
 def _scrubbed(text: str, secrets: Collection[str]) -> str:
-    for value in secrets:
+    # The longest first: a secret may begin with another.
+    for value in sorted(secrets, key=len, reverse=True):
         # A shorter one is a word that the server may well use without having been told.
         if len(value) >= 6:
             for form in {str(value), quote(value), quote_plus(value)}:

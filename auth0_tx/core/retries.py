@@ -21,6 +21,7 @@ from ..errors import (
     NotSentError,
     RateLimitError,
     RefusedError,
+    TransportError,
 )
 from ..errors import CustomTokenExchangeErrorCode as Code
 from ..values import RetryPolicy
@@ -70,7 +71,9 @@ def delay_before_next(
         throttled = isinstance(error, RateLimitError)
         base = policy.throttled_delay if throttled else policy.transient_delay
         # Full jitter: callers that failed together must not come back together.
-        delay = random * min(base * 2.0 ** (attempt - 1), policy.longest_delay)
+        # 2.0**64 is longer than any longest delay; 2.0**1024 would be no number.
+        doubled = base * 2.0 ** min(attempt - 1, 64)
+        delay = random * min(doubled, policy.longest_delay)
     # A wait that is too long to sit out is the caller's to schedule.
     return delay if delay <= policy.longest_delay and delay < remaining else None
 
@@ -135,19 +138,21 @@ class RetryState:
         self.budget -= cost
         return True
 
-    def note_failure(
+    def note_outcome(
         self, domain: str, error: CustomTokenExchangeError, now: float
     ) -> None:
-        """Remember a wait that the server asked every call to *domain* to make."""
+        """Learn from a failure whether calls to *domain* must wait, or need not any more."""
         if not self.policy.fail_fast:
             return
-        wait: float | None = None
+        limited = isinstance(error, (RateLimitError, BlockedError))
+        wait = error.retry_after if limited or error.status == 503 else None
         if isinstance(error, BlockedError):
-            wait = error.retry_after or self.policy.blocked_seconds
-        elif isinstance(error, RateLimitError) or error.status == 503:
-            wait = error.retry_after
+            wait = wait or self.policy.blocked_seconds
         if wait:
-            self._closed_until[domain] = (now + wait, error.evolve())
+            self._closed_until[domain] = (now + wait, _for_calls_not_sent(error))
+        elif isinstance(error, RefusedError) and not limited:
+            # The limiter let it through, for better or worse.
+            self.reopen(domain)
 
     def still_closed(self, domain: str, now: float) -> CustomTokenExchangeError | None:
         """Give the error to fail with while a wait of *domain* lasts.
@@ -198,6 +203,18 @@ class RetryState:
 def refusal_key(process_key: bytes, domain: str, form: str) -> bytes:
     """Hash a grant, with a key of this process, so that what is kept reveals nothing."""
     return hmac.digest(process_key, f"{domain}\n{form}".encode(), "sha256")
+
+
+def _for_calls_not_sent(error: CustomTokenExchangeError) -> CustomTokenExchangeError:
+    """Copy *error* for calls that are refused here, of which nothing can be ambiguous."""
+    if not isinstance(error, TransportError):
+        return error.evolve()
+    return NotSentError(
+        "the server asked every caller to wait",
+        error.code,
+        error.status,
+        correlation_id=error.correlation_id,
+    )
 
 
 def _blames_the_token(error: CustomTokenExchangeError) -> bool:

@@ -9,12 +9,13 @@ import aiohttp
 
 from ..core.configuration import Settings
 from ..core.effects import Flow, Response, Send, Share
-from ..errors import ClientClosedError, ConfigurationError
+from ..errors import ConfigurationError
 from ..secret import Unpicklable
 from .aiohttp_transport import AiohttpTransport
 from .clocks import context_for
 from .drivers import run_async
-from .tls import check_verify
+from .failures import closed
+from .tls import trusted
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ class AsyncShell(Unpicklable):
         settings: Settings,
         session: aiohttp.ClientSession | None,
     ) -> None:
-        check_verify(settings.verify)
+        trust = trusted(settings.verify)
         if session is not None and not isinstance(session, aiohttp.ClientSession):
             raise ConfigurationError(
                 "session must be an aiohttp.ClientSession", parameter="session"
@@ -36,7 +37,7 @@ class AsyncShell(Unpicklable):
         self.on_event = settings.on_event
         self._transport = AiohttpTransport(
             session,
-            settings.verify,
+            trust,
             settings.proxy,
             settings.trust_env,
             settings.max_connections,
@@ -59,7 +60,7 @@ class AsyncShell(Unpicklable):
 
     def _check_open(self) -> None:
         if self._closed:
-            raise ClientClosedError("the client is closed")
+            raise closed()
 
     async def aclose(self) -> None:
         """Close the client's connections; a session of the application's stays open."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections import deque
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -13,13 +12,14 @@ import aiohttp
 import attrs
 from aiohttp.payload import BytesPayload
 
-from ..core.configuration import Verify
 from ..core.effects import Request, Response, Send
 from ..errors import ConfigurationError, TransportError
+from .deadlines import Deadlines
 from .environment import environment_proxy
-from .failures import out_of_time, transport_failure
-from .flights import TaskFlights
-from .tls import tls_context
+from .failures import closed, out_of_time, transport_failure
+from .gate import Gate
+from .task_flights import TaskFlights
+from .tls import Trust, tls_context
 
 LONGEST_CONNECT = 3.0
 """Seconds, the most that a connection may take of a call's own time."""
@@ -42,50 +42,17 @@ class _WatchedBody(BytesPayload):
         await super().write_with_length(writer, content_length)
 
 
-class Gate:
-    """At most so many at once: first come, first served, and cheap for those who wait.
+class _Connector(aiohttp.TCPConnector):
+    """A connector that lets go at once of what it will not use again.
 
-    Taken before a request is built: ten thousand callers then wait with no body in hand.
+    TLS ends by agreement, which asyncio awaits for thirty seconds, also of a server that
+    never answered; a loop that ends before would leave the socket open.
     """
 
-    __slots__ = ("_free", "_waiting")
-
-    def __init__(self, places: int) -> None:
-        self._free = places
-        self._waiting: deque[asyncio.Future[bool]] = deque()
-
-    async def enter(self, deadline: float) -> bool:
-        """Take a place; give ``False`` where none was free by *deadline*."""
-        if self._free:
-            self._free -= 1
-            return True
-        loop = asyncio.get_running_loop()
-        turn: asyncio.Future[bool] = loop.create_future()
-        timer = loop.call_later(deadline - time.monotonic(), _settle, turn, False)
-        self._waiting.append(turn)
-        try:
-            return await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled() and turn.result():
-                # The place was handed over in the same instant; hand it on.
-                self.leave()
-            raise
-        finally:
-            timer.cancel()
-
-    def leave(self) -> None:
-        """Give the place to the first who still waits, or back."""
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(True)
-                return
-        self._free += 1
-
-
-def _settle(turn: asyncio.Future[bool], answer: bool) -> None:
-    if not turn.done():
-        turn.set_result(answer)
+    def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
+        if should_close or protocol.should_close:
+            protocol.abort()
+        super()._release(key, protocol, should_close=should_close)
 
 
 @attrs.frozen(eq=False)
@@ -94,9 +61,10 @@ class LoopState:
 
     loop: asyncio.AbstractEventLoop
     session: aiohttp.ClientSession
+    deadlines: Deadlines
     gate: Gate
     flights: TaskFlights
-    guard: AsyncGenerator[None, None] | None
+    guard: AsyncGenerator[None, None]
 
 
 class AiohttpTransport:
@@ -105,16 +73,18 @@ class AiohttpTransport:
     def __init__(
         self,
         session: aiohttp.ClientSession | None,
-        verify: Verify,
+        trust: Trust,
         proxy: str | None,
         trust_env: bool,
         max_connections: int,
     ) -> None:
         self._session = session
-        self._verify = verify
+        self._trust: Trust = trust
         self._proxy = proxy
         self._trust_env = trust_env
         self._max_connections = max_connections
+        # The time for the whole of a request is kept by the deadlines of its loop.
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=LONGEST_CONNECT)
         self._context: ssl.SSLContext | None = None
         self._states: dict[int, LoopState] = {}
         self._latest: LoopState | None = None
@@ -129,13 +99,13 @@ class AiohttpTransport:
         if state is None or state.loop is not loop:
             state = self._made(loop)
             self._states[id(loop)] = state
-            if state.guard is not None:
-                await anext(state.guard)
+            await anext(state.guard)
         self._latest = state
         return state
 
     def _made(self, loop: asyncio.AbstractEventLoop) -> LoopState:
-        gate, flights = Gate(self._max_connections), TaskFlights()
+        deadlines, flights = Deadlines(loop), TaskFlights()
+        gate = Gate(self._max_connections, deadlines)
         if self._session is not None:
             if getattr(self._session, "_loop", loop) is not loop:
                 raise ConfigurationError(
@@ -143,24 +113,38 @@ class AiohttpTransport:
                     "session was made, or leave session out",
                     parameter="session",
                 )
-            return LoopState(loop, self._session, gate, flights, None)
+            if self._session.closed:
+                raise closed("its session")
         session = self._open()
-        return LoopState(loop, session, gate, flights, self._guard(loop, session))
+        guard = self._guard(loop, session)
+        return LoopState(loop, session, deadlines, gate, flights, guard)
 
     def _open(self) -> aiohttp.ClientSession:
-        if self._context is None:
-            self._context = tls_context(self._verify, self._trust_env)
+        """Open a session, on the connections of the application's own where it gave one.
+
+        Its cookies, credentials, headers and ``raise_for_status`` have no place in a grant.
+        """
+        given = self._session
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                ssl=self._context,
-                limit=self._max_connections,
-                keepalive_timeout=LONGEST_IDLE,
-            ),
+            connector=self._connector() if given is None else given.connector,
+            connector_owner=given is None,
+            trace_configs=None if given is None else given.trace_configs,
+            proxy=getattr(given, "_default_proxy", None),
+            proxy_auth=getattr(given, "_default_proxy_auth", None),
             cookie_jar=aiohttp.DummyCookieJar(),
-            # What is not asked for is not inflated either; the core refuses it.
-            auto_decompress=False,
+            max_headers=99,  # as many as http.client reads
+            auto_decompress=False,  # what was not asked for, the core refuses
             # The environment's proxies are read by us: aiohttp would read ~/.netrc too.
             trust_env=False,
+        )
+
+    def _connector(self) -> _Connector:
+        if self._context is None:
+            self._context = tls_context(self._trust, self._trust_env)
+        return _Connector(
+            ssl=self._context,
+            limit=self._max_connections,
+            keepalive_timeout=LONGEST_IDLE,
         )
 
     async def _guard(
@@ -182,7 +166,7 @@ class AiohttpTransport:
     async def close(self) -> None:
         """Close the running loop's connections; other loops close theirs as they end."""
         state = self._states.get(id(asyncio.get_running_loop()))
-        if state is not None and state.guard is not None:
+        if state is not None:
             await state.guard.aclose()
 
     async def send(self, send: Send) -> Response:
@@ -191,41 +175,48 @@ class AiohttpTransport:
         Raises:
             NotSentError: nothing of it left.
             AmbiguousError: something left, and no whole answer came back.
+            ClientClosedError: it was closed while this request waited for its turn.
         """
-        state = await self.state()
-        if not await state.gate.enter(send.deadline):
+        state = self._latest
+        if state is None or state.loop is not asyncio.get_running_loop():
+            state = await self.state()
+        gate = state.gate
+        if not (
+            gate.enter_at_once() or await gate.enter_in_turn(send.deadline, send.first)
+        ):
             raise out_of_time("no connection was free before the deadline")
         try:
-            outcome = await self._exchange(state.session, send)
+            if self._session is not None and self._session.closed:
+                raise closed("its session")
+            if state.session.closed:
+                raise closed()
+            outcome = await self._exchange(state, send)
         finally:
-            state.gate.leave()
+            gate.leave()
         if isinstance(outcome, TransportError):
             raise outcome
         return outcome
 
     async def _exchange(
-        self, session: aiohttp.ClientSession, send: Send
+        self, state: LoopState, send: Send
     ) -> Response | TransportError:
         """Do it, with the failure returned: what ``aiohttp`` raises holds the request."""
         request = send.prepare()
-        left = send.deadline - time.monotonic()
-        if left <= 0:
+        if send.deadline <= time.monotonic():
             return out_of_time("the deadline passed before the request could be sent")
         body = None if request.body is None else _WatchedBody(request.body)
-        timeout = aiohttp.ClientTimeout(
-            total=left, connect=None, sock_connect=min(left, LONGEST_CONNECT)
-        )
         try:
-            async with session.request(
-                request.method,
-                request.url,
-                data=body,
-                headers=request.headers,
-                allow_redirects=False,
-                timeout=timeout,
-                proxy=self._proxy_for(request),
-            ) as answer:
-                return await _read(answer, send.limit)
+            with state.deadlines.until(send.deadline):
+                async with state.session.request(
+                    request.method,
+                    request.url,
+                    data=body,
+                    headers=request.headers,
+                    allow_redirects=False,
+                    timeout=self._timeout,
+                    proxy=self._proxy_for(request),
+                ) as answer:
+                    return await _read(answer, send.limit)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return transport_failure(
                 error,
@@ -235,14 +226,20 @@ class AiohttpTransport:
             )
 
     def _proxy_for(self, request: Request) -> str | None:
-        if self._proxy is None and self._trust_env:
-            return environment_proxy(request.url)
-        return self._proxy
+        if self._proxy is not None:
+            return self._proxy
+        given, trusts = self._session, self._trust_env
+        if given is not None and getattr(given, "_default_proxy", None) is None:
+            trusts = trusts or given.trust_env
+        return environment_proxy(request.url) if trusts else None
 
 
 async def _read(answer: aiohttp.ClientResponse, limit: int) -> Response:
     """Read the body to its end or its limit; a connection cut short is not used again."""
     headers = tuple(answer.headers.items())
+    if answer.status < 200:
+        answer.close()
+        raise ConnectionError("an interim answer came in place of the answer")
     length = answer.content_length
     if length is not None and length <= limit:
         return Response(answer.status, headers, await answer.read())

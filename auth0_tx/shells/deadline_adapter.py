@@ -9,7 +9,9 @@ sent again: so the connection itself keeps note.
 
 from __future__ import annotations
 
+import http.client
 import io
+import socket
 import ssl
 import threading
 import time
@@ -20,10 +22,18 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    NameResolutionError,
+    NewConnectionError,
+)
 
 LONGEST_IDLE = 30.0
 """Seconds a connection may rest before it is not used again: less than servers wait, as one
 that the server closes under a request leaves it unknown whether the grant was taken."""
+
+LONGEST_LINE = 8_192
+"""Bytes of a header line, its end included, that are read: about what ``aiohttp`` allows."""
 
 
 class _Call(threading.local):
@@ -65,6 +75,36 @@ class _DeadlineReader(io.RawIOBase):
         super().close()
 
 
+class _WholeLines(io.BufferedReader):
+    """A reader for which a line that ends with the connection is no line.
+
+    ``http.client`` takes the end of the connection for the end of the headers, and half a
+    header for a whole one.
+    """
+
+    def readline(self, size: int | None = -1) -> bytes:
+        line = super().readline(LONGEST_LINE)
+        if not line.endswith(b"\n"):
+            raise ConnectionResetError("a header is cut short, or too long")
+        return line
+
+
+class _FinalResponse(http.client.HTTPResponse):
+    """An answer, the interim ones before it passed over (RFC 9110 section 15.2).
+
+    The parent passes over 100 alone.  It would take a 103 for the answer, and the grant
+    that follows would be given to whoever uses the connection next.
+    """
+
+    def _read_status(self) -> tuple[str, int, str]:
+        while True:
+            read: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
+            # RFC 9110 15.2.2: after a 101 the connection speaks another protocol.
+            if not 100 <= read[1] < 200 or read[1] == http.client.SWITCHING_PROTOCOLS:
+                return read
+            http.client.parse_headers(self.fp)
+
+
 class _DeadlineSocket:
     """A connected socket whose readers keep the deadline."""
 
@@ -74,8 +114,10 @@ class _DeadlineSocket:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
 
-    def makefile(self, mode: str = "rb", *args: Any, **kwargs: Any) -> io.BufferedReader:
-        return io.BufferedReader(_DeadlineReader(self._sock))
+    def makefile(
+        self, mode: str = "rb", *args: Any, **kwargs: Any
+    ) -> io.BufferedReader:
+        return _WholeLines(_DeadlineReader(self._sock))
 
     def sendall(self, data: Any) -> None:
         self._sock.settimeout(_remaining())
@@ -85,11 +127,55 @@ class _DeadlineSocket:
 class _Watched(HTTPConnection):
     """A connection that keeps the deadline and notes when something leaves on it."""
 
+    response_class = _FinalResponse
     _rested_since: float = 0.0
+
+    def _new_conn(self) -> socket.socket:
+        """Try the host's addresses in turn, with one time for all of them.
+
+        The parent gives each of them the whole time, which a host of several that are out
+        of reach makes a multiple of the deadline.
+        """
+        host, patience = self._dns_host, self.timeout or 0.0
+        addresses, ends = self._addresses(), time.monotonic() + patience
+        try:
+            while True:
+                self._dns_host = addresses.pop(0)
+                left = ends - time.monotonic()
+                self.timeout = max(left, 0.001) / (len(addresses) + 1)
+                try:
+                    sock = super()._new_conn()
+                except (NewConnectionError, ConnectTimeoutError):
+                    if not addresses:
+                        raise
+                else:
+                    # What TLS has: the rest of the time to connect.
+                    sock.settimeout(max(ends - time.monotonic(), 0.001))
+                    return sock
+        finally:
+            self._dns_host, self.timeout = host, patience
+
+    def _addresses(self) -> list[str]:
+        try:
+            found = socket.getaddrinfo(self._dns_host, self.port, 0, socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        return [str(address[0]) for *_, address in found]
+
+    def _tunnel(self) -> None:
+        """Ask a proxy for the way: no part of the request, but within its deadline."""
+        plain = self.sock
+        self.sock = _DeadlineSocket(plain)
+        try:
+            super()._tunnel()
+        finally:
+            current.sent = False
+            if self.sock is not None:
+                self.sock = plain
 
     def connect(self) -> None:
         super().connect()
-        self.sock = _DeadlineSocket(self.sock)  # type: ignore[assignment]
+        self.sock = _DeadlineSocket(self.sock)
 
     def send(self, data: Any) -> None:
         if self.sock is None:
@@ -105,7 +191,12 @@ class _Watched(HTTPConnection):
     @property
     def is_connected(self) -> bool:
         rested = time.monotonic() - self._rested_since if self._rested_since else 0.0
-        return rested < LONGEST_IDLE and super().is_connected
+        return rested < LONGEST_IDLE and super().is_connected and not self._surplus()
+
+    def _surplus(self) -> int:
+        """Tell whether TLS holds bytes that no request asked for, which no poll sees."""
+        pending = getattr(self.sock, "pending", None)
+        return 0 if pending is None else pending()
 
 
 class _WatchedHTTPS(_Watched, HTTPSConnection):
@@ -156,11 +247,15 @@ class DeadlineAdapter(HTTPAdapter):
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Leave the connection alone: the parent would load the CAs again for each one."""
 
-    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+    def build_response(
+        self, req: requests.PreparedRequest, resp: Any
+    ) -> requests.Response:
         """Wrap the answer, without a look at its cookies: none is ever sent back."""
         response = requests.Response()
         response.status_code = resp.status
         response.raw = resp
+        # For what patches ``send`` in an application's tests, and looks at both.
+        response.request = req
         return response
 
 

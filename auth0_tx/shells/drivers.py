@@ -7,14 +7,11 @@ cancelled task) passes around the flow, whose own clean-up still runs.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar
-
-from typing_extensions import assert_never
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar, assert_never
 
 from ..core.effects import Call, Effect, Emit, Flow, Response, Send, Share, Sleep
 from ..errors import ConfigurationError
@@ -60,7 +57,11 @@ def run(flow: Flow[T], world: BlockingWorld) -> T:
         effect = next(flow)
         while True:
             try:
-                reply = _perform(effect, world)
+                # Most effects by far.
+                if type(effect) is Send:
+                    reply = world.send(effect)
+                else:
+                    reply = _perform(effect, world)
             except Exception as error:
                 failure = error
             else:
@@ -84,7 +85,11 @@ async def run_async(flow: Flow[T], world: AsyncWorld) -> T:
         effect = next(flow)
         while True:
             try:
-                reply = await _perform_async(effect, world)
+                # Most effects by far, and the fewer coroutines they pass the better.
+                if type(effect) is Send:
+                    reply = await world.send(effect)
+                else:
+                    reply = await _perform_async(effect, world)
             except Exception as error:
                 failure = error
             else:
@@ -123,7 +128,10 @@ async def _perform_async(effect: Effect, world: AsyncWorld) -> Any:
         case Share():
             return await world.share(effect)
         case Sleep(seconds):
-            return await asyncio.sleep(seconds)
+            # Not at the top: a blocking client must not pay for importing asyncio.
+            from asyncio import sleep
+
+            return await sleep(seconds)
         case Call(function, arguments):
             reply = function(*arguments)
             return await reply if inspect.isawaitable(reply) else reply

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from ..errors import AmbiguousError, NotSentError, TransportError
+from ..errors import AmbiguousError, ClientClosedError, NotSentError, TransportError
 from ..errors import CustomTokenExchangeErrorCode as Code
 from .tls import is_permanent
 
@@ -27,7 +27,9 @@ def transport_failure(
     late = timed_out or time.monotonic() >= deadline
     if sent:
         if late:
-            return AmbiguousError("no whole answer came before the deadline", Code.TIMEOUT)
+            return AmbiguousError(
+                "no whole answer came before the deadline", Code.TIMEOUT
+            )
         return AmbiguousError("the connection ended before the answer was whole")
     if is_permanent(error):
         return NotSentError(
@@ -42,3 +44,8 @@ def transport_failure(
 def out_of_time(message: str) -> NotSentError:
     """Make the error of a request that did not leave before its time was up."""
     return NotSentError(message, Code.TIMEOUT, retry_safe=True)
+
+
+def closed(what: str = "the client") -> ClientClosedError:
+    """Make the error of a call on a client that is closed, by then or before."""
+    return ClientClosedError(f"{what} is closed")

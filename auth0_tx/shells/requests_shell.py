@@ -9,13 +9,14 @@ import requests
 
 from ..core.configuration import Settings
 from ..core.effects import Flow, Response, Send, Share
-from ..errors import ClientClosedError, ConfigurationError
+from ..errors import ConfigurationError
 from ..secret import Unpicklable
 from .clocks import context_for
 from .drivers import run
+from .failures import closed
 from .flights import ThreadFlights
 from .requests_transport import RequestsTransport
-from .tls import check_verify
+from .tls import trusted
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ class BlockingShell(Unpicklable):
         settings: Settings,
         session: requests.Session | None,
     ) -> None:
-        check_verify(settings.verify)
+        trust = trusted(settings.verify)
         if session is not None and not isinstance(session, requests.Session):
             raise ConfigurationError(
                 "session must be a requests.Session", parameter="session"
@@ -38,7 +39,7 @@ class BlockingShell(Unpicklable):
         self._flights = ThreadFlights()
         self._transport = RequestsTransport(
             session,
-            settings.verify,
+            trust,
             settings.proxy,
             settings.trust_env,
             settings.max_connections,
@@ -60,7 +61,7 @@ class BlockingShell(Unpicklable):
 
     def _check_open(self) -> None:
         if self._closed:
-            raise ClientClosedError("the client is closed")
+            raise closed()
 
     def close(self) -> None:
         """Close the client's connections; a session of the application's stays open."""

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
+from collections import deque
 from typing import Any
 
 import requests
 from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import HTTPError
-from urllib3.util import Timeout
+from requests.utils import resolve_proxies
+from urllib3.exceptions import HTTPError, NewConnectionError
 
-from ..core.configuration import Verify
 from ..core.effects import Request, Response, Send
-from ..errors import TransportError
+from ..errors import Auth0Error, TransportError
 from .after_fork import renew_after_fork
 from .deadline_adapter import DeadlineAdapter, current
 from .environment import environment_proxy
-from .failures import out_of_time, transport_failure
-from .tls import tls_context
+from .failures import closed, out_of_time, transport_failure
+from .tls import Trust, causes, tls_context
 
 LONGEST_CONNECT = 3.0
 """Seconds, the most that a connection may take of a call's own time."""
@@ -27,8 +28,66 @@ _CHUNK = 65_536
 _NOT_SENT = (
     requests.ConnectTimeout,
     requests.exceptions.ProxyError,
-    requests.exceptions.SSLError,
+    NewConnectionError,
+    ssl.SSLCertVerificationError,
 )
+
+
+class Gate:
+    """At most so many at once: first come, first served.
+
+    A semaphore would do, but that a busy thread which leaves it takes its place again
+    before those it woke can: a few threads then keep the rest out until their deadline.
+    """
+
+    __slots__ = ("_free", "_lock", "_waiting")
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._lock = threading.Lock()
+        self._waiting: deque[threading.Lock] = deque()
+
+    def enter(self, deadline: float, first: bool = False) -> bool:
+        """Take a place; give ``False`` where none was free by *deadline*.
+
+        Args:
+            deadline: on the monotonic clock.
+            first: go before those who wait already.
+        """
+        turn = threading.Lock()
+        turn.acquire()
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return True
+            if first:
+                self._waiting.appendleft(turn)
+            else:
+                self._waiting.append(turn)
+        entered = False
+        try:
+            entered = turn.acquire(timeout=max(0.0, deadline - time.monotonic()))
+        finally:
+            # Out of time, or interrupted; and a place that was handed over in the same
+            # instant is handed on.
+            if not entered and not self._forget(turn):
+                self.leave()
+        return entered
+
+    def _forget(self, turn: threading.Lock) -> bool:
+        with self._lock:
+            if turn not in self._waiting:
+                return False
+            self._waiting.remove(turn)
+            return True
+
+    def leave(self) -> None:
+        """Give the place to the first who still waits, or back."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1
 
 
 class RequestsTransport:
@@ -37,27 +96,29 @@ class RequestsTransport:
     def __init__(
         self,
         session: requests.Session | None,
-        verify: Verify,
+        trust: Trust,
         proxy: str | None,
         trust_env: bool,
         max_connections: int,
     ) -> None:
         self._session = session
-        self._verify = verify
+        self._trust: Trust = trust
         self._proxy = proxy
         self._trust_env = trust_env
         self._max_connections = max_connections
+        self._closed = False
         self.renew()
         renew_after_fork(self)
 
     def renew(self) -> None:
         """Start over with no connection and every lock free: at first, and after a fork."""
-        self._gate = threading.Semaphore(self._max_connections)
+        self._gate = Gate(self._max_connections)
         self._opening = threading.Lock()
         self._adapter: DeadlineAdapter | None = None
 
     def close(self) -> None:
         """Close the connections at rest; those in use end with their request."""
+        self._closed = True
         if self._adapter is not None:
             self._adapter.close()
 
@@ -67,15 +128,19 @@ class RequestsTransport:
         Raises:
             NotSentError: nothing of it left.
             AmbiguousError: something left, and no whole answer came back.
+            ClientClosedError: it was closed while this request waited for its turn.
         """
-        gate, remaining = self._gate, send.deadline - time.monotonic()
-        if remaining <= 0 or not gate.acquire(timeout=remaining):
+        gate = self._gate
+        if not gate.enter(send.deadline, send.first):
             raise out_of_time("no connection was free before the deadline")
         try:
-            outcome = self._exchange(send)
+            outcome = closed() if self._closed else self._exchange(send)
         finally:
-            gate.release()
-        if isinstance(outcome, TransportError):
+            gate.leave()
+            if self._closed:
+                # A connection that this request made after the close would stay.
+                self.close()
+        if isinstance(outcome, Auth0Error):
             raise outcome
         return outcome
 
@@ -86,19 +151,20 @@ class RequestsTransport:
         left = send.deadline - time.monotonic()
         if left <= 0:
             return out_of_time("the deadline passed before the request could be sent")
-        timeout = Timeout(connect=min(left, LONGEST_CONNECT), read=left)
+        timeout = min(left, LONGEST_CONNECT), left
         try:
             answer = self._put(request, timeout)
             return self._read(answer.raw, send)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             return transport_failure(
                 error,
-                sent=current.sent or (self._session is not None and _may_have_left(error)),
+                sent=current.sent
+                or (self._session is not None and _may_have_left(error)),
                 timed_out=isinstance(error, (requests.Timeout, TimeoutError)),
                 deadline=send.deadline,
             )
 
-    def _put(self, request: Request, timeout: Timeout) -> requests.Response:
+    def _put(self, request: Request, timeout: tuple[float, float]) -> requests.Response:
         prepared = requests.PreparedRequest()
         prepared.method = request.method
         prepared.url = request.url
@@ -109,17 +175,14 @@ class RequestsTransport:
             prepared.headers["Content-Length"] = str(len(request.body))
         proxies = self._proxies(request.url)
         if self._session is not None:
-            kwargs: dict[str, Any] = {"proxies": proxies} if proxies else {}
-            return self._session.send(
-                prepared, stream=True, timeout=timeout, allow_redirects=False, **kwargs
-            )
+            return _put_on(self._session, prepared, timeout, proxies)
         adapter = self._adapter or self._open()
         return adapter.send(prepared, stream=True, timeout=timeout, proxies=proxies)
 
     def _open(self) -> DeadlineAdapter:
         with self._opening:
             if self._adapter is None:
-                context = tls_context(self._verify, self._trust_env)
+                context = tls_context(self._trust, self._trust_env)
                 self._adapter = DeadlineAdapter(context, self._max_connections)
             return self._adapter
 
@@ -132,6 +195,10 @@ class RequestsTransport:
     def _read(self, raw: Any, send: Send) -> Response:
         """Read the body to its end or its limit; a connection cut short is not used again."""
         headers = tuple(raw.headers.items())
+        if raw.status < 200:
+            # The answer proper is still to come, and must not become the next caller's.
+            raw.close()
+            raise ConnectionError("an interim answer came in place of the answer")
         if self._session is None:
             body = raw.read(send.limit + 1, decode_content=False)
         else:
@@ -140,8 +207,34 @@ class RequestsTransport:
         if oversized:
             raw.close()
             body = body[: send.limit]
+        elif raw.length_remaining:
+            raw.close()
+            raise ConnectionError("the connection ended within the body")
         raw.release_conn()
         return Response(raw.status, headers, body, oversized)
+
+
+def _put_on(
+    session: requests.Session,
+    prepared: requests.PreparedRequest,
+    timeout: tuple[float, float],
+    proxies: dict[str, str] | None,
+) -> requests.Response:
+    """Send by the adapter, and with the trust, of the application's own session.
+
+    Not by ``Session.send``: it reads the whole body of a redirect, to follow it or not.
+    """
+    if proxies is None:
+        proxies = resolve_proxies(prepared, session.proxies, session.trust_env)
+    adapter = session.get_adapter(str(prepared.url))
+    return adapter.send(
+        prepared,
+        stream=True,
+        timeout=timeout,
+        verify=session.verify,
+        cert=session.cert,
+        proxies=proxies,
+    )
 
 
 def _read_in_pieces(raw: Any, send: Send) -> bytes:
@@ -159,4 +252,5 @@ def _read_in_pieces(raw: Any, send: Send) -> bytes:
 
 
 def _may_have_left(error: BaseException) -> bool:
-    return not isinstance(error, _NOT_SENT) and "NewConnectionError" not in repr(error)
+    """Tell what can be told of an adapter that keeps no note of what was sent."""
+    return not any(isinstance(each, _NOT_SENT) for each in causes(error))

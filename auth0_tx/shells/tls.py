@@ -8,50 +8,68 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
 
-from ..core.configuration import Verify
 from ..errors import ConfigurationError
+
+Trust: TypeAlias = "Literal[True] | ssl.SSLContext"
+"""Whom a client trusts: the public CAs, or whoever the context says."""
 
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
-def check_verify(verify: object) -> None:
-    """Refuse what could not verify a server.
+def trusted(verify: object) -> Trust:
+    """Read what a client was told to trust, and refuse what could not verify a server.
+
+    A bundle is read here, so that a file which is none is refused with the client's other
+    keywords, and not taken for a server that cannot be trusted.
 
     Raises:
         ConfigurationError: *verify* turns verification off, or is no bundle.
     """
-    rule = None
+    if verify is True:
+        return True
     if isinstance(verify, ssl.SSLContext):
-        if verify.verify_mode is not ssl.CERT_REQUIRED or not verify.check_hostname:
-            rule = "must be a context that verifies the server and its name"
-    elif isinstance(verify, (str, os.PathLike)):
-        if not os.path.exists(verify):
-            rule = "must be the path of an existing CA bundle"
-    elif verify is not True:
-        rule = "must be True, the path of a CA bundle, or an ssl.SSLContext"
-    if rule is not None:
-        raise ConfigurationError(f"verify {rule}", parameter="verify")
+        if verify.verify_mode is ssl.CERT_REQUIRED and verify.check_hostname:
+            return verify
+        raise _refused("must be a context that verifies the server and its name")
+    if isinstance(verify, (str, os.PathLike)):
+        return _context(verify)
+    raise _refused("must be True, the path of a CA bundle, or an ssl.SSLContext")
 
 
-def tls_context(verify: Verify, trust_env: bool) -> ssl.SSLContext:
+def tls_context(trust: Trust, trust_env: bool) -> ssl.SSLContext:
     """Make the context that a client's connections share.
 
     Args:
-        verify: whom to trust; an explicit bundle or context beats the environment.
+        trust: whom to trust; an explicit context beats the environment.
         trust_env: whether a bundle named in the environment is used in place of certifi's.
+
+    Raises:
+        ConfigurationError: the environment names what is no bundle.
     """
-    if isinstance(verify, ssl.SSLContext):
-        return verify
-    if verify is True:
-        verify = _default_bundle(trust_env)
-    path = os.fspath(verify)  # type: ignore[arg-type]
-    if os.path.isdir(path):
-        context = ssl.create_default_context(capath=path)
-    else:
-        context = ssl.create_default_context(cafile=path)
+    return _context(_default_bundle(trust_env)) if trust is True else trust
+
+
+def _context(bundle: str | os.PathLike[str]) -> ssl.SSLContext:
+    path = os.fspath(bundle)
+    try:
+        if os.path.isdir(path):
+            context = ssl.create_default_context(capath=path)
+        else:
+            context = ssl.create_default_context(cafile=path)
+    except (OSError, ValueError):
+        # ssl.SSLError, for a file without a certificate, is an OSError too.
+        context = None
+    if context is None:
+        raise _refused("must be the path of an existing CA bundle, in PEM")
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def _refused(rule: str) -> ConfigurationError:
+    return ConfigurationError(f"verify {rule}", parameter="verify")
 
 
 def _default_bundle(trust_env: bool) -> str:
@@ -65,18 +83,36 @@ def _default_bundle(trust_env: bool) -> str:
     return certifi.where()
 
 
-def is_permanent(error: BaseException | None) -> bool:
+def is_permanent(error: BaseException) -> bool:
     """Tell whether a failure is TLS saying no, rather than a connection that broke."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        if isinstance(error, ssl.SSLError):
-            return not isinstance(
-                error,
-                (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError),
-            ) and not isinstance(error, TimeoutError) and "timed out" not in str(error)
-        error = _inner(error)
+    for each in causes(error):
+        if isinstance(each, ssl.SSLError):
+            return (
+                not isinstance(
+                    each,
+                    (
+                        ssl.SSLEOFError,
+                        ssl.SSLZeroReturnError,
+                        ssl.SSLSyscallError,
+                        # asyncio's "not yet", in whose handler a reset was raised.
+                        ssl.SSLWantReadError,
+                        ssl.SSLWantWriteError,
+                    ),
+                )
+                and not isinstance(each, TimeoutError)
+                and "timed out" not in str(each)
+            )
     return False
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Give a failure, and what the HTTP libraries wrapped in it, from the outside in."""
+    seen: set[int] = set()
+    inner: BaseException | None = error
+    while inner is not None and id(inner) not in seen:
+        yield inner
+        seen.add(id(inner))
+        inner = _inner(inner)
 
 
 def _inner(error: BaseException) -> BaseException | None:

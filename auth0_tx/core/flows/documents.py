@@ -8,10 +8,13 @@ import attrs
 
 from ...errors import (
     AmbiguousError,
+    ClientClosedError,
     CustomTokenExchangeError,
     DiscoveryError,
+    InvalidResponseError,
     NotSentError,
     RateLimitError,
+    RefusedError,
     TransportError,
 )
 from ..context import Context
@@ -51,6 +54,7 @@ def fetched(
         lambda: document_request(url),
         min(deadline, context.monotonic() + LONGEST_FETCH),
         DOCUMENT_LIMIT,
+        first=True,
     )
 
     def read(response: Response) -> Document | CustomTokenExchangeError:
@@ -70,17 +74,22 @@ def _failure(response: Response, rule: str, now: float) -> CustomTokenExchangeEr
     """Make the error that an answer without a document means, by whether it may pass."""
     value = response.header("retry-after")
     wait = None if value is None else parse_retry_after(value, now)
-    if response.status == 429:
-        return RateLimitError(rule, status=429, retry_safe=True, retry_after=wait)
-    if response.status >= 500:
-        return AmbiguousError(
-            rule, status=response.status, retry_safe=True, retry_after=wait
-        )
-    return DiscoveryError(rule, status=response.status)
+    status = response.status
+    if status == 429:
+        return RateLimitError(rule, status=status, retry_safe=True, retry_after=wait)
+    if status in (408, 425):
+        return RefusedError(rule, status=status, retry_safe=True, retry_after=wait)
+    if status >= 500:
+        return AmbiguousError(rule, status=status, retry_safe=True, retry_after=wait)
+    if status == 200:
+        return InvalidResponseError(rule, status=status)
+    return DiscoveryError(rule, status=status)
 
 
 def _as_discovery(error: CustomTokenExchangeError) -> CustomTokenExchangeError:
     """Say of a failed fetch what it means for the exchange: that nothing was sent."""
+    if isinstance(error, ClientClosedError):
+        return error
     if isinstance(error, TransportError) and error.status is None:
         return NotSentError(
             error.message, error.code, retry_safe=error.retry_safe, phase="discover"

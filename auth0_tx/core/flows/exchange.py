@@ -55,15 +55,15 @@ def custom_token_exchange(
             actor=options.actor_token is not None,
         )
     )
-    failure: CustomTokenExchangeError | None = None
     try:
         response = yield from _exchanged(context, domain, options, form, deadline)
     except CustomTokenExchangeError as error:
         failure = error
-    seconds = context.monotonic() - started
-    if failure is None:
+    else:
+        seconds = context.monotonic() - started
         yield from Emit(ExchangeFinished(domain=domain, seconds=seconds))
         return response
+    seconds = context.monotonic() - started
     code, status = str(failure.code), failure.status
     yield from Emit(
         ExchangeFinished(domain=domain, seconds=seconds, code=code, status=status)
@@ -141,7 +141,7 @@ def _refused_here(
     context: Context, domain: str, form: str
 ) -> CustomTokenExchangeError | None:
     """Give the error of a call that the policy says need not be sent."""
-    policy, retries, now = context.settings.retry, context.retries, context.clock()
+    policy, retries, now = context.settings.retry, context.retries, context.monotonic()
     if policy.remember_refusals_seconds > 0:
         key = refusal_key(context.process_key, domain, form)
         remembered = retries.remembered_refusal(key, now)
@@ -153,8 +153,8 @@ def _refused_here(
 def _remember(
     context: Context, domain: str, form: str, failure: CustomTokenExchangeError
 ) -> None:
-    now = context.clock()
-    context.retries.note_failure(domain, failure, now)
+    now = context.monotonic()
+    context.retries.note_outcome(domain, failure, now)
     if context.settings.retry.remember_refusals_seconds > 0:
         key = refusal_key(context.process_key, domain, form)
         context.retries.remember_refusal(key, failure, now)

@@ -37,13 +37,18 @@ def keys_for(
     now = context.clock()
     if kept is not None and kept.is_fresh(now) and not _ask_again(kept, key_id, now):
         return kept.value
-    return (
-        yield from Share(
-            ("keys", metadata.jwks_uri),
-            lambda: _refreshed(context, metadata, key_id, deadline),
-            deadline,
+    try:
+        return (
+            yield from Share(
+                ("keys", metadata.jwks_uri),
+                lambda: _refreshed(context, metadata, key_id, deadline),
+                deadline,
+            )
         )
-    )
+    except CustomTokenExchangeError as error:
+        failure = error
+    # Whatever it was, no token that was issued may be lost to it.
+    raise failure if isinstance(failure, SigningKeyError) else _unavailable(failure)
 
 
 def _ask_again(kept: Kept[KeySet], key_id: str | None, now: float) -> bool:
@@ -73,7 +78,7 @@ def _refreshed(
         return found.value
     yield from _told(context, metadata.domain, started, str(failure.code))
     if kept is None or not 0 <= now - kept.fetched_at < LONGEST_STALE:
-        raise _unavailable(failure)
+        raise failure
     context.key_sets.put(
         metadata.jwks_uri,
         attrs.evolve(kept, retry_at=now + RETRY_AFTER_FAILURE, asked_again_at=now),

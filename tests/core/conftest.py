@@ -1,0 +1,33 @@
+"""What the tests of the core share: a clock that stands still, and clients on it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, settings
+from world import Clock, client
+
+from auth0_tx.core.context import Context
+
+# How long an example takes says nothing about the core, only about the machine.
+settings.register_profile(
+    "core", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("core")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands still until it is told to go on."""
+    return Clock()
+
+
+@pytest.fixture
+def context(clock: Clock) -> Context:
+    """A client that knows its tenant's metadata already."""
+    return client(clock)
+
+
+@pytest.fixture
+def cold(clock: Clock) -> Context:
+    """A client that has fetched nothing yet."""
+    return client(clock, knows_metadata=False)

@@ -1,0 +1,40 @@
+"""ID tokens as the tenant of these tests signs them, and the key sets it publishes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from vectors_tokens import OTHER_RSA, P256, RSA, encode, key_set, public, sign
+from world import ISSUER, NOW, answer
+
+from auth0_tx.core.effects import Response
+
+SIGNING_KEYS = {"key-1": RSA, "key-2": OTHER_RSA, "key-ec": P256}
+
+
+def id_token(kid: str = "key-1", algorithm: str = "RS256", **claims: Any) -> str:
+    """Sign an ID token with *claims*; those that are ``...`` are left out."""
+    said = {
+        "iss": ISSUER,
+        "aud": "the-client",
+        "sub": "auth0|user",
+        "iat": int(NOW) - 5,
+        "exp": int(NOW) + 36_000,
+        **claims,
+    }
+    payload = {name: value for name, value in said.items() if value is not ...}
+    header = {"alg": algorithm, "typ": "JWT", "kid": kid}
+    return sign(header, json.dumps(payload).encode(), SIGNING_KEYS[kid])
+
+
+def unsigned(kid: str, **claims: Any) -> str:
+    """Make a token of a key that is nowhere, which nobody could sign."""
+    header = encode(json.dumps({"alg": "RS256", "kid": kid}).encode())
+    return f"{header}.{encode(json.dumps({'act': {}, **claims}).encode())}.c2ln"
+
+
+def published(*kids: str, **headers: Any) -> Response:
+    """Give the answer that publishes the keys *kids*."""
+    keys = [public(SIGNING_KEYS[kid], kid=kid, use="sig") for kid in kids]
+    return answer(key_set(*keys), **headers)

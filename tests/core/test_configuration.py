@@ -1,0 +1,453 @@
+"""A client's keywords: what they may be, what goes with what, and what shows."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import pprint
+from typing import Any
+
+import attrs
+import pytest
+from exposure import exposed
+from hypothesis import given
+from hypothesis import strategies as st
+from vectors_tokens import P256, RSA
+
+from auth0_tx.core.client_auth import METHODS
+from auth0_tx.core.configuration import SECRETS, Settings, configure
+from auth0_tx.errors import ConfigurationError, InvalidInputError
+from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
+from auth0_tx.secret import concealed
+from auth0_tx.values import RetryPolicy
+
+NEEDLE = "needle-of-this-test"
+LEAST: dict[str, Any] = {
+    "domain": "tenant.us.auth0.com",
+    "client_id": "the-client",
+    "client_secret": NEEDLE,
+}
+KEY: dict[str, Any] = RSA.as_dict(private=True)
+
+
+def configured(**changes: Any) -> Settings:
+    """Configure an ordinary client with *changes*, as the clients do."""
+    keywords = {**LEAST, **changes}
+    return configure(
+        **{
+            name: concealed(value) if name in SECRETS else value
+            for name, value in keywords.items()
+        }
+    )
+
+
+def refused(**changes: Any) -> ConfigurationError:
+    """Give the refusal of an ordinary client with *changes*."""
+    with pytest.raises(ConfigurationError) as error:
+        configured(**changes)
+    assert (Code.INVALID_CONFIGURATION, "validate") == (
+        error.value.code,
+        error.value.phase,
+    )
+    assert NEEDLE not in exposed(error.value)
+    return error.value
+
+
+def test_defaults() -> None:
+    """A domain, an id and a secret are all that a client must be given."""
+    settings = configured()
+
+    assert "tenant.us.auth0.com" == settings.domain
+    assert (10.0, 100, True, False) == (
+        settings.timeout,
+        settings.max_connections,
+        settings.verify,
+        settings.trust_env,
+    )
+    assert RetryPolicy() == settings.retry
+    assert [None] * 4 == [
+        settings.resolver,
+        settings.on_event,
+        settings.clock,
+        settings.proxy,
+    ]
+
+
+def test_everything() -> None:
+    """Every keyword is kept as it was given."""
+    settings = configured(
+        domain="HTTPS://Tenant.US.auth0.com/",
+        secret=["new" * 8, "old" * 8],
+        verify="/etc/ssl/ca.pem",
+        proxy="http://user:password@proxy.example.com:3128",
+        trust_env=True,
+        timeout=3,
+        retry=RetryPolicy(attempts=1),
+        max_connections=7,
+        clock=float,
+        on_event=print,
+    )
+
+    assert "tenant.us.auth0.com" == settings.domain
+    assert "/etc/ssl/ca.pem" == settings.verify
+    assert "http://user:password@proxy.example.com:3128" == settings.proxy
+    assert (True, 3.0, 1, 7) == (
+        settings.trust_env,
+        settings.timeout,
+        settings.retry.attempts,
+        settings.max_connections,
+    )
+    assert (float, print) == (settings.clock, settings.on_event)
+
+
+def test_resolver() -> None:
+    """A function in the domain's place gives the domain of each call."""
+    settings = configured(domain=str)
+
+    assert settings.domain is None
+    assert str is settings.resolver
+
+
+@pytest.mark.parametrize(
+    "domain", ["localhost:3443", "http://127.0.0.1:8080", "[::1]:1"]
+)
+def test_loopback(domain: str) -> None:
+    """A loopback with a port may be given explicitly."""
+    assert domain == configured(domain=domain).domain
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        None,
+        b"tenant.us.auth0.com",
+        "",
+        " ",
+        "http://tenant.us.auth0.com",
+        "https://tenant.us.auth0.com/path",
+        "tenant.us.auth0.com?x",
+        "evil.com#tenant.us.auth0.com",
+        "tenant.us.auth0.com@evil.com",
+        "tenant.us.auth0.com:443",
+        "tenant.us.auth0.com\\evil",
+        "tenant\t.auth0.com",
+        "tenant%2eauth0.com",
+        "127.1",
+        "0x7f.1",
+        "2130706433",
+        "::ffff:7f00:1",
+        "localhost",
+        "metadata.google.internal",
+        "169.254.169.254",
+        "xn--tnant-esa.auth0.com",
+        "tênant.auth0.com",
+        f"{'a' * 64}.com",
+        ".".join(["a" * 60] * 5),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_domain_refused(domain: Any) -> None:
+    """A domain that could be read as another place is refused."""
+    error = refused(domain=domain)
+
+    assert "domain" == error.parameter
+    assert error.message.startswith("domain ")
+    assert not error.message.startswith("domain domain")
+    assert error.__context__ is error.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("keywords", "parameter", "said"),
+    [
+        ({"client_secret": None}, "client_secret", "is needed for client_auth"),
+        (
+            {"client_secret": None, "client_auth": "client_secret_basic"},
+            "client_secret",
+            "is needed for client_auth 'client_secret_basic'",
+        ),
+        (
+            {"client_auth": "none"},
+            "client_secret",
+            "does not go with client_auth 'none'",
+        ),
+        (
+            {"client_assertion_signing_key": KEY},
+            "client_secret",
+            "does not go with client_auth 'private_key_jwt'",
+        ),
+        (
+            {"client_secret": None, "client_auth": "private_key_jwt"},
+            "client_assertion_signing_key",
+            "is needed",
+        ),
+        (
+            {"client_auth": "client_secret_post", "client_assertion_signing_key": KEY},
+            "client_assertion_signing_key",
+            "does not go with",
+        ),
+        (
+            {
+                "client_auth": "none",
+                "client_secret": None,
+                "client_assertion_signing_key": KEY,
+            },
+            "client_assertion_signing_key",
+            "does not go with",
+        ),
+        ({"client_auth": "mtls"}, "client_auth", ", ".join(METHODS)),
+        ({"client_auth": ""}, "client_auth", "must be one of"),
+        ({"client_auth": []}, "client_auth", "must be one of"),
+        (
+            {"client_assertion_signing_alg": "HS256"},
+            "client_assertion_signing_alg",
+            "RS256",
+        ),
+        (
+            {"client_assertion_signing_alg": "none"},
+            "client_assertion_signing_alg",
+            "must",
+        ),
+        (
+            {"client_assertion_signing_alg": None},
+            "client_assertion_signing_alg",
+            "must",
+        ),
+        ({"client_assertion_signing_alg": []}, "client_assertion_signing_alg", "must"),
+    ],
+    ids=lambda value: None if isinstance(value, dict) else repr(value)[:40],
+)
+def test_credentials(keywords: dict[str, Any], parameter: str, said: str) -> None:
+    """A method has what it needs, and nothing that would lie unused."""
+    error = refused(**keywords)
+
+    assert parameter == error.parameter
+    assert said in error.message
+
+
+def test_method_is_chosen() -> None:
+    """A signing key means private_key_jwt, where no method is named."""
+    settings = configured(
+        client_secret=None,
+        client_assertion_signing_key=P256.as_dict(private=True),
+        client_assertion_signing_alg="ES256",
+    )
+
+    assert "PrivateKeyJwt" == type(settings.authentication).__name__
+    assert settings.client_secret is None
+
+
+NUMBERS: list[Any] = [
+    None,
+    "1",
+    True,
+    float("nan"),
+    float("inf"),
+    -1,
+    10**400,
+    1e300,
+    [1],
+]
+BAD: list[tuple[str, list[Any], str]] = [
+    ("client_id", [None, "", " ", " a", "ü", "a\n", b"a", 1, "x" * 5_000], "client_id"),
+    (
+        "client_secret",
+        ["", " ", f"{NEEDLE}\n", f" {NEEDLE}", f"{NEEDLE}ü", 5, "x" * 70_000],
+        "client_secret",
+    ),
+    (
+        "secret",
+        ["", "  ", [], (), ["a", ""], ["a", 1], 5, {"a": 1}, b"secret"],
+        "secret",
+    ),
+    ("timeout", [0, *NUMBERS], "timeout"),
+    ("max_connections", [0, 1.0, *NUMBERS[:-3]], "max_connections"),
+    ("on_event", [1, "print"], "on_event"),
+    ("clock", [1, 1.5], "clock"),
+    ("trust_env", [None, 1, "yes"], "trust_env"),
+    (
+        "proxy",
+        [
+            "",
+            "proxy:3128",
+            "socks5://proxy",
+            5,
+            f"http://{NEEDLE}\n",
+            f"ftp://{NEEDLE}",
+        ],
+        "proxy",
+    ),
+    ("retry", [None, 3, {"attempts": 3}], "retry"),
+]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "parameter"),
+    [
+        (keyword, value, parameter)
+        for keyword, values, parameter in BAD
+        for value in values
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_keyword_refused(keyword: str, value: Any, parameter: str) -> None:
+    """A keyword that breaks a rule is named, with the rule and without the value."""
+    error = refused(**{keyword: value})
+
+    assert parameter == error.parameter
+    assert " must " in error.message
+
+
+@pytest.mark.parametrize("secret", ["s" * 32, ["a", "b"], ("a", "b")], ids=repr)
+def test_session_secret(secret: Any) -> None:
+    """The secret of the login session is one text, or several."""
+    assert "the-client" == configured(secret=secret).client_id
+
+
+DELAYS = (
+    "transient_delay",
+    "throttled_delay",
+    "longest_delay",
+    "blocked_seconds",
+    "remember_refusals_seconds",
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("attempts", value) for value in (0, 1.0, *NUMBERS[:-3])],
+        *[("budget", value) for value in (1.0, *NUMBERS[:-3])],
+        *[(name, value) for name in DELAYS for value in NUMBERS],
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_policy_refused(name: str, value: Any) -> None:
+    """Each number of a retry policy has a rule."""
+    error = refused(retry=RetryPolicy(**{name: value}))
+
+    assert f"retry.{name}" == error.parameter
+
+
+@pytest.mark.parametrize("name", DELAYS)
+def test_no_delay(name: str) -> None:
+    """A delay may be nothing."""
+    policy = RetryPolicy(**{name: 0})  # type: ignore[arg-type]
+
+    assert policy == configured(retry=policy).retry
+
+
+def test_configuration_is_input() -> None:
+    """Whoever catches bad input catches bad keywords, and ValueError catches both."""
+    error = refused(client_id="")
+
+    assert isinstance(error, InvalidInputError)
+    assert isinstance(error, ValueError)
+
+
+SECRETIVE = {
+    "post": {},
+    "basic": {"client_auth": "client_secret_basic"},
+    "key": {"client_secret": None, "client_assertion_signing_key": KEY},
+}
+
+
+@pytest.mark.parametrize("conceal", [False, True])
+@pytest.mark.parametrize("keywords", SECRETIVE.values(), ids=SECRETIVE.keys())
+def test_settings_print_no_secret(keywords: dict[str, Any], conceal: bool) -> None:
+    """Settings do not print what is secret, whole, taken apart or by their attributes."""
+    proxy = f"http://user:{NEEDLE}@proxy.example.com"
+    given: dict[str, Any] = {**LEAST, "proxy": proxy, **keywords}
+    settings = configured(**given) if conceal else configure(**given)
+    shown = [
+        repr(settings),
+        str(settings),
+        f"{settings}",
+        pprint.pformat(settings),
+        pprint.pformat(attrs.asdict(settings)),
+        repr(attrs.astuple(settings)),
+        repr([getattr(settings, field.name) for field in attrs.fields(Settings)]),
+    ]
+
+    assert [] == [text for text in shown if NEEDLE in text or KEY["d"] in text]
+    assert not hasattr(settings, "__dict__")
+
+
+@pytest.mark.parametrize("duplicate", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_settings_are_not_duplicated(duplicate: Any) -> None:
+    """Settings refuse to be pickled or copied, and say why without a secret."""
+    with pytest.raises(TypeError, match="Settings holds secrets") as error:
+        duplicate(configured())
+
+    assert NEEDLE not in str(error.value)
+
+
+TEXTS = ("domain", "client_id", "client_secret", "client_auth", "secret", "proxy")
+# Shorter than what the suite's search for secrets takes for one: Hypothesis likes to try
+# texts out of the library's own source, which are in many an error.
+SHORT = st.text(max_size=15)
+ANYTHING = st.one_of(
+    st.none(),
+    SHORT,
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.binary(),
+    st.lists(SHORT | st.integers(), max_size=3),
+    st.dictionaries(SHORT, SHORT, max_size=2),
+)
+
+
+def attempted(**changes: Any) -> Settings | ConfigurationError:
+    """Configure an ordinary client with *changes*, or give the refusal."""
+    try:
+        return configured(**changes)
+    except ConfigurationError as error:
+        return error
+
+
+@given(keyword=st.sampled_from(TEXTS), text=st.text(max_size=5))
+def test_any_text(keyword: str, text: str) -> None:
+    """Any text in any keyword is refused without being shown, or kept exactly."""
+    text = f"{text}ZQXJ{text}"
+    result = attempted(**{keyword: text})
+
+    if isinstance(result, ConfigurationError):
+        assert "ZQXJ" not in f"{result} {result!r} {result.args} {vars(result)}"
+    else:
+        # A domain is normalised, and the secret of a later session is not kept.
+        kept = getattr(result, keyword, None)
+        assert keyword in ("domain", "secret") or text == kept
+
+
+@given(
+    keyword=st.sampled_from(
+        [
+            *TEXTS,
+            "client_assertion_signing_alg",
+            "client_assertion_signing_key",
+            "timeout",
+            "retry",
+            "max_connections",
+            "clock",
+            "on_event",
+            "trust_env",
+        ]
+    ),
+    thing=ANYTHING,
+)
+def test_anything(keyword: str, thing: Any) -> None:
+    """Whatever a keyword is given, the client is made or refused as a configuration is."""
+    result = attempted(**{keyword: thing})
+
+    assert isinstance(result, Settings) or result.parameter is not None
+
+
+@given(thing=ANYTHING)
+def test_any_key(thing: Any) -> None:
+    """Whatever is given as a key, nothing but a key is taken."""
+    with pytest.raises(ConfigurationError):
+        configured(
+            client_secret=None,
+            client_auth="private_key_jwt",
+            client_assertion_signing_key=thing,
+        )

@@ -1,0 +1,116 @@
+"""What a flow may ask for: inert values, typed by their replies, silent about secrets."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import pprint
+from typing import Any
+
+import attrs
+import pytest
+from world import SECRETS, fail, play
+
+from auth0_tx.core.effects import (
+    Call,
+    Effect,
+    Emit,
+    Flow,
+    Request,
+    Response,
+    Send,
+    Share,
+    Sleep,
+)
+from auth0_tx.errors import NotSentError
+from auth0_tx.secret import SecretBytes, SecretStr
+
+REQUEST = Request(
+    "POST",
+    "https://tenant.us.auth0.com/oauth/token",
+    {"Authorization": SecretStr(SECRETS["client_secret"])},
+    SecretBytes(SECRETS["subject_token"].encode()),
+)
+RESPONSE = Response(200, [("Date", "now")], SECRETS["access_token"].encode())
+
+
+def asks(effect: Effect) -> Flow[Any]:
+    """Ask for *effect* and return the reply."""
+    return (yield from effect)
+
+
+def test_send() -> None:
+    """The reply to a request is the response."""
+    send = Send(lambda: REQUEST, 1.0, 2)
+
+    assert RESPONSE is play(asks(send), RESPONSE)[0]
+
+
+def test_failed_send() -> None:
+    """A request that fails does so where it was asked for."""
+    failure = NotSentError("no")
+
+    assert failure is fail(asks(Send(lambda: REQUEST, 1.0, 2)), failure)[0]
+
+
+def test_call() -> None:
+    """The reply to a call is what the function gives."""
+    assert 5 == play(asks(Call(lambda *given: sum(given), (2, 3))))[0]
+
+
+def test_share() -> None:
+    """The reply to a shared flow is what the flow returns."""
+    share = Share("key", lambda: asks(Call(lambda: 7)), 1.0)
+
+    assert 7 == play(asks(share))[0]
+
+
+@pytest.mark.parametrize("effect", [Sleep(1.0), Emit("event")], ids=repr)
+def test_no_reply(effect: Effect) -> None:
+    """Waiting and telling have no reply."""
+    assert play(asks(effect))[0] is None
+
+
+def test_header() -> None:
+    """A field is found in any case, and repeated ones are joined (RFC 9110 section 5.3)."""
+    response = Response(200, [("X-A", "1"), ("x-a", "2"), ("B", "")], b"")
+
+    assert ("1, 2", "", None) == tuple(map(response.header, ("x-a", "b", "c")))
+
+
+def test_headers_are_read_again() -> None:
+    """A second look at the headers sees what the first saw."""
+    response = Response(429, (("retry-after", "1"),), b"")
+
+    assert "1" == response.header("retry-after") == response.header("retry-after")
+
+
+@pytest.mark.parametrize("message", [REQUEST, RESPONSE], ids=["request", "response"])
+def test_messages_print_no_secret(message: Any) -> None:
+    """Neither a request nor a response prints its body, whole or taken apart."""
+    shown = [
+        repr(message),
+        str(message),
+        f"{message}",
+        pprint.pformat(message),
+        pprint.pformat(attrs.asdict(message)),
+        repr(attrs.astuple(message)),
+    ]
+
+    assert [] == [text for text in shown if "needle" in text]
+    assert not hasattr(message, "__dict__")
+
+
+@pytest.mark.parametrize("duplicate", [pickle.dumps, copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("message", [REQUEST, RESPONSE], ids=["request", "response"])
+def test_messages_are_not_duplicated(message: Any, duplicate: Any) -> None:
+    """Neither a request nor a response is pickled or copied."""
+    with pytest.raises(TypeError, match="holds secrets"):
+        duplicate(message)
+
+
+def test_effects_print_no_secret() -> None:
+    """An effect does not print what it is given for the application's function."""
+    effects = [Send(lambda: REQUEST, 1.0, 2), Call(print, (SECRETS["subject_token"],))]
+
+    assert "needle" not in repr(effects)

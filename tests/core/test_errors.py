@@ -1,0 +1,304 @@
+"""The errors: one tree, whole after any journey, and never with a secret in them."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+import pickle
+import re
+import traceback
+from typing import Any
+
+import pytest
+from world import SECRETS
+
+import auth0_tx
+from auth0_tx import errors
+from auth0_tx.errors import (
+    AmbiguousError,
+    Auth0Error,
+    BlockedError,
+    ClientClosedError,
+    ConfigurationError,
+    CustomTokenExchangeError,
+    CustomTokenExchangeErrorCode,
+    DiscoveryError,
+    IdTokenError,
+    InvalidInputError,
+    InvalidResponseError,
+    MfaRequiredError,
+    NotSentError,
+    RateLimitError,
+    RefusedError,
+    SigningKeyError,
+    TransportError,
+)
+
+Code = CustomTokenExchangeErrorCode
+KINDS: list[type[Auth0Error]] = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, Auth0Error)
+]
+EVERY = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+
+STATE: dict[str, Any] = {
+    "message": "The reason.",
+    "code": "my_own_code",
+    "status": 429,
+    "retry_safe": True,
+    "retry_after": 1.5,
+    "phase": "verify",
+    "tokens_issued": True,
+    "correlation_id": "abc",
+    "hint": "Do this.",
+    "parameter": "audience",
+}
+
+
+def state(error: Auth0Error) -> dict[str, Any]:
+    """Give all that an error says of itself."""
+    return {name: getattr(error, name) for name in STATE}
+
+
+def through_json(error: Auth0Error) -> Auth0Error:
+    """Send an error the way of Celery's JSON result backends, which keep its args."""
+    return type(error)(*json.loads(json.dumps(error.args)))
+
+
+JOURNEYS = {
+    "json": through_json,
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "evolve": Auth0Error.evolve,
+    **{
+        f"pickle-{protocol}": lambda error, protocol=protocol: pickle.loads(
+            pickle.dumps(error, protocol)
+        )
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
+    },
+}
+
+
+@EVERY
+@pytest.mark.parametrize("journey", JOURNEYS.values(), ids=JOURNEYS.keys())
+def test_journey(kind: type[Auth0Error], journey: Any) -> None:
+    """An error comes back from any journey as it left."""
+    for error in (kind(), kind("x"), kind(**STATE)):
+        back = journey(error)
+        assert kind is type(back)
+        assert back is not error
+        assert (state(error), error.args, str(error)) == (
+            state(back),
+            back.args,
+            str(back),
+        )
+
+
+@EVERY
+def test_state(kind: type[Auth0Error]) -> None:
+    """Every part of an error is an attribute, and a positional argument in this order."""
+    by_name, by_place = kind(**STATE), kind(*STATE.values())
+
+    assert STATE == state(by_name) == state(by_place)
+    assert tuple(STATE.values()) == by_name.args
+    parameters = list(inspect.signature(kind).parameters)
+    assert list(STATE) == parameters
+
+
+@EVERY
+def test_documented(kind: type[Auth0Error]) -> None:
+    """Every error is in the tree that the module draws, and in the package."""
+    assert re.search(
+        rf"^ .*\b{kind.__name__}\b|^    {kind.__name__}$", errors.__doc__ or "", re.M
+    )
+    assert kind is getattr(auth0_tx, kind.__name__)
+    assert kind.__name__ in auth0_tx.__all__
+    assert kind.__doc__
+
+
+TREE: dict[type[Auth0Error], tuple[type[BaseException], ...]] = {
+    Auth0Error: (Exception,),
+    CustomTokenExchangeError: (Auth0Error,),
+    InvalidInputError: (CustomTokenExchangeError, ValueError),
+    ConfigurationError: (InvalidInputError,),
+    ClientClosedError: (CustomTokenExchangeError,),
+    TransportError: (CustomTokenExchangeError,),
+    NotSentError: (TransportError,),
+    AmbiguousError: (TransportError,),
+    DiscoveryError: (CustomTokenExchangeError,),
+    InvalidResponseError: (CustomTokenExchangeError,),
+    RefusedError: (CustomTokenExchangeError,),
+    MfaRequiredError: (RefusedError,),
+    RateLimitError: (RefusedError,),
+    BlockedError: (RefusedError,),
+    IdTokenError: (CustomTokenExchangeError,),
+    SigningKeyError: (IdTokenError,),
+}
+
+
+def test_tree() -> None:
+    """The tree is the one that is drawn."""
+    assert {kind: kind.__bases__ for kind in KINDS} == TREE
+
+
+DEFAULTS: dict[type[Auth0Error], tuple[Code, str]] = {
+    CustomTokenExchangeError: (Code.TOKEN_EXCHANGE_FAILED, "reply"),
+    InvalidInputError: (Code.INVALID_ARGUMENT, "validate"),
+    ConfigurationError: (Code.INVALID_CONFIGURATION, "validate"),
+    ClientClosedError: (Code.CLIENT_CLOSED, "send"),
+    TransportError: (Code.TOKEN_EXCHANGE_FAILED, "send"),
+    NotSentError: (Code.CONNECTION_FAILED, "send"),
+    AmbiguousError: (Code.CONNECTION_LOST, "send"),
+    DiscoveryError: (Code.DISCOVERY_FAILED, "discover"),
+    InvalidResponseError: (Code.INVALID_RESPONSE, "reply"),
+    RefusedError: (Code.TOKEN_EXCHANGE_FAILED, "reply"),
+    MfaRequiredError: (Code.TOKEN_EXCHANGE_FAILED, "reply"),
+    RateLimitError: (Code.RATE_LIMITED, "reply"),
+    BlockedError: (Code.TOKEN_EXCHANGE_FAILED, "reply"),
+    IdTokenError: (Code.INVALID_ID_TOKEN, "verify"),
+    SigningKeyError: (Code.SIGNING_KEY_UNAVAILABLE, "verify"),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "phase"),
+    [(kind, *values) for kind, values in DEFAULTS.items()],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_defaults(kind: type[Auth0Error], code: Code, phase: str) -> None:
+    """An error that is told nothing has its kind's code and phase, and promises nothing."""
+    error = kind()
+
+    assert (code, phase) == (error.code, error.phase)
+    assert not error.retry_safe
+    assert not error.tokens_issued
+    rest = (error.status, error.retry_after, error.hint, error.parameter)
+    assert (None,) * 4 == rest
+
+
+@pytest.mark.parametrize("code", list(Code), ids=str)
+def test_code(code: Code) -> None:
+    """A code that is one of ours is the enum's member, and equal to its text."""
+    error = CustomTokenExchangeError(code=str(code))
+
+    assert code is error.code
+    assert str(code) == error.code
+    assert str is type(error.args[1])
+
+
+def test_code_of_the_server() -> None:
+    """A code of the server's, or of an Action's, is kept as it is."""
+    assert "my_own_code" == RefusedError(code="my_own_code").code
+    assert Code.RATE_LIMITED == RateLimitError(code="").code
+
+
+CODES_OF_THE_SEED = {
+    "INVALID_TOKEN_FORMAT",
+    "MISSING_ACTOR_TOKEN_TYPE",
+    "MISSING_ACTOR_TOKEN",
+    "TOKEN_EXCHANGE_FAILED",
+    "INVALID_RESPONSE",
+}
+
+
+def test_codes() -> None:
+    """A code's name is its value in capitals, and those that code relies on are there."""
+    assert set(Code.__members__) >= CODES_OF_THE_SEED
+    assert all(
+        member.value == name.lower() for name, member in Code.__members__.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ({"message": "No."}, "token_exchange_failed: No."),
+        ({"message": "No.", "status": 400}, "token_exchange_failed: No. (HTTP 400)"),
+        (
+            {"message": "No.", "status": 400, "hint": "Do this."},
+            "token_exchange_failed: No. (HTTP 400) Hint: Do this.",
+        ),
+        ({"message": "No.", "code": "mine", "hint": ""}, "mine: No."),
+    ],
+)
+def test_words(given: dict[str, Any], shown: str) -> None:
+    """An error says its code, what happened, the status, and what to do."""
+    error = RefusedError(**given)
+
+    assert shown == str(error)
+    assert f"RefusedError({shown!r})" == repr(error)
+    assert shown in "".join(traceback.format_exception(error))
+
+
+def test_evolve() -> None:
+    """An error is changed by making another of it."""
+    error = RefusedError(**STATE)
+    other = error.evolve(retry_after=9.0, retry_safe=False)
+
+    assert {**STATE, "retry_after": 9.0, "retry_safe": False} == state(other)
+    assert STATE == state(error)
+    assert RefusedError is type(other)
+
+
+def test_evolve_to_what_is_not_there() -> None:
+    """An attribute that no error has cannot be changed."""
+    with pytest.raises(TypeError, match="mfa_token"):
+        MfaRequiredError().evolve(mfa_token="x")
+
+
+def mfa() -> MfaRequiredError:
+    """Give an error that asks for a second factor."""
+    return MfaRequiredError("more", "mfa_required", 403).with_mfa(
+        SECRETS["mfa_token"], {"challenge": [{"type": "otp"}]}
+    )
+
+
+def test_mfa() -> None:
+    """What the MFA API needs is on the error, and does not print."""
+    error = mfa()
+    shown = f"{error} {error!r} {error.args} {vars(error)!r}"
+
+    assert SECRETS["mfa_token"] == error.mfa_token
+    assert {"challenge": [{"type": "otp"}]} == error.mfa_requirements
+    assert "needle" not in shown
+
+
+@pytest.mark.parametrize("journey", JOURNEYS.values(), ids=JOURNEYS.keys())
+def test_mfa_token_stays(journey: Any) -> None:
+    """A second factor's token does not travel with the error."""
+    back = journey(mfa())
+
+    assert MfaRequiredError is type(back)
+    assert (None, None) == (back.mfa_token, back.mfa_requirements)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_mfa_token_is_not_pickled(protocol: int) -> None:
+    """A second factor's token is not in a pickle of the error, in any protocol."""
+    assert SECRETS["mfa_token"].encode() not in pickle.dumps(mfa(), protocol)
+
+
+def test_mfa_without_a_token() -> None:
+    """An error that has no second factor's token says None."""
+    error = MfaRequiredError().with_mfa(None, None)
+
+    assert error.mfa_token is MfaRequiredError().mfa_token is None
+
+
+def test_one_except_for_all() -> None:
+    """One except catches every failure of an exchange."""
+    for kind in KINDS[1:]:
+        with pytest.raises(CustomTokenExchangeError):
+            raise kind("x")
+
+
+@EVERY
+def test_attributes_are_free(kind: type[Auth0Error]) -> None:
+    """An application may add notes and attributes, as to any exception."""
+    error = kind("x")
+    error.add_note("a note")
+    error.own = 5  # type: ignore[attr-defined]
+
+    assert "a note" in "".join(traceback.format_exception(error))

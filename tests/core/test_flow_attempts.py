@@ -1,0 +1,323 @@
+"""What is sent again, seen from outside: sends counted, waits listed, proofs renewed."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from joserfc import jwt
+from vectors_tokens import P256
+from world import (
+    DOMAIN,
+    Asked,
+    Clock,
+    Reply,
+    answer,
+    client,
+    fail,
+    kinds,
+    options,
+    play,
+    refusal,
+)
+
+from auth0_tx.core.context import Context
+from auth0_tx.core.effects import Emit, Response, Send, Sleep
+from auth0_tx.core.flows.discovery import metadata_for
+from auth0_tx.core.flows.exchange import custom_token_exchange
+from auth0_tx.errors import (
+    AmbiguousError,
+    BlockedError,
+    CustomTokenExchangeError,
+    NotSentError,
+    RateLimitError,
+)
+from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
+from auth0_tx.events import ExchangeRetried
+from auth0_tx.values import RetryPolicy
+
+BUSY = answer(b"", 429, retry_after="3")
+REFUSED = NotSentError("no connection could be made", retry_safe=True)
+LOST = AmbiguousError("the connection ended before the answer was whole")
+
+
+def sends(asked: Asked) -> int:
+    """Count what was put on the wire."""
+    return len(asked.requests)
+
+
+def always(reply: Response | Exception) -> Reply:
+    """Answer every request in the same way."""
+    return lambda request: reply
+
+
+def test_waits_as_told(context: Context, clock: Clock) -> None:
+    """A 429 is retried after the seconds its Retry-After names."""
+    _, asked = play(
+        custom_token_exchange(context, options()), BUSY, answer(), clock=clock
+    )
+
+    assert [Send, Sleep, Send] == kinds(asked)
+    assert Sleep(3.0) == asked[1]
+
+
+def test_connects_again(context: Context, clock: Clock) -> None:
+    """A connection that fails is made again after a short random wait."""
+    flow = custom_token_exchange(context, options())
+    _, asked = play(flow, REFUSED, REFUSED, answer(), clock=clock)
+
+    assert [Send, Sleep, Send, Sleep, Send] == kinds(asked)
+    assert [0.05, 0.1] == asked.waits
+
+
+def test_gives_up(context: Context, clock: Clock) -> None:
+    """The last attempt's failure is the one the caller sees."""
+    last = NotSentError("third", retry_safe=True)
+    flow = custom_token_exchange(context, options())
+    error, asked = fail(flow, REFUSED, REFUSED, last, clock=clock)
+
+    assert last is error
+    assert 3 == sends(asked)
+
+
+def test_retries_turned_off(clock: Clock) -> None:
+    """With one attempt nothing is sent again."""
+    context = client(clock, retry=RetryPolicy(attempts=1))
+    _, asked = fail(custom_token_exchange(context, options()), REFUSED)
+
+    assert [Send] == kinds(asked)
+
+
+TLS = NotSentError("TLS: not acceptable", Code.TLS_FAILED)
+NO_TIME = NotSentError("no time", Code.TIMEOUT, retry_safe=True)
+LATE = AmbiguousError("late", Code.TIMEOUT)
+GLOBAL_LIMIT = refusal(500, "access_denied", "Global limit has been reached")
+TOO_MANY = refusal(429, "too_many_attempts")
+
+# (name, what always comes back, sends with a token for one use, with a reusable one,
+# and of a document)
+ROWS: list[tuple[str, Response | Exception, int, int, int]] = [
+    ("no connection", REFUSED, 3, 3, 3),
+    ("no time to connect", NO_TIME, 3, 3, 3),
+    ("certificate", TLS, 1, 1, 1),
+    ("408", answer(b"", 408), 3, 3, 3),
+    ("425", refusal(425, "too_early"), 3, 3, 3),
+    ("429", refusal(429, "too_many_requests"), 3, 3, 3),
+    ("429 without JSON", answer(b"<html>", 429), 3, 3, 3),
+    ("429 with a long wait", answer(b"", 429, retry_after="6"), 1, 1, 1),
+    ("503", answer(b"", 503), 1, 3, 3),
+    ("503 with a wait", answer(b"", 503, retry_after="1"), 1, 3, 3),
+    ("503 with JSON", refusal(503, "temporarily_unavailable"), 1, 3, 3),
+    ("reset", LOST, 1, 3, 3),
+    ("silence", LATE, 1, 3, 3),
+    ("500", refusal(500, "server_error"), 1, 3, 3),
+    ("500 without JSON", answer(b"", 500), 1, 3, 3),
+    ("502", answer(b"<html>", 502), 1, 3, 3),
+    ("504", answer(b"", 504), 1, 3, 3),
+    ("global limit", GLOBAL_LIMIT, 1, 1, 3),
+    ("broken 200", answer(b'{"access_token": "a'), 1, 2, 2),
+    ("HTML 200", answer(b"<html>", content_type="text/html"), 1, 2, 2),
+    ("404", answer(b"", 404), 1, 1, 1),
+    ("400", refusal(400, "invalid_grant"), 1, 1, 1),
+    ("401", refusal(401, "invalid_client"), 1, 1, 1),
+    ("403", refusal(403, "access_denied"), 1, 1, 1),
+    ("mfa", refusal(403, "mfa_required"), 1, 1, 1),
+    ("blocked", TOO_MANY, 1, 1, 3),
+    ("nonce", refusal(400, "use_dpop_nonce"), 1, 1, 1),
+    ("redirect", answer(b"", 307, location="https://evil.com"), 1, 1, 1),
+]
+
+
+@pytest.mark.parametrize(
+    ("reply", "once", "reusable", "document"),
+    [row[1:] for row in ROWS],
+    ids=[row[0] for row in ROWS],
+)
+def test_sends(
+    clock: Clock, reply: Response | Exception, once: int, reusable: int, document: int
+) -> None:
+    """Each failure is sent again as often as what it may have done allows."""
+    counted = []
+    for flow in (
+        custom_token_exchange(client(clock), options()),
+        custom_token_exchange(client(clock), options(subject_token_reusable=True)),
+        metadata_for(client(clock, knows_metadata=False), DOMAIN, clock.now + 10),
+    ):
+        _, asked = fail(flow, always(reply))
+        counted.append(sends(asked))
+
+    assert [once, reusable, document] == counted
+
+
+SAFE = {"no connection", "no time to connect", "408", "425"} | {
+    "429",
+    "429 without JSON",
+    "429 with a long wait",
+}
+
+
+@pytest.mark.parametrize(("name", "reply"), [row[:2] for row in ROWS])
+def test_retry_safe(context: Context, name: str, reply: Response | Exception) -> None:
+    """Only what never reached an Action is safe to send again with a one-time token."""
+    error, _ = fail(custom_token_exchange(context, options()), always(reply))
+
+    assert (name in SAFE) is error.retry_safe
+
+
+@pytest.mark.parametrize("reply", [LOST, LATE])
+def test_lost_answer_of_a_reusable_token(
+    clock: Clock, reply: CustomTokenExchangeError
+) -> None:
+    """A lost answer is safe to ask for again exactly where the token is reusable."""
+    for reusable in (False, True):
+        flow = custom_token_exchange(
+            client(clock), options(subject_token_reusable=reusable)
+        )
+        error, _ = fail(flow, always(reply))
+        assert isinstance(error, AmbiguousError)
+        assert reusable is error.retry_safe
+
+
+@pytest.mark.parametrize(
+    ("policy", "reply", "sent"),
+    [
+        (RetryPolicy(retry_429=False), BUSY, 1),
+        (RetryPolicy(retry_503=True), answer(b"", 503, retry_after="1"), 3),
+        (RetryPolicy(retry_503=True), answer(b"", 503), 1),
+        (RetryPolicy(attempts=6), REFUSED, 6),
+        (RetryPolicy(longest_delay=2.0), BUSY, 1),
+    ],
+    ids=["no-429", "503", "503-without-wait", "attempts", "short-waits"],
+)
+def test_switches(clock: Clock, policy: RetryPolicy, reply: Any, sent: int) -> None:
+    """The policy's switches do what they say."""
+    context = client(clock, retry=policy)
+    _, asked = fail(
+        custom_token_exchange(context, options()), always(reply), clock=clock
+    )
+
+    assert sent == sends(asked)
+
+
+def test_wait_past_the_deadline(clock: Clock) -> None:
+    """A wait that would pass the deadline is reported at once and not begun."""
+    context = client(clock, timeout=3.0)
+    error, asked = fail(custom_token_exchange(context, options()), BUSY)
+
+    assert isinstance(error, RateLimitError)
+    assert (3.0, True) == (error.retry_after, error.retry_safe)
+    assert [Send] == kinds(asked)
+
+
+def test_one_deadline(context: Context, clock: Clock) -> None:
+    """Every attempt has what is left of the one deadline."""
+    start = clock.now
+    _, asked = fail(
+        custom_token_exchange(context, options()), always(BUSY), clock=clock
+    )
+
+    assert {start + 10.0} == {
+        effect.deadline for effect in asked if isinstance(effect, Send)
+    }
+
+
+def test_blocked_is_final(context: Context) -> None:
+    """A block of the source IP is sent once, without a wait, whatever it names."""
+    reply = answer({"error": "too_many_attempts"}, 429, retry_after="1")
+    error, asked = fail(custom_token_exchange(context, options()), reply)
+
+    assert isinstance(error, BlockedError)
+    assert [Send] == kinds(asked)
+
+
+def test_each_attempt_is_signed_anew(clock: Clock) -> None:
+    """Each attempt has an assertion with an id, and a time, of its own."""
+    context = client(
+        clock,
+        client_assertion_signing_key=P256.as_dict(private=True),
+        client_assertion_signing_alg="ES256",
+    )
+    flow = custom_token_exchange(context, options())
+    _, asked = play(flow, BUSY, BUSY, answer(), clock=clock)
+    bodies = [parse_qs((request.body or b"").decode()) for request in asked.requests]
+    claims = [
+        jwt.decode(body["client_assertion"][0], P256, algorithms=["ES256"]).claims
+        for body in bodies
+    ]
+
+    assert ["id-1", "id-2", "id-3"] == [each["jti"] for each in claims]
+    assert [0, 3, 6] == [each["iat"] - claims[0]["iat"] for each in claims]
+    assert 1 == len({str(body["subject_token"]) for body in bodies})
+
+
+def test_retries_are_told(clock: Clock) -> None:
+    """The subscriber is told of each retry before its wait."""
+    context = client(clock, on_event=print)
+    flow = custom_token_exchange(context, options())
+    _, asked = play(flow, BUSY, REFUSED, answer(), clock=clock)
+
+    assert [
+        ExchangeRetried(
+            domain=DOMAIN, attempt=1, code="rate_limited", status=429, delay=3.0
+        ),
+        ExchangeRetried(
+            domain=DOMAIN, attempt=2, code="connection_failed", status=None, delay=0.1
+        ),
+    ] == [event for event in asked.events if isinstance(event, ExchangeRetried)]
+    assert [Emit, Send, Emit, Sleep, Send, Emit, Sleep, Send, Emit] == kinds(asked)
+
+
+def test_outage(context: Context) -> None:
+    """In a full outage a client sends ten times more than it is called, and no more."""
+    total = 0
+    for _ in range(200):
+        _, asked = fail(custom_token_exchange(context, options()), always(REFUSED))
+        total += sends(asked)
+
+    assert 200 + 10 == total
+
+
+def test_outage_of_documents(cold: Context, clock: Clock) -> None:
+    """The budget covers a tenant's documents too."""
+    total = 0
+    for _ in range(200):
+        _, asked = fail(metadata_for(cold, DOMAIN, clock.now + 10), always(LOST))
+        total += sends(asked)
+
+    assert 200 + 10 == total
+
+
+@pytest.mark.parametrize("period", [2, 3, 5, 10])
+def test_partial_outage(context: Context, period: int) -> None:
+    """Retries stay a fifth of the successes and ten, however many calls fail at first."""
+    successes = retries = number = 0
+    for _ in range(1_000):
+        number += 1
+        replies = [REFUSED] if number % period == 0 else []
+        try:
+            _, asked = play(
+                custom_token_exchange(context, options()), *replies, always(answer())
+            )
+        except NotSentError:
+            continue
+        successes += 1
+        retries += sends(asked) - 1
+        assert retries <= successes / 5 + 10
+
+
+def test_no_refund(context: Context) -> None:
+    """A retry that succeeds is not given back what it cost."""
+    play(custom_token_exchange(context, options()), REFUSED, answer())
+
+    assert 50 - 5 + 1 == context.retries.budget
+
+
+def test_what_is_thrown_and_not_ours(context: Context) -> None:
+    """What is no failure of a transport passes through, and is not sent again."""
+    bug = ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError) as error:
+        play(custom_token_exchange(context, options()), bug)
+
+    assert bug is error.value

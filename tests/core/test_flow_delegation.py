@@ -1,0 +1,306 @@
+"""Who acts: told from a verified ID token, and never at the price of the tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from id_tokens import id_token, published, unsigned
+from vectors_tokens import encode
+from world import (
+    ISSUER,
+    JWKS_URI,
+    NOW,
+    SECRETS,
+    TOKENS,
+    Asked,
+    answer,
+    kinds,
+    options,
+    play,
+)
+
+from auth0_tx.core.context import Context
+from auth0_tx.core.effects import Flow, Request, Response, Send, Share
+from auth0_tx.core.flows.exchange import custom_token_exchange
+from auth0_tx.errors import (
+    AmbiguousError,
+    ClientClosedError,
+    IdTokenError,
+    NotSentError,
+    SigningKeyError,
+)
+from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
+from auth0_tx.values import TokenExchangeResponse
+
+ACTOR = {"actor_token": SECRETS["actor_token"], "actor_token_type": "urn:acme:service"}
+AGENT = {"sub": "auth0|agent", "role": "support"}
+
+
+def exchange(context: Context, **changes: Any) -> Flow[TokenExchangeResponse]:
+    """Exchange a token, with an actor unless *changes* say otherwise."""
+    return custom_token_exchange(context, options(**{**ACTOR, **changes}))
+
+
+def issued(token: str | None) -> Response:
+    """Give the answer that issues tokens with the ID token *token*."""
+    return answer({**TOKENS, "id_token": token})
+
+
+def acted(
+    context: Context, token: str | None, *replies: Any, **changes: Any
+) -> TokenExchangeResponse:
+    """Exchange a token for tokens with the ID token *token*; the tokens must not be lost."""
+    response, _ = play(
+        exchange(context, **changes), issued(token), *replies or [published("key-1")]
+    )
+    assert (TOKENS["access_token"], token) == (response.access_token, response.id_token)
+    return response
+
+
+def test_actor(context: Context) -> None:
+    """The acting party comes from the ID token, once its keys are there."""
+    flow = exchange(context)
+    response, asked = play(flow, issued(id_token(act=AGENT)), published("key-1"))
+
+    assert (AGENT, None) == (response.act, response.act_error)
+    assert [Send, Share, Send] == kinds(asked)
+    assert JWKS_URI == asked.requests[1].url
+
+
+def test_keys_are_known(context: Context) -> None:
+    """The second exchange needs no keys."""
+    acted(context, id_token(act=AGENT))
+    _, asked = play(exchange(context), issued(id_token(act=AGENT)))
+
+    assert [Send] == kinds(asked)
+
+
+def chain(length: int) -> dict[str, Any]:
+    """Give an ``act`` claim that names *length* actors."""
+    act: dict[str, Any] = {"sub": f"actor-{length}"}
+    for number in range(length - 1, 0, -1):
+        act = {"sub": f"actor-{number}", "act": act}
+    return act
+
+
+@pytest.mark.parametrize("length", [1, 2, 5, 8])
+def test_chain(context: Context, length: int) -> None:
+    """Those who acted before are nested in who acts now."""
+    assert chain(length) == acted(context, id_token(act=chain(length))).act
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        None,
+        "auth0|agent",
+        ["auth0|agent"],
+        5,
+        {},
+        {"role": "support"},
+        {"sub": ""},
+        {"sub": 5},
+        {"sub": "a", "act": {}},
+        {"sub": "a", "act": None},
+        chain(9),
+        chain(60),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_no_such_actor(context: Context, act: Any) -> None:
+    """An actor without a name, or a chain without an end, is told as an error."""
+    response = acted(context, id_token(act=act))
+
+    assert response.act is None
+    assert isinstance(response.act_error, IdTokenError)
+    assert (Code.INVALID_ID_TOKEN, True) == (
+        response.act_error.code,
+        response.act_error.tokens_issued,
+    )
+
+
+def test_actor_that_is_not_named(context: Context) -> None:
+    """An actor that the Action did not set is missing, with what to do about it."""
+    response = acted(context, id_token())
+
+    assert response.act is None
+    assert response.act_error is not None
+    assert "setActor" in (response.act_error.hint or "")
+    assert response.act_error.tokens_issued
+
+
+def test_actor_without_an_id_token(context: Context) -> None:
+    """Without an ID token there is nothing to read the actor from."""
+    response, asked = play(exchange(context), issued(None))
+
+    assert response.act is None
+    assert response.act_error is not None
+    assert (Code.MISSING_ID_TOKEN, True) == (
+        response.act_error.code,
+        response.act_error.tokens_issued,
+    )
+    assert "openid" in (response.act_error.hint or "")
+    assert [Send] == kinds(asked)
+
+
+def test_errors_are_ones_own(context: Context) -> None:
+    """Two responses never share an error, which collects what passes it."""
+    first, _ = play(exchange(context), issued(None))
+    second, _ = play(exchange(context), issued(None))
+
+    assert first.act_error is not second.act_error
+
+
+NO_ACTOR: dict[str, Any] = {"actor_token": None, "actor_token_type": None}
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        None,
+        id_token(),
+        "a",
+        "a.b",
+        "a.b.c",
+        "a.!.c",
+        ".".join(["a", encode(b'"impact"'), "c"]),
+    ],
+    ids=lambda value: repr(value)[:20],
+)
+def test_no_actor(context: Context, token: str | None) -> None:
+    """An exchange without an actor fetches no keys for an ID token that names none."""
+    response, asked = play(exchange(context, **NO_ACTOR), issued(token))
+
+    assert (None, None) == (response.act, response.act_error)
+    assert [Send] == kinds(asked)
+
+
+def test_actor_unasked(context: Context) -> None:
+    """An Action may set an actor though no actor token was sent, and it is told."""
+    assert AGENT == acted(context, id_token(act=AGENT), **NO_ACTOR).act
+
+
+def test_unasked_and_nested_elsewhere(context: Context) -> None:
+    """A claim that only looks like an actor from afar is none, and no error."""
+    claims: dict[str, Any] = {"https://acme.com/x": {"act": 1}}
+    token = id_token(**claims)
+    response = acted(context, token, **NO_ACTOR)
+
+    assert (None, None) == (response.act, response.act_error)
+
+
+def test_unasked_and_forged(context: Context) -> None:
+    """An actor that cannot be verified is not told, asked for or not."""
+    forged = f"{id_token(act=AGENT).rpartition('.')[0]}.{'A' * 342}"
+    response = acted(context, forged, **NO_ACTOR)
+
+    assert response.act is None
+    assert isinstance(response.act_error, IdTokenError)
+
+
+TROUBLE: dict[str, Any] = {
+    "no-connection": NotSentError("no", retry_safe=True),
+    "lost": AmbiguousError("lost"),
+    "late": AmbiguousError("late", Code.TIMEOUT),
+    "closed": ClientClosedError("closed"),
+    "404": answer(b"", 404),
+    "429": answer(b"", 429, retry_after="60"),
+    "500": answer(b"", 500),
+    "503": answer(b"", 503),
+    "HTML": answer(b"<html>", content_type="text/html"),
+    "redirect": answer(b"", 307, location="https://evil.com"),
+    "not-a-set": answer({"keys": 1}),
+    "empty-set": published(),
+    "other-keys": published("key-2"),
+}
+
+
+@pytest.mark.parametrize("reply", TROUBLE.values(), ids=TROUBLE.keys())
+def test_tokens_are_not_lost(context: Context, reply: Any) -> None:
+    """Trouble with the keys, of whatever kind, costs the actor and not the tokens."""
+    response = acted(context, id_token(act=AGENT), lambda request: reply)
+
+    assert response.act is None
+    assert isinstance(response.act_error, SigningKeyError)
+    assert ("verify", True, False) == (
+        response.act_error.phase,
+        response.act_error.tokens_issued,
+        response.act_error.retry_safe,
+    )
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [NotSentError("late", Code.TIMEOUT, retry_safe=True), ClientClosedError("closed")],
+)
+def test_waiting_for_keys(context: Context, failure: Exception) -> None:
+    """Who waits for another's fetch of the keys, in vain, has tokens all the same."""
+    flow = exchange(context)
+    next(flow)
+    share = flow.send(issued(id_token(act=AGENT)))
+    with pytest.raises(StopIteration) as stop:
+        flow.throw(failure)
+
+    assert isinstance(share, Share)
+    assert TOKENS["access_token"] == stop.value.value.access_token
+    assert isinstance(stop.value.value.act_error, SigningKeyError)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"iss": ISSUER.upper()},
+        {"aud": "another-client"},
+        {"exp": int(NOW) - 3_600},
+        {"sub": ""},
+        {"at_hash": "x"},
+    ],
+    ids=repr,
+)
+def test_untrue(context: Context, claims: dict[str, Any]) -> None:
+    """An actor of an ID token that does not hold is not told."""
+    response = acted(context, id_token(act=AGENT, **claims))
+
+    assert response.act is None
+    assert IdTokenError is type(response.act_error)
+
+
+@pytest.mark.parametrize(
+    ("organization", "claims", "good"),
+    [
+        ("org_abc", {"org_id": "org_abc"}, True),
+        ("org_abc", {"org_id": "org_other"}, False),
+        ("org_abc", {}, False),
+        ("ACME", {"org_name": "acme"}, True),
+        ("acme", {"org_name": "other"}, False),
+        (None, {"org_id": "org_abc"}, True),
+    ],
+)
+def test_organization(
+    context: Context, organization: str | None, claims: dict[str, Any], good: bool
+) -> None:
+    """An actor of another organization than the one asked for is not told."""
+    token = id_token(act=AGENT, **claims)
+    response = acted(context, token, organization=organization)
+
+    assert good is (AGENT == response.act)
+    assert good is (response.act_error is None)
+
+
+def test_key_of_nowhere(context: Context) -> None:
+    """Two hundred ID tokens with keys of nowhere keep their tokens, for one fetch."""
+    acted(context, id_token(act=AGENT))
+    asked = Asked()
+
+    def serve(request: Request) -> Response:
+        asked.requests.append(request)
+        return published("key-1")
+
+    for number in range(200):
+        token = unsigned(f"made-up-{number}")
+        response, _ = play(exchange(context), issued(token), serve)
+        assert token == response.id_token
+        assert isinstance(response.act_error, SigningKeyError)
+
+    assert [JWKS_URI] == [request.url for request in asked.requests]

@@ -1,0 +1,259 @@
+"""Which tenant a call is for, and how often its metadata is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+from world import (
+    DISCOVERY_URL,
+    DOCUMENT,
+    DOMAIN,
+    METADATA,
+    Asked,
+    Clock,
+    answer,
+    client,
+    fail,
+    kinds,
+    play,
+)
+
+from auth0_tx.core.context import Context
+from auth0_tx.core.effects import Call, Emit, Request, Response, Send, Share
+from auth0_tx.core.flows.discovery import domain_for, metadata_for
+from auth0_tx.errors import DiscoveryError, InvalidInputError, NotSentError
+from auth0_tx.events import MetadataFetched
+
+HOUR, DAY = 3_600.0, 86_400.0
+GOOD = answer(DOCUMENT)
+DOWN = answer(b"", 404)
+
+
+def metadata(context: Context, *replies: Any) -> Asked:
+    """Ask for the tenant's metadata, which must be right; give what that took."""
+    found, asked = play(
+        metadata_for(context, DOMAIN, context.monotonic() + 10), *replies
+    )
+    assert METADATA == found
+    return asked
+
+
+def test_first_use(cold: Context) -> None:
+    """Metadata is fetched once for all who ask together, and then known."""
+    first, second = metadata(cold, GOOD), metadata(cold)
+
+    assert [Share, Send] == kinds(first)
+    assert [DISCOVERY_URL] == [request.url for request in first.requests]
+    assert [] == second
+
+
+def share_of(flow: Generator[Any, Any, Any]) -> Share[Any]:
+    """Give the first wish of *flow*, which is to share."""
+    share = next(flow)
+    assert isinstance(share, Share)
+    return share
+
+
+def test_together(cold: Context) -> None:
+    """Callers who come at once share one flight, whose deadline is each one's own."""
+    flows = [metadata_for(cold, DOMAIN, 10.0 + number) for number in range(64)]
+    shares = [share_of(flow) for flow in flows]
+
+    assert {("metadata", DOMAIN)} == {share.key for share in shares}
+    assert [10.0 + number for number in range(64)] == [
+        share.deadline for share in shares
+    ]
+    assert ("metadata", "b.auth0.com") == share_of(
+        metadata_for(cold, "b.auth0.com", 1.0)
+    ).key
+    for flow in flows:
+        flow.close()
+
+
+def test_next_flight(cold: Context) -> None:
+    """Who comes to lead after another flight has landed sends nothing."""
+    late = metadata_for(cold, DOMAIN, 10.0)
+    share = share_of(late)
+    metadata(cold, GOOD)
+
+    assert (METADATA, []) == play(share.flow())
+    late.close()
+
+
+@pytest.mark.parametrize(
+    ("cache_control", "seconds"),
+    [
+        ("", HOUR),
+        ("max-age=0", 60.0),
+        ("max-age=300", 300.0),
+        ("max-age=315360000", DAY),
+    ],
+)
+def test_age(cold: Context, clock: Clock, cache_control: str, seconds: float) -> None:
+    """Metadata is asked for again when its age is over, and not before."""
+    metadata(cold, answer(DOCUMENT, cache_control=cache_control))
+    clock.wait(seconds - 1)
+    assert [] == metadata(cold)
+    clock.wait(1)
+
+    assert [Share, Send] == kinds(metadata(cold, GOOD))
+
+
+def test_clock_set_back(cold: Context, clock: Clock) -> None:
+    """A clock that is set back makes what was fetched in the future stale."""
+    metadata(cold, GOOD)
+    clock.wait(-DAY)
+
+    assert [Share, Send] == kinds(metadata(cold, GOOD))
+
+
+BROKEN = {
+    "404": DOWN,
+    "HTML": answer(b"<html>"),
+    "redirect": answer(b"", 302, location="https://evil.com"),
+    "other-issuer": answer({**DOCUMENT, "issuer": "https://evil.com/"}),
+    "no-issuer": answer(
+        {name: DOCUMENT[name] for name in DOCUMENT if name != "issuer"}
+    ),
+    "endpoint-elsewhere": answer({**DOCUMENT, "token_endpoint": "https://evil.com/x"}),
+    "keys-over-http": answer(
+        {**DOCUMENT, "jwks_uri": DOCUMENT["jwks_uri"].replace("https", "http")}
+    ),
+}
+
+
+@pytest.mark.parametrize("response", BROKEN.values(), ids=BROKEN.keys())
+def test_untrusted(cold: Context, response: Response) -> None:
+    """Metadata that cannot be trusted fails discovery, and is not kept."""
+    flow = metadata_for(cold, DOMAIN, cold.monotonic() + 10)
+    error, _ = fail(flow, lambda request: response)
+
+    assert DiscoveryError is type(error)
+    assert ("discover", False) == (error.phase, error.tokens_issued)
+    assert "evil" not in str(error)
+    assert [Share, Send] == kinds(metadata(cold, GOOD))
+
+
+@pytest.mark.parametrize("response", BROKEN.values(), ids=BROKEN.keys())
+def test_old_copy(cold: Context, clock: Clock, response: Response) -> None:
+    """While fresh metadata cannot be had, what was good is used, and asked for sparingly."""
+    metadata(cold, GOOD)
+    clock.wait(HOUR)
+    first = metadata(cold, lambda request: response)
+    clock.wait(29)
+    second = metadata(cold)
+    clock.wait(1)
+    third = metadata(cold, lambda request: response)
+
+    assert first.requests
+    assert [] == second
+    assert third.requests
+
+
+def test_oldest_copy(cold: Context, clock: Clock) -> None:
+    """Metadata that could not be renewed for a day is not used."""
+    metadata(cold, GOOD)
+    clock.wait(DAY - 1)
+    assert metadata(cold, DOWN).requests
+    clock.wait(30)
+    error, _ = fail(metadata_for(cold, DOMAIN, clock.now + 10), DOWN)
+
+    assert isinstance(error, DiscoveryError)
+
+
+def test_unreachable(cold: Context, clock: Clock) -> None:
+    """A tenant that cannot be reached is that, and safe to try again."""
+    flow = metadata_for(cold, DOMAIN, clock.now + 10)
+    error, _ = fail(flow, lambda request: NotSentError("no", retry_safe=True))
+
+    assert NotSentError is type(error)
+    assert ("discover", True) == (error.phase, error.retry_safe)
+
+
+def test_told(clock: Clock) -> None:
+    """The subscriber is told of each fetch, how long it took, and how it ended."""
+    context = client(clock, knows_metadata=False, on_event=print)
+
+    def slow(request: Request) -> Response:
+        clock.wait(2)
+        return GOOD if request.url == DISCOVERY_URL else DOWN
+
+    good = metadata(context, slow)
+    clock.wait(HOUR)
+    bad = metadata(context, DOWN)
+
+    assert [Share, Send, Emit] == kinds(good)
+    assert [MetadataFetched(domain=DOMAIN, seconds=2.0)] == good.events
+    assert [
+        MetadataFetched(domain=DOMAIN, seconds=0.0, code="discovery_failed")
+    ] == bad.events
+
+
+def test_configured_domain(context: Context) -> None:
+    """A client with a domain asks nobody for it."""
+    assert (DOMAIN, []) == play(domain_for(context, {"request": object()}))
+
+
+def test_resolved_domain(clock: Clock) -> None:
+    """A resolver is given the call's store options, and its answer is normalised."""
+    tenants = {"acme": "HTTPS://Acme.us.auth0.com/"}
+    context = client(clock, domain=lambda found: tenants[found["tenant"]])
+    domain, asked = play(domain_for(context, {"tenant": "acme"}))
+
+    assert "acme.us.auth0.com" == domain
+    assert [Call] == kinds(asked)
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        None,
+        5,
+        b"x",
+        "",
+        "localhost:3443",
+        "http://127.0.0.1:80",
+        "[::1]:1",
+        "169.254.169.254",
+        "evil.com#tenant.us.auth0.com",
+        "needle\r\n.com",
+    ],
+    ids=repr,
+)
+def test_resolved_domain_refused(clock: Clock, domain: Any) -> None:
+    """What a resolver gives is a public name, and never the machine itself."""
+    error, asked = fail(domain_for(client(clock, domain=lambda found: domain), None))
+
+    assert isinstance(error, InvalidInputError)
+    assert ("domain", [Call]) == (error.parameter, kinds(asked))
+    assert "needle" not in str(error)
+
+
+def test_resolver_that_fails(clock: Clock) -> None:
+    """What a resolver raises is the application's, and passes through."""
+    with pytest.raises(KeyError):
+        play(domain_for(client(clock, domain=lambda found: {}[found]), None))
+
+
+def test_tenants_apart(clock: Clock) -> None:
+    """Each domain has metadata of its own."""
+    context = client(clock, domain=str)
+
+    def serve(request: Request) -> Response:
+        issuer = request.url.removesuffix(".well-known/openid-configuration")
+        return answer(
+            {"issuer": issuer, "token_endpoint": f"{issuer}t", "jwks_uri": f"{issuer}k"}
+        )
+
+    found = [
+        play(metadata_for(context, domain, clock.now + 10), serve)[0].token_endpoint
+        for domain in ("a.auth0.com", "b.auth0.com", "a.auth0.com")
+    ]
+
+    assert [
+        "https://a.auth0.com/t",
+        "https://b.auth0.com/t",
+        "https://a.auth0.com/t",
+    ] == found

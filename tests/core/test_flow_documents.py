@@ -1,0 +1,123 @@
+"""Fetching what a tenant publishes: how long it may take, and what a failure means."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+from world import (
+    DISCOVERY_URL,
+    DOCUMENT,
+    DOMAIN,
+    Clock,
+    answer,
+    fail,
+    kinds,
+    play,
+)
+
+from auth0_tx.core.context import Context
+from auth0_tx.core.effects import Flow, Response, Send
+from auth0_tx.core.flows.documents import Document, fetched
+from auth0_tx.errors import (
+    AmbiguousError,
+    ClientClosedError,
+    CustomTokenExchangeError,
+    DiscoveryError,
+    NotSentError,
+)
+from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
+
+
+def fetch(context: Context, seconds: float = 10.0) -> Flow[Document]:
+    """Fetch a document in a call that has *seconds* left."""
+    deadline = context.monotonic() + seconds
+    return fetched(context, DOMAIN, DISCOVERY_URL, deadline, 600.0)
+
+
+def test_document(cold: Context) -> None:
+    """A document is a JSON object, and how long it is fresh."""
+    document, asked = play(fetch(cold), answer(DOCUMENT, cache_control="max-age=300"))
+
+    assert Document(DOCUMENT, 300.0) == document
+    assert ("GET", DISCOVERY_URL) == (asked.requests[0].method, asked.requests[0].url)
+    assert str(DOCUMENT) not in repr(document)
+
+
+@pytest.mark.parametrize(("left", "seconds"), [(10.0, 5.0), (5.0, 5.0), (2.0, 2.0)])
+def test_deadline(cold: Context, clock: Clock, left: float, seconds: float) -> None:
+    """A document may take five seconds, and never more than its call has left."""
+    _, [send] = play(fetch(cold, left), answer(DOCUMENT))
+
+    assert isinstance(send, Send)
+    assert (clock.now + seconds, 524_288) == (send.deadline, send.limit)
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "safe"),
+    [
+        (NotSentError("no", retry_safe=True), Code.CONNECTION_FAILED, True),
+        (NotSentError("no", Code.TIMEOUT, retry_safe=True), Code.TIMEOUT, True),
+        (NotSentError("no", Code.TLS_FAILED), Code.TLS_FAILED, False),
+        (AmbiguousError("no"), Code.CONNECTION_LOST, True),
+        (AmbiguousError("no", Code.TIMEOUT), Code.TIMEOUT, True),
+    ],
+)
+def test_no_answer(
+    cold: Context, failure: CustomTokenExchangeError, code: Code, safe: bool
+) -> None:
+    """Without an answer no grant was sent either, and that is what the caller hears."""
+    error, _ = fail(fetch(cold), lambda request: failure)
+
+    assert NotSentError is type(error)
+    assert (code, "discover", safe) == (error.code, error.phase, error.retry_safe)
+
+
+@pytest.mark.parametrize(
+    ("response", "safe", "wait"),
+    [
+        (answer(b"", 404), False, None),
+        (answer(b"", 403, retry_after="9"), False, None),
+        (answer(b"", 302, location="https://evil.com"), False, None),
+        (answer(b"", 408), True, None),
+        (answer(b"", 429, retry_after="9"), True, 9.0),
+        (answer(b"", 500), True, None),
+        (answer(b"", 503, retry_after="9"), True, 9.0),
+        (answer(b"", 503, retry_after="soon"), True, None),
+        (answer(b"<html>"), False, None),
+        (answer([1]), False, None),
+        (attrs.evolve(answer(b"{}"), oversized=True), False, None),
+        (answer(DOCUMENT, content_encoding="gzip"), False, None),
+    ],
+    ids=lambda value: str(getattr(value, "status", value)),
+)
+def test_no_document(
+    cold: Context, response: Response, safe: bool, wait: float | None
+) -> None:
+    """An answer that is no document fails discovery, with what may be done about it."""
+    error, _ = fail(fetch(cold), lambda request: response)
+
+    assert DiscoveryError is type(error)
+    assert (response.status, safe, wait) == (
+        error.status,
+        error.retry_safe,
+        error.retry_after,
+    )
+    assert (Code.DISCOVERY_FAILED, "discover") == (error.code, error.phase)
+    assert "evil" not in str(error)
+
+
+def test_closed(cold: Context) -> None:
+    """A client that is closed meanwhile says so."""
+    closed = ClientClosedError("the client is closed")
+
+    assert closed is fail(fetch(cold), closed)[0]
+
+
+def test_second_try(cold: Context, clock: Clock) -> None:
+    """A document that comes at the second try is as good as any."""
+    document, asked = play(
+        fetch(cold), answer(b"<html>"), answer(DOCUMENT), clock=clock
+    )
+
+    assert DOCUMENT == document.members
+    assert 2 == kinds(asked).count(Send)

@@ -1,0 +1,240 @@
+"""No failure, however it comes about, shows a secret to whoever looks at the error."""
+
+from __future__ import annotations
+
+import base64
+import json
+import pickle
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+from exposure import exposed
+from id_tokens import id_token, published
+from vectors_tokens import P256
+from world import (
+    DOCUMENT,
+    SECRETS,
+    TOKENS,
+    Clock,
+    answer,
+    client,
+    fail,
+    options,
+    play,
+)
+
+from auth0_tx.core.effects import Response
+from auth0_tx.core.flows.exchange import custom_token_exchange
+from auth0_tx.errors import (
+    AmbiguousError,
+    ClientClosedError,
+    NotSentError,
+)
+from auth0_tx.values import RetryPolicy, TokenExchangeResponse
+
+ACTOR = {"actor_token": SECRETS["actor_token"], "actor_token_type": "urn:acme:service"}
+PRIVATE: dict[str, Any] = P256.as_dict(private=True)
+
+
+def disguises(secret: str) -> set[str]:
+    """Give the forms in which *secret* may hide."""
+    octets = secret.encode()
+    return {
+        secret,
+        quote(secret),
+        quote(secret, safe=""),
+        quote_plus(secret),
+        base64.b64encode(octets).decode(),
+        base64.urlsafe_b64encode(octets).rstrip(b"=").decode(),
+        octets.hex(),
+    }
+
+
+NEEDLES = [
+    *(form for secret in SECRETS.values() for form in disguises(secret)),
+    base64.b64encode(
+        f"the-client:{quote_plus(SECRETS['client_secret'])}".encode()
+    ).decode(),
+    PRIVATE["d"],
+]
+
+ECHO = {
+    "error": "invalid_request",
+    "error_description": " ".join(
+        SECRETS[name] for name in ("subject_token", "actor_token")
+    ),
+    **{name: SECRETS[name] for name in ("mfa_token", "refresh_token", "access_token")},
+}
+BROKEN_TOKENS = {
+    **TOKENS,
+    "refresh_token": SECRETS["refresh_token"],
+    "token_type": "mac",
+}
+
+FAILURES: dict[str, Response | Exception] = {
+    "refused": answer(ECHO, 400),
+    "refused-401": answer(ECHO, 401),
+    "server-error": answer(ECHO, 500),
+    "mfa": answer({**ECHO, "error": "mfa_required"}, 403),
+    "limited": answer(ECHO, 429, retry_after="60"),
+    "blocked": answer({**ECHO, "error": "too_many_attempts"}, 429),
+    "echo-as-code": answer({**ECHO, "error": SECRETS["subject_token"]}, 400),
+    "echo-in-header": answer({}, 400, x_request_id=SECRETS["subject_token"]),
+    "redirect": answer(
+        ECHO, 307, location=f"https://evil.com/?{SECRETS['subject_token']}"
+    ),
+    "html": answer(
+        f"<p>{ECHO}".encode(), content_type=f"text/{SECRETS['subject_token']}"
+    ),
+    "cut": answer(json.dumps(BROKEN_TOKENS).encode()[:-9]),
+    "twice": answer(
+        b'{"access_token":"' + SECRETS["access_token"].encode() + b'",' * 2
+    ),
+    "list": answer([BROKEN_TOKENS]),
+    "wrong-type": answer(BROKEN_TOKENS),
+    "bad-token": answer(
+        {**BROKEN_TOKENS, "access_token": SECRETS["access_token"] + "\n"}
+    ),
+    "utf-16": answer(json.dumps(BROKEN_TOKENS).encode("utf-16")),
+    "deep": answer(SECRETS["access_token"].encode() + b"[" * 100_000),
+    "not-sent": NotSentError("no", retry_safe=True),
+    "lost": AmbiguousError("lost"),
+    "closed": ClientClosedError("closed"),
+}
+
+CLIENTS: dict[str, dict[str, Any]] = {
+    "post": {},
+    "basic": {
+        "client_auth": "client_secret_basic",
+        "client_secret": SECRETS["client_secret"],
+    },
+    "key": {
+        "client_assertion_signing_key": PRIVATE,
+        "client_assertion_signing_alg": "ES256",
+    },
+    "all": {
+        "on_event": print,
+        "retry": RetryPolicy(fail_fast=True, remember_refusals_seconds=60.0),
+        "proxy": f"http://user:{SECRETS['subject_token']}@proxy.example.com",
+        "secret": SECRETS["refresh_token"],
+    },
+}
+
+
+def shown(error: BaseException) -> list[str]:
+    """Give the secrets that *error* shows, in whatever form."""
+    text = exposed(error)
+    return [needle for needle in NEEDLES if needle in text]
+
+
+@pytest.mark.parametrize("keywords", CLIENTS.values(), ids=CLIENTS.keys())
+@pytest.mark.parametrize("reply", FAILURES.values(), ids=FAILURES.keys())
+def test_failure(
+    clock: Clock, reply: Response | Exception, keywords: dict[str, Any]
+) -> None:
+    """An error shows nothing, nor do its causes, its pickle, or our frames it passed."""
+    context = client(clock, **keywords)
+    given = options(
+        **ACTOR, scope="openid", authorization_params={"pin": SECRETS["client_secret"]}
+    )
+    for flow in (custom_token_exchange(context, given) for _ in range(2)):
+        error, _ = fail(flow, lambda request: reply, clock=clock)
+        assert [] == shown(error)
+        assert error.__cause__ is error.__context__ is None
+
+
+@pytest.mark.parametrize("reply", FAILURES.values(), ids=FAILURES.keys())
+def test_failed_discovery(clock: Clock, reply: Response | Exception) -> None:
+    """A failure before the grant is sent shows nothing of it either."""
+    context = client(clock, knows_metadata=False)
+    flow = custom_token_exchange(context, options(**ACTOR))
+    error, _ = fail(flow, lambda request: reply, clock=clock)
+
+    assert [] == shown(error)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"subject_token": f"Bearer {SECRETS['subject_token']}"},
+        {"subject_token": SECRETS["subject_token"] + "\n"},
+        {"actor_token": f" {SECRETS['actor_token']}"},
+        {"actor_token_type": None},
+        {"audience": ""},
+        {"authorization_params": {"client_secret": SECRETS["client_secret"]}},
+        {"authorization_params": {"pin": SECRETS["client_secret"] + "\x00"}},
+        {"authorization_params": {"pin": [SECRETS["client_secret"]]}},
+    ],
+    ids=repr,
+)
+def test_bad_input(clock: Clock, changes: dict[str, Any]) -> None:
+    """Bad input is refused without being shown."""
+    context = client(clock)
+    error, _ = fail(custom_token_exchange(context, options(**{**ACTOR, **changes})))
+
+    assert [] == shown(error)
+
+
+@pytest.mark.parametrize("tampered", ["", "x", "AAAA"])
+def test_bad_id_token(clock: Clock, tampered: str) -> None:
+    """Why an actor cannot be told shows nothing of the tokens."""
+    token = id_token(act={"sub": SECRETS["actor_token"]}) + tampered
+    flow = custom_token_exchange(client(clock), options(**ACTOR))
+    replies = answer({**TOKENS, "id_token": token}), lambda request: published("key-2")
+    response, _ = play(flow, *replies)
+
+    assert response.act_error is not None
+    assert [] == shown(response.act_error)
+    assert [] == [
+        part
+        for part in token.split(".")
+        if part and part in exposed(response.act_error)
+    ]
+
+
+def test_response(clock: Clock) -> None:
+    """A response gives its tokens to who asks for them, and shows none."""
+    body = {**TOKENS, "refresh_token": SECRETS["refresh_token"]}
+    response, _ = play(custom_token_exchange(client(clock), options()), answer(body))
+
+    assert isinstance(response, TokenExchangeResponse)
+    assert SECRETS["access_token"] == response.access_token
+    assert "needle" not in repr(response)
+    with pytest.raises(TypeError, match="holds secrets"):
+        pickle.dumps(response)
+
+
+def test_requests(clock: Clock) -> None:
+    """What is put on the wire has the secrets in its body or header, never in its URL."""
+    flow = custom_token_exchange(client(clock, knows_metadata=False), options(**ACTOR))
+    _, asked = play(flow, answer(DOCUMENT), answer())
+
+    assert 2 == len(asked.requests)
+    assert "needle" not in repr(asked.requests)
+    assert [] == [request.url for request in asked.requests if "needle" in request.url]
+    assert "needle" not in repr([{**request.headers} for request in asked.requests])
+
+
+def test_canary() -> None:
+    """The search for secrets finds one that is there, wherever it is."""
+    planted = SECRETS["subject_token"]
+    by_note, by_cause = ValueError("bad"), ValueError("bad")
+    by_note.add_note(planted)
+    by_cause.__cause__ = ValueError(base64.b64encode(planted.encode()).decode())
+
+    for error in (ValueError(f"bad {planted}"), by_note, by_cause):
+        assert [] != shown(error)
+
+
+def test_canary_in_a_frame() -> None:
+    """The search finds a secret among the locals of a frame of the library's."""
+    source = compile(
+        "def fail(token): raise ValueError('bad')", "auth0_tx/canary.py", "exec"
+    )
+    names: dict[str, Any] = {}
+    exec(source, names)
+    with pytest.raises(ValueError, match="bad") as error:
+        names["fail"](SECRETS["subject_token"])
+
+    assert [] != shown(error.value)

@@ -1,0 +1,223 @@
+"""The values that go in and come out: frozen, by keyword, and silent about secrets."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import logging
+import pickle
+import pprint
+from collections import UserDict
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+import pytest
+from world import SECRETS
+
+import auth0_tx
+from auth0_tx import events
+from auth0_tx.errors import IdTokenError
+from auth0_tx.secret import SecretStr
+from auth0_tx.token_types import TokenType
+from auth0_tx.values import (
+    CustomTokenExchangeOptions,
+    RetryPolicy,
+    TokenExchangeResponse,
+)
+
+OPTIONS = CustomTokenExchangeOptions(
+    subject_token=SECRETS["subject_token"],
+    subject_token_type=TokenType.JWT,
+    actor_token=SECRETS["actor_token"],
+    actor_token_type=TokenType.ID_TOKEN,
+    audience="https://api.example.com",
+    authorization_params={"pin": SECRETS["client_secret"]},
+)
+RESPONSE = TokenExchangeResponse(
+    access_token=SECRETS["access_token"],
+    token_type="Bearer",
+    id_token=SECRETS["subject_token"],
+    refresh_token=SECRETS["refresh_token"],
+    act={"sub": "auth0|agent"},
+    act_error=IdTokenError("no"),
+)
+VALUES = pytest.mark.parametrize(
+    "value", [OPTIONS, RESPONSE], ids=["options", "response"]
+)
+
+
+@VALUES
+def test_print(value: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """However a value is printed, logged or taken apart, no secret is among it."""
+    with caplog.at_level(logging.INFO):
+        logging.getLogger("app").info("%s %r %s", value, value, [value])
+    shown = [
+        repr(value),
+        str(value),
+        f"{value}",
+        f"{value!r:.200}",
+        pprint.pformat(value),
+        pprint.pformat(attrs.asdict(value)),
+        repr(attrs.astuple(value)),
+        repr([getattr(value, field.name) for field in attrs.fields(type(value))]),
+        caplog.text,
+    ]
+
+    assert [] == [text for text in shown if "needle" in text]
+    assert not hasattr(value, "__dict__")
+
+
+def test_print_says_what_is_there() -> None:
+    """What is no secret prints, as do the names of parameters, and what is missing."""
+    shown = repr(OPTIONS)
+
+    assert "audience='https://api.example.com'" in shown
+    assert "subject_token=<redacted>" in shown
+    assert "authorization_params=<'pin'>" in shown
+    assert "refresh_token=<redacted>" in repr(RESPONSE)
+    assert "id_token=None" in repr(attrs.evolve(RESPONSE, id_token=None))
+    least = attrs.evolve(OPTIONS, actor_token=None, authorization_params=None)
+    assert "actor_token=None" in repr(least)
+    assert "authorization_params=<redacted>" in repr(least)
+
+
+def test_print_of_what_is_wrong() -> None:
+    """What is given in the wrong place or kind does not print either."""
+    wrong: Any = [("pin", SECRETS["client_secret"])]
+
+    assert "needle" not in repr(attrs.evolve(OPTIONS, authorization_params=wrong))
+
+
+@VALUES
+@pytest.mark.parametrize("duplicate", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_not_duplicated(value: Any, duplicate: Any) -> None:
+    """A value with secrets is not pickled or copied, and says so without them."""
+    with pytest.raises(
+        TypeError, match=f"^{type(value).__name__} holds secrets"
+    ) as error:
+        duplicate(value)
+
+    assert "needle" not in str(error.value)
+
+
+@VALUES
+def test_evolve(value: Any) -> None:
+    """A value is changed by making another of it."""
+    assert value == attrs.evolve(value)
+    assert value is not attrs.evolve(value)
+
+
+@pytest.mark.parametrize(
+    "value", [OPTIONS, RESPONSE, RetryPolicy()], ids=lambda v: type(v)
+)
+def test_frozen(value: Any) -> None:
+    """A value does not change under those who hold it."""
+    name = attrs.fields(type(value))[0].name
+
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        setattr(value, name, "x")
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        delattr(value, name)
+
+
+@pytest.mark.parametrize(
+    "kind", [CustomTokenExchangeOptions, TokenExchangeResponse, RetryPolicy]
+)
+def test_by_keyword(kind: type) -> None:
+    """Fields are given by name, so that no two texts can be mixed up."""
+    kinds = {each.kind for each in inspect.signature(kind).parameters.values()}
+
+    assert {inspect.Parameter.KEYWORD_ONLY} == kinds
+
+
+def test_tokens_are_text() -> None:
+    """A token that is taken out is text, and an enum's member is its text."""
+    assert SECRETS["access_token"] == RESPONSE.access_token
+    assert f"Bearer {SECRETS['access_token']}" == f"Bearer {RESPONSE.access_token}"
+    assert isinstance(OPTIONS.actor_token, SecretStr)
+    assert (str, "urn:ietf:params:oauth:token-type:jwt") == (
+        type(OPTIONS.subject_token_type),
+        OPTIONS.subject_token_type,
+    )
+
+
+@pytest.mark.parametrize("mapping", [dict, UserDict, MappingProxyType])
+def test_parameters_are_copied(mapping: Any) -> None:
+    """What is validated is what is sent, though the mapping change meanwhile."""
+    own = {"pin": "1"}
+    options = attrs.evolve(OPTIONS, authorization_params=mapping(own))
+    own["client_id"] = "another"
+
+    assert {"pin": "1"} == options.authorization_params
+    with pytest.raises(TypeError):
+        options.authorization_params["pin"] = "2"  # type: ignore[index]
+
+
+def test_policy() -> None:
+    """The policy's defaults are those that are promised."""
+    assert (
+        RetryPolicy(
+            attempts=3,
+            transient_delay=0.1,
+            throttled_delay=1.0,
+            longest_delay=5.0,
+            retry_429=True,
+            retry_503=False,
+            budget=50,
+            fail_fast=False,
+            blocked_seconds=600.0,
+            remember_refusals_seconds=0.0,
+        )
+        == RetryPolicy()
+    )
+
+
+def test_token_types() -> None:
+    """The identifiers are those of RFC 8693 section 3, and Auth0's one."""
+    registered = "urn:ietf:params:oauth:token-type:"
+    names = {"access_token", "id_token", "jwt", "refresh_token"}
+    own = "urn:auth0:params:oauth:token-type:session_transfer_token"
+
+    assert {*(registered + name for name in names), own} == set(TokenType)
+    assert str(TokenType.JWT) == f"{TokenType.JWT}" == registered + "jwt"
+
+
+EVENTS = [
+    events.ExchangeStarted(
+        domain="d", subject_token_type="t", audience=None, actor=False
+    ),
+    events.ExchangeRetried(domain="d", attempt=1, code="c", status=None, delay=0.1),
+    events.ExchangeFinished(domain="d", seconds=1.0),
+    events.MetadataFetched(domain="d", seconds=1.0),
+    events.KeysFetched(domain="d", seconds=1.0, code="c"),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_events(event: Any) -> None:
+    """An event has no field for a token, and may be kept, compared and pickled."""
+    names = {field.name for field in attrs.fields(type(event))}
+    allowed = {
+        *("domain", "subject_token_type", "audience", "actor"),
+        *("attempt", "code", "status", "delay", "seconds"),
+    }
+
+    assert names <= allowed
+    assert event == pickle.loads(pickle.dumps(event)) == copy.deepcopy(event)
+
+
+def test_every_event() -> None:
+    """The type of an event covers all there are."""
+    assert {type(event) for event in EVENTS} == set(events.Event.__args__)
+
+
+def test_public_values() -> None:
+    """What an application handles is to be had from the package itself."""
+    for value in (
+        CustomTokenExchangeOptions,
+        TokenExchangeResponse,
+        RetryPolicy,
+        TokenType,
+    ):
+        assert value is getattr(auth0_tx, value.__name__)

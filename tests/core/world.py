@@ -1,0 +1,241 @@
+"""A world made of a script: plays a flow against replies written beforehand, with no I/O.
+
+``play(flow, *replies)`` gives what the flow returned and the effects it asked for;
+``fail(flow, *replies)`` gives the error it ended with instead.  A reply is a response, an
+exception to throw, or a function from the request to either, which then answers every
+request that follows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import Any, TypeAlias, TypeVar
+
+import pytest
+
+from auth0_tx.core.configuration import configure
+from auth0_tx.core.context import Context, Kept
+from auth0_tx.core.effects import (
+    Call,
+    Effect,
+    Emit,
+    Flow,
+    Request,
+    Response,
+    Send,
+    Share,
+    Sleep,
+)
+from auth0_tx.core.metadata import Metadata
+from auth0_tx.errors import CustomTokenExchangeError
+from auth0_tx.secret import concealed
+from auth0_tx.values import CustomTokenExchangeOptions
+
+T = TypeVar("T")
+
+Answer: TypeAlias = Response | Exception
+Reply: TypeAlias = Answer | Callable[[Request], Answer]
+
+NOW = 1_700_000_000.0
+DOMAIN = "tenant.us.auth0.com"
+ISSUER = f"https://{DOMAIN}/"
+TOKEN_ENDPOINT = f"{ISSUER}oauth/token"
+JWKS_URI = f"{ISSUER}.well-known/jwks.json"
+DISCOVERY_URL = f"{ISSUER}.well-known/openid-configuration"
+
+SECRETS = {
+    "client_secret": "needle-of/the client+secret",
+    "subject_token": "needle-of-the-subject.token/+",
+    "actor_token": "needle-of-the-actor.token/+",
+    "access_token": "needle-of-the-access.token",
+    "refresh_token": "needle-of-the-refresh.token",
+    "mfa_token": "needle-of-the-mfa.token",
+}
+"""Texts to look for where none of them may be."""
+
+DOCUMENT: dict[str, Any] = {
+    "issuer": ISSUER,
+    "token_endpoint": TOKEN_ENDPOINT,
+    "jwks_uri": JWKS_URI,
+}
+TOKENS: dict[str, Any] = {
+    "access_token": SECRETS["access_token"],
+    "token_type": "Bearer",
+    "expires_in": 86_400,
+    "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
+}
+
+
+class Clock:
+    """Time that passes only when it is told to."""
+
+    def __init__(self, now: float = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        """Let *seconds* pass."""
+        self.now += seconds
+
+
+class Asked(list[Effect]):
+    """The effects that a flow asked for, in order, with those of the flows it shared."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[Request] = []
+
+    @property
+    def events(self) -> list[Any]:
+        """What the application's subscriber was told."""
+        return [effect.event for effect in self if isinstance(effect, Emit)]
+
+    @property
+    def waits(self) -> list[float]:
+        """The seconds of every sleep."""
+        return [effect.seconds for effect in self if isinstance(effect, Sleep)]
+
+
+class _World:
+    def __init__(self, replies: Iterable[Reply], clock: Clock | None) -> None:
+        self.asked = Asked()
+        self._script = list(replies)
+        self._clock = clock
+
+    def run(self, flow: Flow[T]) -> T:
+        failure: Exception
+        try:
+            effect = next(flow)
+            while True:
+                self.asked.append(effect)
+                try:
+                    reply = self._perform(effect)
+                except Exception as error:
+                    failure = error
+                else:
+                    effect = flow.send(reply)
+                    continue
+                effect = flow.throw(failure)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        finally:
+            flow.close()
+
+    def ended(self) -> None:
+        left = [reply for reply in self._script if not callable(reply)]
+        assert [] == left, "the flow ended before its script did"
+
+    def _perform(self, effect: Effect) -> Any:
+        if isinstance(effect, Send):
+            return self._answer(effect)
+        if isinstance(effect, Share):
+            return self.run(effect.flow())
+        if isinstance(effect, Call):
+            return effect.function(*effect.arguments)
+        if isinstance(effect, Sleep) and self._clock is not None:
+            self._clock.wait(effect.seconds)
+        return None
+
+    def _answer(self, send: Send) -> Response:
+        request = send.prepare()
+        self.asked.requests.append(request)
+        assert self._script, "the flow sent more than its script has answers for"
+        reply = self._script[0]
+        answer = reply(request) if callable(reply) else self._script.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        assert isinstance(answer, Response)
+        return answer
+
+
+def play(flow: Flow[T], *replies: Reply, clock: Clock | None = None) -> tuple[T, Asked]:
+    """Play *flow*; give its result and what it asked for."""
+    world = _World(replies, clock)
+    result = world.run(flow)
+    world.ended()
+    return result, world.asked
+
+
+def fail(
+    flow: Flow[Any], *replies: Reply, clock: Clock | None = None
+) -> tuple[CustomTokenExchangeError, Asked]:
+    """Play *flow*, which must end with an error of ours; give it and what was asked for."""
+    world = _World(replies, clock)
+    with pytest.raises(CustomTokenExchangeError) as failed:
+        world.run(flow)
+    world.ended()
+    return failed.value, world.asked
+
+
+def kinds(asked: Iterable[Effect]) -> list[type[Effect]]:
+    """Give the type of each effect."""
+    return [type(effect) for effect in asked]
+
+
+def client(
+    clock: Callable[[], float],
+    monotonic: Callable[[], float] | None = None,
+    *,
+    knows_metadata: bool = True,
+    **keywords: Any,
+) -> Context:
+    """Give the context of a client with *keywords*, as its shell makes it."""
+    given: dict[str, Any] = {"domain": DOMAIN, "client_id": "the-client", **keywords}
+    if not {"client_auth", "client_assertion_signing_key"} & given.keys():
+        given.setdefault("client_secret", SECRETS["client_secret"])
+    hidden = ("client_secret", "client_assertion_signing_key", "secret", "proxy")
+    settings = configure(
+        **{
+            name: concealed(value) if name in hidden else value
+            for name, value in given.items()
+        }
+    )
+    number = count(1)
+    context = Context(
+        settings,
+        clock,
+        monotonic or clock,
+        lambda: 0.5,
+        lambda: f"id-{next(number)}",
+        b"k" * 32,
+    )
+    if knows_metadata and settings.domain is not None:
+        now = clock()
+        context.metadata.put(settings.domain, Kept(METADATA, now, now + 1e9))
+    return context
+
+
+METADATA = Metadata(DOMAIN, ISSUER, TOKEN_ENDPOINT, JWKS_URI)
+
+
+def options(**changes: Any) -> CustomTokenExchangeOptions:
+    """Give the options of an ordinary exchange with *changes*."""
+    return CustomTokenExchangeOptions(
+        **{
+            "subject_token": SECRETS["subject_token"],
+            "subject_token_type": "urn:acme:legacy-token",
+            **changes,
+        }
+    )
+
+
+def answer(body: Any = TOKENS, status: int = 200, **headers: str) -> Response:
+    """Give an answer: *body* as it is if it is bytes, else as JSON."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    fields = {"content_type": "application/json", **headers}
+    return Response(
+        status,
+        [(name.replace("_", "-"), value) for name, value in fields.items()],
+        content,
+    )
+
+
+def refusal(status: int, error: str, description: str = "no", **more: str) -> Response:
+    """Give an error response (RFC 6749 section 5.2) with the headers *more*."""
+    members = {"error": error, "error_description": description}
+    return answer(members, status, **more)
