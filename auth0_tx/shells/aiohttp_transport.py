@@ -27,6 +27,8 @@ LONGEST_CONNECT = 3.0
 LONGEST_IDLE = 30.0
 """Seconds a connection may rest before it is not used again: less than servers wait."""
 
+_NO_CONNECTION = (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError)
+
 
 class _WatchedBody(BytesPayload):
     """A body that notes when it starts to leave: from then on a failure is ambiguous."""
@@ -125,7 +127,7 @@ class AiohttpTransport:
         Its cookies, credentials, headers and ``raise_for_status`` have no place in a grant.
         """
         given = self._session
-        return aiohttp.ClientSession(
+        session = aiohttp.ClientSession(
             connector=self._connector() if given is None else given.connector,
             connector_owner=given is None,
             trace_configs=None if given is None else given.trace_configs,
@@ -137,6 +139,9 @@ class AiohttpTransport:
             # The environment's proxies are read by us: aiohttp would read ~/.netrc too.
             trust_env=False,
         )
+        # It would send a GET again on its own, beside the retries that the policy counts.
+        session._retry_connection = False
+        return session
 
     def _connector(self) -> _Connector:
         if self._context is None:
@@ -220,7 +225,9 @@ class AiohttpTransport:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return transport_failure(
                 error,
-                sent=body is not None and body.sent,
+                sent=not isinstance(error, _NO_CONNECTION)
+                if body is None
+                else body.sent,
                 timed_out=isinstance(error, TimeoutError),
                 deadline=send.deadline,
             )

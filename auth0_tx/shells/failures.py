@@ -8,7 +8,13 @@ from __future__ import annotations
 
 import time
 
-from ..errors import AmbiguousError, ClientClosedError, NotSentError, TransportError
+from ..errors import (
+    AmbiguousError,
+    ClientClosedError,
+    NotSentError,
+    Phase,
+    TransportError,
+)
 from ..errors import CustomTokenExchangeErrorCode as Code
 from .tls import is_permanent
 
@@ -41,9 +47,9 @@ def transport_failure(
     return NotSentError("no connection could be made", retry_safe=True)
 
 
-def out_of_time(message: str) -> NotSentError:
+def out_of_time(message: str, phase: Phase = "send") -> NotSentError:
     """Make the error of a request that did not leave before its time was up."""
-    return NotSentError(message, Code.TIMEOUT, retry_safe=True)
+    return NotSentError(message, Code.TIMEOUT, retry_safe=True, phase=phase)
 
 
 def closed(what: str = "the client") -> ClientClosedError:

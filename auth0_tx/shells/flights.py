@@ -56,7 +56,7 @@ class ThreadFlights:
             if leads:
                 return self._lead(share, flight, run)
             if not flight.done.wait(max(0.0, share.deadline - time.monotonic())):
-                raise out_of_time(TOO_LATE)
+                raise out_of_time(TOO_LATE, "discover")
             if flight.failure is None:
                 return flight.result
             if isinstance(flight.failure, Exception):

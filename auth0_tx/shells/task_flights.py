@@ -14,6 +14,9 @@ from ..core.effects import Flow, Share
 from .failures import out_of_time
 from .flights import ROUNDS, TOO_LATE, own_copy
 
+_GRACE = 0.05
+"""Seconds that a run has, after a deadline of its own, to say how it ended."""
+
 
 class _TaskFlight:
     """One run, as a task of its own, and the futures of those who wait for it."""
@@ -37,7 +40,9 @@ class _TaskFlight:
         """Wait until the run ends; the last to be cancelled here cancels it too."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
-        timer = loop.call_later(deadline - time.monotonic(), _wake, waiter)
+        # The run that was started with this deadline keeps it itself, and knows better why.
+        late = deadline - time.monotonic() + _GRACE
+        timer = loop.call_later(late, _wake, waiter)
         self.waiters.add(waiter)
         try:
             await waiter
@@ -75,10 +80,10 @@ class TaskFlights:
                 if flight.task.done() and self._flights.get(share.key) is flight:
                     del self._flights[share.key]
             if not flight.task.done():
-                raise out_of_time(TOO_LATE)
+                raise out_of_time(TOO_LATE, "discover")
             if flight.task.cancelled():
                 if time.monotonic() >= share.deadline:
-                    raise out_of_time(TOO_LATE)
+                    raise out_of_time(TOO_LATE, "discover")
                 continue
             failure = flight.task.exception()
             if failure is None:

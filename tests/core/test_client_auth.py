@@ -27,7 +27,6 @@ from vectors_tokens import P256, P384, RSA
 from world import ISSUER, NOW, SECRETS, Clock, client
 
 from auth0_tx.core.client_auth import (
-    ASSERTION_LIFETIME,
     ASSERTION_TYPE,
     SIGNING_ALGORITHMS,
     ClientAuthentication,
@@ -144,7 +143,7 @@ def test_assertion(algorithm: str) -> None:
         "sub": "the-client",
         "aud": ISSUER,
         "iat": int(NOW),
-        "exp": int(NOW) + ASSERTION_LIFETIME,
+        "exp": int(NOW) + 60,
         "jti": "id-1",
     } == token.claims
     assert "Authorization" not in method.headers

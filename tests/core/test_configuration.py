@@ -336,6 +336,22 @@ def test_no_delay(name: str) -> None:
     assert policy == configured(retry=policy).retry
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"timeout": 10**8, "max_connections": 1},
+        {"timeout": 0.001, "retry": RetryPolicy(budget=0, attempts=1)},
+    ],
+    ids=repr,
+)
+def test_bounds(changes: dict[str, Any]) -> None:
+    """What is just within its bounds is taken as it is."""
+    settings = configured(**changes)
+
+    assert changes == {name: getattr(settings, name) for name in changes}
+    assert "timeout" == refused(timeout=10**8 + 1).parameter
+
+
 def test_configuration_is_input() -> None:
     """Whoever catches bad input catches bad keywords, and ValueError catches both."""
     error = refused(client_id="")

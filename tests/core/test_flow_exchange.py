@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -261,6 +262,16 @@ def test_echo(context: Context, name: str, changes: dict[str, Any]) -> None:
     error, _ = refused(context, echo, **changes)
 
     assert "bad token <redacted>" == error.message
+
+
+def test_echo_of_the_header(clock: Clock) -> None:
+    """Credentials that were sent in the header, and come back, are scrubbed too."""
+    context = client(clock, client_auth="client_secret_basic", client_secret="p:q r")
+    sent = b64encode(b"the-client:p%3Aq+r").decode()
+    error, asked = refused(context, refusal(400, "x", f"bad header Basic {sent}"))
+
+    assert f"Basic {sent}" == asked.requests[0].headers["Authorization"]
+    assert "bad header Basic <redacted>" == error.message
 
 
 def test_echo_without_a_secret(clock: Clock) -> None:

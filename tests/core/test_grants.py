@@ -235,6 +235,16 @@ def test_token_refused(name: str, rule: str, token: Any) -> None:
     assert rule in error.message
 
 
+def test_limits() -> None:
+    """A token may have 65,536 characters, and any other text 4,096."""
+    longest = "x" * LONGEST_TEXT
+    parameters = {"campaign": longest}
+    form = token_exchange(options(audience=longest, authorization_params=parameters))
+
+    assert (65_536, 4_096) == (LONGEST_TOKEN, LONGEST_TEXT)
+    assert [longest, longest] == [value for _, value in pairs(form)[3:]]
+
+
 def test_megabyte() -> None:
     """A megabyte is no token, and is refused before it is looked at."""
     error = refused(subject_token="x" * 1_000_000)

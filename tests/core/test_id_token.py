@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -50,7 +51,15 @@ CLAIMS: dict[str, Any] = {
 }
 EXPECTED = Expected(issuer=ISSUER, client_id=CLIENT, now=NOW)
 KEYS = read_jwks(key_set(public(RSA, kid="a"), public(OTHER_RSA, kid="b")))
-MISSING = object()
+
+
+class Claim(Enum):
+    """What stands for a claim that is not there: its name is the same in every process."""
+
+    MISSING = "missing"
+
+
+MISSING = Claim.MISSING
 
 
 def said(**claims: Any) -> bytes:

@@ -51,8 +51,10 @@ def _refreshed(context: Context, domain: str, deadline: float) -> Flow[Metadata]
     if kept is not None and kept.is_fresh(now):
         # Another flight ended between our look and our turn.
         return kept.value
+    # A refresh that hangs must leave the call the time to use what is kept.
+    until = deadline if kept is None else started + max(deadline - started, 0.0) / 2
     try:
-        found = yield from _fetched(context, domain, deadline)
+        found = yield from _fetched(context, domain, until)
     except CustomTokenExchangeError as error:
         failure = error
     else:

@@ -127,6 +127,9 @@ def _asked(context: Context, options: CustomTokenExchangeOptions) -> Asked:
         secrets.append(options.actor_token)
     if context.settings.client_secret is not None:
         secrets.append(context.settings.client_secret)
+    credentials = context.settings.authentication.headers.get("Authorization")
+    if credentials is not None:
+        secrets.append(credentials.removeprefix("Basic "))
     if options.authorization_params:
         secrets.extend(options.authorization_params.values())
     return Asked(

@@ -1,0 +1,73 @@
+"""What a row is given: the server, and how long to measure."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import certifi
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Bench:
+    """The local server's address, counts and CA file, and the scale of a run.
+
+    Args:
+        quick: whether to see that every row works, rather than to measure.
+    """
+
+    def __init__(self, *, quick: bool) -> None:
+        self.quick = quick
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.server"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        told = self._read()
+        self.domain = f"localhost:{told['port']}"
+        self.token_endpoint = f"https://{self.domain}/oauth/token"
+        self.discovery = f"https://{self.domain}/.well-known/openid-configuration"
+        # The server's own authority and the public ones: what a real process loads.
+        self._bundle = tempfile.NamedTemporaryFile("w", suffix=".pem")
+        for path in (certifi.where(), told["ca_file"]):
+            self._bundle.write(Path(path).read_text() + "\n")
+        self._bundle.flush()
+        self.ca_file = self._bundle.name
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(10)
+        self._bundle.close()
+
+    def counts(self) -> dict[str, Any]:
+        """Give what the server has counted since it was last asked."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("counts\n")
+        self._process.stdin.flush()
+        return self._read()
+
+    def scaled(self, full: int, quick: int) -> int:
+        """Give a count of rounds or operations for this run."""
+        return quick if self.quick else full
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        told: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return told

@@ -1,0 +1,76 @@
+"""Two things in turns, in short bursts: what slows the machine then slows both.
+
+CPU time is the process's own, with all its threads, so that neither the server nor the
+machine's other work is in it.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import TypeAlias
+
+import attrs
+
+Burst: TypeAlias = Callable[[int], object]
+"""Does the thing so many times."""
+
+
+@attrs.frozen
+class Side:
+    """Seconds for one operation, of CPU and on the wall, burst by burst."""
+
+    cpu: list[float] = attrs.field(factory=list)
+    wall: list[float] = attrs.field(factory=list)
+
+    def time(self, burst: Burst, count: int) -> None:
+        """Time one burst."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        burst(count)
+        self.cpu.append((time.process_time() - cpu) / count)
+        self.wall.append((time.perf_counter() - wall) / count)
+
+
+@attrs.frozen
+class Paired:
+    """Our bursts, and the other side's."""
+
+    ours: Side = attrs.field(factory=Side)
+    theirs: Side = attrs.field(factory=Side)
+
+    @property
+    def ratio(self) -> float:
+        """Give the ratio of the medians of the CPU times."""
+        return median(self.ours.cpu) / median(self.theirs.cpu)
+
+    def told(self) -> str:
+        """Tell the figures behind the ratio."""
+        return (
+            f"{microseconds(median(self.ours.cpu))} over "
+            f"{microseconds(median(self.theirs.cpu))} of CPU; "
+            f"ratio of minima {min(self.ours.cpu) / min(self.theirs.cpu):.2f}, "
+            f"of wall time {median(self.ours.wall) / median(self.theirs.wall):.2f}"
+        )
+
+
+def paired(ours: Burst, theirs: Burst, *, count: int, rounds: int) -> Paired:
+    """Measure *ours* and *theirs* in turns, each first in every other round."""
+    result = Paired()
+    # Both have their connections, their caches and their code warm.
+    ours(count)
+    theirs(count)
+    for number in range(rounds):
+        gc.collect()
+        sides = [(result.ours, ours), (result.theirs, theirs)]
+        for side, burst in sides if number % 2 else reversed(sides):
+            side.time(burst, count)
+    return result
+
+
+def microseconds(seconds: float) -> str:
+    """Write a short time for people."""
+    if seconds < 0.01:
+        return f"{seconds * 1e6:.3g} µs"
+    return f"{seconds * 1e3:.3g} ms"

@@ -1,0 +1,81 @@
+"""The figures as a table: what, its target, what was measured, and whether it is met."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+import attrs
+
+from .measure import Paired
+
+_PACKAGES = (
+    "auth0-tx",
+    "requests",
+    "urllib3",
+    "aiohttp",
+    "attrs",
+    "authlib",
+    "joserfc",
+    "cryptography",
+    "auth0-server-python",
+)
+
+_METHOD = """\
+Written by `python -m benchmarks`. Each figure comes from one run in which both sides took
+turns, in short bursts, against the same local TLS server in a process of its own. A ratio
+is that of the medians of the client process's CPU time; the control rows measure the same
+code against itself and show the noise.
+"""
+
+
+@attrs.frozen
+class Row:
+    """One line of the table; *met* is ``None`` where nothing was promised or measured."""
+
+    what: str
+    target: str
+    figure: str
+    met: bool | None
+    details: str
+
+
+def ratio_row(what: str, measured: Paired, at_most: float | None = None) -> Row:
+    """Make the line of a ratio."""
+    ratio = measured.ratio
+    if at_most is None:
+        return Row(what, "", f"{ratio:.2f}", None, measured.told())
+    return Row(
+        what, f"≤ {at_most:.2f}", f"{ratio:.2f}", ratio <= at_most, measured.told()
+    )
+
+
+def markdown(rows: Iterable[Row]) -> str:
+    """Write the table and what it was measured with."""
+    lines = [
+        "# Benchmarks",
+        "",
+        _METHOD,
+        f"{datetime.now(UTC):%Y-%m-%d}, {platform.python_implementation()} "
+        f"{platform.python_version()} on {platform.system()} {platform.machine()}; "
+        f"{', '.join(_versions())}.",
+        "",
+        "| what | target | figure | met | details |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        met = {True: "yes", False: "**no**", None: ""}[row.met]
+        lines.append(
+            f"| {row.what} | {row.target} | {row.figure} | {met} | {row.details} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _versions() -> Iterable[str]:
+    for package in _PACKAGES:
+        try:
+            yield f"{package} {version(package)}"
+        except PackageNotFoundError:
+            continue

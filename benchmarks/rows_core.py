@@ -1,0 +1,163 @@
+"""What needs no network: the core alone, an ID token, a client assertion."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from statistics import median
+
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet, RSAKey
+
+from auth0_tx.core.client_auth import client_authentication
+from auth0_tx.core.configuration import configure
+from auth0_tx.core.effects import Response, Send, Share
+from auth0_tx.core.flows.exchange import custom_token_exchange
+from auth0_tx.core.id_token import Expected, verify_id_token
+from auth0_tx.core.keys import read_jwks
+from auth0_tx.shells.clocks import context_for
+from auth0_tx.shells.drivers import run
+
+from .bench import Bench
+from .measure import Side, microseconds, paired
+from .ours import options
+from .report import Row, ratio_row
+from .server import Answers
+from .tokens import CLIENT_ID, CLIENT_SECRET, id_token, jwks, signing_key
+
+_DOMAIN = "tenant.us.auth0.com"
+_ISSUER = f"https://{_DOMAIN}/"
+
+
+class _NoWire:
+    """A world where each request is built and answered at once."""
+
+    on_event = None
+
+    def __init__(self) -> None:
+        answers = Answers(_ISSUER)
+        self._token = _response(answers.token)
+        self._document = _response(
+            answers.documents[b"/.well-known/openid-configuration"]
+        )
+
+    def send(self, send: Send) -> Response:
+        request = send.prepare()
+        return self._token if request.method == "POST" else self._document
+
+    def share(self, share: Share[object]) -> object:
+        return run(share.flow(), self)
+
+
+def _response(wire: bytes) -> Response:
+    head, _, body = wire.partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")[1:]
+    headers = tuple(
+        (line.partition(": ")[0], line.partition(": ")[2]) for line in lines
+    )
+    return Response(200, headers, body)
+
+
+def core(bench: Bench) -> list[Row]:
+    """Options, request, driver, answer: all of an exchange but its transport."""
+    settings = configure(
+        domain=_DOMAIN, client_id=CLIENT_ID, client_secret=CLIENT_SECRET
+    )
+    context, world, side = context_for(settings), _NoWire(), Side()
+
+    def burst(count: int) -> None:
+        for _ in range(count):
+            run(custom_token_exchange(context, options()), world)
+
+    burst(100)
+    for _ in range(bench.scaled(200, 2)):
+        side.time(burst, 200)
+    seconds = median(side.cpu)
+    return [
+        Row(
+            "core alone: build, drive, parse",
+            "≤ 25 µs",
+            microseconds(seconds),
+            seconds <= 25e-6,
+            f"minimum {microseconds(min(side.cpu))}",
+        )
+    ]
+
+
+def verification(bench: Bench) -> list[Row]:
+    """An ID token with the keys held, over joserfc with a held ``KeySet``."""
+    key = signing_key()
+    token = id_token(key, _ISSUER)
+    held = read_jwks(jwks(key))
+    their_keys = KeySet.import_key_set(jwks(key))
+    registry = jwt.JWTClaimsRegistry(
+        leeway=60,
+        iss={"essential": True, "value": _ISSUER},
+        aud={"essential": True, "value": CLIENT_ID},
+        sub={"essential": True},
+        exp={"essential": True},
+        iat={"essential": True},
+    )
+
+    def ours(count: int) -> None:
+        for _ in range(count):
+            expected = Expected(issuer=_ISSUER, client_id=CLIENT_ID, now=time.time())
+            verify_id_token(token, held, expected, algorithms=("RS256",))
+
+    def theirs(count: int) -> None:
+        for _ in range(count):
+            decoded = jwt.decode(token, their_keys, algorithms=["RS256"])
+            registry.validate(decoded.claims)
+
+    measured = paired(ours, theirs, count=50, rounds=bench.scaled(100, 2))
+    return [
+        ratio_row("verified ID token over joserfc with a held KeySet", measured, 1.15)
+    ]
+
+
+def assertion(bench: Bench) -> list[Row]:
+    """A ``private_key_jwt`` assertion over one bare signature with a held key."""
+    rsa_key, ec_key = RSAKey.generate_key(2048), ECKey.generate_key("P-256")
+    rsa_private, ec_private = rsa_key.private_key, ec_key.private_key
+    assert isinstance(rsa_private, rsa.RSAPrivateKey)
+    assert isinstance(ec_private, ec.EllipticCurvePrivateKey)
+    message = b"x" * 400
+
+    def bare_rsa() -> bytes:
+        return rsa_private.sign(message, padding.PKCS1v15(), SHA256())
+
+    def bare_ec() -> bytes:
+        return ec_private.sign(message, ec.ECDSA(SHA256()))
+
+    return [
+        _assertion(bench, "RS256", rsa_key, bare_rsa, 1.3),
+        _assertion(bench, "ES256", ec_key, bare_ec, None),
+    ]
+
+
+def _assertion(
+    bench: Bench,
+    algorithm: str,
+    key: RSAKey | ECKey,
+    sign: Callable[[], bytes],
+    at_most: float | None,
+) -> Row:
+    method = client_authentication(
+        "private_key_jwt", CLIENT_ID, None, key.as_pem(private=True), algorithm
+    )
+    number = iter(range(10**9))
+
+    def ours(count: int) -> None:
+        for _ in range(count):
+            method.parameters(_ISSUER, time.time, lambda: str(next(number)))
+
+    def theirs(count: int) -> None:
+        for _ in range(count):
+            sign()
+
+    measured = paired(ours, theirs, count=20, rounds=bench.scaled(60, 2))
+    return ratio_row(
+        f"private_key_jwt over one bare signature, {algorithm}", measured, at_most
+    )

@@ -1,0 +1,87 @@
+"""Auth0's own asynchronous SDK, at the same work on the same server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from importlib.metadata import PackageNotFoundError, version
+from unittest import mock
+
+from .bench import Bench
+from .measure import paired
+from .ours import Async
+from .report import Row
+from .tokens import (
+    AUDIENCE,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    SCOPE,
+    SUBJECT_TOKEN,
+    SUBJECT_TOKEN_TYPE,
+)
+
+_PACKAGE = "auth0-server-python"
+_WHAT = "Auth0's own async SDK over ours, 100 at once"
+_TARGET = "≥ 60"
+
+
+class _Auth0:
+    """One ``ServerClient`` of theirs, its metadata cached like ours."""
+
+    def __init__(self, bench: Bench, loop: asyncio.AbstractEventLoop) -> None:
+        # Imported here: only the environment of the benchmarks has it.
+        from auth0_server_python.auth_server.server_client import ServerClient
+
+        self._loop = loop
+        self._client = ServerClient(
+            domain=bench.domain,
+            client_id=CLIENT_ID,
+            client_secret=CLIENT_SECRET,
+            secret="0123456789abcdef0123456789abcdef",
+        )
+
+    async def _exchange(self) -> None:
+        from auth0_server_python.auth_types import CustomTokenExchangeOptions
+
+        answer = await self._client.custom_token_exchange(
+            CustomTokenExchangeOptions(
+                subject_token=SUBJECT_TOKEN,
+                subject_token_type=SUBJECT_TOKEN_TYPE,
+                audience=AUDIENCE,
+                scope=SCOPE,
+            )
+        )
+        assert answer.access_token
+
+    async def _at_once(self, count: int) -> None:
+        await asyncio.gather(*(self._exchange() for _ in range(count)))
+
+    def concurrent(self, count: int) -> None:
+        """Exchange so many times at once."""
+        self._loop.run_until_complete(self._at_once(count))
+
+
+def peer(bench: Bench) -> list[Row]:
+    """Their SDK over our client."""
+    try:
+        installed = version(_PACKAGE)
+    except PackageNotFoundError:
+        return [Row(_WHAT, _TARGET, "not installed", None, f"needs {_PACKAGE}")]
+    # Their HTTP library takes its CAs from here, and has no other way to be told.
+    with (
+        mock.patch.dict(os.environ, {"SSL_CERT_FILE": bench.ca_file}),
+        asyncio.Runner() as runner,
+    ):
+        loop = runner.get_loop()
+        ours = Async(bench, loop)
+        theirs = _Auth0(bench, loop)
+        measured = paired(
+            theirs.concurrent,
+            ours.concurrent,
+            count=bench.scaled(100, 10),
+            rounds=bench.scaled(5, 1),
+        )
+        ours.close()
+    details = f"{_PACKAGE} {installed}; {measured.told()}"
+    met = measured.ratio >= 60
+    return [Row(_WHAT, _TARGET, f"{measured.ratio:.0f}", met, details)]

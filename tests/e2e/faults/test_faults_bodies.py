@@ -1,0 +1,144 @@
+"""Answers that are whole but not what they must be: never read for more than they are."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from callers import CLIENT_SECRET, SUBJECT, Caller
+from fault_cases import Case, check, check_unpoisoned, ids, play
+from wire_behaviours import GRANT, answers, has_body, says
+from wire_http import head
+from wire_server import WireServer
+
+from auth0_tx import CustomTokenExchangeErrorCode as Code
+from auth0_tx import InvalidResponseError, MfaRequiredError, RefusedError
+
+TEXT = json.dumps({"access_token": f"for-{SUBJECT}", **GRANT})
+GOOD = TEXT.encode()
+PAGE = b"<!DOCTYPE html><html><title>Oops!</title></html>"
+BROKEN: dict[str, Any] = {
+    "error": InvalidResponseError,
+    "code": Code.INVALID_RESPONSE,
+    "status": 200,
+    "tokens_issued": True,
+}
+
+
+def broken(name: str, body: bytes, media_type: str | None = "application/json") -> Case:
+    """Make a case of a 200 that is no token response."""
+    return Case(name=name, plays=(has_body(200, body, media_type),), **BROKEN)
+
+
+def accepted(name: str, body: bytes, media_type: str) -> Case:
+    """Make a case of a 200 that is one."""
+    return Case(name=name, plays=(has_body(200, body, media_type),))
+
+
+BODIES = [
+    accepted("plain", GOOD, "application/json"),
+    accepted("charset", GOOD, "Application/JSON; charset=utf-8"),
+    accepted(
+        "lower case bearer", GOOD.replace(b"Bearer", b"bearer"), "application/json"
+    ),
+    broken("problem+json", GOOD, "application/problem+json"),
+    broken("JSON as HTML", GOOD, "text/html"),
+    broken("no media type", GOOD, None),
+    broken("HTML", PAGE, "text/html"),
+    broken("HTML as JSON", PAGE),
+    broken("empty", b""),
+    broken("truncated JSON", GOOD[:-5]),
+    broken("array", b"[" + GOOD + b"]"),
+    broken("null", b"null"),
+    broken("string", b'"' + SUBJECT.encode() + b'"'),
+    broken("number", b"42"),
+    broken("invalid UTF-8", GOOD.replace(b"Bearer", b"B\xffarer")),
+    broken("UTF-16", TEXT.encode("utf-16")),
+    broken("byte order mark", codecs.BOM_UTF8 + GOOD),
+    broken("two of a name", GOOD[:-1] + b', "access_token": "other"}'),
+    broken("nested too deep", b"[" * 100_000),
+    broken("no token", json.dumps(GRANT).encode()),
+    broken("DPoP unasked", GOOD.replace(b"Bearer", b"DPoP")),
+]
+
+STATUSES = [
+    Case(
+        name=f"{status} with a grant",
+        plays=(has_body(status, GOOD),),
+        **{**BROKEN, "status": status},
+    )
+    for status in (201, 202, 203, 206)
+] + [
+    Case(
+        name="204",
+        plays=(says(head(204)),),
+        **{**BROKEN, "status": 204},
+    ),
+    Case(
+        name="400 in HTML",
+        plays=(has_body(400, PAGE, "text/html"),),
+        **{**BROKEN, "status": 400, "tokens_issued": False},
+    ),
+    Case(
+        name="200 with an error",
+        plays=(answers(200, {"error": "invalid_grant"}),),
+        error=RefusedError,
+        code="invalid_grant",
+        status=200,
+    ),
+]
+
+REFUSALS = [
+    Case(
+        name=f"{status} {code}",
+        plays=(answers(status, {"error": code, "error_description": "no"}),),
+        error=error,
+        code=code,
+        status=status,
+        options={"subject_token_reusable": reusable},
+    )
+    for status, code, error in (
+        (400, "invalid_grant", RefusedError),
+        (400, "invalid_request", RefusedError),
+        (401, "invalid_client", RefusedError),
+        (401, "access_denied", RefusedError),
+        (403, "access_denied", RefusedError),
+        (403, "mfa_required", MfaRequiredError),
+    )
+    for reusable in (False, True)
+]
+
+CASES = BODIES + STATUSES + REFUSALS
+
+
+@pytest.mark.parametrize("case", CASES, ids=ids(CASES))
+def test_answer_is_read_for_what_it_is(
+    case: Case, server: WireServer, new_caller: Callable[..., Caller]
+) -> None:
+    """A whole answer that is no token response is an error after one send."""
+    caller, outcome = play(case, server, new_caller)
+
+    check(case, server, outcome)
+    check_unpoisoned(server, caller)
+
+
+def test_refusal_that_repeats_a_secret_is_cleaned(
+    server: WireServer, new_caller: Callable[..., Caller]
+) -> None:
+    """What the server repeats of the request does not come back in the error."""
+    words = f"bad token {SUBJECT} of {CLIENT_SECRET}"
+    case = Case(
+        name="echo",
+        plays=(answers(400, {"error": SUBJECT, "error_description": words}),),
+        error=RefusedError,
+        code=Code.TOKEN_EXCHANGE_FAILED,
+        status=400,
+    )
+    _, outcome = play(case, server, new_caller)
+
+    check(case, server, outcome)
+    assert outcome.error is not None
+    assert outcome.error.message.startswith("bad token <redacted>")

@@ -1,0 +1,97 @@
+"""An answer that is too much: cut off at the limit, at little cost of memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from callers import Caller
+from fault_cases import Case, check, check_unpoisoned, ids, play
+from wire_behaviours import (
+    BOMB,
+    GRANT,
+    answers,
+    compressed,
+    compressed_grant,
+    floods,
+    with_headers,
+)
+from wire_server import Behaviour, Script, WireServer
+
+from auth0_tx import AmbiguousError, InvalidResponseError
+from auth0_tx import CustomTokenExchangeErrorCode as Code
+
+MOST_MEMORY = 4 * 1024 * 1024
+LIMIT = 262_144
+
+BROKEN_HEAD: dict[str, Any] = {"error": AmbiguousError, "code": Code.CONNECTION_LOST}
+REFUSED_200: dict[str, Any] = {
+    "error": InvalidResponseError,
+    "code": Code.INVALID_RESPONSE,
+    "status": 200,
+    "tokens_issued": True,
+}
+
+
+def header_of(size: int) -> Behaviour:
+    """Grant, with one header as long as that."""
+    return with_headers([("X-Long", "x" * size)])
+
+
+def headers(count: int) -> Behaviour:
+    """Grant, with so many more headers."""
+    return with_headers([(f"X-{n}", "x") for n in range(count)])
+
+
+CASES = [
+    Case(name="200 MiB with a length", plays=(floods("length"),), **REFUSED_200),
+    Case(name="200 MiB in chunks", plays=(floods("chunks"),), **REFUSED_200),
+    Case(name="200 MiB until close", plays=(floods("close"),), **REFUSED_200),
+    Case(name="gzip bomb", plays=(compressed("gzip"),), **REFUSED_200),
+    Case(name="deflate bomb", plays=(compressed("deflate"),), **REFUSED_200),
+    Case(name="br", plays=(compressed("br"),), **REFUSED_200),
+    Case(name="a grant in gzip", plays=(compressed_grant,), **REFUSED_200),
+    Case(name="a header of 64 KiB", plays=(header_of(65_536),), **BROKEN_HEAD),
+    Case(name="a header of 9 KB", plays=(header_of(9_000),), **BROKEN_HEAD),
+    Case(name="a header of 8 KB", plays=(header_of(8_000),)),
+    Case(name="10,000 headers", plays=(headers(10_000),), **BROKEN_HEAD),
+    Case(name="110 headers", plays=(headers(110),), **BROKEN_HEAD),
+    Case(name="90 headers", plays=(headers(90),)),
+]
+
+
+@pytest.fixture
+def peak() -> Iterator[Callable[[], int]]:
+    """Bytes of Python memory at the worst moment since the test began."""
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    yield lambda: tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("case", CASES, ids=ids(CASES))
+def test_excess_is_refused_cheaply(
+    case: Case,
+    server: WireServer,
+    new_caller: Callable[..., Caller],
+    peak: Callable[[], int],
+) -> None:
+    """What is too large, or compressed unasked, is refused within 4 MiB of memory."""
+    caller, outcome = play(case, server, new_caller)
+
+    assert MOST_MEMORY > peak()
+    check(case, server, outcome)
+    assert BOMB // 4 > server.wires[-1].sent
+    check_unpoisoned(server, caller)
+    assert server.posts[0].connection <= server.posts[-1].connection
+
+
+def test_answer_up_to_the_limit_is_read(server: WireServer, caller: Caller) -> None:
+    """An answer just below the limit is an answer like any other."""
+    padding = "x" * (LIMIT - 200)
+    server.token = Script(answers(200, {"access_token": "at", **GRANT, "pad": padding}))
+    outcome = caller.exchange()
+
+    assert "at" == outcome.access_token

@@ -1,0 +1,85 @@
+"""The two worlds, so that a case is written once and runs in both."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any, Protocol
+
+import aiohttp
+import requests
+from callers import AsyncCaller, BlockingCaller, Caller
+
+
+class World(Protocol):
+    """One of the two worlds."""
+
+    name: str
+
+    def caller(self, domain: str, verify: object, **keywords: Any) -> Caller:
+        """Make a client for *domain* that trusts *verify*.
+
+        With `own_session=True` it is on a session of the application's own; with
+        `laden=True` that brings along all that an application may have put in.
+        """
+        ...
+
+
+LADEN_AIOHTTP: dict[str, Any] = {
+    "headers": {
+        "X-Application": "its own",
+        "User-Agent": "application/1",
+        "Authorization": "Basic b3RoZXI6cGFzc3dvcmQ=",
+    },
+    "cookies": {"application": "its-own"},
+    "raise_for_status": True,
+    "trust_env": True,
+}
+"""What an application's session may bring along that has no place in a grant."""
+
+
+def _lade(session: requests.Session) -> None:
+    session.headers.update(LADEN_AIOHTTP["headers"])
+    session.auth = ("other-user", "other-password")
+    session.cookies.set("application", "its-own")
+    session.hooks["response"] = [lambda answer, **_: answer.raise_for_status()]
+    assert session.trust_env
+
+
+class BlockingWorld:
+    """Threads and requests."""
+
+    name = "blocking"
+
+    def caller(self, domain: str, verify: object, **keywords: Any) -> BlockingCaller:
+        """Make a client for *domain*, perhaps on a requests.Session."""
+        laden = keywords.pop("laden", False)
+        if not keywords.pop("own_session", False):
+            return BlockingCaller(domain, {**keywords, "verify": verify})
+        session = requests.Session()
+        session.verify = str(verify)
+        if laden:
+            _lade(session)
+        return BlockingCaller(domain, {**keywords, "session": session})
+
+
+class AsyncWorld:
+    """Tasks and aiohttp."""
+
+    name = "async"
+
+    def caller(self, domain: str, verify: object, **keywords: Any) -> AsyncCaller:
+        """Make a client for *domain*, perhaps on an aiohttp.ClientSession."""
+        laden = LADEN_AIOHTTP if keywords.pop("laden", False) else {}
+        if not keywords.pop("own_session", False):
+            return AsyncCaller(domain, {**keywords, "verify": verify})
+
+        def session() -> aiohttp.ClientSession:
+            context = ssl.create_default_context(cafile=str(verify))
+            # What a name leads to is looked up anew for each connection.
+            connector = aiohttp.TCPConnector(ssl=context, use_dns_cache=False)
+            return aiohttp.ClientSession(connector=connector, **laden)
+
+        return AsyncCaller(domain, keywords, session)
+
+
+WORLDS: dict[str, World] = {"blocking": BlockingWorld(), "async": AsyncWorld()}

@@ -1,0 +1,79 @@
+"""Where a secret could show: all that can be read off an error, and off a log record."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import pickle
+import traceback
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+
+from _pytest._io.saferepr import saferepr_unlimited
+
+import auth0_tx
+
+PACKAGE = str(Path(auth0_tx.__file__).parent) + "/"
+# The tenant stands for the server, which knows the secrets; it is no part of a client.
+_SERVER = (PACKAGE + "tenant/", PACKAGE + "testing/")
+_LIBRARIES = tuple(
+    f"/site-packages/{name}/"
+    for name in ("aiohttp", "authlib", "joserfc", "requests", "urllib3", "yarl")
+)
+
+
+def in_error(error: BaseException) -> Iterator[tuple[str, str]]:
+    """Give each place of an error and of its whole chain, with the text that is there."""
+    yield from _in_chain(error, type(error).__name__, set())
+    copied = copy.copy(error)
+    yield "a copy", f"{copied!s} {copied!r} {copied.args!r} {vars(copied)!r}"
+    # What cannot be pickled shows nothing there; that it can is another test's to say.
+    with suppress(pickle.PicklingError, AttributeError, TypeError):
+        yield "a pickle", pickle.dumps(error).decode("latin-1")
+
+
+def _in_chain(
+    error: BaseException, path: str, seen: set[int]
+) -> Iterator[tuple[str, str]]:
+    seen.add(id(error))
+    yield f"str of {path}", str(error)
+    yield f"repr of {path}", repr(error)
+    yield f"args of {path}", repr(error.args)
+    yield f"__dict__ of {path}", repr(vars(error))
+    yield f"__notes__ of {path}", "\n".join(getattr(error, "__notes__", ()))
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if is_watched(frame):
+            name = f"{frame.f_code.co_filename}:{line}"
+            for variable, value in frame.f_locals.items():
+                yield f"local {variable} of {name}", saferepr_unlimited(value)
+    linked = {"__cause__": error.__cause__, "__context__": error.__context__}
+    for name, other in linked.items():
+        if other is not None and id(other) not in seen:
+            yield from _in_chain(other, f"{path}.{name}", seen)
+
+
+def is_the_librarys(error: BaseException) -> bool:
+    """Tell whether an error was made, or passed on, by the library, not raised by a test."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return not frames or any(map(is_watched, frames))
+
+
+def is_watched(frame: FrameType) -> bool:
+    """Tell whether a frame is the library's, or of one it calls; a test's holds tokens."""
+    file = frame.f_code.co_filename
+    if file.startswith(PACKAGE):
+        return not file.startswith(_SERVER)
+    return any(library in file for library in _LIBRARIES)
+
+
+def in_record(record: logging.LogRecord) -> Iterator[tuple[str, str]]:
+    """Give each place of a log record, with the text that is there."""
+    place = f"a log record of {record.name}"
+    yield place, f"{record.getMessage()} {record.args!r}"
+    if record.exc_info and record.exc_info[1] is not None:
+        yield from (
+            (f"{place}, {where}", text)
+            for where, text in _in_chain(record.exc_info[1], "exception", set())
+        )

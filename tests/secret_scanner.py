@@ -1,0 +1,258 @@
+"""A pytest plugin: no secret that a test used may show in what the library printed of it.
+
+It knows by itself the secrets that go through the library (options, responses, the keywords
+of a client, an MFA token) and all that the local tenant issues; a test names others::
+
+    def test_something(needles):
+        needles.add(session_secret)
+
+After each test it searches, for each of them and for their base64 and URL-encoded forms,
+every log record at DEBUG, every warning, every error the library made (with its whole chain,
+its pickle, a copy, and the locals of the frames it passed), and the URL and headers of every
+request the tenant received.  A hit fails the test.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import warnings
+from collections import deque
+from collections.abc import Callable, Generator, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+
+from auth0_tx.core.client_auth import PrivateKeyJwt
+from auth0_tx.core.configuration import Settings
+from auth0_tx.errors import Auth0Error, MfaRequiredError
+from auth0_tx.tenant import Application, ReceivedRequest, Reply, Tenant
+from auth0_tx.values import CustomTokenExchangeOptions, TokenExchangeResponse
+
+from .secret_needles import Needles
+from .secret_places import in_error, in_record, is_the_librarys
+
+# An error that is held holds the frames it passed, so not too many are.
+_MOST_ERRORS = 256
+
+
+class Scanner(logging.Handler):
+    """What is to be searched when the test ends, and what was found."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.needles = Needles()
+        self._errors: deque[Auth0Error] = deque()
+        # By its text, as most log lines are alike.
+        self._texts: dict[str, str] = {}
+        self._searching = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a log record's texts, as what it refers to may change."""
+        for place, text in in_record(record):
+            self.note(place, text)
+
+    def note(self, place: str, text: str) -> None:
+        """Keep a text to search."""
+        self._texts.setdefault(text, place)
+
+    def note_error(self, error: Auth0Error) -> None:
+        """Keep an error to search, once it has gone where it goes."""
+        # A copy that the search makes is one of the places it searches.
+        if self._searching:
+            return
+        self._errors.append(error)
+        if len(self._errors) > _MOST_ERRORS:
+            self._read_error(self._errors.popleft())
+
+    def found(self) -> list[str]:
+        """Search what was kept, and let go of it; give each place of a secret once."""
+        found: dict[str, None] = {}
+        while self._errors:
+            self._read_error(self._errors.popleft())
+        while self._texts:
+            text, place = self._texts.popitem()
+            hit = self.needles.find(text)
+            if hit is not None:
+                found[f"{hit} in {place}"] = None
+        return list(found)
+
+    def _read_error(self, error: Auth0Error) -> None:
+        if not is_the_librarys(error):
+            return
+        self._searching = True
+        try:
+            for place, text in in_error(error):
+                self.note(place, text)
+        finally:
+            self._searching = False
+
+
+def _after(kind: type, method: str, act: Callable[..., object]) -> None:
+    """Have *act* called with what a method was called with, and its result, after it."""
+    original = getattr(kind, method)
+
+    @functools.wraps(original)
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        act(self, result, *args)
+        return result
+
+    setattr(kind, method, wrapper)
+
+
+def _watch_values(needles: Needles) -> None:
+    def options(self: CustomTokenExchangeOptions, _: object) -> None:
+        needles.add(self.subject_token, name="a subject token")
+        needles.add(self.actor_token, name="an actor token")
+        given = self.authorization_params
+        if isinstance(given, Mapping):
+            needles.add(*given.values(), name="an extension parameter")
+        # A test that tries hostile texts tries them in every place.
+        needles.allow(self.subject_token_type, self.actor_token_type, self.audience)
+        needles.allow(self.scope, self.organization)
+
+    def response(self: TokenExchangeResponse, _: object) -> None:
+        needles.add(self.access_token, name="an access token")
+        needles.add(self.id_token, name="an ID token")
+        needles.add(self.refresh_token, name="a refresh token")
+
+    def settings(self: Settings, _: object) -> None:
+        needles.add(self.client_secret, name="a client secret", keep=True)
+
+    def private_key(self: PrivateKeyJwt, *_: object) -> None:
+        needles.add(self._key.as_pem(private=True), name="a private key", keep=True)
+        numbers = self._key.as_dict(private=True)
+        for number in ("d", "p", "q", "dp", "dq", "qi"):
+            needles.add(numbers.get(number), name="a private key", keep=True)
+
+    def mfa(self: MfaRequiredError, *_: object) -> None:
+        needles.add(self.mfa_token, name="an MFA token")
+
+    _after(CustomTokenExchangeOptions, "__init__", options)
+    _after(TokenExchangeResponse, "__init__", response)
+    _after(Settings, "__init__", settings)
+    _after(PrivateKeyJwt, "__init__", private_key)
+    _after(MfaRequiredError, "with_mfa", mfa)
+
+
+def _watch_tenants(scanner: Scanner) -> None:
+    needles = scanner.needles
+
+    def application(self: Application, *_: object) -> None:
+        needles.add(self.client_secret, name="a client secret", keep=True)
+
+    def issued(_: Tenant, token: str, *__: object) -> None:
+        needles.add(token, name="a token of the tenant's")
+
+    def replied(_: Tenant, reply: Reply, *__: object) -> None:
+        if b"_token" not in reply.body or not reply.body.startswith(b"{"):
+            return
+        members = reply.members
+        for name in ("access_token", "id_token", "refresh_token", "mfa_token"):
+            needles.add(members.get(name), name=f"the tenant's {name}")
+
+    def received(self: ReceivedRequest, *_: object) -> None:
+        if not self.headers.get("user-agent", "").startswith("auth0-tx/"):
+            return
+        if b"client_assertion=" in self.body:
+            form = dict(parse_qsl(self.body.decode("latin-1")))
+            needles.add(form.get("client_assertion"), name="a client assertion")
+        scanner.note("a URL", f"{self.path}?{self.query}")
+        for header, value in self.headers.items():
+            if header not in ("authorization", "dpop"):
+                scanner.note(f"the header {header}", value)
+
+    _after(Application, "__init__", application)
+    for method in ("subject_token", "id_token", "sign"):
+        _after(Tenant, method, issued)
+    _after(Tenant, "respond", replied)
+    _after(ReceivedRequest, "__init__", received)
+
+
+def _as_if_not_here(
+    capturing: logging.Handler, level: int
+) -> Callable[[logging.LogRecord], bool]:
+    """Filter what pytest itself captures, as the root logger's level was lowered for us."""
+
+    def admits(record: logging.LogRecord) -> bool:
+        if capturing.level:
+            return True
+        logger = logging.getLogger(record.name)
+        while logger.parent is not None and not logger.level:
+            logger = logger.parent
+        return record.levelno >= (level if logger.parent is None else logger.level)
+
+    return admits
+
+
+class Watch:
+    """The hooks through which the tests are watched."""
+
+    def __init__(self, scanner: Scanner) -> None:
+        self._scanner = scanner
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self) -> Generator[None, Any, Any]:
+        """Fail a test in which a secret showed."""
+        result = yield
+        self._check()
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_teardown(self) -> Generator[None, Any, Any]:
+        """Do the same for what its fixtures did, and start anew."""
+        try:
+            result = yield
+            self._check()
+        finally:
+            self._scanner.found()
+            self._scanner.needles.forget()
+        return result
+
+    def _check(self) -> None:
+        found = self._scanner.found()
+        if found:
+            pytest.fail("a secret shows: " + "; ".join(found), pytrace=False)
+
+
+_scanner = pytest.StashKey[Scanner]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start to watch, once for the whole run."""
+    scanner = config.stash[_scanner] = Scanner()
+    _watch_values(scanner.needles)
+    _watch_tenants(scanner)
+    _after(Auth0Error, "__init__", lambda error, *_: scanner.note_error(error))
+    # Made for each warning that is shown; pytest tells of them when the test is over.
+    _after(
+        warnings.WarningMessage,
+        "__init__",
+        lambda warning, *_: scanner.note("a warning", str(warning.message)),
+    )
+    config.pluginmanager.register(Watch(scanner))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Listen to every logger, and leave what tests themselves capture as it was."""
+    root = logging.getLogger()
+    capturing = session.config.pluginmanager.get_plugin("logging-plugin")
+    if capturing is not None:
+        for handler in (capturing.caplog_handler, capturing.report_handler):
+            handler.addFilter(_as_if_not_here(capturing.caplog_handler, root.level))
+    root.addHandler(session.config.stash[_scanner])
+    root.setLevel(logging.DEBUG)
+
+
+@pytest.fixture
+def needles(request: pytest.FixtureRequest) -> Needles:
+    """What to look for; ``needles.add(...)`` names a secret of the test's own."""
+    return request.config.stash[_scanner].needles
+
+
+@pytest.fixture
+def secret_scanner(request: pytest.FixtureRequest) -> Scanner:
+    """The scanner; ``secret_scanner.found()`` searches now, and lets go of what it held."""
+    return request.config.stash[_scanner]

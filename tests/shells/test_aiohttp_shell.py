@@ -1,0 +1,110 @@
+"""The asyncio shell: a request whole out, a reply whole in, a failure in our words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+import attrs
+import pytest
+from aioresponses import CallbackResult, aioresponses
+from exchange_on_paper import (
+    COMMON_HEADERS,
+    EXPECTED,
+    FORM,
+    FORM_HEADERS,
+    METADATA,
+    METADATA_URL,
+    OPTIONS,
+    SETTINGS,
+    TOKEN_URL,
+    TOKENS,
+)
+
+from auth0_tx import AsyncServerClient, ConfigurationError, NotSentError, RetryPolicy
+
+
+@pytest.fixture
+def replies(aiohttp_replies: aioresponses) -> aioresponses:
+    """A tenant that publishes its metadata."""
+    aiohttp_replies.get(METADATA_URL, payload=METADATA)
+    return aiohttp_replies
+
+
+async def test_request_and_reply(replies: aioresponses) -> None:
+    """What leaves is the grant and its headers, nothing else; what comes back is the tokens."""
+    sent: list[tuple[str, Any]] = []
+
+    def answer(url: object, **request: Any) -> CallbackResult:
+        sent.append((str(url), request))
+        return CallbackResult(body=TOKENS)
+
+    replies.post(TOKEN_URL, callback=answer)
+    async with AsyncServerClient(**SETTINGS) as client:
+        response = await client.custom_token_exchange(OPTIONS)
+
+    ((url, request),) = sent
+    ((method, _),) = [key for key in replies.requests if str(key[1]) == METADATA_URL]
+    (discovery,) = replies.requests[(method, _)]
+    assert "GET" == method
+    assert COMMON_HEADERS == discovery.kwargs["headers"]
+    assert discovery.kwargs["data"] is None
+    assert (TOKEN_URL, FORM) == (url, request["data"]._value)
+    assert FORM_HEADERS == request["headers"]
+    assert request["allow_redirects"] is False
+    assert EXPECTED.items() <= attrs.asdict(response).items()
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        (aiohttp.ClientConnectionError("c"), "connection_failed"),
+        (aiohttp.ConnectionTimeoutError("t"), "timeout"),
+        (OSError("o"), "connection_failed"),
+    ],
+)
+async def test_failure(replies: aioresponses, failure: Exception, code: str) -> None:
+    """A failure of the library's is told in our words, and holds nothing of the library's."""
+    replies.post(TOKEN_URL, exception=failure)
+    async with AsyncServerClient(**SETTINGS, retry=RetryPolicy(attempts=1)) as client:
+        with pytest.raises(NotSentError) as caught:
+            await client.custom_token_exchange(OPTIONS)
+
+    assert code == caught.value.code
+    assert (None, None) == (caught.value.__cause__, caught.value.__context__)
+
+
+async def test_the_applications_session(replies: aioresponses) -> None:
+    """The application's connections are used, and left open with its session."""
+    replies.post(TOKEN_URL, body=TOKENS)
+    async with aiohttp.ClientSession() as session:
+        async with AsyncServerClient(**SETTINGS, session=session) as client:
+            await client.custom_token_exchange(OPTIONS)
+            used = (await client._transport.state()).session.connector
+        left_open = not session.closed
+        connector = session.connector
+        assert connector is not None
+
+        assert connector is used
+        assert left_open
+        assert not connector.closed
+
+
+async def test_its_own_session(replies: aioresponses) -> None:
+    """A session that the client made is closed with it."""
+    replies.post(TOKEN_URL, body=TOKENS)
+    async with AsyncServerClient(**SETTINGS) as client:
+        await client.custom_token_exchange(OPTIONS)
+        made = (await client._transport.state()).session
+        before = made.closed
+
+    assert (False, True) == (before, made.closed)
+
+
+@pytest.mark.parametrize("session", ["a session", object(), aiohttp])
+def test_what_is_no_session(session: Any) -> None:
+    """What is no aiohttp.ClientSession is refused when the client is made."""
+    with pytest.raises(ConfigurationError, match=r"aiohttp\.ClientSession") as caught:
+        AsyncServerClient(**SETTINGS, session=session)
+
+    assert "session" == caught.value.parameter

@@ -1,0 +1,293 @@
+"""The drivers: they perform what a flow asks for, and see to it that it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import suppress
+from typing import Any
+
+import attrs
+import pytest
+
+from auth0_tx import ConfigurationError, NotSentError
+from auth0_tx.core.effects import (
+    Call,
+    Emit,
+    Flow,
+    Request,
+    Response,
+    Send,
+    Share,
+    Sleep,
+)
+from auth0_tx.events import KeysFetched
+from auth0_tx.shells.drivers import run, run_async
+
+SEND = Send(lambda: Request("GET", "https://a.example", {}), 1.0, 10)
+REPLY = Response(200, (), b"body")
+EVENT = KeysFetched(domain="a.example", seconds=0.1)
+
+
+@attrs.define
+class World:
+    """A world in which everything is on hand."""
+
+    send_with: Callable[[], Response] = lambda: REPLY
+    on_event: Callable[[Any], object] | None = None
+
+    def send(self, send: Send) -> Response:
+        """Answer."""
+        assert send is SEND
+        return self.send_with()
+
+    def share(self, share: Share[Any]) -> Any:
+        """Run for this one alone."""
+        return run(share.flow(), self)
+
+
+@attrs.define
+class AsyncWorld:
+    """The same for tasks."""
+
+    send_with: Callable[[], Response] = lambda: REPLY
+    on_event: Callable[[Any], object] | None = None
+
+    async def send(self, send: Send) -> Response:
+        """Answer."""
+        assert send is SEND
+        return self.send_with()
+
+    async def share(self, share: Share[Any]) -> Any:
+        """Run for this one alone."""
+        return await run_async(share.flow(), self)
+
+
+def in_threads(flow: Flow[Any], **world: Any) -> Any:
+    """Drive a flow in the blocking world."""
+    return run(flow, World(**world))
+
+
+def in_tasks(flow: Flow[Any], **world: Any) -> Any:
+    """Drive a flow in the asyncio world."""
+    return asyncio.run(run_async(flow, AsyncWorld(**world)))
+
+
+drivers = pytest.mark.parametrize("drive", [in_threads, in_tasks])
+Drive = Callable[..., Any]
+
+
+@drivers
+def test_every_effect(drive: Drive) -> None:
+    """Each effect is performed, and its reply sent in."""
+    told: list[Any] = []
+
+    def inner() -> Flow[str]:
+        yield from Sleep(0.0)
+        return "shared"
+
+    def flow() -> Flow[Any]:
+        response = yield from SEND
+        called = yield from Call(lambda *arguments: arguments, (1, 2))
+        shared = yield from Share("key", inner, 1.0)
+        yield from Emit(EVENT)
+        return response, called, shared
+
+    assert (REPLY, (1, 2), "shared") == drive(flow(), on_event=told.append)
+    assert [EVENT] == told
+
+
+@drivers
+def test_a_flow_that_asks_for_nothing(drive: Drive) -> None:
+    """A flow that ends at once gives what it returns."""
+
+    def flow() -> Flow[str]:
+        yield from ()
+        return "at once"
+
+    assert "at once" == drive(flow())
+
+
+def failing(failure: BaseException) -> Callable[[], Response]:
+    """Have every request fail."""
+
+    def fail() -> Response:
+        raise failure
+
+    return fail
+
+
+@drivers
+def test_a_failure_is_thrown_in(drive: Drive) -> None:
+    """What fails, fails where the flow asked for it, and the flow may go on."""
+    failure = NotSentError("no")
+
+    def flow() -> Flow[Any]:
+        try:
+            yield from SEND
+        except NotSentError as error:
+            caught = error
+        yield from Sleep(0.0)
+        return caught
+
+    assert failure is drive(flow(), send_with=failing(failure))
+
+
+@drivers
+def test_a_failure_that_the_flow_lets_pass(drive: Drive) -> None:
+    """What the flow does not catch is raised, without a context."""
+    failure = NotSentError("no")
+
+    def flow() -> Flow[Any]:
+        return (yield from SEND)
+
+    with pytest.raises(NotSentError) as caught:
+        drive(flow(), send_with=failing(failure))
+
+    assert failure is caught.value
+    assert (None, None) == (failure.__cause__, failure.__context__)
+
+
+@drivers
+def test_a_failure_that_the_flow_makes_another_of(drive: Drive) -> None:
+    """What the flow raises outside of its own handler has no context either."""
+
+    def flow() -> Flow[Any]:
+        with suppress(OSError):
+            yield from SEND
+        raise NotSentError("ours")
+
+    with pytest.raises(NotSentError) as caught:
+        drive(flow(), send_with=failing(OSError("theirs")))
+
+    assert (None, None) == (caught.value.__cause__, caught.value.__context__)
+
+
+@drivers
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_an_interrupt_passes_around_the_flow(
+    drive: Drive, interrupt: type[BaseException]
+) -> None:
+    """What is no failure is not the flow's to catch; its clean-up runs all the same."""
+    steps: list[str] = []
+
+    def flow() -> Generator[Any, Any, None]:
+        try:
+            yield from SEND
+        except interrupt:
+            # GeneratorExit is how the flow is closed.
+            steps.append("closed" if interrupt is GeneratorExit else "caught")
+            raise
+        finally:
+            steps.append("cleaned up")
+
+    with pytest.raises(interrupt):
+        drive(flow(), send_with=failing(interrupt()))
+
+    assert "caught" not in steps
+    assert "cleaned up" == steps[-1]
+
+
+@drivers
+def test_a_bug_in_a_flow(drive: Drive) -> None:
+    """What a flow raises of itself is raised as it is."""
+
+    def flow() -> Flow[Any]:
+        yield from Sleep(0.0)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        drive(flow())
+
+
+def test_a_coroutine_function_for_threads(recwarn: pytest.WarningsRecorder) -> None:
+    """An async callback is refused by the blocking client, and never left un-awaited."""
+
+    async def resolver() -> str:
+        return "tenant.example"
+
+    def flow() -> Flow[str]:
+        return (yield from Call[str](resolver))
+
+    with pytest.raises(ConfigurationError, match="use AsyncServerClient"):
+        in_threads(flow())
+
+    assert [] == recwarn.list
+
+
+class Promise:
+    """Something to await that is no coroutine."""
+
+    def __await__(self) -> Generator[Any, Any, str]:
+        yield from asyncio.sleep(0).__await__()
+        return "kept"
+
+
+def test_an_awaitable_for_threads() -> None:
+    """Any awaitable is refused by the blocking client."""
+
+    def flow() -> Flow[str]:
+        return (yield from Call[str](Promise))
+
+    with pytest.raises(ConfigurationError, match="use AsyncServerClient"):
+        in_threads(flow())
+
+
+@pytest.mark.parametrize("promise", [Promise, lambda: asyncio.sleep(0, "kept")])
+def test_an_awaitable_for_tasks(promise: Callable[[], Awaitable[str]]) -> None:
+    """Whatever a callback gives to await is awaited in the asyncio world."""
+
+    def flow() -> Flow[str]:
+        return (yield from Call[str](promise))
+
+    assert "kept" == in_tasks(flow())
+
+
+@drivers
+def test_nobody_to_tell(drive: Drive) -> None:
+    """An event without a subscriber is nothing to do."""
+
+    def flow() -> Flow[str]:
+        yield from Emit(EVENT)
+        return "done"
+
+    assert "done" == drive(flow())
+
+
+@drivers
+def test_a_subscriber_that_fails(
+    drive: Drive, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A subscriber's failure is logged, and is never the exchange's."""
+
+    def fail(event: object) -> None:
+        raise RuntimeError("the subscriber's own")
+
+    def flow() -> Flow[str]:
+        yield from Emit(EVENT)
+        return "done"
+
+    assert "done" == drive(flow(), on_event=fail)
+    (record,) = caplog.records
+    assert ("auth0_tx", logging.ERROR) == (record.name, record.levelno)
+    assert "on_event raised for KeysFetched" == record.getMessage()
+
+
+async def test_a_task_that_is_cancelled() -> None:
+    """A flow whose task is cancelled is closed, and its clean-up runs."""
+    steps: list[str] = []
+
+    def flow() -> Flow[None]:
+        try:
+            yield from Sleep(60)
+        finally:
+            steps.append("cleaned up")
+
+    task = asyncio.create_task(run_async(flow(), AsyncWorld()))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task})
+
+    assert task.cancelled()
+    assert ["cleaned up"] == steps

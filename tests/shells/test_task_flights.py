@@ -1,0 +1,197 @@
+"""Single flight among tasks: one run for all, whoever is cancelled, fails or is late."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from auth0_tx import NotSentError, RefusedError
+from auth0_tx.core.effects import Flow, Share
+from auth0_tx.shells.task_flights import TaskFlights
+
+FOLLOWERS = 32
+
+
+def flow() -> Flow[None]:
+    """Do nothing: what is run is the test's to say."""
+    yield
+
+
+def share(key: str = "key", seconds: float = 60.0) -> Share[Any]:
+    """Wish for what *key* brings."""
+    return Share(key, flow, time.monotonic() + seconds)
+
+
+class Runs:
+    """What is run: each run waits for its turn, then ends as it was told."""
+
+    def __init__(self, *endings: object) -> None:
+        self._endings = list(endings)
+        self.count = self.cancelled = 0
+        self.go = asyncio.Event()
+
+    async def __call__(self, flow: Flow[Any]) -> Any:
+        """Run once."""
+        flow.close()
+        ending = self._endings[min(self.count, len(self._endings) - 1)]
+        self.count += 1
+        try:
+            await self.go.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        if isinstance(ending, BaseException):
+            raise ending
+        return ending
+
+
+async def started(
+    flights: TaskFlights, runs: Runs, count: int = FOLLOWERS + 1
+) -> list[asyncio.Task[Any]]:
+    """Have so many tasks wish for the same; the first one leads."""
+    tasks = [asyncio.create_task(flights.share(share(), runs)) for _ in range(count)]
+    while not runs.count:
+        await asyncio.sleep(0)
+    return tasks
+
+
+async def test_one_run_for_all() -> None:
+    """All get what one run brought, and nothing is kept of it."""
+    flights, runs = TaskFlights(), Runs("a document")
+    tasks = await started(flights, runs)
+    runs.go.set()
+
+    assert ["a document"] * (FOLLOWERS + 1) == await asyncio.gather(*tasks)
+    assert 1 == runs.count
+    assert {} == flights._flights
+
+
+async def test_a_run_that_fails() -> None:
+    """One of those who waited tries again; only the one who led learns of the failure."""
+    flights, runs = TaskFlights(), Runs(RefusedError("no"), "a document")
+    tasks = await started(flights, runs)
+    runs.go.set()
+    led, *followed = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert RefusedError is type(led)
+    assert ["a document"] * FOLLOWERS == followed
+    assert 2 == runs.count
+
+
+async def test_runs_that_all_fail() -> None:
+    """The second failure is everyone's, and each has an error of its own."""
+    flights, runs = TaskFlights(), Runs(RefusedError("no"))
+    tasks = await started(flights, runs)
+    runs.go.set()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert 2 == runs.count
+    assert [RefusedError] * (FOLLOWERS + 1) == [type(each) for each in outcomes]
+    assert FOLLOWERS + 1 == len(set(map(id, outcomes)))
+
+
+async def test_a_failure_that_is_not_ours() -> None:
+    """What is no error of the library's is a bug, and is raised as it is."""
+    bug = ZeroDivisionError("a bug")
+    flights, runs = TaskFlights(), Runs(bug)
+    runs.go.set()
+    with pytest.raises(ZeroDivisionError) as caught:
+        await flights.share(share(), runs)
+
+    assert bug is caught.value
+
+
+async def test_a_leader_that_is_cancelled() -> None:
+    """The run goes on for those who wait for it though who began it is cancelled."""
+    flights, runs = TaskFlights(), Runs("a document")
+    leader, *others = await started(flights, runs)
+    leader.cancel()
+    await asyncio.wait({leader})
+    runs.go.set()
+
+    assert ["a document"] * FOLLOWERS == await asyncio.gather(*others)
+    assert leader.cancelled()
+    assert (1, 0) == (runs.count, runs.cancelled)
+
+
+async def test_all_cancelled() -> None:
+    """The run ends with the last who waits for it, and has ended when that one goes on."""
+    flights, runs = TaskFlights(), Runs("a document")
+    tasks = await started(flights, runs)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+    assert (1, 1) == (runs.count, runs.cancelled)
+    assert {} == flights._flights
+
+
+async def test_who_comes_while_a_run_is_being_cancelled() -> None:
+    """A newcomer to a run that nobody else waits for any more starts another."""
+    flights, runs = TaskFlights(), Runs("a document")
+    (leader,) = await started(flights, runs, 1)
+    leader.cancel()
+    newcomer = asyncio.create_task(flights.share(share(), runs))
+    runs_before = runs.count
+    await asyncio.wait({leader})
+    while runs.count == runs_before and not newcomer.done():
+        await asyncio.sleep(0)
+    runs.go.set()
+
+    assert "a document" == await newcomer
+
+
+async def test_cancelled_twice() -> None:
+    """Who is cancelled again while the run ends goes at once, and another may follow."""
+    flights, ends = TaskFlights(), asyncio.Event()
+
+    async def reluctant(flow: Flow[Any]) -> str:
+        flow.close()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await ends.wait()
+            raise
+        return "never"
+
+    task = asyncio.create_task(flights.share(share(), reluctant))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.wait({task})
+    runs = Runs("a document")
+    runs.go.set()
+    next_one = asyncio.create_task(flights.share(share(), runs))
+    await asyncio.sleep(0.01)
+    ends.set()
+
+    assert task.cancelled()
+    assert "a document" == await next_one
+
+
+async def test_who_waits_keeps_its_own_deadline() -> None:
+    """A task waits for another's run no longer than it has time itself."""
+    flights, runs = TaskFlights(), Runs("a document")
+    (leader,) = await started(flights, runs, 1)
+    with pytest.raises(NotSentError) as caught:
+        await flights.share(share(seconds=0.05), runs)
+    runs.go.set()
+
+    assert "timeout" == caught.value.code
+    assert "a document" == await leader
+    assert (1, 0) == (runs.count, runs.cancelled)
+
+
+async def test_a_run_that_nobody_has_time_for() -> None:
+    """A run that lasts beyond the last deadline is ended, and not begun again."""
+    flights, runs = TaskFlights(), Runs("a document")
+    with pytest.raises(NotSentError) as caught:
+        await flights.share(share(seconds=0.05), runs)
+
+    assert "timeout" == caught.value.code
+    assert (1, 1) == (runs.count, runs.cancelled)
+    assert {} == flights._flights

@@ -1,0 +1,178 @@
+"""Whom a client trusts: checked when it is made, and loaded once."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from pathlib import Path
+from typing import Any
+
+import certifi
+import pytest
+from exchange_on_paper import SETTINGS
+
+from auth0_tx import AsyncServerClient, ConfigurationError, ServerClient
+from auth0_tx.shells import tls
+from auth0_tx.shells.tls import is_permanent
+from auth0_tx.tenant import Certificates
+
+CLIENTS = pytest.mark.parametrize("kind", [ServerClient, AsyncServerClient])
+
+
+@pytest.fixture(scope="module")
+def certificates() -> Certificates:
+    """A CA of the test's own."""
+    return Certificates()
+
+
+def unverifying(**changes: Any) -> ssl.SSLContext:
+    """Give a context that does not verify enough."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    for name, value in changes.items():
+        setattr(context, name, value)
+    return context
+
+
+@CLIENTS
+@pytest.mark.parametrize(
+    "verify",
+    [
+        False,
+        None,
+        0,
+        1,
+        b"bundle",
+        "/no/such/bundle.pem",
+        Path("/no/such/bundle.pem"),
+        __file__,
+        unverifying(),
+        unverifying(verify_mode=ssl.CERT_NONE),
+        unverifying(verify_mode=ssl.CERT_OPTIONAL),
+    ],
+)
+def test_refused(kind: Any, verify: Any) -> None:
+    """What could not verify a server, or its name, is refused when the client is made."""
+    with pytest.raises(ConfigurationError, match="verify must be") as caught:
+        kind(**SETTINGS, verify=verify)
+
+    assert "verify" == caught.value.parameter
+    assert (None, None) == (caught.value.__cause__, caught.value.__context__)
+
+
+@CLIENTS
+def test_accepted(kind: Any, certificates: Certificates, tmp_path: Path) -> None:
+    """A file, its path, a directory, a context and the public CAs are accepted."""
+    context = ssl.create_default_context()
+    trusted = [
+        certificates.ca_file,
+        Path(certificates.ca_file or ""),
+        tmp_path,
+        context,
+        True,
+    ]
+
+    assert len(trusted) == len([kind(**SETTINGS, verify=each) for each in trusted])
+
+
+def loaded(monkeypatch: pytest.MonkeyPatch, trust_env: bool) -> str | None:
+    """Give the bundle that is loaded for a client without a word on whom to trust."""
+    bundles: list[str | None] = []
+
+    def load(cafile: str | None = None, capath: str | None = None) -> ssl.SSLContext:
+        bundles.append(cafile or capath)
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    monkeypatch.setattr("ssl.create_default_context", load)
+    context = tls.tls_context(True, trust_env)
+
+    assert ssl.TLSVersion.TLSv1_2 == context.minimum_version
+    (bundle,) = bundles
+    return bundle
+
+
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+@pytest.fixture
+def no_bundles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment that names no bundle."""
+    for name in BUNDLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("no_bundles")
+@pytest.mark.parametrize("name", BUNDLES)
+def test_bundle_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, certificates: Certificates, name: str
+) -> None:
+    """A bundle that the environment names counts when it is asked to, and else does not."""
+    monkeypatch.setenv(name, certificates.ca_file or "")
+
+    with monkeypatch.context() as patch:
+        assert certifi.where() == loaded(patch, trust_env=False)
+    with monkeypatch.context() as patch:
+        assert certificates.ca_file == loaded(patch, trust_env=True)
+
+
+@pytest.mark.usefixtures("no_bundles")
+def test_environment_without_a_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without one, the public CAs are trusted."""
+    assert certifi.where() == loaded(monkeypatch, trust_env=True)
+
+
+@pytest.mark.usefixtures("no_bundles")
+def test_bundle_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle that the environment names, and that is none, is told of."""
+    monkeypatch.setenv(BUNDLES[0], os.devnull)
+
+    with pytest.raises(ConfigurationError, match="verify must be the path"):
+        tls.tls_context(True, True)
+
+
+def wrapped(inner: BaseException, how: str) -> BaseException:
+    """Wrap a failure as an HTTP library would."""
+    outer = OSError("outer")
+    match how:
+        case "argument":
+            return OSError(inner)
+        case "reason":
+            outer.reason = inner  # type: ignore[attr-defined]
+        case "certificate_error":
+            outer.certificate_error = inner  # type: ignore[attr-defined]
+        case "cause":
+            outer.__cause__ = inner
+        case "context":
+            outer.__context__ = inner
+    return outer
+
+
+HOWS = ["argument", "reason", "certificate_error", "cause", "context"]
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize(
+    ("failure", "permanent"),
+    [
+        (ssl.SSLCertVerificationError(1, "certificate has expired"), True),
+        (ssl.SSLError(1, "unsupported protocol"), True),
+        (ssl.SSLEOFError(8, "EOF occurred"), False),
+        (ssl.SSLZeroReturnError(6, "closed"), False),
+        (ssl.SSLSyscallError(5, "reset"), False),
+        (ssl.SSLError("The handshake operation timed out"), False),
+        (ConnectionResetError("reset"), False),
+    ],
+)
+def test_permanence(failure: BaseException, permanent: bool, how: str) -> None:
+    """TLS that says no is told from a connection that broke, however it is wrapped."""
+    assert permanent == is_permanent(failure)
+    assert permanent == is_permanent(wrapped(failure, how))
+    assert permanent == is_permanent(wrapped(wrapped(failure, how), "argument"))
+
+
+def test_a_chain_that_bites_its_tail() -> None:
+    """Failures that refer to each other end the search."""
+    one, other = OSError("one"), OSError("other")
+    one.__cause__, other.__cause__ = other, one
+
+    assert not is_permanent(one)
