@@ -110,7 +110,7 @@ class Auth0Error(Exception):
         parameter: str | None = None,
     ) -> None:
         self.message = message
-        self.code = known_code(code or self.default_code)
+        self.code: str = known_code(code or self.default_code)
         self.status = status
         self.retry_safe = retry_safe
         self.retry_after = retry_after
@@ -171,52 +171,52 @@ class CustomTokenExchangeError(Auth0Error):
 class InvalidInputError(CustomTokenExchangeError, ValueError):
     """An argument breaks a rule; nothing was sent."""
 
-    default_code = Code.INVALID_ARGUMENT
-    default_phase = "validate"
+    default_code: str = Code.INVALID_ARGUMENT
+    default_phase: Phase = "validate"
 
 
 class ConfigurationError(InvalidInputError):
     """A keyword of the client breaks a rule, or does not go with another."""
 
-    default_code = Code.INVALID_CONFIGURATION
+    default_code: str = Code.INVALID_CONFIGURATION
 
 
 class ClientClosedError(CustomTokenExchangeError):
     """The client is closed; make a new one."""
 
-    default_code = Code.CLIENT_CLOSED
-    default_phase = "send"
+    default_code: str = Code.CLIENT_CLOSED
+    default_phase: Phase = "send"
 
 
 class TransportError(CustomTokenExchangeError):
     """No complete answer came back."""
 
-    default_phase = "send"
+    default_phase: Phase = "send"
 
 
 class NotSentError(TransportError):
     """The request did not leave: no connection, no TLS session, or no time for one."""
 
-    default_code = Code.CONNECTION_FAILED
+    default_code: str = Code.CONNECTION_FAILED
 
 
 class AmbiguousError(TransportError):
     """The request left and its answer was lost, so it may have taken effect."""
 
-    default_code = Code.CONNECTION_LOST
+    default_code: str = Code.CONNECTION_LOST
 
 
 class DiscoveryError(CustomTokenExchangeError):
     """The tenant's metadata cannot be had, or does not belong to the configured domain."""
 
-    default_code = Code.DISCOVERY_FAILED
-    default_phase = "discover"
+    default_code: str = Code.DISCOVERY_FAILED
+    default_phase: Phase = "discover"
 
 
 class InvalidResponseError(CustomTokenExchangeError):
     """The answer is not what the protocol says it must be."""
 
-    default_code = Code.INVALID_RESPONSE
+    default_code: str = Code.INVALID_RESPONSE
 
 
 class RefusedError(CustomTokenExchangeError):
@@ -245,7 +245,7 @@ class MfaRequiredError(RefusedError):
 class RateLimitError(RefusedError):
     """Too many requests; ``retry_after`` says how long to wait, where the server said it."""
 
-    default_code = Code.RATE_LIMITED
+    default_code: str = Code.RATE_LIMITED
 
 
 class BlockedError(RefusedError):
@@ -255,14 +255,14 @@ class BlockedError(RefusedError):
 class IdTokenError(CustomTokenExchangeError):
     """The ID token is malformed, badly signed, or its claims do not hold."""
 
-    default_code = Code.INVALID_ID_TOKEN
-    default_phase = "verify"
+    default_code: str = Code.INVALID_ID_TOKEN
+    default_phase: Phase = "verify"
 
 
 class SigningKeyError(IdTokenError):
     """The keys that would verify the ID token cannot be had."""
 
-    default_code = Code.SIGNING_KEY_UNAVAILABLE
+    default_code: str = Code.SIGNING_KEY_UNAVAILABLE
 
 
 def known_code(code: str) -> str:

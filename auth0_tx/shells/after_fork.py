@@ -20,11 +20,17 @@ class Renewable(Protocol):
 
 
 _inherited: weakref.WeakSet[Renewable] = weakref.WeakSet()
+_left_alone: list[object] = []
 
 
 def renew_after_fork(holder: Renewable) -> None:
     """Have *holder* start over in every child, for as long as it lives."""
     _inherited.add(holder)
+
+
+def leave_alone(inherited: object) -> None:
+    """Keep for ever what even to free would take a lock that was inherited."""
+    _left_alone.append(inherited)
 
 
 def _renew_all() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -10,12 +11,13 @@ import aiohttp
 from ..core.configuration import Settings
 from ..core.effects import Flow, Response, Send, Share
 from ..errors import ConfigurationError
+from ..events import Event
 from ..secret import Unpicklable
 from .aiohttp_transport import AiohttpTransport
 from .clocks import context_for
 from .drivers import run_async
 from .failures import closed
-from .tls import trusted
+from .tls import Trust
 
 T = TypeVar("T")
 
@@ -28,13 +30,13 @@ class AsyncShell(Unpicklable):
         settings: Settings,
         session: aiohttp.ClientSession | None,
     ) -> None:
-        trust = trusted(settings.verify)
+        trust = Trust(settings.verify, settings.trust_env)
         if session is not None and not isinstance(session, aiohttp.ClientSession):
             raise ConfigurationError(
                 "session must be an aiohttp.ClientSession", parameter="session"
             )
         self._context = context_for(settings)
-        self.on_event = settings.on_event
+        self.on_event: Callable[[Event], object] | None = settings.on_event
         self._transport = AiohttpTransport(
             session,
             trust,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -19,7 +18,7 @@ from .environment import environment_proxy
 from .failures import closed, out_of_time, transport_failure
 from .gate import Gate
 from .task_flights import TaskFlights
-from .tls import Trust, tls_context
+from .tls import Trust
 
 LONGEST_CONNECT = 3.0
 """Seconds, the most that a connection may take of a call's own time."""
@@ -81,13 +80,12 @@ class AiohttpTransport:
         max_connections: int,
     ) -> None:
         self._session = session
-        self._trust: Trust = trust
+        self._trust = trust
         self._proxy = proxy
         self._trust_env = trust_env
         self._max_connections = max_connections
         # The time for the whole of a request is kept by the deadlines of its loop.
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=LONGEST_CONNECT)
-        self._context: ssl.SSLContext | None = None
         self._states: dict[int, LoopState] = {}
         self._latest: LoopState | None = None
 
@@ -144,10 +142,8 @@ class AiohttpTransport:
         return session
 
     def _connector(self) -> _Connector:
-        if self._context is None:
-            self._context = tls_context(self._trust, self._trust_env)
         return _Connector(
-            ssl=self._context,
+            ssl=self._trust.context(),
             limit=self._max_connections,
             keepalive_timeout=LONGEST_IDLE,
         )

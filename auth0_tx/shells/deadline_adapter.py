@@ -43,7 +43,7 @@ class _Call(threading.local):
     sent: bool = False
 
 
-current = _Call()
+current: _Call = _Call()
 
 
 def _remaining() -> float:
@@ -204,11 +204,12 @@ class _WatchedHTTPS(_Watched, HTTPSConnection):
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Watched
+    # urllib3 types the class by a protocol that its own connections do not meet.
+    ConnectionCls = _Watched  # pyright: ignore[reportAssignmentType]
 
 
 class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _WatchedHTTPS
+    ConnectionCls = _WatchedHTTPS  # pyright: ignore[reportAssignmentType]
 
 
 class DeadlineAdapter(HTTPAdapter):

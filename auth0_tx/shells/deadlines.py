@@ -21,7 +21,7 @@ class Deadline:
     __slots__ = ("_cancelling", "_deadlines", "_passed", "_task", "when")
 
     def __init__(self, deadlines: Deadlines, when: float) -> None:
-        self.when = when
+        self.when: float = when
         self._deadlines = deadlines
         self._passed = False
 

@@ -19,7 +19,7 @@ from ..events import Event
 
 T = TypeVar("T")
 
-log = logging.getLogger("auth0_tx")
+log: logging.Logger = logging.getLogger("auth0_tx")
 
 
 class BlockingWorld(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -10,13 +11,14 @@ import requests
 from ..core.configuration import Settings
 from ..core.effects import Flow, Response, Send, Share
 from ..errors import ConfigurationError
+from ..events import Event
 from ..secret import Unpicklable
 from .clocks import context_for
 from .drivers import run
 from .failures import closed
 from .flights import ThreadFlights
 from .requests_transport import RequestsTransport
-from .tls import trusted
+from .tls import Trust
 
 T = TypeVar("T")
 
@@ -29,13 +31,13 @@ class BlockingShell(Unpicklable):
         settings: Settings,
         session: requests.Session | None,
     ) -> None:
-        trust = trusted(settings.verify)
+        trust = Trust(settings.verify, settings.trust_env)
         if session is not None and not isinstance(session, requests.Session):
             raise ConfigurationError(
                 "session must be a requests.Session", parameter="session"
             )
         self._context = context_for(settings)
-        self.on_event = settings.on_event
+        self.on_event: Callable[[Event], object] | None = settings.on_event
         self._flights = ThreadFlights()
         self._transport = RequestsTransport(
             session,

@@ -19,7 +19,7 @@ from .after_fork import renew_after_fork
 from .deadline_adapter import DeadlineAdapter, current
 from .environment import environment_proxy
 from .failures import closed, out_of_time, transport_failure
-from .tls import Trust, causes, tls_context
+from .tls import Trust, causes
 
 LONGEST_CONNECT = 3.0
 """Seconds, the most that a connection may take of a call's own time."""
@@ -102,7 +102,7 @@ class RequestsTransport:
         max_connections: int,
     ) -> None:
         self._session = session
-        self._trust: Trust = trust
+        self._trust = trust
         self._proxy = proxy
         self._trust_env = trust_env
         self._max_connections = max_connections
@@ -182,7 +182,7 @@ class RequestsTransport:
     def _open(self) -> DeadlineAdapter:
         with self._opening:
             if self._adapter is None:
-                context = tls_context(self._trust, self._trust_env)
+                context = self._trust.context()
                 self._adapter = DeadlineAdapter(context, self._max_connections)
             return self._adapter
 

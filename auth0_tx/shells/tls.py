@@ -9,51 +9,71 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Iterator
-from typing import Literal, TypeAlias
 
 from ..errors import ConfigurationError
-
-Trust: TypeAlias = "Literal[True] | ssl.SSLContext"
-"""Whom a client trusts: the public CAs, or whoever the context says."""
+from .after_fork import leave_alone, renew_after_fork
 
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
-def trusted(verify: object) -> Trust:
-    """Read what a client was told to trust, and refuse what could not verify a server.
+class Trust:
+    """Whom a client trusts, and the context that its connections share.
 
-    A bundle is read here, so that a file which is none is refused with the client's other
-    keywords, and not taken for a server that cannot be trusted.
+    A bundle is read at once, so that a file which is none is refused with the client's
+    other keywords, and not taken for a server that cannot be trusted.
+
+    Args:
+        verify: ``True`` for the public CAs, the path of a bundle, or a context.
+        trust_env: whether a bundle named in the environment is used in place of certifi's.
 
     Raises:
         ConfigurationError: *verify* turns verification off, or is no bundle.
     """
-    if verify is True:
-        return True
-    if isinstance(verify, ssl.SSLContext):
-        if verify.verify_mode is ssl.CERT_REQUIRED and verify.check_hostname:
-            return verify
-        raise _refused("must be a context that verifies the server and its name")
-    if isinstance(verify, (str, os.PathLike)):
-        return _context(verify)
-    raise _refused("must be True, the path of a CA bundle, or an ssl.SSLContext")
+
+    def __init__(self, verify: object, trust_env: bool) -> None:
+        self._given: ssl.SSLContext | None = None
+        self._bundle: str | None = None
+        self._trust_env = trust_env
+        self._made: ssl.SSLContext | None = None
+        if isinstance(verify, ssl.SSLContext):
+            if verify.verify_mode is not ssl.CERT_REQUIRED or not verify.check_hostname:
+                raise _refused(
+                    "must be a context that verifies the server and its name"
+                )
+            self._given = verify
+        elif isinstance(verify, (str, os.PathLike)):
+            self._bundle = os.fspath(verify)
+            self._made = _context(self._bundle)
+        elif verify is not True:
+            raise _refused(
+                "must be True, the path of a CA bundle, or an ssl.SSLContext"
+            )
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Have this process make a context of its own.
+
+        One holds locks of OpenSSL's, and a thread of the parent may have held one of them
+        in a handshake.  A context that the application gave is used as it is.
+        """
+        if self._made is not None:
+            leave_alone(self._made)
+            self._made = None
+
+    def context(self) -> ssl.SSLContext:
+        """Give the context, made at its first use in this process.
+
+        Raises:
+            ConfigurationError: the environment names what is no bundle.
+        """
+        if self._given is not None:
+            return self._given
+        if self._made is None:
+            self._made = _context(self._bundle or _default_bundle(self._trust_env))
+        return self._made
 
 
-def tls_context(trust: Trust, trust_env: bool) -> ssl.SSLContext:
-    """Make the context that a client's connections share.
-
-    Args:
-        trust: whom to trust; an explicit context beats the environment.
-        trust_env: whether a bundle named in the environment is used in place of certifi's.
-
-    Raises:
-        ConfigurationError: the environment names what is no bundle.
-    """
-    return _context(_default_bundle(trust_env)) if trust is True else trust
-
-
-def _context(bundle: str | os.PathLike[str]) -> ssl.SSLContext:
-    path = os.fspath(bundle)
+def _context(path: str) -> ssl.SSLContext:
     try:
         if os.path.isdir(path):
             context = ssl.create_default_context(capath=path)

@@ -241,6 +241,6 @@ class ActionApi:
     """Everything an Action may do."""
 
     def __init__(self, decisions: Decisions) -> None:
-        self.authentication = ActionAuthentication(decisions)
-        self.access = ActionAccess(decisions)
-        self.transaction = ActionTransaction(decisions)
+        self.authentication: ActionAuthentication = ActionAuthentication(decisions)
+        self.access: ActionAccess = ActionAccess(decisions)
+        self.transaction: ActionTransaction = ActionTransaction(decisions)

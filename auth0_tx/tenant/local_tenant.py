@@ -78,7 +78,7 @@ class Tenant:
         new_id: Callable[[], str] = _new_id,
     ) -> None:
         self.client_id = client_id
-        self.client_secret = client_secret or secrets.token_urlsafe(48)
+        self.client_secret: str = client_secret or secrets.token_urlsafe(48)
         self._tls = tls
         self._certificates = (certificates or Certificates()) if tls else None
         self._cleared_at = 0

@@ -45,8 +45,8 @@ class Server:
         clock: Callable[[], float],
         idle_seconds: float,
     ) -> None:
-        self.port = port
-        self.accepted = 0
+        self.port: int = port
+        self.accepted: int = 0
         self._service = service
         self._context = context
         self._clock = clock

@@ -42,7 +42,7 @@ class Refused(Exception):
         self.error = error
         self.description = description
         self.headers = headers
-        self.members = dict(members or {})
+        self.members: dict[str, Any] = dict(members or {})
         self.log = description
 
     @property
