@@ -59,4 +59,5 @@ def main() -> None:
         output.write_text(table, encoding="utf-8")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -71,6 +71,8 @@ def paired(ours: Burst, theirs: Burst, *, count: int, rounds: int) -> Paired:
 
 def microseconds(seconds: float) -> str:
     """Write a short time for people."""
-    if seconds < 0.01:
-        return f"{seconds * 1e6:.3g} µs"
-    return f"{seconds * 1e3:.3g} ms"
+    if seconds < 100e-6:
+        return f"{seconds * 1e6:.1f} µs"
+    if seconds < 10e-3:
+        return f"{seconds * 1e6:,.0f} µs"
+    return f"{seconds * 1e3:.0f} ms"

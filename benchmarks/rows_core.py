@@ -17,6 +17,7 @@ from auth0_tx.core.effects import Response, Send, Share
 from auth0_tx.core.flows.exchange import custom_token_exchange
 from auth0_tx.core.id_token import Expected, verify_id_token
 from auth0_tx.core.keys import read_jwks
+from auth0_tx.events import Event
 from auth0_tx.shells.clocks import context_for
 from auth0_tx.shells.drivers import run
 
@@ -34,7 +35,7 @@ _ISSUER = f"https://{_DOMAIN}/"
 class _NoWire:
     """A world where each request is built and answered at once."""
 
-    on_event = None
+    on_event: Callable[[Event], object] | None = None
 
     def __init__(self) -> None:
         answers = Answers(_ISSUER)
@@ -91,7 +92,7 @@ def verification(bench: Bench) -> list[Row]:
     key = signing_key()
     token = id_token(key, _ISSUER)
     held = read_jwks(jwks(key))
-    their_keys = KeySet.import_key_set(jwks(key))
+    their_keys = KeySet([key])
     registry = jwt.JWTClaimsRegistry(
         leeway=60,
         iss={"essential": True, "value": _ISSUER},

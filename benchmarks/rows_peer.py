@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from unittest import mock
 
@@ -30,10 +31,11 @@ class _Auth0:
 
     def __init__(self, bench: Bench, loop: asyncio.AbstractEventLoop) -> None:
         # Imported here: only the environment of the benchmarks has it.
-        from auth0_server_python.auth_server.server_client import ServerClient
-
+        module = import_module("auth0_server_python.auth_server.server_client")
+        types = import_module("auth0_server_python.auth_types")
+        self._options = types.CustomTokenExchangeOptions
         self._loop = loop
-        self._client = ServerClient(
+        self._client = module.ServerClient(
             domain=bench.domain,
             client_id=CLIENT_ID,
             client_secret=CLIENT_SECRET,
@@ -41,10 +43,8 @@ class _Auth0:
         )
 
     async def _exchange(self) -> None:
-        from auth0_server_python.auth_types import CustomTokenExchangeOptions
-
         answer = await self._client.custom_token_exchange(
-            CustomTokenExchangeOptions(
+            self._options(
                 subject_token=SUBJECT_TOKEN,
                 subject_token_type=SUBJECT_TOKEN_TYPE,
                 audience=AUDIENCE,
