@@ -1,12 +1,22 @@
-"""What the whole suite shares: every test is searched for the secrets it used."""
+"""What the whole suite shares: every test is searched for the secrets it used.
+
+What takes long runs under one Python only; elsewhere ``-m "not heavy"`` leaves it out.
+"""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 pytest_plugins = ["tests.secret_scanner"]
 
+HERE = Path(__file__).parent
+HEAVY = [HERE / folder for folder in ("cli", "e2e/concurrency", "e2e/faults", "tenant")]
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Name the marker by which what takes long can be left out."""
-    config.addinivalue_line("markers", "heavy: takes long, and all of the machine")
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what takes long: volume, processes, and deadlines that must pass."""
+    for item in items:
+        if any(folder in item.path.parents for folder in HEAVY):
+            item.add_marker(pytest.mark.heavy)

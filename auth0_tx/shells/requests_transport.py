@@ -195,10 +195,10 @@ class RequestsTransport:
     def _read(self, raw: Any, send: Send) -> Response:
         """Read the body to its end or its limit; a connection cut short is not used again."""
         headers = tuple(raw.headers.items())
-        if raw.status < 200:
-            # The answer proper is still to come, and must not become the next caller's.
+        if raw.status < 200 or not _is_clear(raw, headers):
+            # What else is to come must not become the next caller's answer.
             raw.close()
-            raise ConnectionError("an interim answer came in place of the answer")
+            raise ConnectionError("an answer came whose end is anybody's guess")
         if self._session is None:
             body = raw.read(send.limit + 1, decode_content=False)
         else:
@@ -235,6 +235,21 @@ def _put_on(
         cert=session.cert,
         proxies=proxies,
     )
+
+
+def _is_clear(raw: Any, headers: tuple[tuple[str, str], ...]) -> bool:
+    """Tell whether every reader sees the same end (RFC 9112 sections 5.1, 6.2 and 6.3)."""
+    framed = []
+    for name, value in headers:
+        match name.lower():
+            case "content-length":
+                framed.append(value.isascii() and value.isdigit())
+            case "transfer-encoding":
+                framed.append(True)
+            case unusual if unusual.endswith((" ", "\t")):
+                return False
+    message = getattr(getattr(raw, "_original_response", None), "msg", None)
+    return all(framed) and len(framed) < 2 and not getattr(message, "defects", None)
 
 
 def _read_in_pieces(raw: Any, send: Send) -> bytes:

@@ -30,6 +30,7 @@ from auth0_tx import (
     ServerClient,
 )
 from auth0_tx.shells.requests_transport import RequestsTransport
+from auth0_tx.shells.tls import Trust
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ def test_what_is_no_session(session: Any) -> None:
 
 def test_a_transport_that_never_connected() -> None:
     """There is nothing to close before the first request."""
-    transport = RequestsTransport(None, True, None, False, 1)
+    transport = RequestsTransport(None, Trust(True, False), None, False, 1)
     transport.close()
 
     assert transport._adapter is None

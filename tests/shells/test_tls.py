@@ -12,7 +12,7 @@ import pytest
 from exchange_on_paper import SETTINGS
 
 from auth0_tx import AsyncServerClient, ConfigurationError, ServerClient
-from auth0_tx.shells.tls import is_permanent, tls_context
+from auth0_tx.shells.tls import Trust, is_permanent
 from auth0_tx.tenant import Certificates
 
 CLIENTS = pytest.mark.parametrize("kind", [ServerClient, AsyncServerClient])
@@ -83,7 +83,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch, trust_env: bool) -> str | None:
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     monkeypatch.setattr("ssl.create_default_context", load)
-    context = tls_context(True, trust_env)
+    context = Trust(True, trust_env).context()
 
     assert ssl.TLSVersion.TLSv1_2 == context.minimum_version
     (bundle,) = bundles
@@ -126,7 +126,29 @@ def test_bundle_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(BUNDLES[0], os.devnull)
 
     with pytest.raises(ConfigurationError, match="verify must be the path"):
-        tls_context(True, True)
+        Trust(True, True).context()
+
+
+def test_one_context_for_life(certificates: Certificates) -> None:
+    """A context is made once, and anew in a child; the application's own is kept."""
+    own = ssl.create_default_context()
+    bundle, given = Trust(certificates.ca_file, False), Trust(own, False)
+    before = bundle.context()
+    same = bundle.context()
+    bundle.renew()
+    given.renew()
+
+    assert before is same
+    assert before is not bundle.context()
+    assert own is given.context()
+
+
+def test_unused_context_of_a_parent() -> None:
+    """Where none was made before the fork, there is none to replace."""
+    public = Trust(True, False)
+    public.renew()
+
+    assert ssl.CERT_REQUIRED is public.context().verify_mode
 
 
 def wrapped(inner: BaseException, how: str) -> BaseException:

@@ -120,6 +120,23 @@ def test_connection_that_the_server_closed_at_rest_is_not_used(
     assert 0 == outcome.retries
 
 
+def test_connection_that_rested_too_long_is_not_used(
+    server: WireServer,
+    new_caller: Callable[..., Caller],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A connection at rest for longer than servers wait is left, though it is open."""
+    for module in ("aiohttp_transport", "deadline_adapter"):
+        monkeypatch.setattr(f"auth0_tx.shells.{module}.LONGEST_IDLE", 0.2)
+    caller = new_caller()
+    caller.exchange()
+    caller.exchange()
+    caller.rest(0.3)
+    caller.exchange()
+
+    assert [1, 1, 2] == [request.connection for request in server.posts]
+
+
 def test_connection_is_kept_between_calls(server: WireServer, caller: Caller) -> None:
     """Discovery and two exchanges share one connection."""
     caller.exchange()

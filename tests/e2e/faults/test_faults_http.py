@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from fault_cases import (
     play,
 )
 from wire_behaviours import (
+    GRANT,
     after,
     granted,
     granted_with_surplus,
@@ -23,8 +25,8 @@ from wire_behaviours import (
     says,
     two_lengths,
 )
-from wire_http import head
-from wire_server import Script, WireServer
+from wire_http import JSON, WireRequest, chunk, head
+from wire_server import Behaviour, Script, Wire, WireServer
 
 from auth0_tx import AmbiguousError
 from auth0_tx import CustomTokenExchangeErrorCode as Code
@@ -33,6 +35,25 @@ NOT_HTTP: dict[str, Any] = {"error": AmbiguousError, "code": Code.CONNECTION_LOS
 
 CONTINUE, HINTS = head(100), head(103, (("Link", "</style.css>; rel=preload"),))
 GARBAGE = b"\x16\x03\x01 this is no answer\r\n\r\n"
+
+LENGTH = ("Content-Length", str(len(json.dumps(GRANT))))
+CHUNKED = ("Transfer-Encoding", "chunked")
+
+
+def framed(
+    *headers: tuple[str, str],
+    junk: bytes = b"",
+    body: bytes = json.dumps(GRANT).encode(),
+) -> Behaviour:
+    """Send a body with these headers, and close."""
+    start = head(200, (JSON,))[:-2] + junk + head(200, headers).partition(b"\r\n")[2]
+
+    def play(wire: Wire, request: WireRequest) -> None:
+        wire.send(start + body)
+        wire.close()
+
+    return play
+
 
 BENT = [
     Case(name="100 before the answer", plays=(after(CONTINUE),)),
@@ -44,6 +65,18 @@ BENT = [
     Case(name="no HTTP at all", plays=(says(GARBAGE),), **NOT_HTTP),
     Case(name="HTTP 0.9", plays=(says(b'{"access_token": "x"}\r\n'),), **NOT_HTTP),
     Case(name="two lengths", plays=(two_lengths,), **NOT_HTTP),
+    Case(name="one length twice", plays=(framed(LENGTH, LENGTH),), **NOT_HTTP),
+    Case(
+        name="chunks and a length",
+        plays=(framed(CHUNKED, LENGTH, body=chunk(b"{}") + chunk(b"")),),
+        **NOT_HTTP,
+    ),
+    Case(name="below zero", plays=(framed(("Content-Length", "-1")),), **NOT_HTTP),
+    Case(name="signed", plays=(framed(("Content-Length", "+44")),), **NOT_HTTP),
+    Case(name="underscore", plays=(framed(("Content-Length", "4_4")),), **NOT_HTTP),
+    Case(name="no number", plays=(framed(("Content-Length", "many")),), **NOT_HTTP),
+    Case(name="space in a name", plays=(framed(("X-Odd ", "1"), LENGTH),), **NOT_HTTP),
+    Case(name="no colon", plays=(framed(LENGTH, junk=b"junk\r\n"),), **NOT_HTTP),
 ]
 
 
