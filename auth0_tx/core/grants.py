@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import quote_plus
 
 from ..errors import CustomTokenExchangeErrorCode as Code
@@ -20,7 +21,11 @@ TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 LONGEST_TOKEN = 65_536
 
 _GRANT = quote_plus(TOKEN_EXCHANGE)
-_OPTIONAL = ("actor_token", "actor_token_type", "audience", "scope", "organization")
+# What is asked for again and again is checked and encoded once.  No token is kept so.
+_KEPT = 256
+_encoded = lru_cache(maxsize=_KEPT)(quote_plus)
+_text_rule = lru_cache(maxsize=_KEPT)(text_rule)
+_OPTIONAL = ("actor_token_type", "audience", "scope", "organization")
 
 # What the library itself puts in the form, or what changes what the grant means.
 _RESERVED = frozenset(
@@ -45,6 +50,8 @@ _RESERVED = frozenset(
 _PARAMETER_NAME = re.compile(r"[A-Za-z0-9_.~-]{1,128}").fullmatch
 # RFC 6749 section 3.3: scope = scope-token *( SP scope-token )
 _SCOPE = re.compile(r"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*").fullmatch
+# RFC 3986 section 2.3: what needs no encoding, as no JWT and few opaque tokens do.
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*").fullmatch
 _TYPE_URI = re.compile(
     r"(?:urn:[a-z0-9][a-z0-9-]{1,31}:|https?://)[!-~]+", re.I
 ).fullmatch
@@ -69,17 +76,23 @@ def token_exchange(options: CustomTokenExchangeOptions) -> str:
         raise problem.error()
     # RFC 8693 2.1 has requested_token_type too: Auth0 refuses it here, even when empty.
     form = (
-        f"grant_type={_GRANT}&subject_token={quote_plus(options.subject_token)}"
-        f"&subject_token_type={quote_plus(options.subject_token_type)}"
+        f"grant_type={_GRANT}&subject_token={_encoded_once(options.subject_token)}"
+        f"&subject_token_type={_encoded(options.subject_token_type)}"
     )
+    if options.actor_token is not None:
+        form += f"&actor_token={_encoded_once(options.actor_token)}"
     for name in _OPTIONAL:
         value = getattr(options, name)
         if value is not None:
-            form += f"&{name}={quote_plus(value)}"
+            form += f"&{name}={_encoded(value)}"
     if options.authorization_params:
         for name, value in options.authorization_params.items():
-            form += f"&{name}={quote_plus(value)}"
+            form += f"&{name}={_encoded_once(value)}"
     return SecretStr(form)
+
+
+def _encoded_once(text: str) -> str:
+    return text if _UNRESERVED(text) else quote_plus(text)
 
 
 def _problem(options: object) -> Problem | None:
@@ -106,13 +119,19 @@ def _token(parameter: str, token: object) -> Problem | None:
 
 
 def _token_type(parameter: str, uri: object) -> Problem | None:
+    rule = _type_rule(uri) if isinstance(uri, str) else text_rule(uri)
+    return Problem(parameter, rule) if rule else None
+
+
+@lru_cache(maxsize=_KEPT)
+def _type_rule(uri: str) -> str | None:
     rule = text_rule(uri)
-    if rule is None and not _TYPE_URI(str(uri)):
+    if rule is None and not _TYPE_URI(uri):
         # RFC 8693 section 3: token type identifiers are URIs.
         rule = "must be a URI that starts with urn:, https:// or http://"
-    if rule is None and _RESERVED_TYPE(str(uri)):
+    if rule is None and _RESERVED_TYPE(uri):
         rule = "must not be in a namespace that Auth0 reserves; use one of your own"
-    return Problem(parameter, rule) if rule else None
+    return rule
 
 
 def _actor(options: CustomTokenExchangeOptions) -> Problem | None:
@@ -137,17 +156,25 @@ def _actor(options: CustomTokenExchangeOptions) -> Problem | None:
 
 
 def _optional(parameter: str, value: object) -> Problem | None:
-    rule = None if value is None else text_rule(value)
+    if value is None:
+        return None
+    rule = _text_rule(value) if isinstance(value, str) else text_rule(value)
     return Problem(parameter, rule) if rule else None
 
 
 def _scope(scope: object) -> Problem | None:
     if scope is None:
         return None
-    rule = text_rule(scope)
-    if rule is None and not _SCOPE(str(scope)):
-        rule = "must be scope tokens with one space between them"
+    rule = _scope_rule(scope) if isinstance(scope, str) else text_rule(scope)
     return Problem("scope", rule) if rule else None
+
+
+@lru_cache(maxsize=_KEPT)
+def _scope_rule(scope: str) -> str | None:
+    rule = text_rule(scope)
+    if rule is None and not _SCOPE(scope):
+        rule = "must be scope tokens with one space between them"
+    return rule
 
 
 def _extension(parameters: object) -> Problem | None:

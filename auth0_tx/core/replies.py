@@ -36,6 +36,7 @@ __all__ = ["Asked", "parse_json", "read_token_response"]
 TOKEN_RESPONSE_LIMIT = 262_144
 
 _LONGEST_TEXT = 256
+_VISIBLE = bytes(range(0x21, 0x7F))
 _LONGEST_LIFETIME = 2**31 - 1
 # RFC 6749 appendix A.7, less the characters that would need escaping in a log line; Auth0
 # itself sends codes with spaces in them.
@@ -176,9 +177,10 @@ def _is_token(value: object) -> bool:
     # RFC 6749 appendix A.12: access-token = 1*VSCHAR; the space it allows is no token's.
     return (
         isinstance(value, str)
-        and bool(value)
-        and " " not in value
-        and _is_visible(value)
+        and value.isascii()
+        and value != ""
+        # Three times as fast as a look at each character of a long token.
+        and not value.encode("ascii").translate(None, _VISIBLE)
     )
 
 

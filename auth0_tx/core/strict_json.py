@@ -33,6 +33,9 @@ _NOT_A_NUMBER = "has a number that is not finite (RFC 8259 section 6)"
 _TOO_LARGE = "has a number beyond the range of a double (RFC 7493 section 2.2)"
 _SURROGATE = "has half a surrogate pair in a string (RFC 7493 section 2.1)"
 
+# RFC 8259 section 2: ws.
+_WHITE_SPACE = " \t\n\r"
+
 # Two patterns' texts, for rare bodies: compiled by first use and not by the import.
 
 # What opens, closes or hides a level.  An escape is one mark, so that an escaped quote
@@ -80,7 +83,7 @@ _decode = json.JSONDecoder(
     parse_int=_integer,
     parse_float=_real,
     parse_constant=_constant,
-).decode
+).raw_decode
 
 
 def read_json(body: bytes) -> tuple[object, str | None]:
@@ -126,15 +129,22 @@ def _read(body: object) -> tuple[object, str | None]:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
         return None, _NOT_UTF8
-    # The scanner recurses.  Most answers have fewer brackets than levels are allowed,
-    # and need no look at where the brackets are.
-    if text.count("[") + text.count("{") > MAX_DEPTH and _is_too_deep(text):
+    # The scanner recurses.  A token response is one flat object; most other answers have
+    # fewer brackets than levels are allowed, and need no look at where they are.
+    if (
+        ("[" in text or text.find("{", 1) > 0)
+        and text.count("[") + text.count("{") > MAX_DEPTH
+        and _is_too_deep(text)
+    ):
         return None, _TOO_DEEP
     try:
-        value: object = _decode(text)
+        text = text.strip(_WHITE_SPACE)
+        value, end = _decode(text)
     except _Refused as refused:
         return None, str(refused)
     except ValueError:
+        return None, _NOT_JSON
+    if end != len(text):
         return None, _NOT_JSON
     # RFC 7493 2.1: no surrogates.  UTF-8 has none, so only an escape can bring one in.
     if "\\" in text and any(escape[1] for escape in re.finditer(_ESCAPE, text)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -46,14 +46,14 @@ class AsyncShell(Unpicklable):
         )
         self._closed = False
 
-    async def _run(self, flow: Flow[T]) -> T:
+    def _run(self, flow: Flow[T]) -> Coroutine[Any, Any, T]:
         self._check_open()
-        return await run_async(flow, self)
+        return run_async(flow, self)
 
-    async def send(self, send: Send) -> Response:
+    def send(self, send: Send) -> Coroutine[Any, Any, Response]:
         """Put a request on the wire (for the driver)."""
         self._check_open()
-        return await self._transport.send(send)
+        return self._transport.send(send)
 
     async def share(self, share: Share[Any]) -> Any:
         """Run a flow once for all tasks that ask for it (for the driver)."""
