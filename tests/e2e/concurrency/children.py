@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 from collections.abc import Callable
@@ -32,6 +33,9 @@ def _forked(number: int, work: Callable[[int], Any]) -> tuple[int, int]:
         return child, reader
     try:
         signal.alarm(LONGEST_LIFE)
+        # A thread of the parent may have been writing to a log's stream, and have held
+        # the lock inside that stream, which no fork renews.
+        logging.disable()
         os.write(writer, json.dumps(work(number)).encode())
     finally:
         # Nothing of the test run that was inherited may end in the child.
