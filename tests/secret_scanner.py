@@ -240,7 +240,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     root = logging.getLogger()
     capturing = session.config.pluginmanager.get_plugin("logging-plugin")
     if capturing is not None:
-        for handler in (capturing.caplog_handler, capturing.report_handler):
+        # Also what it writes to a file that is nobody's: a forked child would wait for
+        # ever for the lock of a file that another thread was writing to.
+        for name in ("caplog", "report", "log_cli", "log_file"):
+            handler: logging.Handler = getattr(capturing, f"{name}_handler")
             handler.addFilter(_as_if_not_here(capturing.caplog_handler, root.level))
     root.addHandler(session.config.stash[_scanner])
     root.setLevel(logging.DEBUG)

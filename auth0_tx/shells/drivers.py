@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar, assert_never
 
 from ..core.effects import Call, Effect, Emit, Flow, Response, Send, Share, Sleep
@@ -41,7 +41,7 @@ class AsyncWorld(Protocol):
 
     on_event: Callable[[Event], object] | None
 
-    async def send(self, send: Send) -> Response:
+    def send(self, send: Send) -> Coroutine[Any, Any, Response]:
         """Put a request on the wire."""
         ...
 

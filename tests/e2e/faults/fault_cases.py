@@ -38,7 +38,6 @@ class Case:
         options: Of the exchange.
         keywords: Of the client.
         lasts: The least and most seconds.
-        differs: What one world does otherwise, by its name; the case says why.
     """
 
     name: str
@@ -53,7 +52,6 @@ class Case:
     options: Mapping[str, Any] = field(factory=dict)
     keywords: Mapping[str, Any] = field(factory=dict)
     lasts: tuple[float, float] = (0.0, PATIENCE)
-    differs: Mapping[str, Mapping[str, Any]] = field(factory=dict)
 
     @property
     def summary(self) -> tuple[type | None, str | None, int | None, bool | None]:

@@ -85,7 +85,8 @@ def test_excess_is_refused_cheaply(
     check(case, server, outcome)
     assert BOMB // 4 > server.wires[-1].sent
     check_unpoisoned(server, caller)
-    assert server.posts[0].connection <= server.posts[-1].connection
+    reused = server.posts[0].connection == server.posts[-1].connection
+    assert not (reused and "200 MiB" in case.name)
 
 
 def test_answer_up_to_the_limit_is_read(server: WireServer, caller: Caller) -> None:
