@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -94,6 +95,7 @@ def volume_issuer() -> Iterator[VolumeIssuer]:
         [sys.executable, str(Path(__file__).with_name("volume_issuer.py"))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         text=True,
     ) as process:
         assert process.stdout is not None
