@@ -47,8 +47,8 @@ async def test_cancel_a_first_call(issuer: VolumeIssuer, moment: Moment) -> None
             answer = await client.custom_token_exchange(options("next", "actor"))
             assert {"sub": "actor"} == answer.act, number
 
-    # Three requests on one connection: fewer waits would mean that not all were tried.
-    assert number >= 10
+    # Two shared fetches and a grant: fewer waits would mean that not all were tried.
+    assert number > 6
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
