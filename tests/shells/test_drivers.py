@@ -124,6 +124,7 @@ def test_a_failure_is_thrown_in(drive: Drive) -> None:
     failure = NotSentError("no")
 
     def flow() -> Flow[Any]:
+        caught: NotSentError | None = None
         try:
             yield from SEND
         except NotSentError as error:
