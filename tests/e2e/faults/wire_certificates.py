@@ -6,6 +6,7 @@ A client verifies with `ca_file`; every bad certificate is wrong in one respect 
 from __future__ import annotations
 
 import ssl
+import threading
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -45,6 +46,7 @@ class Certificates:
         self._directory = directory
         self._authority = _issued("wire CA", is_authority=True)
         self._stranger = _issued("stranger CA", is_authority=True)
+        self._issuing = threading.Lock()
         self.ca_file = str(directory / "ca.pem")
         (directory / "ca.pem").write_bytes(_pem(self._authority.certificate))
         self.stranger_ca_file = str(directory / "stranger.pem")
@@ -79,9 +81,11 @@ class Certificates:
         days: tuple[int, int] = (-1, 30),
     ) -> ssl.SSLContext:
         path = self._directory / f"{file}.pem"
-        if not path.exists():
-            pair = _issued(name, by=by, days=days)
-            path.write_bytes(_private_pem(pair.key) + _pem(pair.certificate))
+        # Deadline cases play side by side, and all want the same one first.
+        with self._issuing:
+            if not path.exists():
+                pair = _issued(name, by=by, days=days)
+                path.write_bytes(_private_pem(pair.key) + _pem(pair.certificate))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(path)
         # Tickets that a client leaves unread would turn its close into a reset.
