@@ -131,7 +131,11 @@ def test_untrusted(cold: Context, response: Response) -> None:
     error, _ = fail(flow, lambda request: response)
 
     assert DiscoveryError is type(error)
-    assert ("discover", False) == (error.phase, error.tokens_issued)
+    assert ("discover", response.status, False) == (
+        error.phase,
+        error.status,
+        error.tokens_issued,
+    )
     assert "evil" not in str(error)
     assert [Share, Send] == kinds(metadata(cold, GOOD))
 
@@ -155,12 +159,28 @@ def test_old_copy(cold: Context, clock: Clock, response: Response) -> None:
 def test_oldest_copy(cold: Context, clock: Clock) -> None:
     """Metadata that could not be renewed for a day is not used."""
     metadata(cold, GOOD)
-    clock.wait(DAY - 1)
+    clock.wait(DAY - 30)
     assert metadata(cold, DOWN).requests
     clock.wait(30)
     error, _ = fail(metadata_for(cold, DOMAIN, clock.now + 10), DOWN)
 
     assert isinstance(error, DiscoveryError)
+
+
+@pytest.mark.parametrize(
+    ("left", "first", "refresh"), [(10.0, 5.0, 5.0), (4.0, 4.0, 2.0), (-1.0, -1.0, 0.0)]
+)
+def test_refresh_leaves_time(
+    cold: Context, clock: Clock, left: float, first: float, refresh: float
+) -> None:
+    """A refresh may take half of a call's time, so that what is kept can still be used."""
+    seconds = []
+    for _ in range(2):
+        _, asked = play(metadata_for(cold, DOMAIN, clock.now + left), GOOD)
+        seconds += [each.deadline - clock.now for each in asked if type(each) is Send]
+        clock.wait(HOUR)
+
+    assert [first, refresh] == seconds
 
 
 def test_unreachable(cold: Context, clock: Clock) -> None:

@@ -253,7 +253,7 @@ def test_refusal_hints(context: Context) -> None:
         ("subject_token", {}),
         ("actor_token", ACTOR),
         ("client_secret", {}),
-        ("subject_token", {"authorization_params": {"x": SECRETS["subject_token"]}}),
+        ("refresh_token", {"authorization_params": {"x": SECRETS["refresh_token"]}}),
     ],
 )
 def test_echo(context: Context, name: str, changes: dict[str, Any]) -> None:

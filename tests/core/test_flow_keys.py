@@ -142,6 +142,17 @@ def test_unknown_keys(context: Context, clock: Clock) -> None:
     assert all(b - a >= 30 for a, b in pairwise(fetched_at))
 
 
+def test_cooldown(context: Context, clock: Clock) -> None:
+    """Between two fetches for unknown keys there is half a minute, and no more."""
+    keys(context, "key-1", published("key-1"))
+    counted = []
+    for seconds in (0, 29, 1, 30, 29):
+        clock.wait(seconds)
+        counted.append(sends(context, "made-up", lambda request: published("key-1")))
+
+    assert [1, 0, 1, 1, 0] == counted
+
+
 def test_unknown_keys_in_an_outage(context: Context, clock: Clock) -> None:
     """A fetch that fails counts as one, and the old keys stay."""
     keys(context, "key-1", published("key-1"))
@@ -218,7 +229,7 @@ def test_old_keys(context: Context, clock: Clock, key_id: str, reply: Any) -> No
 def test_oldest_keys(context: Context, clock: Clock, reply: Any) -> None:
     """Keys that could not be renewed for a day are not believed."""
     keys(context, "key-1", published("key-1"))
-    clock.wait(DAY - 1)
+    clock.wait(DAY - 30)
     assert keys(context, "key-1", lambda request: reply)[0].has("key-1")
     clock.wait(30)
     error, _ = fail(

@@ -12,6 +12,7 @@ from world import DISCOVERY_URL, DOCUMENT, DOMAIN, ISSUER, METADATA, answer
 
 from auth0_tx.core.effects import COMMON_HEADERS, Response
 from auth0_tx.core.metadata import (
+    DOCUMENT_LIMIT,
     LONGEST_AGE,
     SHORTEST_AGE,
     discovery_url,
@@ -179,8 +180,8 @@ def test_freshness(field: str | None, seconds: float) -> None:
 
 
 def test_bounds() -> None:
-    """The bounds of a document's age are a minute and a day."""
-    assert (60.0, 86_400.0) == (SHORTEST_AGE, LONGEST_AGE)
+    """A document is at most half a MiB, and fresh for a minute at least, at most a day."""
+    assert (524_288, 60.0, 86_400.0) == (DOCUMENT_LIMIT, SHORTEST_AGE, LONGEST_AGE)
 
 
 @given(st.text())

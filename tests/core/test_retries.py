@@ -295,6 +295,17 @@ def test_lost_probe() -> None:
     assert state.still_closed(DOMAIN, NOW + 35) is None
 
 
+def test_probe_without_delays() -> None:
+    """A probe has a second at least, also where attempts follow each other at once."""
+    state = fast(longest_delay=0.0)
+    state.note_outcome(DOMAIN, busy(30.0), NOW)
+    times = (30.0, 30.9, 31.0)
+
+    assert [True, False, True] == [
+        state.still_closed(DOMAIN, NOW + seconds) is None for seconds in times
+    ]
+
+
 def test_probe_limited_again() -> None:
     """A probe that meets the limit again renews the wait."""
     state = fast()
