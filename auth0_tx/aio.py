@@ -118,6 +118,7 @@ class AsyncServerClient(AsyncShell):
             AmbiguousError: the answer was lost, and the subject token may be spent.
             CustomTokenExchangeError: the root of these and every other failure.
         """
+        options = concealed(options)
         return await self._run(
             exchange.custom_token_exchange(
                 self._context,

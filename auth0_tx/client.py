@@ -118,6 +118,7 @@ class ServerClient(BlockingShell):
             AmbiguousError: the answer was lost, and the subject token may be spent.
             CustomTokenExchangeError: the root of these and every other failure.
         """
+        options = concealed(options)
         return self._run(
             exchange.custom_token_exchange(
                 self._context,

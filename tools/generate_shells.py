@@ -22,6 +22,8 @@ from typing import NamedTuple
 PACKAGE = Path(__file__).parent.parent / "auth0_tx"
 CONVERSATIONS = ("exchange",)
 CONFIGURATION = PACKAGE / "core/configuration.py"
+# Parameters for which a caller may mistakenly give a mapping that has tokens in it.
+HELD_TOKENS = frozenset({"options"})
 
 
 class World(NamedTuple):
@@ -104,6 +106,7 @@ METHOD = '''\
 {parameters}
 ) -> {result}:
     """{doc}"""
+{concealed}\
     return {world.run}(
         {module}.{name}(
             self._context,
@@ -203,9 +206,16 @@ def method(source: Source, function: ast.FunctionDef, world: World) -> str:
         name=function.name,
         parameters=indented(parameters(source, function, world, 1), 4),
         arguments=indented(arguments(function, 1), 12),
+        concealed=concealed(function),
         result=source.written(result),
         doc=docstring(source, function),
     )
+
+
+def concealed(function: ast.FunctionDef) -> str:
+    """Rebind what may hold tokens, so that a traceback with locals shows none of them."""
+    names = [arg.arg for arg in function.args.args if arg.arg in HELD_TOKENS]
+    return "".join(f"    {name} = concealed({name})\n" for name in names)
 
 
 def constructor(source: Source, configure: ast.FunctionDef, world: World) -> str:

@@ -1,0 +1,66 @@
+"""Options that are none are refused without being shown."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from typing import Any
+
+import pytest
+
+from auth0_tx import AsyncServerClient, InvalidInputError, ServerClient
+
+KEYWORDS: dict[str, Any] = {
+    "domain": "tenant.example.com",
+    "client_id": "client",
+    "client_secret": "client-secret-of-this-test",
+}
+TOKEN = "subject-token-of-this-test"
+
+
+def refused_blocking(options: Any) -> InvalidInputError:
+    """Have the blocking client refuse *options*."""
+    with ServerClient(**KEYWORDS) as client:
+        try:
+            client.custom_token_exchange(options)
+        except InvalidInputError as error:
+            return error
+    raise AssertionError("the options were taken")
+
+
+def refused_async(options: Any) -> InvalidInputError:
+    """Have the asyncio client refuse *options*."""
+
+    async def refused() -> InvalidInputError:
+        async with AsyncServerClient(**KEYWORDS) as client:
+            try:
+                await client.custom_token_exchange(options)
+            except InvalidInputError as error:
+                return error
+        raise AssertionError("the options were taken")
+
+    return asyncio.run(refused())
+
+
+@pytest.mark.parametrize("refused", [refused_blocking, refused_async])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"subject_token": TOKEN, "subject_token_type": "urn:acme:legacy-token"},
+        TOKEN,
+        [TOKEN],
+    ],
+    ids=["mapping", "token", "list"],
+)
+def test_other_options_do_not_show(refused: Any, options: Any) -> None:
+    """A mapping or a bare token in place of options is refused, and in no frame of ours."""
+    error = refused(options)
+    ours = [
+        repr(frame.f_locals)
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+        if "/auth0_tx/" in frame.f_code.co_filename
+    ]
+
+    assert "options" == error.parameter
+    assert len(ours) >= 3
+    assert [] == [text for text in [str(error), *ours] if TOKEN in text]
