@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Iterator
+from typing import Any
 
 from ..errors import ConfigurationError
 from .after_fork import leave_alone, renew_after_fork
@@ -73,6 +74,20 @@ class Trust:
         return self._made
 
 
+class _ClosedWithItsPeer(ssl.SSLSocket):
+    """A socket whose handshake, and nothing before it, finds out that the peer is gone.
+
+    ``wrap_socket`` looks for the peer first, and before Python 3.13 leaves the socket open
+    when there is none; a handshake that fails closes it.
+    """
+
+    def getpeername(self) -> Any:
+        try:
+            return super().getpeername()
+        except OSError:
+            return None
+
+
 def _context(path: str) -> ssl.SSLContext:
     try:
         if os.path.isdir(path):
@@ -85,6 +100,7 @@ def _context(path: str) -> ssl.SSLContext:
     if context is None:
         raise _refused("must be the path of an existing CA bundle, in PEM")
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = _ClosedWithItsPeer
     return context
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -70,7 +71,23 @@ class Certificates:
         # OpenSSL would otherwise send two tickets on each handshake, which turn the
         # close of a client that never reads into a reset.
         context.num_tickets = 0
+        context.sslsocket_class = AcceptedSocket
         return context
+
+
+class AcceptedSocket(ssl.SSLSocket):
+    """A socket for which a peer that left before the handshake fails the handshake.
+
+    `wrap_socket()` looks for the peer itself, and before Python 3.13 leaves the socket
+    open when there is none.
+    """
+
+    def getpeername(self) -> Any:
+        """Return the peer's address, or None where it is gone."""
+        try:
+            return super().getpeername()
+        except OSError:
+            return None
 
 
 def _remove(directory: Path, owner: int) -> None:

@@ -98,9 +98,6 @@ class Connection:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._perform(self._service.greet())
         if self._context is not None:
-            # Raises if the peer is gone already: wrap_socket() of some Pythons would
-            # lose the descriptor.
-            self._socket.getpeername()
             self._socket = self._context.wrap_socket(
                 self._socket, server_side=True, do_handshake_on_connect=False
             )

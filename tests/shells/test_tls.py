@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +151,37 @@ def test_unused_context_of_a_parent() -> None:
     public.renew()
 
     assert ssl.CERT_REQUIRED is public.context().verify_mode
+
+
+@pytest.mark.parametrize("end", ["client", "server"])
+def test_a_peer_that_is_gone_before_the_handshake(
+    certificates: Certificates, end: str
+) -> None:
+    """A connection that was reset before TLS began fails, and leaves no socket open."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        server, _ = listener.accept()
+    stays, leaves = (client, server) if end == "client" else (server, client)
+    # A zero linger turns close() into a reset.
+    leaves.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    leaves.close()
+    context = (
+        Trust(certificates.ca_file, False).context()
+        if end == "client"
+        else certificates.server_context()
+    )
+    descriptor = stays.fileno()
+    with pytest.raises(OSError) as caught:  # noqa: PT011 - each system has its own word
+        context.wrap_socket(
+            stays,
+            server_side=end == "server",
+            server_hostname="localhost" if end == "client" else None,
+        )
+
+    # The error's frames still hold the socket: it is closed, and not merely forgotten.
+    assert caught.tb is not None
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
 
 
 def wrapped(inner: BaseException, how: str) -> BaseException:

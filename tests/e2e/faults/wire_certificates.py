@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from auth0_tx.tenant.certificates import AcceptedSocket
+
 _DAY = timedelta(days=1)
 _KEY_USAGES = (
     "digital_signature",
@@ -90,6 +92,7 @@ class Certificates:
         context.load_cert_chain(path)
         # Tickets that a client leaves unread would turn its close into a reset.
         context.num_tickets = 0
+        context.sslsocket_class = AcceptedSocket
         return context
 
 
