@@ -53,7 +53,12 @@ class Response(Unpicklable):
 
     def header(self, name: str) -> str | None:
         """Give a field's value, repeated fields joined as RFC 9110 section 5.3 says."""
-        values = [value for key, value in self.headers if key.lower() == name]
+        size = len(name)
+        values = [
+            value
+            for key, value in self.headers
+            if len(key) == size and key.lower() == name
+        ]
         return ", ".join(values) if values else None
 
 
@@ -80,6 +85,22 @@ class Send:
     def __iter__(self) -> Flow[Response]:
         reply: Response = yield self
         return reply
+
+
+@attrs.frozen
+class Turn:
+    """Let a call go on when its turn has come, where many more have begun than may send.
+
+    Asked for before anything is built, so that a crowd waits with next to nothing in hand.
+
+    Attributes:
+        deadline: when to give up, on the context's monotonic clock.
+    """
+
+    deadline: float
+
+    def __iter__(self) -> Flow[None]:
+        yield self
 
 
 @attrs.frozen
@@ -136,4 +157,4 @@ class Emit:
         yield self
 
 
-Effect: TypeAlias = Send | Sleep | Call[Any] | Share[Any] | Emit
+Effect: TypeAlias = Send | Turn | Sleep | Call[Any] | Share[Any] | Emit

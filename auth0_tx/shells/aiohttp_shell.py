@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -9,7 +10,7 @@ from typing import Any, Self, TypeVar
 import aiohttp
 
 from ..core.configuration import Settings
-from ..core.effects import Flow, Response, Send, Share
+from ..core.effects import Flow, Response, Send, Share, Turn
 from ..errors import ConfigurationError
 from ..events import Event
 from ..secret import Unpicklable
@@ -54,6 +55,10 @@ class AsyncShell(Unpicklable):
         """Put a request on the wire (for the driver)."""
         self._check_open()
         return self._transport.send(send)
+
+    def turn(self, turn: Turn) -> asyncio.Future[None] | None:
+        """Have a call of a crowd wait until it may go on (for the driver)."""
+        return self._transport.turn(turn)
 
     async def share(self, share: Share[Any]) -> Any:
         """Run a flow once for all tasks that ask for it (for the driver)."""

@@ -11,12 +11,12 @@ import aiohttp
 import attrs
 from aiohttp.payload import BytesPayload
 
-from ..core.effects import Request, Response, Send
+from ..core.effects import Request, Response, Send, Turn
 from ..errors import ConfigurationError, TransportError
 from .deadlines import Deadlines
 from .environment import environment_proxy
 from .failures import closed, out_of_time, transport_failure
-from .gate import Gate
+from .gate import TOO_LATE, Gate
 from .task_flights import TaskFlights
 from .tls import Trust
 
@@ -170,6 +170,13 @@ class AiohttpTransport:
         if state is not None:
             await state.guard.aclose()
 
+    def turn(self, turn: Turn) -> asyncio.Future[None] | None:
+        """Give what a call waits for until it may go on; ``None`` where it may at once."""
+        state = self._latest
+        if state is None or state.loop is not asyncio.get_running_loop():
+            return None
+        return state.gate.turn(turn.deadline)
+
     async def send(self, send: Send) -> Response:
         """Put a request on the wire, and read the whole answer.
 
@@ -185,7 +192,7 @@ class AiohttpTransport:
         if not (
             gate.enter_at_once() or await gate.enter_in_turn(send.deadline, send.first)
         ):
-            raise out_of_time("no connection was free before the deadline")
+            raise out_of_time(TOO_LATE)
         try:
             if self._session is not None and self._session.closed:
                 raise closed("its session")

@@ -10,10 +10,10 @@ from __future__ import annotations
 import inspect
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar, assert_never
 
-from ..core.effects import Call, Effect, Emit, Flow, Response, Send, Share, Sleep
+from ..core.effects import Call, Effect, Emit, Flow, Response, Send, Share, Sleep, Turn
 from ..errors import ConfigurationError
 from ..events import Event
 
@@ -43,6 +43,10 @@ class AsyncWorld(Protocol):
 
     def send(self, send: Send) -> Coroutine[Any, Any, Response]:
         """Put a request on the wire."""
+        ...
+
+    def turn(self, turn: Turn) -> Awaitable[object] | None:
+        """Give what to wait for until a call may go on; ``None`` where it may at once."""
         ...
 
     async def share(self, share: Share[Any]) -> Any:
@@ -81,6 +85,7 @@ def run(flow: Flow[T], world: BlockingWorld) -> T:
 async def run_async(flow: Flow[T], world: AsyncWorld) -> T:
     """Drive *flow* to its end in this task."""
     failure: Exception | None = None
+    reply: Any
     try:
         effect = next(flow)
         while True:
@@ -88,6 +93,10 @@ async def run_async(flow: Flow[T], world: AsyncWorld) -> T:
                 # Most effects by far, and the fewer coroutines they pass the better.
                 if type(effect) is Send:
                     reply = await world.send(effect)
+                elif type(effect) is Turn:
+                    # Here, as those who wait are many and each coroutine is one more.
+                    turn = world.turn(effect)
+                    reply = None if turn is None else await turn
                 else:
                     reply = await _perform_async(effect, world)
             except Exception as error:
@@ -111,6 +120,9 @@ def _perform(effect: Effect, world: BlockingWorld) -> Any:
             return world.send(effect)
         case Share():
             return world.share(effect)
+        case Turn():
+            # A thread that waits costs the same wherever it does.
+            return None
         case Sleep(seconds):
             return time.sleep(seconds)
         case Call(function, arguments):
@@ -127,6 +139,9 @@ async def _perform_async(effect: Effect, world: AsyncWorld) -> Any:
             return await world.send(effect)
         case Share():
             return await world.share(effect)
+        case Turn():
+            turn = world.turn(effect)
+            return None if turn is None else await turn
         case Sleep(seconds):
             # Not at the top: a blocking client must not pay for importing asyncio.
             from asyncio import sleep

@@ -26,7 +26,7 @@ from world import (
 )
 
 from auth0_tx.core.context import Context
-from auth0_tx.core.effects import Call, Emit, Request, Response, Send, Share
+from auth0_tx.core.effects import Call, Emit, Request, Response, Send, Share, Turn
 from auth0_tx.core.flows.exchange import custom_token_exchange
 from auth0_tx.core.grants import TOKEN_EXCHANGE
 from auth0_tx.errors import (
@@ -112,6 +112,16 @@ def test_deadline_and_limit(context: Context, clock: Clock) -> None:
 
     assert isinstance(send, Send)
     assert (clock.now + 10.0, 262_144) == (send.deadline, send.limit)
+
+
+def test_turn(clock: Clock) -> None:
+    """A call waits for its turn, within its deadline, before anything but its own checks."""
+    context = client(clock, domain=lambda found: DOMAIN)
+    first = next(custom_token_exchange(context, options()))
+    error, asked = refused(context, subject_token="")
+
+    assert Turn(clock.now + 10.0) == first
+    assert ("subject_token", []) == (error.parameter, asked.turns)
 
 
 def test_deadline_covers_the_resolver(clock: Clock) -> None:
@@ -296,7 +306,8 @@ def test_fail_fast(clock: Clock) -> None:
 
     clock.wait(20)
     probe = custom_token_exchange(context, options())
-    send = next(probe)
+    next(probe)
+    send = probe.send(None)
     waiting, none = refused(context)
     with pytest.raises(StopIteration):
         probe.send(answer())

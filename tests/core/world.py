@@ -27,6 +27,7 @@ from auth0_tx.core.effects import (
     Send,
     Share,
     Sleep,
+    Turn,
 )
 from auth0_tx.core.metadata import Metadata
 from auth0_tx.errors import CustomTokenExchangeError
@@ -88,6 +89,7 @@ class Asked(list[Effect]):
     def __init__(self) -> None:
         super().__init__()
         self.requests: list[Request] = []
+        self.turns: list[Turn] = []
 
     @property
     def events(self) -> list[Any]:
@@ -111,7 +113,11 @@ class _World:
         try:
             effect = next(flow)
             while True:
-                self.asked.append(effect)
+                if isinstance(effect, Turn):
+                    # Here is never a crowd.
+                    self.asked.turns.append(effect)
+                else:
+                    self.asked.append(effect)
                 try:
                     reply = self._perform(effect)
                 except Exception as error:

@@ -21,6 +21,7 @@ from auth0_tx.core.effects import (
     Send,
     Share,
     Sleep,
+    Turn,
 )
 from auth0_tx.events import KeysFetched
 from auth0_tx.shells.drivers import run, run_async
@@ -53,6 +54,11 @@ class AsyncWorld:
 
     send_with: Callable[[], Response] = lambda: REPLY
     on_event: Callable[[Any], object] | None = None
+    crowd: asyncio.Future[None] | None = None
+
+    def turn(self, turn: Turn) -> asyncio.Future[None] | None:
+        """Have a call wait for the crowd, if there is one."""
+        return self.crowd
 
     async def send(self, send: Send) -> Response:
         """Answer."""
@@ -88,6 +94,7 @@ def test_every_effect(drive: Drive) -> None:
         return "shared"
 
     def flow() -> Flow[Any]:
+        yield from Turn(1.0)
         response = yield from SEND
         called = yield from Call(lambda *arguments: arguments, (1, 2))
         shared = yield from Share("key", inner, 1.0)
@@ -273,6 +280,29 @@ def test_a_subscriber_that_fails(
     (record,) = caplog.records
     assert ("auth0_tx", logging.ERROR) == (record.name, record.levelno)
     assert "on_event raised for KeysFetched" == record.getMessage()
+
+
+async def test_a_turn_that_has_not_come() -> None:
+    """A flow goes on when its turn has come, and is told where it will not come."""
+
+    def flow() -> Flow[str]:
+        yield from Turn(1.0)
+        return "done"
+
+    outcomes: list[Any] = []
+    for settle in (
+        lambda crowd: crowd.set_result(None),
+        lambda crowd: crowd.set_exception(NotSentError("late")),
+    ):
+        crowd = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(run_async(flow(), AsyncWorld(crowd=crowd)))
+        await asyncio.sleep(0)
+        outcomes.append(task.done())
+        settle(crowd)
+        outcomes += await asyncio.gather(task, return_exceptions=True)
+
+    assert [False, "done", False] == outcomes[:3]
+    assert isinstance(outcomes[3], NotSentError)
 
 
 async def test_a_task_that_is_cancelled() -> None:

@@ -7,7 +7,7 @@ from ...events import ExchangeFinished, ExchangeStarted
 from ...values import CustomTokenExchangeOptions, TokenExchangeResponse
 from ..configuration import StoreOptions
 from ..context import Context
-from ..effects import Emit, Flow, Request, Response, Send
+from ..effects import Emit, Flow, Request, Response, Send, Turn
 from ..grants import grant_request, token_exchange
 from ..metadata import Metadata
 from ..replies import TOKEN_RESPONSE_LIMIT, Asked, read_token_response
@@ -43,8 +43,9 @@ def custom_token_exchange(
     """
     form = token_exchange(options)
     started = context.monotonic()
-    domain = yield from domain_for(context, store_options)
     deadline = started + context.settings.timeout
+    yield from Turn(deadline)
+    domain = yield from domain_for(context, store_options)
     if context.settings.on_event is None:
         return (yield from _exchanged(context, domain, options, form, deadline))
     yield from Emit(
