@@ -101,8 +101,9 @@ class AsyncServerClient(AsyncShell):
     ) -> TokenExchangeResponse:
         """Exchange an external or legacy token for Auth0 tokens.
 
-        This is Auth0's Custom Token Exchange, a profile of RFC 8693.  No session is made.  Once the server has issued tokens they are returned, also when
-        their actor cannot be verified: ``act`` is then ``None`` and ``act_error`` says why.
+        This is Auth0's Custom Token Exchange, a profile of RFC 8693.  No session is made.
+        Once the server has issued tokens they are returned, also when their actor cannot be
+        verified: ``act`` is then ``None`` and ``act_error`` says why.
 
         Args:
             options: whose token, of what type, for which API.
