@@ -43,6 +43,9 @@ _LONGEST_LIFETIME = 2**31 - 1
 _ERROR_CODE = re.compile(r"[ !#-\[\]-~]{1,1024}").fullmatch
 _CORRELATION = ("x-correlation-id", "x-auth0-requestid", "x-request-id", "cf-ray")
 _GLOBAL_LIMIT = "global limit"
+# RFC 7515 section 7.1: what begins with a JSON object in base64url, as every JWT does, an
+# assertion of ours and half a token among them.  Rarely needed, so compiled by first use.
+_JOSE = r"eyJ[A-Za-z0-9_-]{13,}(?:\.[A-Za-z0-9_-]*)*"
 
 
 @attrs.frozen
@@ -213,6 +216,8 @@ def _refusal(
     response: Response, value: Mapping[str, Any], asked: Asked, now: float
 ) -> CustomTokenExchangeError:
     """Make the error for an error response (RFC 6749 section 5.2, and Auth0's variations)."""
+    # What the answer itself hands out is not to be shown by its words either.
+    asked = attrs.evolve(asked, secrets=[*asked.secrets, *_tokens_of(value)])
     code = _code(value, asked)
     description = _clean(
         value.get("error_description", value.get("message")), asked.secrets
@@ -278,6 +283,14 @@ def _clean(text: object, secrets: Collection[str]) -> str:
     return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
 
 
+def _tokens_of(value: Mapping[str, Any]) -> list[str]:
+    return [
+        token
+        for name, token in value.items()
+        if name.endswith("_token") and isinstance(token, str)
+    ]
+
+
 def _scrubbed(text: str, secrets: Collection[str]) -> str:
     # The longest first: a secret may begin with another.
     for value in sorted(secrets, key=len, reverse=True):
@@ -285,7 +298,7 @@ def _scrubbed(text: str, secrets: Collection[str]) -> str:
         if len(value) >= 6:
             for form in {str(value), quote(value), quote_plus(value)}:
                 text = text.replace(form, REDACTED)
-    return text
+    return re.sub(_JOSE, REDACTED, text) if "eyJ" in text else text
 
 
 def _waiting_time(response: Response, now: float) -> float | None:

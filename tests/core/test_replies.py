@@ -511,6 +511,40 @@ def test_secrets_that_share_a_beginning() -> None:
     )
 
 
+ASSERTION = "eyJhbGciOiJSUzI1NiJ9.eyJqdGkiOiJoaWRkZW4ifQ.c2lnbmF0dXJlLWhpZGRlbg"
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (f"bad {ASSERTION} given", "bad <redacted> given"),
+        (f"Unexpected token: {ASSERTION[:30]}...", "Unexpected token: <redacted>"),
+        (f"'{ASSERTION}.and.more'", "'<redacted>'"),
+        ("eyJ is how a JWT begins", "eyJ is how a JWT begins"),
+    ],
+)
+def test_whatever_looks_like_a_token(words: str, shown: str) -> None:
+    """A token, or half of one, is scrubbed though nobody knew it: an assertion, say."""
+    error = failure(refusal(400, "invalid_client", words))
+
+    assert shown == error.message
+    assert "aGlkZGVu" not in exposed(error)
+
+
+@pytest.mark.parametrize("place", ["error", "error_description", "header"])
+def test_tokens_of_the_refusal_itself(place: str) -> None:
+    """A token that a refusal hands out is not shown by its own words."""
+    token = SECRETS["mfa_token"]
+    echo = f"go on with {token}"
+    members = {"error": "mfa_required", "mfa_token": token, place: echo}
+    error = failure(
+        answer(members, 403, x_request_id=echo if place == "header" else "1")
+    )
+
+    assert token not in str(error)
+    assert [] == [arg for arg in error.args if isinstance(arg, str) and token in arg]
+
+
 def test_short_words_are_not_scrubbed() -> None:
     """A secret so short that the server may say it by chance is left alone."""
     asked = Asked(secrets=["token", "secret"])
