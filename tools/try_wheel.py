@@ -20,7 +20,12 @@ def main(dist: Path) -> int:
     (wheel,) = dist.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
+        (about,) = (name for name in names if name.endswith(".dist-info/METADATA"))
+        metadata = archive.read(about).decode()
     missing = EXPECTED - names
+    if "\nProvides-Extra: cli\n" not in metadata:
+        print("missing: the extra cli")
+        return 1
     strange = {
         name for name in names if not name.startswith(("auth0_tx/", "auth0_tx-"))
     }

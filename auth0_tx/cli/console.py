@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from importlib.util import find_spec
 from typing import BinaryIO, TextIO
 
 import attrs
@@ -44,6 +46,7 @@ class Console:
     def of_process(cls) -> Console:
         """Take the streams as they are now; one that is closed counts as empty."""
         stdin, stdout = sys.stdin, sys.stdout or io.StringIO()
+        is_terminal = stdout.isatty()
         return cls(
             stdin=io.BytesIO() if stdin is None else stdin.buffer,
             stdout=stdout,
@@ -53,9 +56,11 @@ class Console:
             clock=time.time,
             style=style_for(
                 os.environ,
-                is_terminal=stdout.isatty(),
+                is_terminal=is_terminal,
                 encoding=stdout.encoding or "utf-8",
                 windows=os.name == "nt",
+                width=shutil.get_terminal_size().columns,
+                has_rich=is_terminal and find_spec("rich") is not None,
             ),
         )
 

@@ -45,12 +45,7 @@ def rows(pairs: Iterable[tuple[str, str]], style: Style, indent: int = 2) -> lis
         indent: spaces before each row.
     """
     shown = [(printable(name), value) for name, value in pairs]
-    width = min(max((len(name) for name, _ in shown), default=0), _WIDEST_NAME)
-    margin = " " * indent
-    return [
-        f"{margin}{style.name(name)}{' ' * (width - len(name))}  {value}"
-        for name, value in shown
-    ]
+    return style.columns(shown, indent, _WIDEST_NAME)
 
 
 def prose(name: str, text: str, width: int) -> list[tuple[str, str]]:

@@ -1,11 +1,12 @@
 """How text is set off on a terminal: five colours, three signs, or none of them.
 
-`NO_COLOR` and a terminal that is dumb, or none, are respected.
+`NO_COLOR` and a terminal that is dumb, or none, are respected.  Where *rich* is installed
+a terminal gets more: see `rich_style`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import attrs
 
@@ -56,12 +57,40 @@ class Style:
         """Give the sign that lines are drawn with."""
         return "─" if self.unicode else "-"
 
+    def columns(
+        self, pairs: Iterable[tuple[str, str]], indent: int, widest: int
+    ) -> list[str]:
+        """Set out names and values in two columns.
+
+        Args:
+            pairs: the names and values, as they are to stand.
+            indent: spaces before each row.
+            widest: characters of a name that may push the values to the right.
+        """
+        shown = list(pairs)
+        width = min(max((len(name) for name, _ in shown), default=0), widest)
+        margin = " " * indent
+        return [
+            f"{margin}{self.name(name)}{' ' * (width - len(name))}  {value}"
+            for name, value in shown
+        ]
+
+    def code(self, text: str) -> str:
+        """Set off a program."""
+        return text
+
     def _painted(self, code: str, text: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self.colour and text else text
 
 
 def style_for(
-    environ: Mapping[str, str], *, is_terminal: bool, encoding: str, windows: bool
+    environ: Mapping[str, str],
+    *,
+    is_terminal: bool,
+    encoding: str,
+    windows: bool,
+    width: int = 80,
+    has_rich: bool = False,
 ) -> Style:
     """Give the style for one stream.
 
@@ -70,6 +99,8 @@ def style_for(
         is_terminal: whether the stream is a terminal.
         encoding: the stream's encoding.
         windows: whether only a terminal that says so understands escape sequences.
+        width: the cells of one line.
+        has_rich: whether *rich* is installed.
     """
     # https://no-color.org: set, and not to nothing.
     wanted = (
@@ -77,6 +108,10 @@ def style_for(
     )
     if windows and not (environ.get("WT_SESSION") or environ.get("TERM")):
         wanted = False
+    if wanted and has_rich:
+        from .rich_style import RichStyle
+
+        return RichStyle(colour=True, unicode=_has_signs(encoding), width=width)
     return Style(colour=wanted, unicode=_has_signs(encoding))
 
 

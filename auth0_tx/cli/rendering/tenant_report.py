@@ -61,7 +61,7 @@ def facts_text(facts: ConnectionFacts, style: Style) -> str:
             "",
             style.strong("Paste into Python"),
             style.faint(style.rule * 72),
-            snippet(facts),
+            style.code(snippet(facts)),
         ]
     )
 
