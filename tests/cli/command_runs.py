@@ -131,6 +131,21 @@ def run(
     return Outcome(finished.returncode, finished.stdout, finished.stderr)
 
 
+def python(*words: str, stdin: str = "") -> Outcome:
+    """Run Python as one would in another terminal."""
+    finished = subprocess.run(
+        [sys.executable, *words],
+        env=environment(),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    return Outcome(finished.returncode, finished.stdout, finished.stderr)
+
+
 def at(tenant: Tenant) -> dict[str, str]:
     """Return the variables that lead to *tenant*."""
     return {

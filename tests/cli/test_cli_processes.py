@@ -15,8 +15,8 @@ import pytest
 from command_runs import (
     Outcome,
     at,
-    environment,
     jwt,
+    python,
     run,
     started,
     words_for,
@@ -44,21 +44,6 @@ def ended(process: subprocess.Popen[str], number: signal.Signals) -> Outcome:
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
     return Outcome(process.returncode, out, err)
-
-
-def python(*words: str, stdin: str = "") -> Outcome:
-    """Run Python as one would in another terminal."""
-    finished = subprocess.run(
-        [sys.executable, *words],
-        env=environment(),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=60,
-        check=False,
-    )
-    return Outcome(finished.returncode, finished.stdout, finished.stderr)
 
 
 def test_demo() -> None:

@@ -8,7 +8,7 @@ from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
-from command_runs import InProcess, jwt
+from command_runs import InProcess, jwt, python
 from rich.cells import cell_len
 
 from auth0_tx.cli.rendering.plain import rows
@@ -168,6 +168,18 @@ def test_no_terminal(
     assert [line for line in with_rich.out.splitlines() if "expired" not in line] == [
         line for line in without.out.splitlines() if "expired" not in line
     ]
+
+
+def test_help_does_not_wait_for_it() -> None:
+    """Rich is imported where something is set out with it, and not before."""
+    outcome = python(
+        "-c",
+        "import sys; from auth0_tx.cli.rendering.style import style_for; "
+        "style_for({}, is_terminal=True, encoding='utf-8', windows=False, has_rich=True); "
+        "print('rich' in sys.modules, 'auth0_tx.cli.rendering.rich_style' in sys.modules)",
+    )
+
+    assert ("False True\n", "") == (outcome.out, outcome.err)
 
 
 def test_extra() -> None:

@@ -1,21 +1,22 @@
 """Setting text off with *rich*, where it is installed: `pip install "auth0-tx[cli]"`.
 
 With it values are broken at the width of the terminal, under themselves, and code is
-highlighted.  Nothing here is imported by a run whose output no terminal shows.
+highlighted.  It is imported where it is used: help, and a refusal, do not wait for it.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import attrs
-from rich.cells import cell_len
-from rich.console import Console
-from rich.syntax import Syntax
-from rich.text import Text
 
 from .style import Style
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 _NARROWEST = 24
 """Cells below which a column is not worth breaking a value for."""
@@ -35,6 +36,9 @@ class RichStyle(Style):
         self, pairs: Iterable[tuple[str, str]], indent: int, widest: int
     ) -> list[str]:
         """Set out names and values, and a value's further lines below its first."""
+        from rich.cells import cell_len
+        from rich.text import Text
+
         shown = [(name, Text.from_ansi(value)) for name, value in pairs]
         width = min(max((cell_len(name) for name, _ in shown), default=0), widest)
         margin, room = " " * indent, max(self.width - indent - width - 2, _NARROWEST)
@@ -48,10 +52,14 @@ class RichStyle(Style):
 
     def code(self, text: str) -> str:
         """Highlight Python, each line as long as it is, so that it can be copied."""
+        from rich.syntax import Syntax
+
         syntax = Syntax("", "python", theme="ansi_dark", background_color="default")
         return self._painted_text(syntax.highlight(text)).removesuffix("\n")
 
     def _broken(self, text: Text, room: int) -> list[str]:
+        from rich.cells import cell_len
+
         # A token stays whole, so that it can be copied; the terminal breaks its line.
         if any(cell_len(word) > room for word in text.plain.split(" ")):
             return [self._painted_text(text)]
@@ -68,6 +76,8 @@ class RichStyle(Style):
 
 
 def _console(width: int) -> Console:
+    from rich.console import Console
+
     # All that a console would find out for itself is decided by now.
     return Console(
         file=io.StringIO(),
