@@ -90,12 +90,13 @@ def error_members(error: Auth0Error | UsageError) -> dict[str, Any]:
 
 def advice(error: Auth0Error) -> str | None:
     """Say what to do about *error*: the library's hint, or what its kind allows."""
+    if error.code == Code.TLS_FAILED:
+        # The library's own hint names its keyword, which here is an option.
+        return "if the server's certificate is of a CA of your own, pass --verify PATH."
     if error.hint:
         return error.hint
     if error.retry_after is not None:
         return f"wait {error.retry_after:.0f} s, then try again."
-    if error.code == Code.TLS_FAILED:
-        return "if the server's certificate is of a CA of your own, pass --verify PATH."
     if isinstance(error, AmbiguousError):
         return "the subject token may be spent; get a fresh one before you try again."
     if isinstance(error, NotSentError):

@@ -41,6 +41,7 @@ def transport_failure(
         return NotSentError(
             "TLS: the server's certificate or protocol version is not acceptable",
             Code.TLS_FAILED,
+            hint="if its certificate is of a CA of your own, give its bundle as verify=.",
         )
     if late:
         return out_of_time("no connection was made in time")

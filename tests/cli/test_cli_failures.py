@@ -60,7 +60,7 @@ def test_exit_status(error: Auth0Error | UsageError, status: int) -> None:
             ["program: too_many_requests: slow", "hint: wait 2 s, then try again."],
         ),
         (
-            NotSentError("TLS", TLS),
+            NotSentError("TLS", TLS, hint="give verify=."),
             [
                 "program: tls_failed: TLS",
                 "hint: if the server's certificate is of a CA of your own, pass "

@@ -57,7 +57,7 @@ def test_deadline(cold: Context, clock: Clock, left: float, seconds: float) -> N
     [
         (NotSentError("no", retry_safe=True), Code.CONNECTION_FAILED, True),
         (NotSentError("no", Code.TIMEOUT, retry_safe=True), Code.TIMEOUT, True),
-        (NotSentError("no", Code.TLS_FAILED), Code.TLS_FAILED, False),
+        (NotSentError("no", Code.TLS_FAILED, hint="so"), Code.TLS_FAILED, False),
         (AmbiguousError("no"), Code.CONNECTION_LOST, True),
         (AmbiguousError("no", Code.TIMEOUT), Code.TIMEOUT, True),
     ],
@@ -70,6 +70,7 @@ def test_no_answer(
 
     assert NotSentError is type(error)
     assert (code, "discover", safe) == (error.code, error.phase, error.retry_safe)
+    assert failure.hint == error.hint
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,11 @@ def _as_discovery(error: CustomTokenExchangeError) -> CustomTokenExchangeError:
         return error
     if isinstance(error, TransportError) and error.status is None:
         return NotSentError(
-            error.message, error.code, retry_safe=error.retry_safe, phase="discover"
+            error.message,
+            error.code,
+            retry_safe=error.retry_safe,
+            phase="discover",
+            hint=error.hint,
         )
     return DiscoveryError(
         f"a document of the tenant cannot be fetched: {error.message}",

@@ -293,7 +293,7 @@ REFUSALS = [
     Scenario(
         name="tenant that nobody vouches for",
         keywords=asks(verify=True),
-        ends=(Fails(error=NotSentError, code="tls_failed"),),
+        ends=(Fails(error=NotSentError, code="tls_failed", hints="verify="),),
         paths=(),
     ),
 ]
