@@ -145,6 +145,45 @@ def test_exchange_is_interrupted(
     assert (status, "", "") == (outcome.status, outcome.out, outcome.err)
 
 
+def test_signal_in_any_callback() -> None:
+    """A signal that comes while the loop is at work ends the run, and is not lost in it."""
+    outcome = python(
+        "-c",
+        """
+import asyncio, os, signal
+from auth0_tx.cli.signals import Terminated, ended_by_signals, run_coroutine
+
+async def main():
+    loop = asyncio.get_running_loop()
+    # What a callback raises, the loop logs; what a lost task raises, nobody hears.
+    loop.call_soon(os.kill, os.getpid(), signal.SIGTERM)
+    lost = asyncio.create_task(asyncio.to_thread(os.kill, os.getpid(), signal.SIGTERM))
+    try:
+        await asyncio.sleep(30)
+    finally:
+        print("closed")
+
+with ended_by_signals():
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        run_coroutine(main())
+    except Terminated:
+        print("told", before is signal.getsignal(signal.SIGTERM))
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.sigtimedwait([], 5)
+    except Terminated:
+        print("told again")
+""",
+    )
+
+    assert (0, "closed\ntold True\ntold again\n", "") == (
+        outcome.status,
+        outcome.out,
+        outcome.err,
+    )
+
+
 def test_secret_is_not_in_a_refusal(tenant: Tenant) -> None:
     """A refused exchange shows nothing of its secrets on either stream."""
     environ = at(tenant)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from ...errors import RefusedError
@@ -18,6 +17,7 @@ from ..rendering.demo_report import (
     demo_members,
     demo_text,
 )
+from ..signals import run_coroutine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ def _demonstrated(console: Console) -> Demonstration:
     try:
         options = _options(tenant)
         blocking = _exchanged(tenant, options, received)
-        asynchronous = asyncio.run(_exchanged_async(tenant, options, received))
+        asynchronous = run_coroutine(_exchanged_async(tenant, options, received))
         first, second = (request for request, _ in _grants(received))
         return Demonstration(
             issuer=tenant.issuer,

@@ -17,6 +17,7 @@ from ..failures import UsageError
 from ..rendering.exchange_report import exchange_text, retry_line
 from ..rendering.redaction import response_members
 from ..secret_sources import Source, check_stdin_once, read_secret
+from ..signals import run_coroutine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -236,12 +237,10 @@ def _exchanged(
 def _exchanged_async(
     keywords: dict[str, Any], options: CustomTokenExchangeOptions
 ) -> TokenExchangeResponse:
-    import asyncio
-
     from ...aio import AsyncServerClient
 
     async def exchange() -> TokenExchangeResponse:
         async with AsyncServerClient(**keywords) as client:
             return await client.custom_token_exchange(options)
 
-    return asyncio.run(exchange())
+    return run_coroutine(exchange())
