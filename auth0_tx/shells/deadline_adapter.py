@@ -137,7 +137,9 @@ class _Watched(HTTPConnection):
         of reach makes a multiple of the deadline.
         """
         host, patience = self._dns_host, self.timeout or 0.0
-        addresses, ends = self._addresses(), time.monotonic() + patience
+        addresses = self._addresses()
+        # To find the name may have taken more than all the time there was.
+        ends = time.monotonic() + min(patience, _remaining())
         try:
             while True:
                 self._dns_host = addresses.pop(0)
@@ -180,6 +182,8 @@ class _Watched(HTTPConnection):
     def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()
+        # What is late before it starts to leave has not left.
+        _remaining()
         current.sent = True
         super().send(data)
 

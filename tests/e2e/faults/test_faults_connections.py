@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,8 +15,10 @@ from wire_behaviours import last_document
 from wire_certificates import Certificates
 from wire_greetings import FullQueue, goes_down
 from wire_server import Greeting, Script, WireServer
+from worlds import World
 
 from auth0_tx import NotSentError
+from auth0_tx.events import MetadataFetched
 
 ATTEMPTS = 3
 
@@ -87,6 +90,30 @@ def test_unknown_name_is_tried_again(
     check_silent(outcome.error)
     assert ATTEMPTS == len(asked)
     assert [] == server.wires
+
+
+def test_name_that_takes_too_long_to_find(
+    world: World, server: WireServer, new_caller: Callable[..., Caller]
+) -> None:
+    """A name that is found after the deadline leaves the grant unsent, and is told as such."""
+    resolve = socket.getaddrinfo
+
+    def slowly(*args: Any, **kwargs: Any) -> Any:
+        time.sleep(0.6)
+        return resolve(*args, **kwargs)
+
+    def after_discovery(event: object) -> None:
+        if isinstance(event, MetadataFetched):
+            patch.setattr(socket, "getaddrinfo", slowly)
+
+    server.discovery = Script(last_document)
+    # The asyncio client's own connector remembers the name that discovery looked up.
+    forgets = world.name == "async"
+    caller = new_caller(timeout=0.5, own_session=forgets, on_event=after_discovery)
+    with pytest.MonkeyPatch.context() as patch:
+        outcome = caller.exchange()
+
+    check_not_sent(server, outcome, "timeout")
 
 
 def test_connection_that_hangs_is_tried_again(
