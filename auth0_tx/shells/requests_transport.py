@@ -9,9 +9,11 @@ from collections import deque
 from typing import Any
 
 import requests
+from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import resolve_proxies
 from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.util.retry import Retry
 
 from ..core.effects import Request, Response, Send
 from ..errors import Auth0Error, TransportError
@@ -226,7 +228,7 @@ def _put_on(
     """
     if proxies is None:
         proxies = resolve_proxies(prepared, session.proxies, session.trust_env)
-    adapter = session.get_adapter(str(prepared.url))
+    adapter = _without_retries(session.get_adapter(str(prepared.url)))
     return adapter.send(
         prepared,
         stream=True,
@@ -235,6 +237,20 @@ def _put_on(
         cert=session.cert,
         proxies=proxies,
     )
+
+
+def _without_retries(adapter: BaseAdapter) -> BaseAdapter:
+    """Give the application's adapter as it is, on its connections, but for its retries.
+
+    They would send a grant again that may have been taken, and wait past the deadline.
+    """
+    if not isinstance(adapter, HTTPAdapter):
+        return adapter
+    # Not copy.copy(), for which an adapter is without its connections.
+    once = object.__new__(type(adapter))
+    vars(once).update(vars(adapter))
+    once.max_retries = Retry(0, read=False)
+    return once
 
 
 def _is_clear(raw: Any, headers: tuple[tuple[str, str], ...]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import wire_greetings as greet
-from callers import CLIENT_SECRET, Caller
+from callers import CLIENT_SECRET, QUICK, Caller
 from fault_cases import (
     ANOTHER,
     Case,
@@ -28,6 +28,7 @@ from wire_behaviours import (
     chunks_cut,
     closes,
     compressed,
+    document,
     floods,
     granted,
     last_document,
@@ -40,10 +41,11 @@ from wire_behaviours import (
 from wire_certificates import Certificates
 from wire_greetings import goes_down
 from wire_http import head
-from wire_server import Script, WireServer
+from wire_server import DISCOVERY, Script, WireServer
 
 from auth0_tx import (
     AmbiguousError,
+    DiscoveryError,
     InvalidResponseError,
     NotSentError,
     RateLimitError,
@@ -217,6 +219,36 @@ def test_own_sessions_hooks_do_not_judge_the_answer(
 
     assert (RefusedError, "invalid_request", 400, False) == first.summary
     assert (RateLimitError, "too_many_requests", 429, True) == second.summary
+
+
+FAILURES = {"reset": resets, "503": answers(503, {}, ("Retry-After", "0"))}
+
+
+@pytest.mark.parametrize("reusable", [False, True], ids=["one-time", "reusable"])
+@pytest.mark.parametrize("name", FAILURES)
+def test_own_sessions_retries_do_not_multiply_ours(
+    name: str, reusable: bool, server: WireServer, new_caller: Callable[..., Caller]
+) -> None:
+    """A session that sends everything again sends a grant as often as the policy says."""
+    server.token = Script(FAILURES[name])
+    caller = new_caller(**OWN, laden=True)
+    outcome = caller.exchange(subject_token_reusable=reusable)
+
+    assert outcome.error is not None
+    assert (QUICK.attempts if reusable else 1) == len(server.posts)
+    assert len(server.posts) - 1 == outcome.retries
+
+
+def test_own_sessions_retries_do_not_outwait_the_call(
+    server: WireServer, new_caller: Callable[..., Caller]
+) -> None:
+    """A session that sits out every Retry-After does not sit out one of ours."""
+    server.discovery = Script(answers(429, {}, ("Retry-After", "3")), document)
+    outcome = new_caller(**OWN, laden=True, timeout=2.0).exchange()
+
+    assert (DiscoveryError, "discovery_failed", 429, True) == outcome.summary
+    assert 1 == len(server.at(DISCOVERY))
+    assert outcome.seconds < 1.0
 
 
 def test_own_session_never_gives_an_answer_to_the_next_call(

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import aiohttp
 import requests
 from callers import AsyncCaller, BlockingCaller, Caller
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
 
 
 class World(Protocol):
@@ -43,6 +45,8 @@ def _lade(session: requests.Session) -> None:
     session.cookies.set("application", "its-own")
     session.hooks["response"] = [lambda answer, **_: answer.raise_for_status()]
     assert session.trust_env
+    retry = Retry(3, allowed_methods=None, status_forcelist=[500, 503])
+    session.mount("https://", HTTPAdapter(max_retries=retry))
 
 
 class BlockingWorld:
