@@ -272,14 +272,26 @@ def _read_in_pieces(raw: Any, send: Send) -> bytes:
     """Read through the application's own adapter, which knows of no deadline."""
     body = b""
     while len(body) <= send.limit:
-        if time.monotonic() > send.deadline:
+        left = send.deadline - time.monotonic()
+        if left <= 0:
             raw.close()
             raise TimeoutError("timed out")
+        sock = _socket_beneath(raw)
+        if sock is not None:
+            sock.settimeout(left)
         piece = raw.read1(_CHUNK, decode_content=False)
         if not piece:
             break
         body += piece
     return body
+
+
+def _socket_beneath(raw: Any) -> Any:
+    """Give the socket that an answer is read from, while there is one."""
+    beneath = raw
+    for name in ("_fp", "fp", "raw", "_sock"):
+        beneath = getattr(beneath, name, None)
+    return beneath
 
 
 def _may_have_left(error: BaseException) -> bool:

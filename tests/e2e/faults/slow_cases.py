@@ -20,6 +20,7 @@ from wire_behaviours import (
     drips_body,
     drips_chunks,
     drips_head,
+    falls_silent,
     granted,
     informs_forever,
     last_document,
@@ -137,6 +138,7 @@ def lets_nobody_in(server: WireServer, stack: ExitStack) -> dict[str, Any]:
 
 OWN = {"own_session": True}
 REUSABLE = {"subject_token_reusable": True}
+LATE = 0.8 * DEADLINE
 UNSENT: dict[str, Any] = {"error": NotSentError, "safe": True, "sends": 0}
 UNKNOWN: dict[str, Any] = {**UNSENT, "phase": "discover"}
 
@@ -146,6 +148,7 @@ CASES = [
     Slow(name="dripping body", arrange=answers(drips_body(0.05))),
     Slow(name="dripping chunks", arrange=answers(drips_chunks(0.05))),
     Slow(name="a byte each 100 ms", arrange=answers(sliced(0.1))),
+    Slow(name="silence in the body", arrange=answers(falls_silent(LATE))),
     Slow(name="interim answers", arrange=answers(informs_forever)),
     Slow(
         name="silence, reusable", arrange=answers(silence), safe=True, options=REUSABLE
@@ -153,6 +156,10 @@ CASES = [
     Slow(name="silence, own session", arrange=answers(silence, **OWN)),
     Slow(name="body, own session", arrange=answers(drips_body(0.05), **OWN)),
     Slow(name="chunks, own session", arrange=answers(drips_chunks(0.05), **OWN)),
+    Slow(
+        name="silence in the body, own session",
+        arrange=answers(falls_silent(LATE), **OWN),
+    ),
     Slow(name="connection", arrange=lets_nobody_in, **UNSENT),
     Slow(name="hanging handshake", arrange=greets(greet.hangs), **UNSENT),
     Slow(name="dripping handshake", arrange=greets(greet.drips), **UNSENT),

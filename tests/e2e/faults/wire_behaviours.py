@@ -173,6 +173,18 @@ def drips_chunks(interval: float) -> Behaviour:
     return play
 
 
+def falls_silent(seconds: float) -> Behaviour:
+    """Send the first byte of a body *seconds* late, and then nothing."""
+
+    def play(wire: Wire, request: WireRequest) -> None:
+        wire.send(head(200, (JSON, ("Content-Length", "100"))))
+        wire.pause(seconds)
+        wire.send(b" ")
+        wire.hold()
+
+    return play
+
+
 def informs_forever(wire: Wire, request: WireRequest) -> None:
     """Send 100 (Continue) after 100 (Continue)."""
     _drip(wire, head(100), 0.01)
