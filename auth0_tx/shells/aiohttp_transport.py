@@ -13,6 +13,7 @@ from aiohttp.payload import BytesPayload
 
 from ..core.effects import Request, Response, Send, Turn
 from ..errors import ConfigurationError, TransportError
+from .after_fork import leave_alone, renew_after_fork
 from .deadlines import Deadlines
 from .environment import environment_proxy
 from .failures import closed, out_of_time, transport_failure
@@ -55,6 +56,10 @@ class _Connector(aiohttp.TCPConnector):
             protocol.abort()
         super()._release(key, protocol, should_close=should_close)
 
+    def abandon(self) -> None:
+        """Let the connections be: to close one ends it for the parent, which uses it."""
+        self._closed = True
+
 
 @attrs.frozen(eq=False)
 class LoopState:
@@ -88,6 +93,21 @@ class AiohttpTransport:
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=LONGEST_CONNECT)
         self._states: dict[int, LoopState] = {}
         self._latest: LoopState | None = None
+        self._inherited: set[object] = set()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Start over in a child, and leave to its parent what is on the parent's loops."""
+        for state in self._states.values():
+            connector = state.session.connector
+            state.session.detach()
+            if isinstance(connector, _Connector):
+                connector.abandon()
+            self._inherited.add(state.loop)
+        if self._session is not None:
+            self._inherited.add(getattr(self._session, "_loop", None))
+        leave_alone(self._states)
+        self._states, self._latest = {}, None
 
     async def state(self) -> LoopState:
         """Give what belongs to the running loop, made at its first use there."""
@@ -104,6 +124,12 @@ class AiohttpTransport:
         return state
 
     def _made(self, loop: asyncio.AbstractEventLoop) -> LoopState:
+        if loop in self._inherited:
+            # Its selector is the parent's too, and the threads that look up names are gone.
+            raise ConfigurationError(
+                "this event loop was inherited through a fork; run a new one in the "
+                "child, as asyncio.run does"
+            )
         deadlines, flights = Deadlines(loop), TaskFlights()
         gate = Gate(self._max_connections, deadlines)
         if self._session is not None:

@@ -109,11 +109,17 @@ class RequestsTransport:
         self._trust_env = trust_env
         self._max_connections = max_connections
         self._closed = False
-        self.renew()
+        self._start()
         renew_after_fork(self)
 
     def renew(self) -> None:
-        """Start over with no connection and every lock free: at first, and after a fork."""
+        """Start over in a child, on connections of its own."""
+        self._start()
+        if self._session is not None:
+            _connect_anew(self._session)
+
+    def _start(self) -> None:
+        """Begin with no connection and every lock free."""
         self._gate = Gate(self._max_connections)
         self._opening = threading.Lock()
         self._adapter: DeadlineAdapter | None = None
@@ -251,6 +257,17 @@ def _without_retries(adapter: BaseAdapter) -> BaseAdapter:
     vars(once).update(vars(adapter))
     once.max_retries = Retry(0, read=False)
     return once
+
+
+def _connect_anew(session: requests.Session) -> None:
+    """Have a session that was inherited leave its parent's sockets alone.
+
+    Each adapter starts over as if it had been unpickled.  To close it would take locks
+    that a thread of the parent may have held.
+    """
+    for adapter in session.adapters.values():
+        if isinstance(adapter, HTTPAdapter):
+            adapter.__setstate__(adapter.__getstate__())
 
 
 def _is_clear(raw: Any, headers: tuple[tuple[str, str], ...]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import pytest
 
-from auth0_tx import ClientClosedError, NotSentError
+from auth0_tx import ClientClosedError, ConfigurationError, NotSentError
 from auth0_tx.core.effects import Request, Send
 from auth0_tx.shells.aiohttp_transport import AiohttpTransport
 from auth0_tx.shells.requests_transport import RequestsTransport
@@ -120,3 +120,17 @@ async def test_closed_in_the_queue_of_tasks() -> None:
     with pytest.raises(ClientClosedError):
         await task
     assert 0 == prepared.count
+
+
+async def test_what_a_child_inherits_is_let_be() -> None:
+    """In a child what is on a loop of the parent's is given up, so that nothing closes it."""
+    transport = AiohttpTransport(None, Trust(True, False), None, False, 1)
+    session = (await transport.state()).session
+    connector = session.connector
+    assert connector is not None
+    transport.renew()
+
+    with pytest.raises(ConfigurationError, match="loop was inherited through a fork"):
+        await transport.state()
+    assert {} == transport._states
+    assert (True, True) == (session.closed, connector.closed)

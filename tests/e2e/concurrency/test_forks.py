@@ -7,11 +7,14 @@ import copy
 import json
 import multiprocessing
 import pickle
+import ssl
 import threading
 from base64 import urlsafe_b64decode
 from typing import Any
 
+import aiohttp
 import pytest
+import requests
 from children import (
     in_forks,
     own_answers,
@@ -22,7 +25,12 @@ from children import (
 from joserfc.jwk import ECKey
 from volume import METADATA, TOKEN, VolumeIssuer, in_threads
 
-from auth0_tx import AsyncServerClient, CustomTokenExchangeOptions, ServerClient
+from auth0_tx import (
+    AsyncServerClient,
+    ConfigurationError,
+    CustomTokenExchangeOptions,
+    ServerClient,
+)
 from auth0_tx.events import Event, ExchangeRetried
 
 CHILDREN, EXCHANGES = 8, 50
@@ -66,6 +74,61 @@ def test_children_of_an_idle_loop_connect_anew(issuer: VolumeIssuer) -> None:
     assert [EXCHANGES] * CHILDREN == answers
     assert 10 == afterwards
     assert set() == record.ports("parent") & record.ports("child")
+    assert record.ports("parent-again-") <= record.ports("parent-")
+
+
+def test_children_of_a_session_connect_anew(issuer: VolumeIssuer) -> None:
+    """The same of a requests.Session of the application's, which its parent goes on using."""
+    with requests.Session() as session:
+        session.verify, session.trust_env = issuer.ca_file, False
+        client = ServerClient(**issuer.settings(verify=True), session=session)
+        own_answers(client, "parent", 1)
+        answers = in_forks(
+            CHILDREN, lambda child: own_answers(client, f"child{child}", EXCHANGES)
+        )
+        afterwards = own_answers(client, "parent-again", 10)
+
+    record = issuer.record()
+    assert [EXCHANGES] * CHILDREN == answers
+    assert 10 == afterwards
+    assert set() == record.ports("parent") & record.ports("child")
+    assert record.ports("parent-again-") == record.ports("parent-")
+
+
+@pytest.mark.parametrize("own_session", [False, True], ids=["ours", "own session"])
+def test_a_loop_is_not_inherited(issuer: VolumeIssuer, own_session: bool) -> None:
+    """A child that goes on with its parent's loop is told so, and takes none of its sockets."""
+    loop = asyncio.new_event_loop()
+
+    async def made() -> tuple[AsyncServerClient, aiohttp.ClientSession | None]:
+        if not own_session:
+            return AsyncServerClient(**issuer.settings()), None
+        context = ssl.create_default_context(cafile=issuer.ca_file)
+        connector = aiohttp.TCPConnector(ssl=context)
+        session = aiohttp.ClientSession(connector=connector)
+        return AsyncServerClient(**issuer.settings(), session=session), session
+
+    client, session = loop.run_until_complete(made())
+    loop.run_until_complete(own_async_answers(client, "parent", 5))
+
+    def go_on(child: int) -> str:
+        try:
+            loop.run_until_complete(own_async_answers(client, f"child{child}", 5))
+        except ConfigurationError as error:
+            return error.message
+        return "went on"
+
+    told = in_forks(2, go_on)
+    afterwards = loop.run_until_complete(own_async_answers(client, "parent-again", 5))
+    loop.run_until_complete(client.aclose())
+    if session is not None:
+        loop.run_until_complete(session.close())
+    loop.close()
+
+    record = issuer.record()
+    assert ["this event loop was inherited"] * 2 == [each[:29] for each in told]
+    assert set() == record.ports("child")
+    assert 5 == afterwards
     assert record.ports("parent-again-") <= record.ports("parent-")
 
 
