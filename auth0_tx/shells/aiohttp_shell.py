@@ -62,6 +62,7 @@ class AsyncShell(Unpicklable):
 
     async def share(self, share: Share[Any]) -> Any:
         """Run a flow once for all tasks that ask for it (for the driver)."""
+        self._check_open()
         state = await self._transport.state()
         return await state.flights.share(share, self._run)
 

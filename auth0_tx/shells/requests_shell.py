@@ -59,6 +59,7 @@ class BlockingShell(Unpicklable):
 
     def share(self, share: Share[Any]) -> Any:
         """Run a flow once for all threads that ask for it (for the driver)."""
+        self._check_open()
         return self._flights.share(share, self._run)
 
     def _check_open(self) -> None:

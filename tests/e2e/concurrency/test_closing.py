@@ -132,6 +132,20 @@ async def test_use_after_aclose(issuer: VolumeIssuer) -> None:
     assert none_left_open(issuer)
 
 
+async def test_aclose_within_a_call(issuer: VolumeIssuer) -> None:
+    """A call that finds its client closed before its first request opens nothing."""
+
+    async def resolve(store_options: object) -> str:
+        await client.aclose()
+        return "tenant.example.com"
+
+    client = AsyncServerClient(**issuer.settings(domain=resolve))
+
+    with pytest.raises(ClientClosedError, match="closed"):
+        await client.custom_token_exchange(options("late"))
+    assert {} == client._transport._states
+
+
 def test_close_before_use(issuer: VolumeIssuer) -> None:
     """A client that never sent anything has nothing to close."""
     ServerClient(**issuer.settings()).close()
