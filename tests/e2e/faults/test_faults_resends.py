@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
@@ -33,7 +35,8 @@ from wire_behaviours import (
 from wire_certificates import Certificates
 from wire_server import DISCOVERY, Behaviour, Script, WireServer
 
-from auth0_tx import RetryPolicy
+from auth0_tx import NotSentError, RetryPolicy
+from auth0_tx.events import MetadataFetched
 
 ATTEMPTS = 3
 PAGE = b"<html></html>", "text/html"
@@ -145,6 +148,69 @@ def test_unsent_grant_is_sent_once(
     assert outcome.error is None
     assert 2 == outcome.retries
     assert 1 == len(server.posts)
+
+
+def resolves_nothing(server: WireServer, stack: ExitStack) -> None:
+    """Find no name any more."""
+    patch = stack.enter_context(pytest.MonkeyPatch.context())
+
+    def nowhere(*args: Any, **kwargs: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    patch.setattr(socket, "getaddrinfo", nowhere)
+
+
+def goes_down(server: WireServer, stack: ExitStack) -> None:
+    """Refuse every connection."""
+    server.go_down()
+
+
+def lets_nobody_in(server: WireServer, stack: ExitStack) -> None:
+    """Leave every connection waiting."""
+    server.go_down()
+    queue = stack.enter_context(closing(greet.FullQueue()))
+    queue.fill(server.port)
+
+
+def cuts_handshakes(server: WireServer, stack: ExitStack) -> None:
+    """Reset every connection at the client's hello."""
+    server.greeting = Script(greet.resets)
+
+
+UNSENT = [resolves_nothing, goes_down, lets_nobody_in, cuts_handshakes]
+
+
+@pytest.mark.parametrize("what", ["one-time", "reusable", "document"])
+@pytest.mark.parametrize("fault", UNSENT, ids=lambda fault: fault.__name__)
+def test_what_cannot_leave_is_tried_as_often_as_the_policy_says(
+    fault: Callable[[WireServer, ExitStack], None],
+    what: str,
+    server: WireServer,
+    new_caller: Callable[..., Caller],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where there is no connection each kind of request is tried again, and none is sent."""
+    for transport in ("aiohttp_transport", "requests_transport"):
+        monkeypatch.setattr(f"auth0_tx.shells.{transport}.LONGEST_CONNECT", 0.2)
+    with ExitStack() as stack:
+
+        def begin(event: object) -> None:
+            if isinstance(event, MetadataFetched) and event.code is None:
+                fault(server, stack)
+
+        server.discovery = Script(last_document)
+        # The asyncio client's own connector remembers what name leads where.
+        caller = new_caller(own_session=fault is resolves_nothing, on_event=begin)
+        if what == "document":
+            fault(server, stack)
+        outcome = caller.exchange(subject_token_reusable=what == "reusable")
+
+    assert outcome.error is not None
+    assert NotSentError is type(outcome.error)
+    assert ("discover" if what == "document" else "send") == outcome.error.phase
+    assert outcome.error.retry_safe is True
+    assert ATTEMPTS - 1 == outcome.retries
+    assert [] == server.posts
 
 
 def test_certificate_does_not_get_better_by_asking(

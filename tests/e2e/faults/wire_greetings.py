@@ -92,12 +92,13 @@ class FullQueue:
 
         def play(wire: Wire, request: WireRequest) -> None:
             wire.server.go_down()
-            self._fill(wire.server.port)
+            self.fill(wire.server.port)
             last_document(wire, request)
 
         return play
 
-    def _fill(self, port: int) -> None:
+    def fill(self, port: int) -> None:
+        """Listen at *port*, and let the queue run full."""
         _, listeners = listen(port, 0)
         self._held.extend(listeners)
         for listener in listeners:
