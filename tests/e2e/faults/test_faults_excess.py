@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,19 +13,22 @@ from fault_cases import Case, check, check_unpoisoned, ids, play
 from wire_behaviours import (
     BOMB,
     GRANT,
-    answers,
     compressed,
     compressed_grant,
     floods,
+    has_body,
+    metadata,
+    says,
     with_headers,
 )
+from wire_http import JSON, chunk, head
 from wire_server import Behaviour, Script, WireServer
 
-from auth0_tx import AmbiguousError, InvalidResponseError
+from auth0_tx import AmbiguousError, DiscoveryError, InvalidResponseError
 from auth0_tx import CustomTokenExchangeErrorCode as Code
 
 MOST_MEMORY = 4 * 1024 * 1024
-LIMIT = 262_144
+LIMIT, DOCUMENT_LIMIT = 262_144, 524_288
 
 BROKEN_HEAD: dict[str, Any] = {"error": AmbiguousError, "code": Code.CONNECTION_LOST}
 REFUSED_200: dict[str, Any] = {
@@ -89,10 +93,59 @@ def test_excess_is_refused_cheaply(
     assert not (reused and "200 MiB" in case.name)
 
 
-def test_answer_up_to_the_limit_is_read(server: WireServer, caller: Caller) -> None:
-    """An answer just below the limit is an answer like any other."""
-    padding = "x" * (LIMIT - 200)
-    server.token = Script(answers(200, {"access_token": "at", **GRANT, "pad": padding}))
-    outcome = caller.exchange()
+def padded(members: dict[str, Any], size: int, framing: str) -> Behaviour:
+    """Answer with *members* in a body of exactly *size* bytes."""
+    body = json.dumps(members).encode().ljust(size)
+    if framing == "length":
+        return has_body(200, body)
+    fields = (JSON, ("Transfer-Encoding", "chunked"))
+    return says(head(200, fields) + chunk(body) + chunk(b""))
 
-    assert "at" == outcome.access_token
+
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+def test_answer_is_read_up_to_its_limit(
+    framing: str, server: WireServer, caller: Caller
+) -> None:
+    """An answer of 256 KiB is one like any other, and a byte more is too much."""
+    grant = {"access_token": "at", **GRANT}
+    server.token = Script(
+        padded(grant, LIMIT, framing), padded(grant, LIMIT + 1, framing)
+    )
+    within, beyond = caller.exchange(), caller.exchange()
+
+    assert "at" == within.access_token
+    assert (InvalidResponseError, "invalid_response", 200, False) == beyond.summary
+    assert beyond.error is not None
+    assert beyond.error.tokens_issued is True
+    check_unpoisoned(server, caller)
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+def test_document_is_read_up_to_its_limit(
+    framing: str, server: WireServer, caller: Caller
+) -> None:
+    """Metadata of 512 KiB is read, and a byte more is too much."""
+    members = metadata(server.issuer)
+    server.discovery = Script(
+        padded(members, DOCUMENT_LIMIT + 1, framing),
+        padded(members, DOCUMENT_LIMIT + 1, framing),
+        padded(members, DOCUMENT_LIMIT, framing),
+    )
+    beyond, within = caller.exchange(), caller.exchange()
+
+    assert (DiscoveryError, "discovery_failed", 200, False) == beyond.summary
+    assert within.error is None
+    assert 1 == len(server.posts)
+
+
+@pytest.mark.parametrize("own_session", [False, True], ids=["ours", "own session"])
+def test_compression_is_never_asked_for(
+    own_session: bool, server: WireServer, new_caller: Callable[..., Caller]
+) -> None:
+    """Metadata and grants are asked for as they are, also on the application's session."""
+    outcome = new_caller(own_session=own_session, laden=own_session).exchange()
+
+    assert outcome.error is None
+    assert ["identity"] * 2 == [
+        each.header("accept-encoding") for each in server.requests
+    ]
