@@ -17,6 +17,7 @@ from wire_behaviours import (
     drips_body,
     floods,
     has_body,
+    metadata,
     redirects,
     resets,
     says,
@@ -217,6 +218,121 @@ def test_unknown_key_is_asked_for_once_in_a_while(
         asked.append(len(server.at(JWKS)))
 
     assert [2, 2, 2, 3, 3] == asked
+
+
+def test_many_unknown_keys_are_asked_for_once(
+    server: WireServer,
+    new_caller: Callable[..., Caller],
+    signers: list[Signer],
+    clock: Clock,
+) -> None:
+    """A crowd of tokens, each of a key of its own that is nowhere, brings one fetch."""
+    first, second, _ = signers
+    unknown = [second.under(f"nowhere-{number}") for number in range(200)]
+    server.token = Script(names_actor(first, *unknown, first, now=clock.now))
+    server.jwks = Script(publishes(first))
+    caller = new_caller(clock=clock)
+    caller.exchange(**ACTOR_OPTIONS)
+    outcomes = [caller.exchange(**ACTOR_OPTIONS) for _ in unknown]
+    known = caller.exchange(**ACTOR_OPTIONS).tokens
+
+    assert {SigningKeyError} == {
+        type(outcome.tokens.act_error) for outcome in outcomes if outcome.tokens
+    }
+    assert 2 == len(server.at(JWKS))
+    assert known is not None
+    assert ACTOR == known.act
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_failing_fetch_for_an_unknown_key_leaves_the_good_ones(
+    name: str,
+    server: WireServer,
+    new_caller: Callable[..., Caller],
+    signers: list[Signer],
+    clock: Clock,
+) -> None:
+    """A key that cannot be looked for takes none of the known ones along."""
+    first, second, _ = signers
+    server.token = Script(names_actor(first, second, first, second, now=clock.now))
+    server.jwks = Script(publishes(first), fault(name))
+    caller = new_caller(clock=clock)
+    tokens = [caller.exchange(**ACTOR_OPTIONS).tokens for _ in range(4)]
+
+    assert [ACTOR, None, ACTOR, None] == [each.act for each in tokens if each]
+    # The second unknown one is within half a minute of the first.
+    assert 1 + FAULTS[name][1] == len(server.at(JWKS))
+
+
+def test_key_that_was_taken_away_is_not_believed(
+    server: WireServer,
+    new_caller: Callable[..., Caller],
+    signers: list[Signer],
+    clock: Clock,
+) -> None:
+    """A key that the tenant no longer publishes is good until the set's age, not longer."""
+    first, second, _ = signers
+    server.token = Script(names_actor(first, now=clock.now))
+    server.jwks = Script(publishes(first, second), publishes(second))
+    caller = new_caller(clock=clock)
+    acts = []
+    for later in (0.0, MAX_AGE - 1, 2.0):
+        clock.now += later
+        tokens = caller.exchange(**ACTOR_OPTIONS).tokens
+        assert tokens is not None
+        acts.append(tokens.act)
+
+    assert [ACTOR, ACTOR, None] == acts
+    assert isinstance(tokens.act_error, SigningKeyError)
+
+
+@pytest.mark.parametrize(
+    ("cache_control", "lasts"),
+    [
+        ("max-age=0", 60.0),
+        ("no-store", MAX_AGE),
+        ("max-age=120", 120.0),
+        ("max-age=315360000", DAY),
+    ],
+)
+def test_keys_are_kept_within_bounds(
+    cache_control: str,
+    lasts: float,
+    server: WireServer,
+    new_caller: Callable[..., Caller],
+    signers: list[Signer],
+    clock: Clock,
+) -> None:
+    """The server says how long its keys are good, between a minute and a day."""
+    members = {"keys": [signers[0].jwk]}
+    server.discovery = Script(
+        answers(200, metadata(server.issuer), ("Cache-Control", "max-age=86400"))
+    )
+    server.jwks = Script(answers(200, members, ("Cache-Control", cache_control)))
+    server.token = Script(names_actor(signers[0], now=clock.now))
+    caller = new_caller(clock=clock)
+    asked = []
+    for later in (0.0, lasts - 1, 2.0):
+        clock.now += later
+        assert caller.exchange(**ACTOR_OPTIONS).error is None
+        asked.append(len(server.at(JWKS)))
+
+    assert [1, 1, 2] == asked
+
+
+def test_key_among_a_thousand(
+    server: WireServer, caller: Caller, signers: list[Signer]
+) -> None:
+    """A set of a thousand keys is read as far as any tenant's goes, without harm."""
+    first, second, third = signers
+    crowd = [second.under(f"other-{number}") for number in range(999)]
+    server.token = Script(names_actor(first, third.under("last")))
+    server.jwks = Script(publishes(first, *crowd, third.under("last")))
+    outcomes = [caller.exchange(**ACTOR_OPTIONS) for _ in range(2)]
+
+    assert outcomes[0].tokens is not None
+    assert ACTOR == outcomes[0].tokens.act
+    check_kept(outcomes[1], SigningKeyError)
 
 
 def test_forged_token_is_not_believed(

@@ -7,9 +7,17 @@ from typing import Any
 
 import pytest
 from callers import QUICK, Caller
-from fault_cases import Case, check, check_unpoisoned, ids, play
-from wire_behaviours import answers, granted, has_body
-from wire_server import Behaviour, WireServer
+from fault_cases import (
+    ANOTHER,
+    Case,
+    check,
+    check_silent,
+    check_unpoisoned,
+    ids,
+    play,
+)
+from wire_behaviours import answers, granted, has_body, late
+from wire_server import Behaviour, Script, WireServer
 
 from auth0_tx import (
     AmbiguousError,
@@ -219,3 +227,81 @@ def test_wait_past_the_deadline_is_not_begun(
     _, outcome = play(case, server, new_caller)
 
     check(case, server, outcome)
+
+
+WAITS_FOR_ALL: dict[str, tuple[Behaviour, type, float, bool]] = {
+    "429": (busy(after("60")), RateLimitError, 60.0, True),
+    "503": (answers(503, {}, after("60")), RefusedError, 60.0, True),
+    "blocked": (answers(429, BLOCKED), BlockedError, 600.0, False),
+}
+
+
+@pytest.mark.parametrize("name", WAITS_FOR_ALL)
+def test_wait_holds_for_every_call(
+    name: str, server: WireServer, new_caller: Callable[..., Caller]
+) -> None:
+    """With fail_fast, calls within a wait are refused here and told what is left of it."""
+    behaviour, error, seconds, safe = WAITS_FOR_ALL[name]
+    server.token = Script(behaviour, granted)
+    caller = new_caller(retry=RetryPolicy(fail_fast=True))
+    first = caller.exchange()
+    later = [caller.exchange(subject_token=f"{n}-{ANOTHER}") for n in range(3)]
+
+    assert first.error is not None
+    assert 1 == len(server.posts)
+    for outcome in later:
+        assert error is type(outcome.error)
+        assert outcome.error is not None
+        assert safe is outcome.error.retry_safe
+        assert outcome.error.retry_after is not None
+        assert seconds - 5.0 < outcome.error.retry_after < seconds
+        check_silent(outcome.error)
+
+
+def test_wait_that_is_over_is_probed_by_one_call(
+    server: WireServer, new_caller: Callable[..., Caller]
+) -> None:
+    """With fail_fast, one of those who come after a wait is sent, and its end opens the way."""
+    policy = RetryPolicy(attempts=1, fail_fast=True)
+    server.token = Script(busy(after("1")), late(0.5), granted)
+    caller = new_caller(retry=policy)
+    caller.exchange()
+    caller.rest(1.1)
+    outcomes = caller.exchange_at_once(4)
+    probed = len(server.posts)
+    afterwards = caller.exchange()
+
+    assert [None] == [each.error for each in outcomes if each.error is None]
+    assert 3 == sum(isinstance(each.error, RateLimitError) for each in outcomes)
+    assert 2 == probed
+    assert afterwards.error is None
+
+
+def test_refused_token_is_remembered(
+    server: WireServer, new_caller: Callable[..., Caller]
+) -> None:
+    """With remember_refusals_seconds, a token that was refused is refused here, for its time."""
+    denied = answers(400, {"error": "invalid_grant", "error_description": "no"})
+    server.token = Script(denied, granted)
+    caller = new_caller(retry=RetryPolicy(remember_refusals_seconds=1.0))
+    looped = [caller.exchange() for _ in range(5)]
+    other = caller.exchange(subject_token=ANOTHER)
+    sent = len(server.posts)
+    caller.rest(1.1)
+    again = caller.exchange()
+
+    refused = (RefusedError, "invalid_grant", 400, False)
+    assert [refused] * 5 == [outcome.summary for outcome in looped]
+    assert other.error is None
+    assert 2 == sent
+    assert again.error is None
+
+
+def test_nothing_is_refused_here_unasked(server: WireServer, caller: Caller) -> None:
+    """Without these switches every call is sent, whatever became of those before it."""
+    denied = answers(400, {"error": "invalid_grant"})
+    server.token = Script(denied, denied, answers(429, BLOCKED), granted)
+    outcomes = [caller.exchange() for _ in range(4)]
+
+    assert [False, False, False, True] == [each.error is None for each in outcomes]
+    assert 4 == len(server.posts)

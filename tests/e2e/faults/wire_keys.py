@@ -22,9 +22,13 @@ ACTOR_OPTIONS = {
 class Signer:
     """One key, under one identifier."""
 
-    def __init__(self, kid: str) -> None:
+    def __init__(self, kid: str, key: RSAKey | None = None) -> None:
         self.kid = kid
-        self._key = RSAKey.generate_key(2048, private=True)
+        self._key = key or RSAKey.generate_key(2048, private=True)
+
+    def under(self, kid: str) -> Signer:
+        """Return the same key under another identifier."""
+        return Signer(kid, self._key)
 
     @property
     def jwk(self) -> dict[str, Any]:
