@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from contextlib import ExitStack
 from typing import Protocol
 
 
@@ -34,8 +35,10 @@ def leave_alone(inherited: object) -> None:
 
 
 def _renew_all() -> None:
-    for holder in list(_inherited):
-        holder.renew()
+    with ExitStack() as stack:
+        for holder in list(_inherited):
+            # Each of them, whatever becomes of another.
+            stack.callback(holder.renew)
 
 
 if hasattr(os, "register_at_fork"):

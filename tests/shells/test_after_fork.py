@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 
+import pytest
+
 from auth0_tx.shells import after_fork
 
 
@@ -45,6 +47,23 @@ def test_renewal_of_all() -> None:
     after_fork._renew_all()
 
     assert [1, 1, 1] == [holder.renewals for holder in holders]
+
+
+def test_renewal_of_the_others() -> None:
+    """A holder whose renewal fails keeps none of the others from theirs."""
+
+    class Failing(Holder):
+        def renew(self) -> None:
+            super().renew()
+            raise ZeroDivisionError
+
+    holders = [Failing() if number % 2 else Holder() for number in range(5)]
+    for holder in holders:
+        after_fork.renew_after_fork(holder)
+
+    with pytest.raises(ZeroDivisionError):
+        after_fork._renew_all()
+    assert [1] * 5 == [holder.renewals for holder in holders]
 
 
 def test_holders_are_not_kept() -> None:
