@@ -25,6 +25,8 @@ _GRANT = quote_plus(TOKEN_EXCHANGE)
 _KEPT = 256
 _encoded = lru_cache(maxsize=_KEPT)(quote_plus)
 _text_rule = lru_cache(maxsize=_KEPT)(text_rule)
+# With the longest of values they still fit into what servers and HTTP libraries take.
+_MOST_PARAMETERS = 100
 _OPTIONAL = ("actor_token_type", "audience", "scope", "organization")
 
 # What the library itself puts in the form, or what changes what the grant means.
@@ -183,6 +185,11 @@ def _extension(parameters: object) -> Problem | None:
     if not isinstance(parameters, Mapping):
         return Problem(
             "authorization_params", "must be a mapping of strings to strings"
+        )
+    if len(parameters) > _MOST_PARAMETERS:
+        return Problem(
+            "authorization_params",
+            f"must not have more than {_MOST_PARAMETERS} parameters",
         )
     seen: set[str] = set()
     for name, value in parameters.items():

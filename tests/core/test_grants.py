@@ -413,6 +413,16 @@ def test_parameter_twice() -> None:
     assert "must not be given twice" in error.message
 
 
+def test_too_many_parameters() -> None:
+    """A form grows no larger than servers and HTTP libraries take."""
+    parameters = {f"campaign_{number}": "a" for number in range(101)}
+    error = refused(authorization_params=parameters)
+    parameters.pop("campaign_100")
+
+    assert "must not have more than 100 parameters" in error.message
+    assert "&campaign_99=a" in token_exchange(options(authorization_params=parameters))
+
+
 def test_names_from_an_enum() -> None:
     """A name that is a member of a str enum is sent, and judged, by its text."""
     form = token_exchange(
