@@ -19,8 +19,9 @@ from .limits import RateLimit, Throttle
 from .local_tenant import Tenant
 from .logs import LogEvent
 from .profiles import Profile
+from .refresh_tokens import RefreshToken, RefreshTokens
+from .session_transfers import SessionTransfer
 from .settings import Settings
-from .state import RefreshToken
 from .wording import Refusal, Wording
 
 __all__ = [
@@ -38,8 +39,10 @@ __all__ = [
     "RateLimit",
     "ReceivedRequest",
     "RefreshToken",
+    "RefreshTokens",
     "Refusal",
     "Reply",
+    "SessionTransfer",
     "Settings",
     "Tenant",
     "Throttle",

@@ -5,6 +5,7 @@ Collects decisions and changes nothing; the token exchange acts on them afterwar
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -72,6 +73,8 @@ class Decisions:
     organization: str | None = None
     refusal: Denial | Rejection | None = None
     metadata: dict[str, Any] = Factory(dict)
+    id_token_claims: dict[str, Any] = Factory(dict)
+    access_token_claims: dict[str, Any] = Factory(dict)
 
 
 def _text(call: str, name: str, value: Any, longest: int) -> str:
@@ -237,6 +240,33 @@ class ActionTransaction:
         self._decisions.metadata[key] = value
 
 
+class ActionToken:
+    """Add to a token: `api.id_token` and `api.access_token`.
+
+    At Auth0 these belong to the post-login Action, which runs after this one.
+    """
+
+    def __init__(self, claims: dict[str, Any]) -> None:
+        self._claims = claims
+
+    def set_custom_claim(self, name: str, value: Any) -> None:
+        """Put *value* into the token as the claim *name*, refreshed ones included.
+
+        A claim that is the tenant's to say, such as `sub`, is ignored; an opaque token
+        has none.
+
+        Raises:
+            ActionArgumentError: The name is empty, or *value* no JSON.
+        """
+        _text("setCustomClaim", "name", name, 255)
+        try:
+            self._claims[name] = json.loads(json.dumps(value, allow_nan=False))
+        except (TypeError, ValueError, RecursionError):
+            raise ActionArgumentError(
+                "Invalid setCustomClaim arguments: value must be JSON"
+            ) from None
+
+
 class ActionApi:
     """Everything an Action may do."""
 
@@ -244,3 +274,5 @@ class ActionApi:
         self.authentication: ActionAuthentication = ActionAuthentication(decisions)
         self.access: ActionAccess = ActionAccess(decisions)
         self.transaction: ActionTransaction = ActionTransaction(decisions)
+        self.id_token: ActionToken = ActionToken(decisions.id_token_claims)
+        self.access_token: ActionToken = ActionToken(decisions.access_token_claims)

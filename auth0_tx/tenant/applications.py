@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from attrs import field, frozen
+from attrs.validators import ge
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -73,6 +74,29 @@ def _optional_strings(values: Iterable[str] | None) -> frozenset[str] | None:
     return None if values is None else _strings(values)
 
 
+def web_urls(values: Iterable[str]) -> tuple[str, ...]:
+    """Return *values* as a tuple, each an absolute URL.
+
+    Raises:
+        TypeError: It is one string.
+        ValueError: One has no scheme.
+    """
+    if isinstance(values, str):
+        raise TypeError("expected several strings, not one")
+    urls = tuple(values)
+    if not all("://" in url for url in urls):
+        raise ValueError("a URL needs its scheme, such as https://")
+    return urls
+
+
+def _policies(
+    values: Mapping[str, Iterable[str]] | None,
+) -> Mapping[str, tuple[str, ...]] | None:
+    if values is None:
+        return None
+    return {audience: tuple(sorted(_strings(s))) for audience, s in values.items()}
+
+
 @frozen
 class Application:
     """Describe one application.
@@ -93,6 +117,17 @@ class Application:
         id_token_signing_algorithm: What its ID tokens are signed with; "HS256" uses
             its secret.
         id_token_lifetime: How long an ID token lives, in seconds.
+        can_create_session_transfer_token: Whether it may ask for session transfer
+            tokens; off at Auth0 until set.
+        rotating_refresh_tokens: Whether a refresh token is good for one use, and each
+            refresh brings another.
+        refresh_token_leeway: For how many seconds the one used last may be used again.
+        refresh_token_policies: The APIs its refresh tokens are good for beside the one
+            each was issued for, and the scopes of each; None for all, {} for none, as
+            at Auth0 until set.
+        allowed_logout_urls: Where /v2/logout may return to, the first where nothing is
+            asked for; `*` stands for a subdomain.
+        backchannel_logout_uri: Where logout tokens are posted to.
         trust_forwarded_for: Whether its `auth0-forwarded-for` header is believed.
         metadata: Shown to Actions.
     """
@@ -122,6 +157,16 @@ class Application:
         default="RS256", kw_only=True
     )
     id_token_lifetime: int = field(default=36000, kw_only=True)
+    can_create_session_transfer_token: bool = field(default=False, kw_only=True)
+    rotating_refresh_tokens: bool = field(default=True, kw_only=True)
+    refresh_token_leeway: float = field(default=0.0, kw_only=True, validator=ge(0))
+    refresh_token_policies: Mapping[str, tuple[str, ...]] | None = field(
+        default=None, kw_only=True, converter=_policies
+    )
+    allowed_logout_urls: tuple[str, ...] = field(
+        default=(), kw_only=True, converter=web_urls
+    )
+    backchannel_logout_uri: str | None = field(default=None, kw_only=True)
     trust_forwarded_for: bool = field(default=False, kw_only=True)
     metadata: Mapping[str, str] = field(factory=dict, kw_only=True)
 

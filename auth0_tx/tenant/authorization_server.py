@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from . import metadata, token_endpoint
+from . import logout, metadata, revocation, token_endpoint, userinfo
 from .http_messages import ReceivedRequest, Reply
 from .state import TenantState
 
@@ -14,6 +14,10 @@ _ENDPOINTS: Mapping[tuple[str, str], _Endpoint] = {
     **{("GET", path): metadata.discovery for path in metadata.DISCOVERY_PATHS},
     ("GET", metadata.JWKS_PATH): metadata.jwks,
     ("POST", token_endpoint.PATH): token_endpoint.token,
+    ("POST", revocation.PATH): revocation.revoke,
+    ("GET", userinfo.PATH): userinfo.userinfo,
+    ("POST", userinfo.PATH): userinfo.userinfo,
+    ("GET", logout.PATH): logout.log_out,
 }
 
 

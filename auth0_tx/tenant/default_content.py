@@ -16,7 +16,9 @@ from .history import History
 from .keys import KeySupply, SigningKeys
 from .legacy_system import LegacySystem
 from .limits import AttemptThrottle, RateLimit, RateLimiter, Throttle
+from .opaque_tokens import OpaqueTokens
 from .profiles import MOST_PROFILES, Profile, check_not_reserved
+from .refresh_tokens import RefreshTokens
 from .registry import Registry
 from .settings import Settings
 from .state import TenantState
@@ -62,7 +64,9 @@ def new_state(
         user_connections=Registry("connection", lambda one: one.name),
         organizations=Registry("organization", lambda one: one.id),
         profiles=profiles,
-        refresh_tokens=Registry("refresh token", lambda one: one.token),
+        refresh_tokens=RefreshTokens(),
+        access_tokens=OpaqueTokens(settings.history),
+        session_transfers=OpaqueTokens(settings.history),
         used_assertions=UsedAssertions(),
         logs=History(settings.history),
         throttle=AttemptThrottle(throttle) if throttle else None,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from attrs import field, frozen
 
 from .action_event import EventUser
@@ -14,10 +12,9 @@ from .http_messages import ReceivedRequest
 from .membership import requested_organization
 from .parameters import Parameters
 from .profiles import Profile, is_reserved
+from .session_transfer_reply import check_client, is_session_transfer
 from .state import TenantState
 from .tokens import split_scope
-
-_SESSION_TRANSFER = re.compile(r"urn:[^:]+(:\d+)?:session_transfer")
 
 
 @frozen(kw_only=True)
@@ -30,6 +27,7 @@ class ExchangeRequest:
     actor_token: str | None = field(repr=False)
     actor_user: EventUser | None
     api: Api | None
+    session_transfer: bool
     organization: Organization | None
     scopes: tuple[str, ...]
     ip: str
@@ -65,14 +63,18 @@ def checked_request(
         raise state.wording.requested_token_type.refused()
     if state.throttle is not None and state.throttle.blocks(ip, state.clock()):
         raise state.wording.too_many_attempts.refused()
-    application = client.application
+    application, audience = client.application, _audience(state, parameters)
+    session_transfer = audience is not None and is_session_transfer(state, audience)
+    if session_transfer:
+        check_client(state, client)
     return ExchangeRequest(
         client=client,
         profile=profile,
         subject_token=subject_token,
         actor_token=actor_token,
         actor_user=actor_token_user(state, application, parameters),
-        api=_api(state, parameters),
+        api=None if session_transfer else _api(state, audience),
+        session_transfer=session_transfer,
         organization=requested_organization(
             state, application, parameters.get("organization")
         ),
@@ -98,15 +100,16 @@ def _profile(
     return profile
 
 
-def _api(state: TenantState, parameters: Parameters) -> Api | None:
+def _audience(state: TenantState, parameters: Parameters) -> str | None:
     audience = parameters.get("audience")
     if audience is None and state.settings.resource_parameter:
         audience = parameters.get("resource")
-    audience = audience or state.settings.default_audience
+    return audience or state.settings.default_audience
+
+
+def _api(state: TenantState, audience: str | None) -> Api | None:
     if audience is None:
         return None
-    if _SESSION_TRANSFER.fullmatch(audience):
-        raise state.wording.session_transfer_disabled.refused()
     api = state.apis.get(audience)
     if api is None:
         raise state.wording.unknown_audience.refused(audience=audience)

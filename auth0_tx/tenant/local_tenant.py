@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from .applications import Application
 from .authorization_server import respond
+from .backchannel_logout import crafted_logout_token, send_backchannel_logout
 from .certificates import Certificates
 from .default_content import add_default_content, new_state
 from .directory import Api, Connection, Organization, User
@@ -20,10 +21,12 @@ from .keys import KeySupply
 from .limits import RateLimit, Throttle
 from .logs import LogEvent
 from .profiles import Profile
+from .refresh_tokens import RefreshTokens
 from .registry import Registry
 from .server import Server
+from .session_transfers import SessionTransfer
 from .settings import Settings
-from .state import ClaimsAlteration, RefreshToken, ReplyAlteration
+from .state import ClaimsAlteration, ReplyAlteration
 from .token_endpoint import PATH
 from .tokens import crafted_id_token
 from .wording import Wording
@@ -58,7 +61,8 @@ class Tenant:
         user_connections: Where users come from, by name; `connections` counts sockets.
         organizations: The organizations, by id.
         profiles: The token exchange profiles, by subject_token_type.
-        refresh_tokens: The refresh tokens issued, by token.
+        refresh_tokens: The refresh tokens issued, by token; those already used stay
+            until their family ends.
     """
 
     def __init__(
@@ -100,7 +104,7 @@ class Tenant:
         self.user_connections: Registry[Connection] = self._state.user_connections
         self.organizations: Registry[Organization] = self._state.organizations
         self.profiles: Registry[Profile] = self._state.profiles
-        self.refresh_tokens: Registry[RefreshToken] = self._state.refresh_tokens
+        self.refresh_tokens: RefreshTokens = self._state.refresh_tokens
         self._front = Front(self.respond, clock, settings.history)
         self._server = Server(
             self._front,
@@ -210,6 +214,87 @@ class Tenant:
             self._state, sub, audience or self.client_id, expires_in, claims
         )
 
+    def redeem_session_transfer_token(self, token: str) -> SessionTransfer:
+        """Use *token* up, as the application it leads to would, and tell what it says.
+
+        Raises:
+            ValueError: It is none, was used before, or has expired.
+        """
+        transfer = self._state.session_transfers.take(token, self._state.clock())
+        if transfer is None:
+            raise ValueError("unknown, used or expired session transfer token")
+        return transfer
+
+    def logout_token(
+        self,
+        user_id: str | None = None,
+        *,
+        client_id: str | None = None,
+        session_id: str | None = None,
+        typ: str = "logout+jwt",
+        **changes: Any,
+    ) -> str:
+        """Return a back-channel logout token of this tenant.
+
+        Args:
+            user_id: Its `sub`; None for none.
+            client_id: Its `aud`; the default application's if not given.
+            session_id: Its `sid`; None for none.
+            typ: The `typ` in its header; Auth0's samples have "JWT".
+            **changes: More claims, or others in place of its own; None leaves one out.
+        """
+        return crafted_logout_token(
+            self._state,
+            client_id or self.client_id,
+            user_id=user_id,
+            session_id=session_id,
+            typ=typ,
+            changes=changes,
+        )
+
+    def send_backchannel_logout(
+        self,
+        user_id: str | None = None,
+        *,
+        client_id: str | None = None,
+        session_id: str | None = None,
+        verify: str | bool = True,
+        timeout: float = 10.0,
+        **changes: Any,
+    ) -> int:
+        """Post a logout token to the application's `backchannel_logout_uri`.
+
+        Blocks until there is an answer: run it in a thread where the application runs
+        in the event loop of this one.
+
+        Args:
+            user_id: Who is logged out; see `logout_token`.
+            client_id: Which application; the default one if not given.
+            session_id: Which session; see `logout_token`.
+            verify: The path of a CA trusted beside the system's and the tenant's own;
+                False checks no certificate.
+            timeout: How many seconds each step may take.
+            **changes: As `logout_token` takes them, `typ` too.
+
+        Returns:
+            The status of the answer.
+
+        Raises:
+            ValueError: The application has no such URI, or one of another machine.
+            OSError: It cannot be reached.
+        """
+        return send_backchannel_logout(
+            self._state,
+            client_id or self.client_id,
+            self.logout_token(
+                user_id, client_id=client_id, session_id=session_id, **changes
+            ),
+            user_id=user_id,
+            ca_file=verify if isinstance(verify, str) else self.ca_file,
+            verified=verify is not False,
+            timeout=timeout,
+        )
+
     def sign(self, claims: Mapping[str, Any], **header: Any) -> str:
         """Return *claims* signed with the tenant's current RS256 key, as they are.
 
@@ -241,7 +326,7 @@ class Tenant:
 
     @property
     def logs(self) -> tuple[LogEvent, ...]:
-        """Return the tenant's log of exchanges since the last `clear()`."""
+        """Return the tenant's log since the last `clear()`, oldest first."""
         return self._state.logs.items
 
     def count(self, path: str) -> int:

@@ -42,6 +42,8 @@ def _document(state: TenantState) -> dict[str, Any]:
         "jwks_uri": f"{issuer}.well-known/jwks.json",
         "registration_endpoint": f"{issuer}oidc/register",
         "revocation_endpoint": f"{issuer}oauth/revoke",
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
         "scopes_supported": [
             "openid",
             "profile",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
+from .applications import web_urls
+
 
 @frozen(kw_only=True)
 class Settings:
@@ -22,10 +24,16 @@ class Settings:
             refused (RFC 6749 3.2). Extension parameters may always repeat.
         actor_token_withholds_refresh_token: Whether an actor_token alone, without
             `set_actor`, withholds the refresh token; Auth0's pages disagree.
+        refuse_other_refresh_audience: Whether a refresh for an audience that the
+            application's policies do not have is refused; Auth0 answers with a token
+            for the audience first granted.
         reserved_by_prefix: Whether "https://auth0.com.example" counts as reserved.
+        session_ids: Whether ID tokens have a `sid`; Auth0 makes no session in a token
+            exchange, so that there is none.
+        allowed_logout_urls: Where a logout that names no application may return to.
         cache_control: The Cache-Control of discovery and of the JWKS.
-        history: How many requests and log entries are kept; older ones are forgotten,
-            though still counted.
+        history: How many requests, log entries and opaque access tokens are kept; older
+            ones are forgotten, though still counted.
         idle_seconds: How long an idle connection is kept open.
     """
 
@@ -36,7 +44,10 @@ class Settings:
     always_send_scope: bool = False
     refuse_repeated_parameters: bool = True
     actor_token_withholds_refresh_token: bool = True
+    refuse_other_refresh_audience: bool = False
     reserved_by_prefix: bool = False
+    session_ids: bool = False
+    allowed_logout_urls: tuple[str, ...] = field(default=(), converter=web_urls)
     cache_control: str = field(
         default="public, max-age=15, stale-while-revalidate=15, stale-if-error=86400"
     )

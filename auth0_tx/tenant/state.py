@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from attrs import define, field, frozen
+from attrs import define, field
 
+from .access_tokens import AccessToken
 from .applications import Application
 from .client_assertion import UsedAssertions
 from .directory import Api, Connection, Organization, User
@@ -17,26 +18,16 @@ from .keys import DEFAULT_ALGORITHM, SigningAlgorithm, SigningKeys
 from .legacy_system import LegacySystem
 from .limits import AttemptThrottle, RateLimiter
 from .logs import LogEvent
+from .opaque_tokens import OpaqueTokens
 from .profiles import Profile
+from .refresh_tokens import RefreshTokens
 from .registry import Registry
+from .session_transfers import SessionTransfer
 from .settings import Settings
 from .wording import Wording
 
 ClaimsAlteration = Callable[[dict[str, Any]], Mapping[str, Any]]
 ReplyAlteration = Callable[[Reply], Reply]
-
-
-@frozen(kw_only=True)
-class RefreshToken:
-    """Hold a refresh token as issued, so that it can be redeemed."""
-
-    token: str = field(repr=False)
-    client_id: str
-    user_id: str
-    audience: str | None
-    scopes: tuple[str, ...]
-    organization: str | None
-    issued_at: float
 
 
 @define(kw_only=True, eq=False)
@@ -59,7 +50,9 @@ class TenantState:
     user_connections: Registry[Connection]
     organizations: Registry[Organization]
     profiles: Registry[Profile]
-    refresh_tokens: Registry[RefreshToken] = field(repr=False)
+    refresh_tokens: RefreshTokens = field(repr=False)
+    access_tokens: OpaqueTokens[AccessToken] = field(repr=False)
+    session_transfers: OpaqueTokens[SessionTransfer] = field(repr=False)
     used_assertions: UsedAssertions = field(repr=False)
     throttle: AttemptThrottle | None
     rate_limiter: RateLimiter | None

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from .applications import TOKEN_EXCHANGE
+from .applications import REFRESH_TOKEN, TOKEN_EXCHANGE
 from .client_authentication import AuthenticatedClient, authenticate_client
 from .http_messages import ReceivedRequest, Reply
 from .parameters import Parameters, read_parameters
+from .refresh_grant import refresh
 from .state import TenantState
 from .token_exchange import exchange
 from .wording import Refused
@@ -21,7 +22,10 @@ GrantHandler = Callable[
     [TenantState, ReceivedRequest, AuthenticatedClient, Parameters], Reply
 ]
 
-_GRANTS: Mapping[str, GrantHandler] = {TOKEN_EXCHANGE: exchange}
+_GRANTS: Mapping[str, GrantHandler] = {
+    TOKEN_EXCHANGE: exchange,
+    REFRESH_TOKEN: refresh,
+}
 
 # RFC 6749 5.1: both MUST be on any response that holds tokens or credentials.
 _NO_STORE = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))

@@ -15,9 +15,16 @@ from .http_messages import ReceivedRequest, Reply
 from .logs import LogEvent
 from .membership import settled_organization
 from .parameters import Parameters
+from .session_transfer_reply import check_actor, session_transfer_reply
 from .state import TenantState
 from .subjects import settled_user
-from .tokens import ACCESS_TOKEN_TYPE, Grant, token_reply
+from .tokens import (
+    ACCESS_TOKEN_TYPE,
+    Grant,
+    first_refresh_token,
+    granted_scopes,
+    token_reply,
+)
 from .wording import Refused
 
 
@@ -44,11 +51,18 @@ def exchange(
         asked = checked_request(state, client, parameters, ip)
         run_action(state, request, asked, decisions)
         grant = _granted(state, asked, decisions)
+        if asked.session_transfer:
+            check_actor(state, grant)
     except Refused as refused:
         _log(state, evolve(entry, description=refused.log), decisions)
         raise
     _log(state, evolve(entry, type="secte", user_id=grant.user.user_id), decisions)
-    return token_reply(state, grant, {"issued_token_type": ACCESS_TOKEN_TYPE})
+    if asked.session_transfer:
+        return session_transfer_reply(state, grant, ip)
+    members = {"issued_token_type": ACCESS_TOKEN_TYPE}
+    if "offline_access" in grant.scopes:
+        members["refresh_token"] = first_refresh_token(state, grant).token
+    return token_reply(state, grant, members)
 
 
 def _granted(state: TenantState, asked: ExchangeRequest, decisions: Decisions) -> Grant:
@@ -66,14 +80,19 @@ def _granted(state: TenantState, asked: ExchangeRequest, decisions: Decisions) -
     # One page of Auth0's withholds refresh tokens when an actor is set, another when an
     # actor_token is sent.
     by_token = state.settings.actor_token_withholds_refresh_token and sent
+    session = {"sid": state.new_id()} if state.settings.session_ids else {}
     return Grant(
         application=application,
         user=user,
         api=asked.api,
         requested_scopes=asked.scopes,
+        scopes=granted_scopes(
+            application, asked.api, asked.scopes, refreshable=not (acting or by_token)
+        ),
         organization=organization,
         actor=decisions.actor,
-        refreshable=not (acting or by_token),
+        id_token_claims={**session, **decisions.id_token_claims},
+        access_token_claims=decisions.access_token_claims,
     )
 
 

@@ -219,6 +219,41 @@ class Wording:
         "invalid_request",
         "Session Transfer Tokens cannot be requested on this tenant.",
     )
+    session_transfer_public: Refusal = Refusal(
+        403,
+        "unauthorized_client",
+        "Session Transfer Tokens cannot be requested by a public client.",
+    )
+    setactor_required: Refusal = Refusal(
+        400,
+        "invalid_request",
+        "setActor is required when requesting a session transfer token via token "
+        "exchange.",
+    )
+    session_transfer_nested_actor: Refusal = Refusal(
+        400,
+        "invalid_request",
+        "A session transfer token has a single actor.",
+    )
+
+    # -- refresh tokens -----------------------------------------------------------
+    unknown_refresh_token: Refusal = Refusal(
+        403, "invalid_grant", "Unknown or invalid refresh token."
+    )
+
+    # -- userinfo -----------------------------------------------------------------
+    userinfo_unauthorized: Refusal = Refusal(401, "invalid_token", "Unauthorized")
+
+    # -- logout -------------------------------------------------------------------
+    unknown_logout_client: Refusal = Refusal(
+        400, "invalid_request", "Unknown client: {client_id}"
+    )
+    return_to_not_allowed: Refusal = Refusal(
+        400,
+        "invalid_request",
+        'The "returnTo" querystring parameter "{return_to}" is not defined as a valid '
+        'URL in "Allowed Logout URLs".',
+    )
 
     # -- limits -------------------------------------------------------------------
     too_many_attempts: Refusal = Refusal(

@@ -54,17 +54,36 @@ class Caller:
         """Exchange with *changes* to the form that succeeds."""
         return self.post(urlencode(self.form(**changes)).encode())
 
+    def refresh(self, refresh_token: str, **changes: str | None) -> Reply:
+        """Refresh with *changes* to the form that succeeds; None leaves a name out."""
+        full: dict[str, str | None] = {
+            "grant_type": "refresh_token",
+            "client_id": self.tenant.client_id,
+            "client_secret": self.tenant.client_secret,
+            "refresh_token": refresh_token,
+            **changes,
+        }
+        form = {name: value for name, value in full.items() if value is not None}
+        return self.post(urlencode(form).encode())
+
+    def refresh_token(self, scope: str = "offline_access", **changes: str) -> str:
+        """Return a new refresh token."""
+        token = self.exchange(scope=scope, **changes).members["refresh_token"]
+        assert isinstance(token, str)
+        return token
+
     def post(
         self,
         body: bytes,
         headers: Mapping[str, str] = FORM,
         client_address: tuple[str, int] = ("127.0.0.1", 5000),
+        path: str = "/oauth/token",
     ) -> Reply:
-        """Send *body* to the token endpoint as it is."""
+        """Send *body* to the token endpoint, or another, as it is."""
         return self.tenant.respond(
             ReceivedRequest(
                 method="POST",
-                path="/oauth/token",
+                path=path,
                 headers=headers,
                 body=body,
                 client_address=client_address,
@@ -76,9 +95,13 @@ class Caller:
         jwks = self.get("/.well-known/jwks.json").members
         return KeySet.import_key_set(cast("KeySetSerialization", jwks))
 
-    def get(self, path: str) -> Reply:
+    def get(
+        self, path: str, query: str = "", headers: Mapping[str, str] | None = None
+    ) -> Reply:
         """Get *path*."""
-        return self.tenant.respond(ReceivedRequest(method="GET", path=path))
+        return self.tenant.respond(
+            ReceivedRequest(method="GET", path=path, query=query, headers=headers or {})
+        )
 
 
 def exchange(tenant: Tenant, connection: HTTPConnection) -> tuple[int, dict[str, str]]:
