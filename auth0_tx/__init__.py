@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import (
     AmbiguousError,
     Auth0Error,
+    BackchannelLogoutError,
     BlockedError,
     ClientClosedError,
     ConfigurationError,
@@ -19,26 +20,39 @@ from .errors import (
     IdTokenError,
     InvalidInputError,
     InvalidResponseError,
+    LoginRequiredError,
     MfaRequiredError,
     NotSentError,
     RateLimitError,
     RefusedError,
+    SessionError,
     SigningKeyError,
+    StoreError,
     TransportError,
 )
 from .token_types import TokenType
-from .values import CustomTokenExchangeOptions, RetryPolicy, TokenExchangeResponse
+from .values import (
+    CustomTokenExchangeOptions,
+    LoginWithCustomTokenExchangeOptions,
+    LoginWithCustomTokenExchangeResult,
+    RetryPolicy,
+    SessionPolicy,
+    SessionTransferToken,
+    TokenExchangeResponse,
+)
 from .version import __version__
 
 if TYPE_CHECKING:
     from .aio import AsyncServerClient
     from .client import ServerClient
     from .core.actors import actor_chain
+    from .core.session_transfer import build_session_transfer_redirect
 
 __all__ = [
     "AmbiguousError",
     "AsyncServerClient",
     "Auth0Error",
+    "BackchannelLogoutError",
     "BlockedError",
     "ClientClosedError",
     "ConfigurationError",
@@ -49,24 +63,33 @@ __all__ = [
     "IdTokenError",
     "InvalidInputError",
     "InvalidResponseError",
+    "LoginRequiredError",
+    "LoginWithCustomTokenExchangeOptions",
+    "LoginWithCustomTokenExchangeResult",
     "MfaRequiredError",
     "NotSentError",
     "RateLimitError",
     "RefusedError",
     "RetryPolicy",
     "ServerClient",
+    "SessionError",
+    "SessionPolicy",
+    "SessionTransferToken",
     "SigningKeyError",
+    "StoreError",
     "TokenExchangeResponse",
     "TokenType",
     "TransportError",
     "__version__",
     "actor_chain",
+    "build_session_transfer_redirect",
 ]
 
 _LAZY = {
     "AsyncServerClient": ".aio",
     "ServerClient": ".client",
     "actor_chain": ".core.actors",
+    "build_session_transfer_redirect": ".core.session_transfer",
 }
 
 

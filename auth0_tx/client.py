@@ -11,11 +11,13 @@ import requests
 
 from .core.client_auth import ClientAuthMethod
 from .core.configuration import StoreOptions, Verify, configure
-from .core.flows import exchange
+from .core.cookies import CookieStore
+from .core.flows import access_tokens, exchange, login, logout, session_transfer
+from .core.session_store import StateStore
 from .events import Event
 from .secret import concealed
 from .shells.requests_shell import BlockingShell
-from .values import CustomTokenExchangeOptions, RetryPolicy, TokenExchangeResponse
+from .values import CustomTokenExchangeOptions, LoginWithCustomTokenExchangeOptions, LoginWithCustomTokenExchangeResult, RetryPolicy, SessionPolicy, SessionTransferToken, TokenExchangeResponse
 
 
 class ServerClient(BlockingShell):
@@ -32,7 +34,13 @@ class ServerClient(BlockingShell):
         client_auth: how the client authenticates (RFC 6749 section 2.3, RFC 7523):
             ``client_secret_post`` unless a key is given, ``client_secret_basic``,
             ``private_key_jwt``, or ``none`` for a public application.
-        secret: the secret of the login session, or several, newest first.
+        secret: the secret of the login session, or several, newest first; those after the
+            first still open what they sealed.
+        state_store: where login sessions are kept, a store of ``auth0_tx.stores`` or your
+            own; the browser's cookies where *secret* is given alone.
+        session_policy: how long sessions last, and what their cookies are like.
+        legacy_secret: the secret of Auth0's own SDK, whose session cookies are then read
+            once and written anew in the form of this library.
         verify: ``True`` for the public CAs, the path of a CA bundle, or an
             ``ssl.SSLContext``; verification cannot be turned off.
         proxy: the URL of the proxy to go through.
@@ -60,6 +68,9 @@ class ServerClient(BlockingShell):
         client_assertion_signing_alg: str = "RS256",
         client_auth: ClientAuthMethod | None = None,
         secret: str | Sequence[str] | None = None,
+        state_store: StateStore | CookieStore | None = None,
+        session_policy: SessionPolicy = SessionPolicy(),
+        legacy_secret: str | None = None,
         verify: Verify = True,
         proxy: str | None = None,
         trust_env: bool = False,
@@ -74,6 +85,7 @@ class ServerClient(BlockingShell):
         client_secret = concealed(client_secret)
         client_assertion_signing_key = concealed(client_assertion_signing_key)
         secret = concealed(secret)
+        legacy_secret = concealed(legacy_secret)
         proxy = concealed(proxy)
         settings = configure(
             domain=domain,
@@ -83,6 +95,9 @@ class ServerClient(BlockingShell):
             client_assertion_signing_alg=client_assertion_signing_alg,
             client_auth=client_auth,
             secret=secret,
+            state_store=state_store,
+            session_policy=session_policy,
+            legacy_secret=legacy_secret,
             verify=verify,
             proxy=proxy,
             trust_env=trust_env,
@@ -125,5 +140,239 @@ class ServerClient(BlockingShell):
                 self._context,
                 options,
                 store_options,
+            )
+        )
+
+    def login_with_custom_token_exchange(
+        self,
+        options: LoginWithCustomTokenExchangeOptions,
+        store_options: StoreOptions | None = None,
+    ) -> LoginWithCustomTokenExchangeResult:
+        """Exchange a token for Auth0 tokens, and log its user in.
+
+        The user is whom the verified ID token names; ``openid`` is asked for where it is
+        missing.  The browser gets a new session, and whatever session it had is at an end.
+
+        Args:
+            options: whose token, of what type, for which API.
+            store_options: ``request`` and ``response``, as your framework has them: cookies
+                are read from the one and set on the other.
+
+        Returns:
+            The session that was made.
+
+        Raises:
+            ConfigurationError: no sessions are kept; nothing was sent.
+            InvalidInputError: an option breaks a rule, or there is no response; nothing was sent.
+            IdTokenError: no ID token came, or it does not hold; no session was made.
+            StoreError: the session could not be kept; its ``response`` has the tokens.
+            CustomTokenExchangeError: the root of these and every other failure.
+        """
+        options = concealed(options)
+        return self._run(
+            login.login_with_custom_token_exchange(
+                self._context,
+                options,
+                store_options,
+            )
+        )
+
+    def get_user(
+        self,
+        store_options: StoreOptions | None = None,
+    ) -> dict[str, Any] | None:
+        """Give the user who is logged in: the claims of the ID token, ``act`` among them.
+
+        Args:
+            store_options: ``request``, and ``response`` where there is one yet: a session that
+                is used lasts longer, which a cookie must say.
+
+        Returns:
+            The user, or ``None`` where there is no session that holds.
+
+        Raises:
+            ConfigurationError: no sessions are kept.
+            StoreError: the store cannot be read.
+        """
+        return self._run(
+            login.get_user(
+                self._context,
+                store_options,
+            )
+        )
+
+    def get_session(
+        self,
+        store_options: StoreOptions | None = None,
+    ) -> dict[str, Any] | None:
+        """Give the session: ``user``, ``id_token``, ``refresh_token``, ``token_sets``, ``domain``.
+
+        Args:
+            store_options: ``request``, and ``response`` where there is one yet.
+
+        Returns:
+            The session, its tokens as text that does not print, or ``None`` where there is none.
+
+        Raises:
+            ConfigurationError: no sessions are kept.
+            StoreError: the store cannot be read.
+        """
+        return self._run(
+            login.get_session(
+                self._context,
+                store_options,
+            )
+        )
+
+    def get_access_token(
+        self,
+        store_options: StoreOptions | None = None,
+        audience: str | None = None,
+        scope: str | None = None,
+        *,
+        subject_token_supplier: Callable[
+                [], CustomTokenExchangeOptions
+            ]
+            | None = None,
+    ) -> str:
+        """Give an access token of the logged-in user that is good for a while yet.
+
+        One that is about to expire is renewed: with the session's refresh token, or, where
+        there is none, by another exchange.  However many ask at once, one asks Auth0.
+
+        Args:
+            store_options: ``request`` and ``response``; without a response a session in cookies
+                cannot keep what is renewed.
+            audience: the API; the one that the login was for where it is ``None``.
+            scope: space-separated scopes that the token must have been asked for with.
+            subject_token_supplier: gives the options of another exchange for the same user, in
+                a session without a refresh token: Auth0 issues none where an actor acts.  Its
+                audience and scope count where none are given here.
+
+        Returns:
+            The access token.
+
+        Raises:
+            LoginRequiredError: there is no session, or nothing to renew its tokens with.
+            InvalidInputError: an argument breaks a rule, or a token must be renewed and there is
+                no response to keep it with.
+            ConfigurationError: no sessions are kept.
+            StoreError: the store failed.
+            CustomTokenExchangeError: the token could not be renewed, this time.
+        """
+        return self._run(
+            access_tokens.get_access_token(
+                self._context,
+                store_options,
+                audience,
+                scope,
+                subject_token_supplier=subject_token_supplier,
+            )
+        )
+
+    def logout(
+        self,
+        store_options: StoreOptions | None = None,
+        *,
+        return_to: str | None = None,
+        revoke: bool = True,
+    ) -> str:
+        """End the session, and give the URL that ends Auth0's own.
+
+        Args:
+            store_options: ``request`` and ``response``.
+            return_to: where Auth0 sends the browser afterwards; one of the application's
+                Allowed Logout URLs.
+            revoke: whether the session's refresh token is revoked (RFC 7009); where that fails
+                the user is logged out all the same.
+
+        Returns:
+            The URL to redirect the browser to.
+
+        Raises:
+            ConfigurationError: no sessions are kept.
+            InvalidInputError: *return_to* is no URL, or there is no response.
+            StoreError: the session could not be deleted from its store; its cookie was.  Not
+                where the policy says that a store which fails means no session.
+        """
+        return self._run(
+            logout.logout(
+                self._context,
+                store_options,
+                return_to=return_to,
+                revoke=revoke,
+            )
+        )
+
+    def handle_backchannel_logout(
+        self,
+        logout_token: str,
+        store_options: StoreOptions | None = None,
+    ) -> None:
+        """End every session that a logout token of Auth0's names, by its user or its ``sid``.
+
+        Answer the request with 200 when this returns, and with 400 when it raises
+        ``BackchannelLogoutError`` (OpenID Connect Back-Channel Logout 1.0 section 2.8).
+
+        Args:
+            logout_token: the form's ``logout_token``.
+            store_options: handed to the domain resolver, where the client has one.
+
+        Raises:
+            BackchannelLogoutError: the token does not hold, or has been used before.
+            ConfigurationError: sessions are kept in cookies, which nobody else can end.
+            StoreError: the sessions could not be deleted; Auth0 may send the token again.
+            CustomTokenExchangeError: the tenant's keys cannot be had, so nobody can tell.
+        """
+        logout_token = concealed(logout_token)
+        return self._run(
+            logout.handle_backchannel_logout(
+                self._context,
+                logout_token,
+                store_options,
+            )
+        )
+
+    def request_session_transfer_token(
+        self,
+        subject_token: str,
+        subject_token_type: str,
+        *,
+        actor_token: str | None = None,
+        actor_token_type: str | None = None,
+        scope: str | None = None,
+        organization: str | None = None,
+        store_options: StoreOptions | None = None,
+    ) -> SessionTransferToken:
+        """Request a token that logs an actor in to another application, as the user, once.
+
+        Pass it to ``build_session_transfer_redirect``; neither decode nor keep it.
+
+        Args:
+            subject_token: proof of who the user is, as your Action understands it.
+            subject_token_type: the URI that your Token Exchange Profile is mapped to.
+            actor_token: the acting party's token; that of the logged-in session where ``None``.
+            actor_token_type: what *actor_token* is; an ID token where ``None``.
+            scope: space-separated scopes.
+            organization: the organization to log in to.
+            store_options: ``request`` and ``response`` of the actor's session.
+
+        Raises:
+            InvalidInputError: an argument breaks a rule, or the client has no way to prove
+                itself, which this needs; nothing was sent.
+            CustomTokenExchangeError: with the code ``actor_unavailable`` where nobody is logged
+                in, ``setactor_required`` or ``session_transfer_disabled`` where Auth0 says so.
+        """
+        subject_token = concealed(subject_token)
+        return self._run(
+            session_transfer.request_session_transfer_token(
+                self._context,
+                subject_token,
+                subject_token_type,
+                actor_token=actor_token,
+                actor_token_type=actor_token_type,
+                scope=scope,
+                organization=organization,
+                store_options=store_options,
             )
         )

@@ -1,7 +1,11 @@
 """Every error this library raises.
 
     Auth0Error
+    ├── SessionError                     a login session cannot do what was asked of it
+    │   ├── LoginRequiredError           the user's turn: there is no session that can
+    │   └── BackchannelLogoutError       the logout token does not hold; answer 400
     └── CustomTokenExchangeError         any failure of an exchange: one ``except`` for all
+        ├── StoreError                   the session store failed
         ├── InvalidInputError            yours: refused before a byte was sent (a ValueError)
         │   └── ConfigurationError       yours: a keyword of the client itself
         ├── ClientClosedError            yours: the client was used after ``close()``
@@ -72,6 +76,20 @@ class CustomTokenExchangeErrorCode(StrEnum):
     """An ID token was needed and the server sent none."""
     SIGNING_KEY_UNAVAILABLE = "signing_key_unavailable"
     """The key that would verify the ID token cannot be had."""
+    STORE_FAILED = "store_failed"
+    """The session store could not be read or written."""
+    SESSION_TOO_LARGE = "session_too_large"
+    """The session does not fit into the cookies that may hold it."""
+    LOGIN_REQUIRED = "login_required"
+    """There is no session, or it can give no token any more."""
+    INVALID_LOGOUT_TOKEN = "invalid_logout_token"
+    """The logout token is malformed, badly signed, replayed, or not for this client."""
+    ACTOR_UNAVAILABLE = "actor_unavailable"
+    """No actor token was given, and no session has an ID token that would do."""
+    SETACTOR_REQUIRED = "setactor_required"
+    """The profile's Action set no actor, which a session transfer token needs."""
+    SESSION_TRANSFER_DISABLED = "session_transfer_disabled"
+    """The tenant or the application may not issue session transfer tokens."""
 
 
 Code = CustomTokenExchangeErrorCode
@@ -263,6 +281,41 @@ class SigningKeyError(IdTokenError):
     """The keys that would verify the ID token cannot be had."""
 
     default_code: str = Code.SIGNING_KEY_UNAVAILABLE
+
+
+class StoreError(CustomTokenExchangeError):
+    """The session store could not be read or written.
+
+    ``response`` has the tokens of a login that could not be kept.  It does not print, and a
+    pickled or copied error no longer has it.
+    """
+
+    default_code: str = Code.STORE_FAILED
+    default_phase: Phase = "store"
+    response: Any = None
+
+    def with_response(self, response: Any) -> StoreError:
+        """Attach the tokens that were issued; return the error itself."""
+        self.response = response
+        return self
+
+
+class SessionError(Auth0Error):
+    """A login session cannot do what was asked of it."""
+
+    default_code: str = Code.LOGIN_REQUIRED
+    default_phase: Phase = "store"
+
+
+class LoginRequiredError(SessionError):
+    """There is no session, or it can give no token any more: the user must log in."""
+
+
+class BackchannelLogoutError(SessionError):
+    """A logout token does not hold (OpenID Connect Back-Channel Logout 1.0 section 2.6)."""
+
+    default_code: str = Code.INVALID_LOGOUT_TOKEN
+    default_phase: Phase = "verify"
 
 
 def known_code(code: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -77,6 +77,14 @@ class CustomTokenExchangeOptions(Unpicklable):
 
 
 @attrs.frozen(kw_only=True)
+class LoginWithCustomTokenExchangeOptions(CustomTokenExchangeOptions):
+    """One exchange that logs its user in: the options of an exchange, with their meaning.
+
+    ``openid`` is added to *scope* where it is missing: the user is whom the ID token names.
+    """
+
+
+@attrs.frozen(kw_only=True)
 class TokenExchangeResponse(Unpicklable):
     """What the exchange brought (RFC 8693 section 2.2.1).
 
@@ -104,6 +112,68 @@ class TokenExchangeResponse(Unpicklable):
     )
     act: dict[str, Any] | None = None
     act_error: IdTokenError | None = None
+
+
+@attrs.frozen(kw_only=True)
+class LoginWithCustomTokenExchangeResult(Unpicklable):
+    """What a login made.
+
+    Attributes:
+        state_data: the session: ``user`` (the claims of the verified ID token, ``act`` among
+            them), ``id_token``, ``refresh_token``, ``token_sets``, ``domain`` and
+            ``internal``.
+    """
+
+    state_data: dict[str, Any] = attrs.field(repr=_names_only)
+
+
+@attrs.frozen(kw_only=True)
+class SessionTransferToken(Unpicklable):
+    """A token that logs an actor in to another application, as the user, once.
+
+    Attributes:
+        session_transfer_token: opaque, and good for one use within *expires_in* seconds.
+        issued_token_type: always the session transfer token's own type.
+        token_type: ``N_A``, as it is no access token.
+        expires_in: its lifetime in seconds.
+        scope: the scope granted, where the server named one.
+    """
+
+    session_transfer_token: str = attrs.field(converter=secret, repr=_redacted)
+    issued_token_type: str
+    token_type: str = "N_A"
+    expires_in: int | None = None
+    scope: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class SessionPolicy:
+    """How long a login session lasts, and what its cookies are like.
+
+    Attributes:
+        idle_seconds: how long a session lasts that nobody uses.
+        absolute_seconds: how long it lasts at the most; an ID token's ``session_expiry``
+            may end it sooner.
+        refresh_margin: seconds before its expiry at which an access token is renewed.
+        cookie_name: its name, before the prefix that browsers enforce.
+        cookie_domain: the domain whose hosts share it; ``None`` for this host alone.
+        cookie_path: the paths that it is sent to.
+        cookie_secure: whether it is sent over https alone; ``False`` is for plain http on
+            a developer's machine.
+        cookie_same_site: ``lax``, ``strict`` or ``none``.
+        store_failure: whether a store that cannot be read is an error (``raise``) or means
+            that there is no session (``no_session``).
+    """
+
+    idle_seconds: float = 86_400.0
+    absolute_seconds: float = 259_200.0
+    refresh_margin: float = 60.0
+    cookie_name: str = "auth0_tx"
+    cookie_domain: str | None = None
+    cookie_path: str = "/"
+    cookie_secure: bool = True
+    cookie_same_site: Literal["lax", "strict", "none"] = "lax"
+    store_failure: Literal["raise", "no_session"] = "raise"
 
 
 @attrs.frozen(kw_only=True)

@@ -9,10 +9,21 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.secret_scanner"]
+pytest_plugins = ["tests.redis_server", "tests.secret_scanner"]
 
 HERE = Path(__file__).parent
-HEAVY = [HERE / folder for folder in ("cli", "e2e/concurrency", "e2e/faults", "tenant")]
+HEAVY = [
+    HERE / folder
+    for folder in (
+        "cli",
+        "e2e/concurrency",
+        "e2e/faults",
+        "e2e/sessions",
+        "frameworks",
+        "stores",
+        "tenant",
+    )
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,7 +6,8 @@
 A public flow is a function without an underscore, in a module listed in ``CONVERSATIONS``;
 its first parameter is the context.  The constructor is made from ``configure`` in the same
 way.  Source text is carried as written, so that the output is the same under every Python;
-only ``X | Awaitable[X]``, which the blocking world cannot await, becomes ``X`` there.
+only ``X | Awaitable[X]``, which the blocking world cannot await, becomes ``X`` there, and
+``StateStore | AsyncStateStore`` the first of the two.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from textwrap import indent
 from typing import NamedTuple
 
 PACKAGE = Path(__file__).parent.parent / "auth0_tx"
-CONVERSATIONS = ("exchange",)
+CONVERSATIONS = ("exchange", "login", "access_tokens", "logout", "session_transfer")
 CONFIGURATION = PACKAGE / "core/configuration.py"
 # Parameters for which a caller may mistakenly give a mapping that has tokens in it.
-HELD_TOKENS = frozenset({"options"})
+HELD_TOKENS = frozenset({"options", "subject_token", "actor_token", "logout_token"})
 
 
 class World(NamedTuple):
@@ -147,7 +148,9 @@ def annotation(source: Source, node: ast.expr, world: World) -> str:
     for part in ast.walk(node):
         match part:
             case ast.BinOp(
-                left=plain, right=ast.Subscript(value=ast.Name(id="Awaitable"))
+                left=plain,
+                right=ast.Subscript(value=ast.Name(id="Awaitable"))
+                | ast.Name(id="AsyncStateStore"),
             ):
                 text = text.replace(source.written(part), source.written(plain))
             case _:

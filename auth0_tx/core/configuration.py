@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -11,7 +12,7 @@ from ..errors import InvalidInputError
 from ..events import Event
 from ..secret import Unpicklable
 from ..secret import secret as secret_text
-from ..values import RetryPolicy
+from ..values import RetryPolicy, SessionPolicy
 from .client_auth import (
     METHODS,
     SIGNING_ALGORITHMS,
@@ -19,9 +20,11 @@ from .client_auth import (
     ClientAuthMethod,
     client_authentication,
 )
+from .cookies import CookieStore
 from .domains import normalise_domain
 from .grants import LONGEST_TOKEN
 from .problems import Problem, text_rule
+from .session_store import AsyncStateStore, StateStore
 
 if TYPE_CHECKING:
     import os
@@ -35,10 +38,26 @@ DomainResolver: TypeAlias = Callable[[StoreOptions | None], str | Awaitable[str]
 Verify: TypeAlias = "bool | str | os.PathLike[str] | ssl.SSLContext"
 """``True`` for the public CAs, the path of a bundle, or a context of the application's own."""
 
-SECRETS = ("client_secret", "client_assertion_signing_key", "secret", "proxy")
+SECRETS = (
+    "client_secret",
+    "client_assertion_signing_key",
+    "secret",
+    "legacy_secret",
+    "proxy",
+)
 """The keywords whose values must not show in a traceback."""
 
 _MOST_SECONDS = 10**8
+
+_STORE_METHODS = ("get", "set", "delete", "add_to_index", "take_index")
+
+# RFC 6265 section 4.1.1: a name is a token; the browser adds our prefixes to it.  Texts of
+# patterns, compiled by their first use and not by the import.
+_COOKIE_RULES = {
+    "cookie_name": r"[A-Za-z0-9_-]{1,64}",
+    "cookie_domain": r"\.?[a-z0-9-]+(?:\.[a-z0-9-]+)+",
+    "cookie_path": r"/[A-Za-z0-9/._~-]*",
+}
 
 _NUMBERS = ("transient_delay", "throttled_delay", "longest_delay", "blocked_seconds")
 
@@ -51,12 +70,17 @@ class Settings(Unpicklable):
         domain: the normalised domain, or ``None`` where *resolver* gives it.
         resolver: the application's function from its store options to a domain.
         client_id: the application's id.
-        authentication: how the client proves itself.
+        client_auth: by what method the client proves itself.
+        authentication: how it does.
         client_secret: kept only so that an answer that echoes it can be cleaned.
         timeout: seconds for one call, everything included.
         retry: when a failed request is sent again.
         max_connections: the most requests on the wire at once.
         on_event: the application's subscriber.
+        secrets: of the login session, newest first.
+        state_store: where sessions are kept; ``None`` where none are.
+        session_policy: how long they last, and what their cookies are like.
+        legacy_secret: opens the session cookies of Auth0's own SDK.
         verify: whom to trust for TLS; the shells know what it may be.
         proxy: the URL of the proxy to go through.
         trust_env: whether the environment names proxies and CA bundles.
@@ -66,12 +90,17 @@ class Settings(Unpicklable):
     domain: str | None
     resolver: DomainResolver | None
     client_id: str
+    client_auth: ClientAuthMethod
     authentication: ClientAuthentication = attrs.field(repr=False)
     client_secret: str | None = attrs.field(repr=False, converter=secret_text)
     timeout: float
     retry: RetryPolicy
     max_connections: int
     on_event: Callable[[Event], object] | None
+    secrets: tuple[str, ...] = attrs.field(repr=False)
+    state_store: StateStore | AsyncStateStore | CookieStore | None
+    session_policy: SessionPolicy
+    legacy_secret: str | None = attrs.field(repr=False, converter=secret_text)
     verify: Verify
     proxy: str | None = attrs.field(repr=False, converter=secret_text)
     trust_env: bool
@@ -87,6 +116,9 @@ def configure(
     client_assertion_signing_alg: str = "RS256",
     client_auth: ClientAuthMethod | None = None,
     secret: str | Sequence[str] | None = None,
+    state_store: StateStore | AsyncStateStore | CookieStore | None = None,
+    session_policy: SessionPolicy = SessionPolicy(),
+    legacy_secret: str | None = None,
     verify: Verify = True,
     proxy: str | None = None,
     trust_env: bool = False,
@@ -109,7 +141,13 @@ def configure(
         client_auth: how the client authenticates (RFC 6749 section 2.3, RFC 7523):
             ``client_secret_post`` unless a key is given, ``client_secret_basic``,
             ``private_key_jwt``, or ``none`` for a public application.
-        secret: the secret of the login session, or several, newest first.
+        secret: the secret of the login session, or several, newest first; those after the
+            first still open what they sealed.
+        state_store: where login sessions are kept, a store of ``auth0_tx.stores`` or your
+            own; the browser's cookies where *secret* is given alone.
+        session_policy: how long sessions last, and what their cookies are like.
+        legacy_secret: the secret of Auth0's own SDK, whose session cookies are then read
+            once and written anew in the form of this library.
         verify: ``True`` for the public CAs, the path of a CA bundle, or an
             ``ssl.SSLContext``; verification cannot be turned off.
         proxy: the URL of the proxy to go through.
@@ -133,6 +171,8 @@ def configure(
         or _credentials(method, client_secret, client_assertion_signing_key)
         or _algorithm(client_assertion_signing_alg)
         or _session_secret(secret)
+        or _session(state_store, session_policy)
+        or _legacy(legacy_secret, keeps=secret is not None or state_store is not None)
         or _positive("timeout", timeout)
         or _retry(retry)
         or _count("max_connections", max_connections)
@@ -147,6 +187,7 @@ def configure(
         domain=None if callable(domain) else _domain(domain),
         resolver=domain if callable(domain) else None,
         client_id=client_id,
+        client_auth=method,
         authentication=client_authentication(
             method,
             client_id,
@@ -159,6 +200,10 @@ def configure(
         retry=retry,
         max_connections=max_connections,
         on_event=on_event,
+        secrets=_secrets(secret),
+        state_store=CookieStore() if state_store is None and secret else state_store,
+        session_policy=session_policy,
+        legacy_secret=legacy_secret,
         verify=verify,
         proxy=proxy,
         trust_env=trust_env,
@@ -218,6 +263,76 @@ def _session_secret(secret: object) -> Problem | None:
     for each in secrets:
         if not isinstance(each, str) or not each.strip():
             return Problem("secret", "must not be empty, nor hold anything but strings")
+    return None
+
+
+def _secrets(secret: str | Sequence[str] | None) -> tuple[str, ...]:
+    if secret is None:
+        return ()
+    given = [secret] if isinstance(secret, str) else secret
+    return tuple(secret_text(each) for each in given)
+
+
+def _legacy(secret: object, *, keeps: bool) -> Problem | None:
+    if secret is None:
+        return None
+    if not (isinstance(secret, str) and secret.strip()):
+        return Problem("legacy_secret", "must be a string with something in it")
+    if not keeps:
+        return Problem("legacy_secret", "goes with secret or state_store alone")
+    return None
+
+
+def _session(store: object, policy: object) -> Problem | None:
+    if isinstance(store, CookieStore):
+        for name in ("longest_chunk", "most_chunks"):
+            size = getattr(store, name)
+            if type(size) is not int or size < 1:
+                return Problem(f"state_store.{name}", "must be a whole number above 0")
+    elif store is not None and not all(
+        callable(getattr(store, name, None)) for name in _STORE_METHODS
+    ):
+        return Problem(
+            "state_store",
+            f"must be a CookieStore or have the methods {', '.join(_STORE_METHODS)}",
+        )
+    return _session_policy(policy)
+
+
+def _session_policy(policy: object) -> Problem | None:
+    if not isinstance(policy, SessionPolicy):
+        return Problem("session_policy", "must be a SessionPolicy")
+    for name in ("idle_seconds", "absolute_seconds"):
+        value = getattr(policy, name)
+        if not _is_number(value) or value < 1:
+            return Problem(f"session_policy.{name}", "must be at least 1 second")
+    if not _is_number(policy.refresh_margin) or policy.refresh_margin < 0:
+        return Problem(
+            "session_policy.refresh_margin", "must be a number of seconds, at least 0"
+        )
+    for name, is_well_formed in _COOKIE_RULES.items():
+        value = getattr(policy, name)
+        if name == "cookie_domain" and value is None:
+            continue
+        if not isinstance(value, str) or not re.fullmatch(is_well_formed, value):
+            return Problem(f"session_policy.{name}", "must be fit for a cookie")
+    same_site, failure = str(policy.cookie_same_site), str(policy.store_failure)
+    if same_site not in ("lax", "strict", "none"):
+        return Problem(
+            "session_policy.cookie_same_site", "must be 'lax', 'strict' or 'none'"
+        )
+    problem = _flag("session_policy.cookie_secure", policy.cookie_secure)
+    if problem is not None:
+        return problem
+    # RFC 6265bis section 5.7: browsers refuse it otherwise.
+    if policy.cookie_same_site == "none" and not policy.cookie_secure:
+        return Problem(
+            "session_policy.cookie_same_site", "may be 'none' only with cookie_secure"
+        )
+    if failure not in ("raise", "no_session"):
+        return Problem(
+            "session_policy.store_failure", "must be 'raise' or 'no_session'"
+        )
     return None
 
 

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import attrs
 
 from .configuration import Settings
+from .cookies import Cookies
 from .metadata import Metadata
 from .retries import RetryState
+from .rotations import Rotations
 
 if TYPE_CHECKING:
     # A key set brings the JOSE library, which most exchanges never need.
     from .keys import KeySet
+    from .seal import Sealer
 
 V = TypeVar("V")
 
@@ -78,10 +81,14 @@ class Context:
         monotonic: gives seconds that never go back; deadlines are on it.
         random: gives a number at least 0 and less than 1.
         new_id: gives an id that was never given before.
+        new_secret: gives 256 random bits as text that nobody can guess.
         process_key: a random key for hashes that never leave this process.
+        cookies: the cookies of the application's requests and responses.
         metadata: discovery documents by domain.
         key_sets: signing keys by their URL.
         retries: what earlier calls mean for the next.
+        rotations: what became of refresh tokens lately.
+        sealers: what opens and seals sessions, by purpose.
     """
 
     settings: Settings
@@ -89,10 +96,14 @@ class Context:
     monotonic: Callable[[], float]
     random: Callable[[], float]
     new_id: Callable[[], str]
+    new_secret: Callable[[], str]
     process_key: bytes = attrs.field(repr=False)
+    cookies: Cookies
     metadata: Shelf[Metadata] = attrs.field(factory=lambda: Shelf[Metadata](100))
     key_sets: Shelf[KeySet] = attrs.field(factory=lambda: Shelf["KeySet"](100))
     retries: RetryState = attrs.field(init=False)
+    rotations: Rotations = attrs.field(factory=Rotations)
+    sealers: dict[str, Sealer] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "retries", RetryState(self.settings.retry))

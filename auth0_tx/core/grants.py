@@ -8,7 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import TypeVar
 from urllib.parse import quote_plus
+
+import attrs
 
 from ..errors import CustomTokenExchangeErrorCode as Code
 from ..secret import SecretBytes, SecretStr
@@ -16,6 +19,8 @@ from ..values import CustomTokenExchangeOptions
 from .client_auth import ClientAuthentication, Clock, NewId
 from .effects import Request
 from .problems import LONGEST_TEXT, Problem, text_rule
+
+Options = TypeVar("Options", bound=CustomTokenExchangeOptions)
 
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 LONGEST_TOKEN = 65_536
@@ -232,6 +237,42 @@ def _extension_parameter(name: object, value: object, seen: set[str]) -> Problem
 
 def _flag(parameter: str, value: object) -> Problem | None:
     return None if isinstance(value, bool) else Problem(parameter, "must be a bool")
+
+
+def with_openid(options: Options) -> Options:
+    """Add ``openid`` to the scope where it is missing: without it no ID token comes."""
+    scope: object = getattr(options, "scope", "")
+    if scope is None:
+        return attrs.evolve(options, scope="openid")
+    # What is no scope, or no options at all, is refused with all else that breaks a rule.
+    if not scope or not isinstance(scope, str) or "openid" in scope.split():
+        return options
+    return attrs.evolve(options, scope=f"openid {scope}")
+
+
+def check_access_token_options(audience: object, scope: object) -> None:
+    """Refuse what an access token is asked for with where it breaks a rule.
+
+    Raises:
+        InvalidInputError: it does.
+    """
+    problem = _optional("audience", audience) or _scope(scope)
+    if problem is not None:
+        raise problem.error()
+
+
+def refresh_form(refresh_token: str, audience: str | None, scope: str | None) -> str:
+    """Encode a refresh as form parameters (RFC 6749 section 6; Auth0's *audience*)."""
+    form = f"grant_type=refresh_token&refresh_token={_encoded_once(refresh_token)}"
+    for name, value in (("audience", audience), ("scope", scope)):
+        if value is not None:
+            form += f"&{name}={_encoded(value)}"
+    return SecretStr(form)
+
+
+def revocation_form(token: str) -> str:
+    """Encode a revocation as form parameters (RFC 7009 section 2.1)."""
+    return SecretStr(f"token={_encoded_once(token)}&token_type_hint=refresh_token")
 
 
 def grant_request(

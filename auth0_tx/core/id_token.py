@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, TypeAlias
 
 import attrs
@@ -15,6 +15,7 @@ import attrs
 from ..errors import IdTokenError
 from . import jws
 from .actors import actor_problem
+from .dates import is_date
 from .keys import KeySet
 from .strict_json import read_json
 
@@ -26,13 +27,10 @@ MAX_SUBJECT_LENGTH = 255
 MAX_LIFETIME = 366 * 86_400
 """Seconds an ID token may be valid; Auth0 sets ten hours, and allows a month."""
 
-# The end of the year 9999, after which a date is no datetime.
-_LAST_SECOND = 253_402_300_799
-
 _HASHES = {"256": hashlib.sha256, "384": hashlib.sha384, "512": hashlib.sha512}
 
-_TOO_LONG = f"the ID token's payload is longer than {MAX_PAYLOAD_LENGTH} bytes"
-_NOT_AN_OBJECT = "the ID token's payload is not an object (RFC 7519 section 7.2)"
+_TOO_LONG = f"payload is longer than {MAX_PAYLOAD_LENGTH} bytes"
+_NOT_AN_OBJECT = "payload is not an object (RFC 7519 section 7.2)"
 _NOT_A_DATE = "is not a date in seconds since 1970 (RFC 7519 section 2)"
 _OTHER_KIND = "the ID token's typ says that it is another kind of token"
 
@@ -61,6 +59,9 @@ class Expected:
 
 
 Claims: TypeAlias = dict[str, Any]
+
+Rule: TypeAlias = Callable[[Claims, Expected], str | None]
+"""Gives what claims break it, or None; what it gives begins with the claim's name."""
 
 
 def verify_id_token(
@@ -122,19 +123,36 @@ def check_claims(
     payload: bytes, expected: Expected, *, algorithm: str
 ) -> Claims | IdTokenError:
     """Do as :func:`verify_claims` does, and return the error."""
-    if len(payload) > MAX_PAYLOAD_LENGTH:
-        return IdTokenError(_TOO_LONG)
-    claims, problem = read_json(payload)
-    if problem is not None:
-        return IdTokenError(f"the ID token's payload {problem}")
-    if not isinstance(claims, dict):
-        return IdTokenError(_NOT_AN_OBJECT)
-    for rule in _RULES:
-        problem = rule(claims, expected)
-        if problem is not None:
-            return IdTokenError(f"the ID token's {problem}")
+    claims = read_claims(payload, expected, _RULES, "ID token")
+    if isinstance(claims, IdTokenError):
+        return claims
     if _is_other_access_token(claims, expected.access_token, algorithm):
         return IdTokenError("the ID token's at_hash is not that of the access token")
+    return claims
+
+
+def read_claims(
+    payload: bytes, expected: Expected, rules: Iterable[Rule], kind: str
+) -> Claims | IdTokenError:
+    """Read the claims of any kind of token, and hold them to *rules*.
+
+    Args:
+        payload: the payload of a JWS whose signature has held.
+        expected: what the token must say.
+        rules: each gives what is wrong, or None.
+        kind: what the token is called in an error.
+    """
+    if len(payload) > MAX_PAYLOAD_LENGTH:
+        return IdTokenError(f"the {kind}'s {_TOO_LONG}")
+    claims, problem = read_json(payload)
+    if problem is not None:
+        return IdTokenError(f"the {kind}'s payload {problem}")
+    if not isinstance(claims, dict):
+        return IdTokenError(f"the {kind}'s {_NOT_AN_OBJECT}")
+    for rule in rules:
+        problem = rule(claims, expected)
+        if problem is not None:
+            return IdTokenError(f"the {kind}'s {problem}")
     return claims
 
 
@@ -145,14 +163,16 @@ def _is_plain_type(kind: object) -> bool:
     return isinstance(kind, str) and "+jwt" not in kind.lower()
 
 
-def _check_issuer(claims: Claims, expected: Expected) -> str | None:
+def check_issuer(claims: Claims, expected: Expected) -> str | None:
+    """Check that a token is the tenant's."""
     # OIDC Core 3.1.3.7, 2: MUST exactly match, so neither case nor a slash is forgiven.
     if claims.get("iss") != expected.issuer:
         return f"iss is not {expected.issuer!r}"
     return None
 
 
-def _check_audience(claims: Claims, expected: Expected) -> str | None:
+def check_audience(claims: Claims, expected: Expected) -> str | None:
+    """Check that a token is for this client alone."""
     audience = claims.get("aud")
     # RFC 7519 4.1.3: an array of strings, or in the special case of one, the string.
     members = audience if isinstance(audience, list) else [audience]
@@ -166,7 +186,8 @@ def _check_audience(claims: Claims, expected: Expected) -> str | None:
     return None
 
 
-def _check_subject(claims: Claims, _expected: Expected) -> str | None:
+def check_subject(claims: Claims, _expected: Expected) -> str | None:
+    """Check that a token says whose it is."""
     subject = claims.get("sub")
     # OIDC Core 2: REQUIRED, and no longer than 255 characters.
     if not isinstance(subject, str) or not 1 <= len(subject) <= MAX_SUBJECT_LENGTH:
@@ -174,7 +195,8 @@ def _check_subject(claims: Claims, _expected: Expected) -> str | None:
     return None
 
 
-def _check_dates(claims: Claims, expected: Expected) -> str | None:
+def check_dates(claims: Claims, expected: Expected) -> str | None:
+    """Check that a token holds now, and not for ever."""
     issued, expires = _date(claims.get("iat")), _date(claims.get("exp"))
     starts = _date(claims.get("nbf", 0))
     # OIDC Core 2: iat and exp are REQUIRED; RFC 7519 4.1.5: nbf is not.
@@ -197,10 +219,7 @@ def _check_dates(claims: Claims, expected: Expected) -> str | None:
 
 
 def _date(value: object) -> float | None:
-    # To Python True is a number too, and JSON has numbers that are in no calendar.
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return value if 0 <= value <= _LAST_SECOND else None
+    return value if is_date(value) else None
 
 
 def _check_nonce(claims: Claims, expected: Expected) -> str | None:
@@ -226,11 +245,11 @@ def _check_actors(claims: Claims, _expected: Expected) -> str | None:
     return actor_problem(claims["act"]) if "act" in claims else None
 
 
-_RULES: tuple[Callable[[Claims, Expected], str | None], ...] = (
-    _check_issuer,
-    _check_audience,
-    _check_subject,
-    _check_dates,
+_RULES: tuple[Rule, ...] = (
+    check_issuer,
+    check_audience,
+    check_subject,
+    check_dates,
     _check_nonce,
     _check_organization,
     _check_actors,

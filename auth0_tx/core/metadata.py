@@ -33,12 +33,14 @@ class Metadata:
         issuer: the tenant's name for itself, exactly.
         token_endpoint: where grants go.
         jwks_uri: where the signing keys are.
+        revocation_endpoint: where refresh tokens are revoked.
     """
 
     domain: str
     issuer: str
     token_endpoint: str
     jwks_uri: str
+    revocation_endpoint: str | None = None
 
 
 def document_request(url: str) -> Request:
@@ -84,10 +86,12 @@ def read_metadata(
         rule = check_endpoint_url(document.get(name), domain)
         if rule is not None:
             return None, f"{name} {rule}"
-    return (
-        Metadata(domain, issuer, document["token_endpoint"], document["jwks_uri"]),
-        None,
-    )
+    revocation = document.get("revocation_endpoint")
+    if check_endpoint_url(revocation, domain) is not None:
+        # Nothing depends on it but a courtesy at logout.
+        revocation = None
+    endpoints = document["token_endpoint"], document["jwks_uri"], revocation
+    return Metadata(domain, issuer, *endpoints), None
 
 
 def freshness(response: Response, default: float) -> float:

@@ -35,6 +35,9 @@ __all__ = ["Asked", "parse_json", "read_token_response"]
 
 TOKEN_RESPONSE_LIMIT = 262_144
 
+NOT_APPLICABLE = "N_A"
+"""The ``token_type`` of a token that is no access token (RFC 8693 section 2.2.1)."""
+
 _LONGEST_TEXT = 256
 _VISIBLE = bytes(range(0x21, 0x7F))
 _LONGEST_LIFETIME = 2**31 - 1
@@ -118,7 +121,7 @@ def _read_success(
     lifetime = value.get("expires_in")
     return TokenExchangeResponse(
         access_token=value["access_token"],
-        token_type=value["token_type"],
+        token_type=value.get("token_type") or NOT_APPLICABLE,
         expires_in=None if lifetime is None else int(lifetime),
         # RFC 6749 section 5.1: scope is optional if identical to the one requested.
         scope=value["scope"] if value.get("scope") is not None else asked.scope,
@@ -141,14 +144,17 @@ def _member_rule(value: Mapping[str, Any]) -> str | None:
 
 def _token_type_rule(value: Mapping[str, Any]) -> str | None:
     token_type = value.get("token_type")
+    # RFC 8693 section 2.2.1: N_A says that the token is not an access token.  Auth0 has
+    # been seen to leave it out.
+    if (
+        token_type in (None, NOT_APPLICABLE)
+        and value.get("issued_token_type") == TokenType.SESSION_TRANSFER_TOKEN
+    ):
+        return None
     if not isinstance(token_type, str):
         return "token_type is missing or is not a string"
     # RFC 6749 section 5.1: the value is case insensitive.
     if token_type.lower() == "bearer":
-        return None
-    # RFC 8693 section 2.2.1: N_A says that the token is not an access token.
-    issued = value.get("issued_token_type")
-    if token_type == "N_A" and issued == TokenType.SESSION_TRANSFER_TOKEN:
         return None
     # RFC 6749 section 7.1: a client must not use a token type it does not understand.
     return "token_type is not Bearer"

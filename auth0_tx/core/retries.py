@@ -35,8 +35,11 @@ __all__ = [
     "refusal_key",
 ]
 
-Effect: TypeAlias = Literal["once", "reusable"]
-"""Whether a request may take effect twice: a grant that may spend its token, or not."""
+Effect: TypeAlias = Literal["once", "reusable", "refresh"]
+"""Whether a request may take effect twice: a grant that may spend its token, or not.
+
+A refresh token that is sent twice may end its whole family, so *refresh* is once at the most.
+"""
 
 _RETRY_COST = 5
 _TIMEOUT_COST = 10
@@ -92,8 +95,8 @@ def _may_resend(
         return True
     if error.status == 503:
         asked_to = policy.retry_503 and error.retry_after is not None
-        return asked_to or effect == "reusable"
-    if effect == "once":
+        return (asked_to and effect == "once") or effect == "reusable"
+    if effect != "reusable":
         return False
     if isinstance(error, InvalidResponseError):
         # A broken answer once may be a broken connection; twice, it is the server.

@@ -18,6 +18,7 @@ from .aiohttp_transport import AiohttpTransport
 from .clocks import context_for
 from .drivers import run_async
 from .failures import closed
+from .store_worlds import check_async_store
 from .tls import Trust
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ class AsyncShell(Unpicklable):
             raise ConfigurationError(
                 "session must be an aiohttp.ClientSession", parameter="session"
             )
+        check_async_store(settings.state_store)
         self._context = context_for(settings)
         self.on_event: Callable[[Event], object] | None = settings.on_event
         self._transport = AiohttpTransport(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 import time
 import uuid
 
 from ..core.configuration import Settings
 from ..core.context import Context
+from .http_cookies import HttpCookies
 
 
 def context_for(settings: Settings) -> Context:
@@ -20,12 +22,18 @@ def context_for(settings: Settings) -> Context:
         time.monotonic,
         random.random,
         _new_id,
+        _new_secret,
         os.urandom(32),
+        HttpCookies(),
     )
 
 
 def _now() -> float:
     return time.time()
+
+
+def _new_secret() -> str:
+    return secrets.token_urlsafe(32)
 
 
 def _new_id() -> str:

@@ -18,6 +18,7 @@ from .drivers import run
 from .failures import closed
 from .flights import ThreadFlights
 from .requests_transport import RequestsTransport
+from .store_worlds import check_blocking_store
 from .tls import Trust
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ class BlockingShell(Unpicklable):
             raise ConfigurationError(
                 "session must be a requests.Session", parameter="session"
             )
+        check_blocking_store(settings.state_store)
         self._context = context_for(settings)
         self.on_event: Callable[[Event], object] | None = settings.on_event
         self._flights = ThreadFlights()

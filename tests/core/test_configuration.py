@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 import pytest
+from browser import PaperStore
 from exposure import exposed
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,10 +17,11 @@ from vectors_tokens import P256, RSA
 
 from auth0_tx.core.client_auth import METHODS
 from auth0_tx.core.configuration import SECRETS, Settings, configure
+from auth0_tx.core.cookies import CookieStore
 from auth0_tx.errors import ConfigurationError, InvalidInputError
 from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
 from auth0_tx.secret import concealed
-from auth0_tx.values import RetryPolicy
+from auth0_tx.values import RetryPolicy, SessionPolicy
 
 NEEDLE = "needle-of-this-test"
 LEAST: dict[str, Any] = {
@@ -326,6 +328,78 @@ def test_policy_refused(name: str, value: Any) -> None:
     error = refused(retry=RetryPolicy(**{name: value}))
 
     assert f"retry.{name}" == error.parameter
+
+
+def test_sessions() -> None:
+    """A secret alone keeps sessions in cookies; a store is kept as it is; else there are none."""
+    store, policy = PaperStore(lambda: 0.0), SessionPolicy(cookie_domain="example.com")
+
+    assert CookieStore() == configured(secret=["new", "old"]).state_store
+    assert ("new", "old") == configured(secret=["new", "old"]).secrets
+    assert store is configured(secret="s", state_store=store).state_store
+    assert policy is configured(session_policy=policy).session_policy
+    assert (None, ()) == (configured().state_store, configured().secrets)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "parameter"),
+    [
+        ("state_store", {}, "state_store"),
+        ("state_store", "redis", "state_store"),
+        ("state_store", CookieStore(longest_chunk=0), "state_store.longest_chunk"),
+        ("state_store", CookieStore(most_chunks=True), "state_store.most_chunks"),
+        ("legacy_secret", " ", "legacy_secret"),
+        ("legacy_secret", b"bytes", "legacy_secret"),
+        ("legacy_secret", "of a client that keeps no sessions", "legacy_secret"),
+        ("session_policy", None, "session_policy"),
+        ("session_policy", {"idle_seconds": 5}, "session_policy"),
+    ],
+    ids=str,
+)
+def test_session_keyword_refused(keyword: str, value: Any, parameter: str) -> None:
+    """What can keep no session is refused by its name."""
+    assert parameter == refused(**{keyword: value}).parameter
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("idle_seconds", 0),
+        ("idle_seconds", True),
+        ("absolute_seconds", float("nan")),
+        ("absolute_seconds", "day"),
+        ("refresh_margin", -1),
+        ("cookie_name", ""),
+        ("cookie_name", "a b"),
+        ("cookie_name", "a.b"),
+        ("cookie_name", None),
+        ("cookie_domain", "localhost"),
+        ("cookie_domain", "exämple.com"),
+        ("cookie_domain", "a.b;c"),
+        ("cookie_path", "app"),
+        ("cookie_path", "/a;b"),
+        ("cookie_secure", 1),
+        ("cookie_same_site", "Lax"),
+        ("cookie_same_site", None),
+        ("store_failure", "ignore"),
+        ("store_failure", ["raise"]),
+    ],
+    ids=str,
+)
+def test_session_policy_refused(name: str, value: Any) -> None:
+    """Each setting of the policy is checked by its name."""
+    policy = SessionPolicy(**{name: value})
+
+    assert f"session_policy.{name}" == refused(session_policy=policy).parameter
+
+
+def test_same_site_none_over_http() -> None:
+    """Browsers refuse a cookie for other sites that is not secure, so it is refused here."""
+    policy = SessionPolicy(cookie_same_site="none", cookie_secure=False)
+    fine = SessionPolicy(cookie_same_site="none", cookie_path="/app")
+
+    assert "session_policy.cookie_same_site" == refused(session_policy=policy).parameter
+    assert fine is configured(session_policy=fine).session_policy
 
 
 @pytest.mark.parametrize("name", DELAYS)

@@ -18,6 +18,7 @@ from auth0_tx import errors
 from auth0_tx.errors import (
     AmbiguousError,
     Auth0Error,
+    BackchannelLogoutError,
     BlockedError,
     ClientClosedError,
     ConfigurationError,
@@ -27,11 +28,14 @@ from auth0_tx.errors import (
     IdTokenError,
     InvalidInputError,
     InvalidResponseError,
+    LoginRequiredError,
     MfaRequiredError,
     NotSentError,
     RateLimitError,
     RefusedError,
+    SessionError,
     SigningKeyError,
+    StoreError,
     TransportError,
 )
 
@@ -135,6 +139,10 @@ TREE: dict[type[Auth0Error], tuple[type[BaseException], ...]] = {
     BlockedError: (RefusedError,),
     IdTokenError: (CustomTokenExchangeError,),
     SigningKeyError: (IdTokenError,),
+    StoreError: (CustomTokenExchangeError,),
+    SessionError: (Auth0Error,),
+    LoginRequiredError: (SessionError,),
+    BackchannelLogoutError: (SessionError,),
 }
 
 
@@ -144,6 +152,10 @@ def test_tree() -> None:
 
 
 DEFAULTS: dict[type[Auth0Error], tuple[Code, str]] = {
+    StoreError: (Code.STORE_FAILED, "store"),
+    SessionError: (Code.LOGIN_REQUIRED, "store"),
+    LoginRequiredError: (Code.LOGIN_REQUIRED, "store"),
+    BackchannelLogoutError: (Code.INVALID_LOGOUT_TOKEN, "verify"),
     CustomTokenExchangeError: (Code.TOKEN_EXCHANGE_FAILED, "reply"),
     InvalidInputError: (Code.INVALID_ARGUMENT, "validate"),
     ConfigurationError: (Code.INVALID_CONFIGURATION, "validate"),
@@ -288,8 +300,12 @@ def test_mfa_without_a_token() -> None:
 
 
 def test_one_except_for_all() -> None:
-    """One except catches every failure of an exchange."""
-    for kind in KINDS[1:]:
+    """One except catches every failure of an exchange, and one all of the library's."""
+    sessions = [kind for kind in KINDS if issubclass(kind, SessionError)]
+    for kind in sessions:
+        with pytest.raises(Auth0Error):
+            raise kind("x")
+    for kind in set(KINDS) - {Auth0Error, *sessions}:
         with pytest.raises(CustomTokenExchangeError):
             raise kind("x")
 

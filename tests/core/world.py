@@ -30,8 +30,8 @@ from auth0_tx.core.effects import (
     Turn,
 )
 from auth0_tx.core.metadata import Metadata
-from auth0_tx.errors import CustomTokenExchangeError
-from auth0_tx.secret import concealed
+from auth0_tx.errors import Auth0Error
+from auth0_tx.secret import concealed, secret
 from auth0_tx.values import CustomTokenExchangeOptions
 
 T = TypeVar("T")
@@ -102,6 +102,28 @@ class Asked(list[Effect]):
         return [effect.seconds for effect in self if isinstance(effect, Sleep)]
 
 
+class PaperCookies:
+    """Cookies that are plain mappings, in the place of requests and responses."""
+
+    def read(self, store_options: Any) -> dict[str, str]:
+        """Give the browser's cookies, as they are by now."""
+        cookies = store_options["request"]
+        return {name: secret(value) for name, value in cookies.items()}
+
+    def can_write(self, store_options: Any) -> bool:
+        """Tell whether there is a response."""
+        return "response" in (store_options or {})
+
+    def write(self, store_options: Any, cookies: Any) -> None:
+        """Set cookies, which the browser then has."""
+        for each in cookies:
+            store_options["response"].append(each)
+            if each.max_age > 0:
+                store_options["request"][each.name] = each.value
+            else:
+                store_options["request"].pop(each.name, None)
+
+
 class _World:
     def __init__(self, replies: Iterable[Reply], clock: Clock | None) -> None:
         self.asked = Asked()
@@ -169,10 +191,10 @@ def play(flow: Flow[T], *replies: Reply, clock: Clock | None = None) -> tuple[T,
 
 def fail(
     flow: Flow[Any], *replies: Reply, clock: Clock | None = None
-) -> tuple[CustomTokenExchangeError, Asked]:
+) -> tuple[Any, Asked]:
     """Play *flow*, which must end with an error of ours; give it and what was asked for."""
     world = _World(replies, clock)
-    with pytest.raises(CustomTokenExchangeError) as failed:
+    with pytest.raises(Auth0Error) as failed:
         world.run(flow)
     world.ended()
     return failed.value, world.asked
@@ -208,7 +230,9 @@ def client(
         monotonic or clock,
         lambda: 0.5,
         lambda: f"id-{next(number)}",
+        lambda: f"{next(number):043}",
         b"k" * 32,
+        PaperCookies(),
     )
     if knows_metadata and settings.domain is not None:
         now = clock()

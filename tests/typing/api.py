@@ -7,26 +7,46 @@ are errors themselves: so both what works and what must not are proved.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 
 import aiohttp
+import redis
+import redis.asyncio
 import requests
 
 from auth0_tx import (
     AsyncServerClient,
+    Auth0Error,
+    BackchannelLogoutError,
     CustomTokenExchangeError,
     CustomTokenExchangeErrorCode,
     CustomTokenExchangeOptions,
+    LoginRequiredError,
+    LoginWithCustomTokenExchangeOptions,
+    LoginWithCustomTokenExchangeResult,
     MfaRequiredError,
     RateLimitError,
     RetryPolicy,
     ServerClient,
+    SessionError,
+    SessionPolicy,
+    SessionTransferToken,
+    StoreError,
     TokenExchangeResponse,
     TokenType,
     actor_chain,
+    build_session_transfer_redirect,
 )
 from auth0_tx.events import Event, ExchangeFinished
+from auth0_tx.integrations.asgi import SessionCommitMiddleware
+from auth0_tx.stores import (
+    AsyncStateStore,
+    CookieStore,
+    MemoryStore,
+    RedisStore,
+    StateStore,
+)
 
 
 def blocking() -> str:
@@ -103,6 +123,148 @@ async def tenant_of_async(store_options: Mapping[str, Any] | None) -> str:
     return "tenant.us.auth0.com"
 
 
+class FileStore:
+    """A store of one's own for the blocking client."""
+
+    def get(self, key: str) -> bytes | None:
+        return None
+
+    def set(
+        self, key: str, value: bytes, *, ttl: float, expected: bytes | None
+    ) -> bool:
+        return True
+
+    def delete(self, key: str, *, expected: bytes | None = None) -> None: ...
+
+    def add_to_index(self, label: str, key: str, *, ttl: float) -> None: ...
+
+    def take_index(self, label: str) -> list[str]:
+        return []
+
+
+class AsyncFileStore:
+    """A store of one's own for the async client."""
+
+    async def get(self, key: str) -> bytes | None:
+        return None
+
+    async def set(
+        self, key: str, value: bytes, *, ttl: float, expected: bytes | None
+    ) -> bool:
+        return True
+
+    async def delete(self, key: str, *, expected: bytes | None = None) -> int:
+        return 1
+
+    async def add_to_index(self, label: str, key: str, *, ttl: float) -> None: ...
+
+    async def take_index(self, label: str) -> Collection[str]:
+        return []
+
+
+class HalfAStore:
+    """What has a method too few: nobody could be logged out from Auth0's side."""
+
+    def get(self, key: str) -> bytes | None:
+        return None
+
+    def set(
+        self, key: str, value: bytes, *, ttl: float, expected: bytes | None
+    ) -> bool:
+        return True
+
+    def delete(self, key: str, *, expected: bytes | None = None) -> None: ...
+
+    def add_to_index(self, label: str, key: str, *, ttl: float) -> None: ...
+
+
+def sessions(client: ServerClient, store_options: dict[str, Any]) -> str:
+    options = LoginWithCustomTokenExchangeOptions(
+        subject_token="legacy",
+        subject_token_type="urn:acme:legacy-token",
+        scope="offline_access",
+    )
+    try:
+        result: LoginWithCustomTokenExchangeResult = (
+            client.login_with_custom_token_exchange(options, store_options)
+        )
+    except StoreError as error:
+        response: TokenExchangeResponse | None = error.response
+        print(response)
+        raise
+    state: dict[str, Any] = result.state_data
+    user: dict[str, Any] | None = client.get_user(store_options)
+    session: dict[str, Any] | None = client.get_session(store_options)
+    if user is not None:
+        print(state, session, [actor["sub"] for actor in actor_chain(user.get("act"))])
+    try:
+        token: str = client.get_access_token(
+            store_options,
+            audience="https://api.example.com",
+            scope="read:data",
+            subject_token_supplier=lambda: options,
+        )
+    except LoginRequiredError as error:
+        login_again: SessionError = error
+        raise login_again from None
+    url: str = client.logout(store_options, return_to="https://a.example", revoke=False)
+    return token + url
+
+
+def ended_elsewhere(client: ServerClient, logout_token: str) -> int:
+    try:
+        client.handle_backchannel_logout(logout_token)
+    except BackchannelLogoutError:
+        return 400
+    except Auth0Error as error:
+        return 503 if error.retry_safe else 500
+    return 200
+
+
+async def supplier() -> CustomTokenExchangeOptions:
+    return CustomTokenExchangeOptions(subject_token="t", subject_token_type="urn:a:b")
+
+
+async def awaiting_sessions(
+    client: AsyncServerClient, store_options: Mapping[str, Any]
+) -> str:
+    result = await client.login_with_custom_token_exchange(
+        LoginWithCustomTokenExchangeOptions(
+            subject_token="t", subject_token_type="urn:a:b"
+        ),
+        store_options,
+    )
+    user: dict[str, Any] | None = await client.get_user(store_options)
+    session: dict[str, Any] | None = await client.get_session(store_options)
+    print(result.state_data["user"], user, session)
+    token: str = await client.get_access_token(
+        store_options, "https://api.example.com", subject_token_supplier=supplier
+    )
+    await client.handle_backchannel_logout("logout token")
+    return token + await client.logout(store_options)
+
+
+def transferred(client: ServerClient, store_options: dict[str, Any]) -> str:
+    token: SessionTransferToken = client.request_session_transfer_token(
+        "customer",
+        "urn:acme:legacy-token",
+        actor_token="agent",
+        actor_token_type=TokenType.ID_TOKEN,
+        store_options=store_options,
+    )
+    return build_session_transfer_redirect(
+        "https://shop.example.com/login", token, organization="org_abc1234"
+    )
+
+
+def keys_of(store: StateStore) -> Collection[str]:
+    return store.take_index("label")
+
+
+async def keys_of_async(store: AsyncStateStore) -> Collection[str]:
+    return await store.take_index("label")
+
+
 class Exchanger(Protocol):
     """What an application may ask for in place of the client itself."""
 
@@ -129,3 +291,40 @@ AsyncServerClient(domain="d", client_id="id", session=requests.Session())  # typ
 ServerClient(domain="d", client_id="id", client_auth="basic")  # type: ignore[arg-type]
 CustomTokenExchangeOptions(subject_token="t", subject_token_typ="u")  # type: ignore[call-arg]
 CustomTokenExchangeOptions(subject_token="t")  # type: ignore[call-arg]
+
+# Sessions: a store of either kind, one's own, or none but the browser.
+for store in (MemoryStore(), RedisStore(redis.Redis()), CookieStore(), FileStore()):
+    ServerClient(domain="d", client_id="id", secret=["new", "old"], state_store=store)
+AsyncServerClient(domain="d", client_id="id", state_store=AsyncFileStore())
+AsyncServerClient(domain="d", client_id="id", state_store=FileStore())
+AsyncServerClient(
+    domain="d",
+    client_id="id",
+    state_store=RedisStore(redis.asyncio.Redis(), prefix="shop:", timeout=0.5),
+    session_policy=SessionPolicy(
+        idle_seconds=3600, cookie_same_site="strict", store_failure="no_session"
+    ),
+    legacy_secret="theirs",
+)
+keys_of(MemoryStore())
+keys_of(FileStore())
+
+# The blocking client cannot await a store, or a supplier.
+ServerClient(domain="d", client_id="id", state_store=AsyncFileStore())  # type: ignore[arg-type]
+ServerClient(domain="d", client_id="id").get_access_token(
+    subject_token_supplier=supplier  # type: ignore[arg-type]
+)
+# A store with a method too few; one that would have to be awaited.
+ServerClient(domain="d", client_id="id", state_store=HalfAStore())  # type: ignore[arg-type]
+keys_of(AsyncFileStore())  # type: ignore[arg-type]
+# The options of an exchange that logs nobody in; a policy that is none.
+ServerClient(domain="d", client_id="id").login_with_custom_token_exchange(
+    CustomTokenExchangeOptions(subject_token="t", subject_token_type="u")  # type: ignore[arg-type]
+)
+SessionPolicy(cookie_same_site="Lax")  # type: ignore[arg-type]
+SessionPolicy(idle=3600)  # type: ignore[call-arg]
+# What is handed on in a URL is a session transfer token, and no access token.
+build_session_transfer_redirect("https://a.example", "token")  # type: ignore[arg-type]
+RedisStore("redis://localhost")  # type: ignore[arg-type]
+CookieStore(chunks=2)  # type: ignore[call-arg]
+SessionCommitMiddleware()  # type: ignore[call-arg]

@@ -11,29 +11,25 @@ from ...errors import IdTokenError
 from ...values import CustomTokenExchangeOptions, TokenExchangeResponse
 from ..context import Context
 from ..effects import Flow
-from ..metadata import Metadata
+from .granting import Exchanged
 from .verification import verified_claims
 
 
 def with_actor(
-    context: Context,
-    metadata: Metadata,
-    options: CustomTokenExchangeOptions,
-    response: TokenExchangeResponse,
-    deadline: float,
+    context: Context, options: CustomTokenExchangeOptions, issued: Exchanged
 ) -> Flow[TokenExchangeResponse]:
-    """Add the acting party to *response*, or why it cannot be told.
+    """Add the acting party to the response, or why it cannot be told.
 
     The tokens are issued by now, so no trouble with the ID token may lose them.
     """
-    sent = options.actor_token is not None
+    response, sent = issued.response, options.actor_token is not None
     if response.id_token is None:
         return _without(response, _NO_ID_TOKEN) if sent else response
     if not sent and not _may_name_actor(response.id_token):
         return response
     try:
         claims = yield from verified_claims(
-            context, metadata, response, options.organization, deadline
+            context, issued.metadata, response, options.organization, issued.deadline
         )
     except IdTokenError as error:
         failure = error

@@ -1,0 +1,204 @@
+"""Sending a grant: what every conversation with the token endpoint has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import attrs
+
+from ...errors import CustomTokenExchangeError
+from ...events import ExchangeFinished, ExchangeStarted
+from ...values import CustomTokenExchangeOptions, TokenExchangeResponse
+from ..configuration import StoreOptions
+from ..context import Context
+from ..effects import Emit, Flow, Request, Response, Send, Turn
+from ..grants import grant_request, token_exchange
+from ..metadata import Metadata
+from ..replies import TOKEN_RESPONSE_LIMIT, Asked, read_token_response
+from ..retries import Effect, refusal_key
+from .attempts import attempted
+from .discovery import domain_for, metadata_for
+
+T = TypeVar("T")
+
+
+@attrs.frozen(eq=False)
+class Exchanged:
+    """What an exchange has brought so far.
+
+    Attributes:
+        metadata: the tenant's.
+        response: the tokens.
+        deadline: the call's, on the context's monotonic clock.
+    """
+
+    metadata: Metadata
+    response: TokenExchangeResponse
+    deadline: float
+
+
+def exchanged(
+    context: Context,
+    options: CustomTokenExchangeOptions,
+    store_options: StoreOptions | None,
+    complete: Callable[[Exchanged], Flow[T]],
+) -> Flow[T]:
+    """Exchange a token, and tell of it; what becomes of the answer is the caller's.
+
+    Args:
+        context: the client's.
+        options: whose token, of what type, for which API.
+        store_options: handed to the domain resolver.
+        complete: goes on from the tokens to the result, as a part of the exchange.
+
+    Raises:
+        CustomTokenExchangeError: how the exchange, or *complete*, failed.
+    """
+    form = token_exchange(options)
+    started = context.monotonic()
+    deadline = started + context.settings.timeout
+    yield from Turn(deadline)
+    domain = yield from domain_for(context, store_options)
+    if context.settings.on_event is None:
+        return (
+            yield from _exchanged(context, domain, options, form, deadline, complete)
+        )
+    yield from Emit(
+        ExchangeStarted(
+            domain=domain,
+            subject_token_type=options.subject_token_type,
+            audience=options.audience,
+            actor=options.actor_token is not None,
+        )
+    )
+    try:
+        result = yield from _exchanged(
+            context, domain, options, form, deadline, complete
+        )
+    except CustomTokenExchangeError as error:
+        failure = error
+    else:
+        seconds = context.monotonic() - started
+        yield from Emit(ExchangeFinished(domain=domain, seconds=seconds))
+        return result
+    seconds = context.monotonic() - started
+    code, status = str(failure.code), failure.status
+    yield from Emit(
+        ExchangeFinished(domain=domain, seconds=seconds, code=code, status=status)
+    )
+    raise failure
+
+
+def _exchanged(
+    context: Context,
+    domain: str,
+    options: CustomTokenExchangeOptions,
+    form: str,
+    deadline: float,
+    complete: Callable[[Exchanged], Flow[T]],
+) -> Flow[T]:
+    metadata = yield from metadata_for(context, domain, deadline)
+    effect: Effect = "reusable" if options.subject_token_reusable else "once"
+    response = yield from granted(
+        context, metadata, form, _asked(context, options), deadline, effect
+    )
+    return (yield from complete(Exchanged(metadata, response, deadline)))
+
+
+def granted(
+    context: Context,
+    metadata: Metadata,
+    form: str,
+    asked: Asked,
+    deadline: float,
+    effect: Effect,
+) -> Flow[TokenExchangeResponse]:
+    """Send a grant until it is answered, or a failure says to stop.
+
+    Args:
+        context: the client's.
+        metadata: the tenant's.
+        form: the grant's own parameters, encoded.
+        asked: what reading the answer needs to know.
+        deadline: when to give up, on the context's monotonic clock.
+        effect: whether the grant may take effect twice.
+
+    Raises:
+        CustomTokenExchangeError: how the last attempt failed.
+    """
+    refused = _refused_here(context, metadata.domain, form)
+    if refused is not None:
+        raise refused
+
+    def prepare() -> Request:
+        return grant_request(
+            metadata.token_endpoint,
+            form,
+            context.settings.authentication,
+            metadata.issuer,
+            context.clock,
+            context.new_id,
+        )
+
+    def read(response: Response) -> TokenExchangeResponse | CustomTokenExchangeError:
+        return read_token_response(response, asked, context.clock())
+
+    send = Send(prepare, deadline, TOKEN_RESPONSE_LIMIT)
+    try:
+        response = yield from attempted(context, metadata.domain, send, read, effect)
+    except CustomTokenExchangeError as error:
+        failure = error
+    else:
+        context.retries.reopen(metadata.domain)
+        return response
+    _remember(context, metadata.domain, form, failure)
+    raise failure
+
+
+def own_secrets(context: Context) -> list[str]:
+    """Give the client's own secrets, which an answer may echo and an error must not."""
+    secrets = []
+    if context.settings.client_secret is not None:
+        secrets.append(context.settings.client_secret)
+    credentials = context.settings.authentication.headers.get("Authorization")
+    if credentials is not None:
+        secrets.append(credentials.removeprefix("Basic "))
+    return secrets
+
+
+def _asked(context: Context, options: CustomTokenExchangeOptions) -> Asked:
+    secrets = [options.subject_token, *own_secrets(context)]
+    if options.actor_token is not None:
+        secrets.append(options.actor_token)
+    if options.authorization_params:
+        secrets.extend(options.authorization_params.values())
+    return Asked(
+        options.scope,
+        options.subject_token_type,
+        options.subject_token_reusable,
+        secrets,
+    )
+
+
+def _refused_here(
+    context: Context, domain: str, form: str
+) -> CustomTokenExchangeError | None:
+    """Give the error of a call that the policy says need not be sent."""
+    policy, retries, now = context.settings.retry, context.retries, context.monotonic()
+    if policy.remember_refusals_seconds > 0:
+        key = refusal_key(context.process_key, domain, form)
+        remembered = retries.remembered_refusal(key, now)
+        if remembered is not None:
+            return remembered
+    return retries.still_closed(domain, now) if policy.fail_fast else None
+
+
+def _remember(
+    context: Context, domain: str, form: str, failure: CustomTokenExchangeError
+) -> None:
+    now = context.monotonic()
+    context.retries.note_outcome(domain, failure, now)
+    if context.settings.retry.remember_refusals_seconds > 0:
+        key = refusal_key(context.process_key, domain, form)
+        context.retries.remember_refusal(key, failure, now)

@@ -1,0 +1,13 @@
+"""What a request of ``aiohttp.web`` has of ours.  Imported where ``aiohttp.web`` already is.
+
+Its keys are objects, and can be made nowhere but in a module.
+"""
+
+from __future__ import annotations
+
+from aiohttp.web import RequestKey
+
+from ..core.cookies import SetCookie
+
+WRITTEN: RequestKey[dict[str, SetCookie]] = RequestKey("auth0_tx.cookies", dict)
+"""The cookies that a request was answered with, by name."""

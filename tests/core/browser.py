@@ -1,0 +1,166 @@
+"""A browser and a session store made of dictionaries, for flows that keep sessions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from id_tokens import id_token, published
+from world import (
+    SECRETS,
+    TOKENS,
+    Clock,
+    Response,
+    answer,
+    client,
+    play,
+)
+
+from auth0_tx.core.context import Context
+from auth0_tx.core.cookies import SetCookie
+from auth0_tx.core.flows.login import get_session, login_with_custom_token_exchange
+from auth0_tx.values import LoginWithCustomTokenExchangeOptions
+
+COOKIE = "__Host-auth0_tx"
+SECRET = "a secret of at least thirty-two characters"
+OLD_SECRET = "the secret that was in use a year ago, and is known"
+
+
+class Browser:
+    """What a browser has: its cookies, and those that it was told to set."""
+
+    def __init__(self, cookies: dict[str, str] | None = None) -> None:
+        self.cookies = cookies or {}
+        self.told: list[SetCookie] = []
+
+    def request(self, *, answered: bool = True) -> dict[str, Any]:
+        """Give the store options of one of its requests."""
+        options: dict[str, Any] = {"request": self.cookies}
+        return {**options, "response": self.told} if answered else options
+
+    def copy(self) -> Browser:
+        """Give another with the same cookies."""
+        return Browser(dict(self.cookies))
+
+
+class PaperStore:
+    """A store that is a dictionary, and fails when it is told to."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.values: dict[str, tuple[bytes, float]] = {}
+        self.index: dict[str, set[str]] = defaultdict(set)
+        self.calls: list[str] = []
+        self.failing: list[str] = []
+        self.before: dict[str, Callable[[], object]] = {}
+        self._clock = clock
+
+    def _called(self, name: str) -> None:
+        self.calls.append(name)
+        if name in self.before:
+            self.before.pop(name)()
+        if name in self.failing:
+            self.failing.remove(name)
+            raise ConnectionError(f"the store cannot {name} {SECRETS['access_token']}")
+
+    def get(self, key: str) -> bytes | None:
+        self._called("get")
+        value, until = self.values.get(key, (None, 0.0))
+        return value if self._clock() < until else None
+
+    def set(
+        self, key: str, value: bytes, *, ttl: float, expected: bytes | None
+    ) -> bool:
+        self._called("set")
+        now, until = self.values.get(key, (None, 0.0))
+        if (now if self._clock() < until else None) != expected:
+            return False
+        self.values[key] = (value, self._clock() + ttl)
+        return True
+
+    def delete(self, key: str, *, expected: bytes | None = None) -> None:
+        self._called("delete")
+        if expected is None or self.values.get(key, (None,))[0] == expected:
+            self.values.pop(key, None)
+
+    def add_to_index(self, label: str, key: str, *, ttl: float) -> None:
+        self._called("add_to_index")
+        self.index[label].add(key)
+
+    def take_index(self, label: str) -> set[str]:
+        self._called("take_index")
+        return self.index.pop(label, set())
+
+    def sessions(self) -> list[str]:
+        """Give the keys of the sessions that are stored."""
+        return [key for key in self.values if key.startswith("session:")]
+
+
+class LateStore(PaperStore):
+    """One whose answer to a write is lost, once for each word in *lost*."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__(clock)
+        self.lost: list[str] = []
+
+    def set(
+        self, key: str, value: bytes, *, ttl: float, expected: bytes | None
+    ) -> bool:
+        done = super().set(key, value, ttl=ttl, expected=expected)
+        if "set" in self.lost:
+            self.lost.remove("set")
+            raise TimeoutError("the answer was lost")
+        return done
+
+
+def keeper(clock: Clock, **keywords: Any) -> Context:
+    """Give a client that keeps sessions: in cookies, unless *keywords* say where."""
+    return client(clock, **{"secret": SECRET, **keywords})
+
+
+def login_options(**changes: Any) -> LoginWithCustomTokenExchangeOptions:
+    """Give the options of an ordinary login with *changes*."""
+    return LoginWithCustomTokenExchangeOptions(
+        **{
+            "subject_token": SECRETS["subject_token"],
+            "subject_token_type": "urn:acme:legacy-token",
+            **changes,
+        }
+    )
+
+
+def issued(members: dict[str, Any] | None = None, **claims: Any) -> Response:
+    """Give the answer that issues tokens, an ID token that says *claims* among them."""
+    tokens = {**TOKENS, "id_token": id_token(**claims), "scope": "openid read:data"}
+    return answer(
+        {k: v for k, v in {**tokens, **(members or {})}.items() if v is not ...}
+    )
+
+
+def log_in(
+    context: Context,
+    browser: Browser,
+    members: dict[str, Any] | None = None,
+    options: dict[str, Any] | None = None,
+    **claims: Any,
+) -> dict[str, Any]:
+    """Log a user in; give the session."""
+    knows_keys = context.key_sets.get(
+        "https://tenant.us.auth0.com/.well-known/jwks.json"
+    )
+    replies = [] if knows_keys is not None else [published("key-1")]
+    result, _ = play(
+        login_with_custom_token_exchange(
+            context, login_options(**(options or {})), browser.request()
+        ),
+        issued(members, **claims),
+        *replies,
+    )
+    return result.state_data
+
+
+def session_of(context: Context, browser: Browser) -> dict[str, Any] | None:
+    """Give the session of a browser, as the application sees it."""
+    session, asked = play(get_session(context, browser.request()))
+    assert [] == asked.requests
+    return session

@@ -1,0 +1,714 @@
+"""Access tokens of a session: good for a while yet, and no refresh token spent twice."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from browser import Browser, LateStore, PaperStore, keeper, log_in, session_of
+from id_tokens import id_token, published
+from world import (
+    NOW,
+    SECRETS,
+    TOKEN_ENDPOINT,
+    Asked,
+    Clock,
+    answer,
+    fail,
+    play,
+    refusal,
+)
+
+from auth0_tx.core.context import Context
+from auth0_tx.core.effects import Response, Share
+from auth0_tx.core.flows.access_tokens import get_access_token
+from auth0_tx.errors import (
+    AmbiguousError,
+    Auth0Error,
+    ConfigurationError,
+    IdTokenError,
+    InvalidInputError,
+    InvalidResponseError,
+    LoginRequiredError,
+    NotSentError,
+    RateLimitError,
+    RefusedError,
+    StoreError,
+)
+from auth0_tx.values import RetryPolicy, SessionPolicy
+
+ONCE = RetryPolicy(attempts=1)
+OFFLINE = {"refresh_token": "r-1", "expires_in": 3_600}
+API = "https://api.example.com"
+
+
+@pytest.fixture
+def store(clock: Clock) -> PaperStore:
+    """A store with nothing in it."""
+    return PaperStore(clock)
+
+
+@pytest.fixture(params=["cookies", "store"])
+def keeping(request: pytest.FixtureRequest, store: PaperStore) -> dict[str, Any]:
+    """The keywords of each of the two ways to keep sessions."""
+    return {} if request.param == "cookies" else {"state_store": store}
+
+
+@pytest.fixture
+def context(clock: Clock, keeping: dict[str, Any]) -> Context:
+    """A client that keeps sessions, and sends nothing again."""
+    return keeper(clock, retry=ONCE, **keeping)
+
+
+@pytest.fixture
+def browser(context: Context) -> Browser:
+    """A browser whose user is logged in, for an hour, with a refresh token."""
+    browser = Browser()
+    log_in(context, browser, OFFLINE)
+    return browser
+
+
+def token_of(
+    context: Context, browser: Browser, *replies: Any, **wanted: Any
+) -> tuple[str, Asked]:
+    """Ask for an access token."""
+    return play(get_access_token(context, browser.request(), **wanted), *replies)
+
+
+def failing(
+    context: Context, browser: Browser, *replies: Any, **wanted: Any
+) -> tuple[Auth0Error, Asked]:
+    """Ask for an access token in vain."""
+    return fail(get_access_token(context, browser.request(), **wanted), *replies)
+
+
+def renewed(number: int = 2, **members: Any) -> Response:
+    """Give the answer to a refresh, its tokens numbered."""
+    body = {
+        "access_token": f"a-{number}",
+        "refresh_token": f"r-{number}",
+        "token_type": "Bearer",
+        "expires_in": 3_600,
+        **members,
+    }
+    return answer({k: v for k, v in body.items() if v is not ...})
+
+
+def sent(asked: Asked) -> list[dict[str, str]]:
+    """Give the forms that were sent."""
+    from urllib.parse import parse_qsl
+
+    return [
+        dict(parse_qsl((request.body or b"").decode()))
+        for request in asked.requests
+        if request.url == TOKEN_ENDPOINT
+    ]
+
+
+def test_fresh(context: Context, browser: Browser) -> None:
+    """A token that lasts is given as it is, with nothing sent, and does not print."""
+    token, asked = token_of(context, browser)
+
+    assert (SECRETS["access_token"], []) == (token, asked.requests)
+    assert SECRETS["access_token"] not in repr(token)
+
+
+@pytest.mark.parametrize(("left", "sends"), [(61, 0), (60, 1), (1, 1), (-1, 1)])
+def test_margin(
+    context: Context, clock: Clock, browser: Browser, left: int, sends: int
+) -> None:
+    """A token is renewed a minute before it expires."""
+    clock.wait(3_600 - left)
+    token, asked = token_of(context, browser, *[renewed()] * sends)
+
+    assert sends == len(sent(asked))
+    assert ("a-2" if sends else SECRETS["access_token"]) == token
+
+
+def test_no_margin(clock: Clock, keeping: dict[str, Any]) -> None:
+    """The margin is a setting."""
+    context = keeper(clock, session_policy=SessionPolicy(refresh_margin=0), **keeping)
+    browser = Browser()
+    log_in(context, browser, OFFLINE)
+    clock.wait(3_599)
+
+    assert SECRETS["access_token"] == token_of(context, browser)[0]
+
+
+def test_refresh(context: Context, clock: Clock, browser: Browser) -> None:
+    """A refresh says what RFC 6749 section 6 says, and the session keeps what it brought."""
+    clock.wait(3_600)
+    _, asked = token_of(context, browser, renewed())
+    again, nothing = token_of(context, browser)
+    session = session_of(context, browser) or {}
+
+    assert [
+        {
+            "grant_type": "refresh_token",
+            "refresh_token": "r-1",
+            "client_id": "the-client",
+            "client_secret": SECRETS["client_secret"],
+        }
+    ] == sent(asked)
+    assert ("a-2", []) == (again, nothing.requests)
+    assert "r-2" == session["refresh_token"]
+    assert session["id_token"]
+    assert 1 == len(session["token_sets"])
+
+
+def test_refresh_token_that_stays(
+    context: Context, clock: Clock, browser: Browser
+) -> None:
+    """Where no new refresh token comes, the old one stays; so does the ID token."""
+    clock.wait(3_600)
+    before = session_of(context, browser) or {}
+    token_of(context, browser, renewed(refresh_token=...))
+    after = session_of(context, browser) or {}
+
+    assert ("r-1", before["id_token"]) == (after["refresh_token"], after["id_token"])
+
+
+def test_scope_that_is_left_out(
+    context: Context, clock: Clock, browser: Browser
+) -> None:
+    """A refresh without a scope has the scope that was granted before."""
+    clock.wait(3_600)
+    token_of(context, browser, renewed())
+    token, asked = token_of(context, browser, scope="read:data")
+
+    assert ("a-2", []) == (token, asked.requests)
+
+
+def test_another_audience(context: Context, clock: Clock, browser: Browser) -> None:
+    """Each audience has its own token, and neither takes the other's place."""
+    api, asked = token_of(context, browser, renewed(), audience=API, scope="read:data")
+    default, nothing = token_of(context, browser)
+    again, none = token_of(context, browser, audience=API)
+
+    assert (API, "read:data") == (sent(asked)[0]["audience"], sent(asked)[0]["scope"])
+    assert ("a-2", SECRETS["access_token"], "a-2") == (api, default, again)
+    assert ([], []) == (nothing.requests, none.requests)
+
+
+def test_audience_of_the_login(context: Context, clock: Clock) -> None:
+    """Without an audience it is the login's, which a refresh need not name."""
+    browser = Browser()
+    log_in(context, browser, OFFLINE, {"audience": API})
+    unnamed, nothing = token_of(context, browser)
+    clock.wait(3_600)
+    named, asked = token_of(context, browser, renewed(), audience=API)
+    again, none = token_of(context, browser)
+
+    assert (SECRETS["access_token"], []) == (unnamed, nothing.requests)
+    assert ("a-2", "a-2", []) == (named, again, none.requests)
+    assert "audience" not in sent(asked)[0]
+
+
+def test_more_scope(context: Context, browser: Browser) -> None:
+    """A token with fewer scopes than asked for does not do."""
+    token, asked = token_of(context, browser, renewed(), scope="write:data")
+
+    assert ("a-2", "write:data") == (token, sent(asked)[0]["scope"])
+    assert [] == token_of(context, browser, scope="write:data")[1].requests
+
+
+def test_lifetime_that_is_left_out(context: Context) -> None:
+    """A token whose lifetime nobody told is given as long as the session lasts."""
+    browser = Browser()
+    log_in(context, browser, {"expires_in": ...})
+
+    assert SECRETS["access_token"] == token_of(context, browser)[0]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "parameter"), [({"audience": ""}, "audience"), ({"scope": 5}, "scope")]
+)
+def test_bad_input(
+    context: Context, browser: Browser, wanted: dict[str, Any], parameter: str
+) -> None:
+    """What breaks a rule is refused before anything is read or sent."""
+    error, asked = failing(context, browser, **wanted)
+
+    assert isinstance(error, InvalidInputError)
+    assert (parameter, []) == (error.parameter, list(asked))
+
+
+def test_nobody(context: Context) -> None:
+    """Without a session the user must log in."""
+    error, _ = failing(context, Browser())
+
+    assert isinstance(error, LoginRequiredError)
+    assert "login_required" == error.code
+
+
+def test_no_refresh_token(context: Context, clock: Clock) -> None:
+    """A session without a refresh token ends with its access token, and says what to do."""
+    browser = Browser()
+    log_in(context, browser, act={"sub": "auth0|agent"})
+    clock.wait(86_400 - 30)
+    still_good, _ = token_of(context, browser)
+    clock.wait(30)
+    # The session is used, and so goes on.
+    error, _ = failing(context, browser)
+
+    assert SECRETS["access_token"] == still_good
+    assert isinstance(error, LoginRequiredError)
+    assert "offline_access" in (error.hint or "")
+
+
+def test_sessions_that_are_not_kept(clock: Clock) -> None:
+    """A client that keeps no sessions says so."""
+    error, _ = failing(keeper(clock, secret=None), Browser())
+
+    assert isinstance(error, ConfigurationError)
+
+
+def test_no_response(clock: Clock) -> None:
+    """What a refresh brings must be kept, so without a response there is none."""
+    context, browser = keeper(clock), Browser()
+    log_in(context, browser, OFFLINE)
+    clock.wait(3_600)
+    error, asked = fail(get_access_token(context, browser.request(answered=False)))
+
+    assert isinstance(error, InvalidInputError)
+    assert ("store_options", []) == (error.parameter, asked.requests)
+
+
+def test_no_response_with_a_store(clock: Clock, store: PaperStore) -> None:
+    """With a store, what a refresh brings is kept without a response."""
+    context, browser = keeper(clock, state_store=store), Browser()
+    log_in(context, browser, OFFLINE)
+    clock.wait(3_600)
+    token, _ = play(
+        get_access_token(context, browser.request(answered=False)), renewed()
+    )
+
+    assert ("a-2", []) == (token, token_of(context, browser)[1].requests)
+
+
+FAILURES = [
+    (NotSentError("no", retry_safe=True), NotSentError),
+    (refusal(429, "too_many_requests", retry_after="30"), RateLimitError),
+    (refusal(401, "invalid_client"), RefusedError),
+    (refusal(503, "unavailable"), RefusedError),
+]
+
+
+@pytest.mark.parametrize(("reply", "kind"), FAILURES)
+def test_failure_that_may_pass(
+    context: Context,
+    clock: Clock,
+    browser: Browser,
+    reply: Any,
+    kind: type[Auth0Error],
+) -> None:
+    """A refresh that fails is told, and may be tried again with the same refresh token."""
+    clock.wait(3_600)
+    error, _ = failing(context, browser, reply)
+    token, asked = token_of(context, browser, renewed())
+
+    assert kind is type(error)
+    assert ("a-2", "r-1") == (token, sent(asked)[0]["refresh_token"])
+
+
+@pytest.mark.parametrize("reply", [reply for reply, _ in FAILURES])
+def test_failure_within_the_margin(
+    context: Context, clock: Clock, browser: Browser, reply: Any
+) -> None:
+    """While the old token lasts, a refresh that fails is nobody's trouble."""
+    clock.wait(3_570)
+    token, asked = token_of(context, browser, reply)
+
+    assert SECRETS["access_token"] == token
+    assert 1 == len(asked.requests)
+
+
+def test_refusal(context: Context, clock: Clock, browser: Browser) -> None:
+    """A refresh token that is refused is not sent again: the user must log in."""
+    clock.wait(3_600)
+    first, _ = failing(context, browser, refusal(403, "invalid_grant", "Unknown"))
+    second, asked = failing(context, browser)
+
+    assert isinstance(first, LoginRequiredError)
+    assert ("invalid_grant", 403, "Unknown") == (
+        first.code,
+        first.status,
+        first.message,
+    )
+    assert isinstance(second, LoginRequiredError)
+    assert "spent" in second.message
+    assert [] == asked.requests
+
+
+LOST = [
+    (AmbiguousError("lost"), AmbiguousError),
+    (answer(b"<html>", 502), AmbiguousError),
+    (answer(b"{", 200), InvalidResponseError),
+]
+
+
+@pytest.mark.parametrize(("reply", "kind"), LOST)
+def test_answer_that_is_lost(
+    context: Context,
+    clock: Clock,
+    browser: Browser,
+    reply: Any,
+    kind: type[Auth0Error],
+) -> None:
+    """A refresh whose answer is lost is never sent again; what is still good is given."""
+    token_of(context, browser, renewed(access_token="a-api"), audience=API)
+    clock.wait(1_000)
+    token_of(context, browser, renewed(3, access_token="a-other"), audience="urn:other")
+    clock.wait(2_600)
+    error, asked = failing(context, browser, reply)
+    still_good, nothing = token_of(context, browser, audience="urn:other")
+    after, none = failing(context, browser)
+
+    assert kind is type(error)
+    assert 1 == len(asked.requests)
+    assert ("a-other", []) == (still_good, nothing.requests)
+    assert isinstance(after, LoginRequiredError)
+    assert [] == none.requests
+
+
+def test_retries(clock: Clock, keeping: dict[str, Any]) -> None:
+    """Only what cannot have spent the refresh token is sent again."""
+    context = keeper(clock, retry=RetryPolicy(retry_503=True), **keeping)
+    browser = Browser()
+    log_in(context, browser, OFFLINE)
+    clock.wait(3_600)
+    _, asked = token_of(
+        context,
+        browser,
+        NotSentError("no", retry_safe=True),
+        refusal(429, "too_many_requests", retry_after="1"),
+        renewed(),
+    )
+    clock.wait(3_600)
+    error, once = failing(
+        context, browser, refusal(503, "unavailable", retry_after="1")
+    )
+
+    assert 3 == len(asked.requests)
+    assert isinstance(error, RefusedError)
+    assert 1 == len(once.requests)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [{"sub": "auth0|other"}, {"iss": "https://other.example/"}, {"aud": "other"}],
+    ids=str,
+)
+def test_id_token_of_another(
+    context: Context, clock: Clock, browser: Browser, claims: dict[str, Any]
+) -> None:
+    """A refresh whose ID token is of another user or issuer brings nothing."""
+    clock.wait(3_600)
+    error, _ = failing(
+        context, browser, renewed(id_token=id_token(**claims)), published("key-1")
+    )
+    after, asked = failing(context, browser)
+
+    assert isinstance(error, IdTokenError)
+    assert error.tokens_issued
+    assert isinstance(after, LoginRequiredError)
+    assert [] == asked.requests
+
+
+def test_id_token(context: Context, clock: Clock, browser: Browser) -> None:
+    """A newer ID token takes the place of the one that was, once it is verified."""
+    clock.wait(3_600)
+    newer = id_token(iat=int(NOW) + 3_600, exp=int(NOW) + 9_000)
+    _, asked = token_of(context, browser, renewed(id_token=newer), published("key-1"))
+
+    assert newer == (session_of(context, browser) or {})["id_token"]
+    assert 1 == len(sent(asked))
+
+
+def test_id_token_that_cannot_be_verified(
+    context: Context, clock: Clock, browser: Browser
+) -> None:
+    """Without keys to tell, the tokens are kept and the ID token is the one that was."""
+    before = (session_of(context, browser) or {})["id_token"]
+    clock.wait(3_600)
+    newer = id_token("key-2")
+    token, _ = token_of(context, browser, renewed(id_token=newer), answer(b"down", 404))
+
+    assert "a-2" == token
+    assert before == (session_of(context, browser) or {})["id_token"]
+
+
+def test_requests_with_an_old_cookie(clock: Clock) -> None:
+    """Requests of one browser that come with the old cookie get what the first brought."""
+    context, browser = keeper(clock), Browser()
+    log_in(context, browser, OFFLINE)
+    late = [browser.copy() for _ in range(3)]
+    clock.wait(3_600)
+    token_of(context, browser, renewed())
+    tokens = [token_of(context, each)[0] for each in late]
+    kept = {(session_of(context, each) or {})["refresh_token"] for each in late}
+
+    assert (["a-2"] * 3, {"r-2"}) == (tokens, kept)
+
+
+def test_an_old_cookie_after_a_while(clock: Clock) -> None:
+    """What became of a refresh token is not remembered for ever."""
+    context, browser = keeper(clock), Browser()
+    log_in(context, browser, OFFLINE)
+    late = browser.copy()
+    clock.wait(3_600)
+    token_of(context, browser, renewed())
+    clock.wait(60)
+    error, asked = failing(context, late, refusal(403, "invalid_grant"))
+
+    assert isinstance(error, LoginRequiredError)
+    assert 1 == len(asked.requests)
+
+
+def test_another_audience_in_the_meantime(clock: Clock) -> None:
+    """Who waits for a refresh for another audience goes on with its refresh token."""
+    context, browser = keeper(clock), Browser()
+    log_in(context, browser, OFFLINE)
+    late = browser.copy()
+    clock.wait(3_600)
+    token_of(context, browser, renewed())
+    token, asked = token_of(context, late, renewed(3), audience=API)
+
+    assert ("a-3", "r-2") == (token, sent(asked)[0]["refresh_token"])
+
+
+def test_lost_in_the_meantime(clock: Clock) -> None:
+    """Who waits for a refresh whose answer is lost does not send it again."""
+    context, browser = keeper(clock, retry=ONCE), Browser()
+    log_in(context, browser, OFFLINE)
+    late = browser.copy()
+    clock.wait(3_600)
+    failing(context, browser, AmbiguousError("lost"))
+    error, asked = failing(context, late)
+
+    assert isinstance(error, AmbiguousError)
+    assert [] == asked.requests
+
+
+def test_one_flight(context: Context, clock: Clock, browser: Browser) -> None:
+    """All who ask at once ask under one key, which tells nothing of the token."""
+    clock.wait(3_600)
+    _, asked = token_of(context, browser, renewed())
+    (share,) = [each for each in asked if isinstance(each, Share)]
+
+    assert "r-1" not in json.dumps(repr(share.key))
+
+
+# With a store.
+
+
+@pytest.fixture
+def shared(clock: Clock, store: PaperStore) -> tuple[Context, Context, Browser]:
+    """Two processes' clients over one store, and a browser that is logged in."""
+    one = keeper(clock, state_store=store, retry=ONCE)
+    other = keeper(clock, state_store=store, retry=ONCE)
+    browser = Browser()
+    log_in(one, browser, OFFLINE)
+    clock.wait(3_600)
+    return one, other, browser
+
+
+def test_another_process_was_faster(
+    clock: Clock, store: PaperStore, shared: tuple[Context, Context, Browser]
+) -> None:
+    """Who gets the lock after another has refreshed gives what that one brought."""
+    one, other, browser = shared
+    store.before["set"] = lambda: token_of(other, browser, renewed())
+    token, asked = token_of(one, browser)
+
+    assert ("a-2", []) == (token, asked.requests)
+
+
+def test_another_process_has_lost_the_answer(
+    clock: Clock, store: PaperStore, shared: tuple[Context, Context, Browser]
+) -> None:
+    """Who gets the lock after another has lost a refresh's answer sends nothing more."""
+    one, other, browser = shared
+    store.before["set"] = lambda: failing(other, browser, AmbiguousError("lost"))
+    error, asked = failing(one, browser)
+
+    assert isinstance(error, LoginRequiredError)
+    assert "spent" in error.message
+    assert [] == asked.requests
+
+
+def test_another_process_holds_the_lock(
+    clock: Clock, store: PaperStore, shared: tuple[Context, Context, Browser]
+) -> None:
+    """A lock whose holder has died ends by itself, and another goes on."""
+    one, _, browser = shared
+    (key,) = store.sessions()
+    lock = key.replace("session:", "lock:")
+    store.values[lock] = (b"somebody who died", clock.now + 6)
+    token, asked = play(
+        get_access_token(one, browser.request()), renewed(), clock=clock
+    )
+
+    assert "a-2" == token
+    assert 6 <= sum(asked.waits) < 6.1
+    assert lock not in store.values
+
+
+def test_lock_that_is_held_too_long(
+    clock: Clock, store: PaperStore, shared: tuple[Context, Context, Browser]
+) -> None:
+    """Who waits for the lock gives up at the deadline, with nothing sent."""
+    one, _, browser = shared
+    (key,) = store.sessions()
+    lock = key.replace("session:", "lock:")
+    store.values[lock] = (b"somebody who lives", clock.now + 60)
+    error, asked = fail(get_access_token(one, browser.request()), clock=clock)
+
+    assert isinstance(error, NotSentError)
+    assert error.retry_safe
+    assert [] == asked.requests
+
+
+def test_session_that_ends_meanwhile(
+    clock: Clock, store: PaperStore, shared: tuple[Context, Context, Browser]
+) -> None:
+    """A session that is logged out before the lock is had is not refreshed."""
+    one, _, browser = shared
+    (key,) = store.sessions()
+    store.before["set"] = lambda: store.values.pop(key)
+    error, asked = failing(one, browser)
+
+    assert isinstance(error, LoginRequiredError)
+    assert [] == asked.requests
+
+
+def test_logout_during_a_refresh(
+    clock: Clock, store: PaperStore, shared: tuple[Context, Context, Browser]
+) -> None:
+    """A refresh that ends after a logout does not bring the session back."""
+    one, _, browser = shared
+    (key,) = store.sessions()
+
+    def answered(request: Any) -> Response:
+        store.values.pop(key)
+        return renewed()
+
+    token, _ = play(get_access_token(one, browser.request()), answered)
+
+    assert "a-2" == token
+    assert [] == store.sessions()
+
+
+def test_write_by_another_during_a_refresh(
+    clock: Clock, store: PaperStore, shared: tuple[Context, Context, Browser]
+) -> None:
+    """What another wrote meanwhile stays, and the newest refresh token with it."""
+    one, other, browser = shared
+
+    def answered(request: Any) -> Response:
+        clock.wait(10_000)
+        # Notes the use.
+        session_of(other, browser)
+        return renewed()
+
+    play(get_access_token(one, browser.request()), answered)
+
+    assert "r-2" == (session_of(one, browser) or {})["refresh_token"]
+
+
+def test_writes_that_are_always_late(
+    clock: Clock, store: PaperStore, shared: tuple[Context, Context, Browser]
+) -> None:
+    """Where others write faster without end, it is a failure of the store."""
+    one, _, browser = shared
+    real = store.set
+
+    def slow(key: str, *arguments: Any, **named: Any) -> bool:
+        if key.startswith("session:"):
+            return False
+        return real(key, *arguments, **named)
+
+    store.set = slow  # type: ignore[method-assign]
+    error, _ = fail(get_access_token(one, browser.request()), renewed())
+
+    assert isinstance(error, StoreError)
+    assert error.tokens_issued
+
+
+@pytest.mark.parametrize("failing_after", ["set", "get"])
+def test_store_that_fails_after_a_refresh(
+    clock: Clock,
+    store: PaperStore,
+    shared: tuple[Context, Context, Browser],
+    failing_after: str,
+) -> None:
+    """What a refresh brought is not lost with the write: the next call has it, unsent."""
+    one, _, browser = shared
+
+    def answered(request: Any) -> Response:
+        store.failing = [failing_after] * (2 if failing_after == "set" else 1)
+        if failing_after == "get":
+            # Somebody else's write has the session read again.
+            (key,) = store.sessions()
+            value, until = store.values[key]
+            store.values[key] = (value + b" ", until)
+        return renewed()
+
+    error, _ = fail(get_access_token(one, browser.request()), answered)
+    if failing_after == "get":
+        (key,) = store.sessions()
+        value, until = store.values[key]
+        store.values[key] = (value.strip(), until)
+    token, asked = token_of(one, browser)
+
+    assert isinstance(error, StoreError)
+    assert error.tokens_issued
+    assert ("a-2", []) == (token, asked.requests)
+
+
+def test_lock_that_cannot_be_left(
+    clock: Clock, store: PaperStore, shared: tuple[Context, Context, Browser]
+) -> None:
+    """A lock that cannot be deleted ends by itself, and nothing is lost."""
+    one, _, browser = shared
+    store.failing = ["delete"]
+    token, _ = token_of(one, browser, renewed())
+
+    assert "a-2" == token
+
+
+def test_store_that_fails(
+    clock: Clock, store: PaperStore, shared: tuple[Context, Context, Browser]
+) -> None:
+    """Without the lock nothing is sent."""
+    one, _, browser = shared
+    store.failing = ["set", "set"]
+    error, asked = fail(get_access_token(one, browser.request()))
+
+    assert isinstance(error, StoreError)
+    assert [] == asked.requests
+
+
+def test_lock_whose_answer_is_lost(clock: Clock) -> None:
+    """A lock that was taken although the answer was lost is ours."""
+    store = LateStore(clock)
+    context, browser = keeper(clock, state_store=store), Browser()
+    log_in(context, browser, OFFLINE)
+    clock.wait(3_600)
+    store.lost = ["set"]
+    token, _ = token_of(context, browser, renewed())
+
+    assert "a-2" == token
+
+
+def test_refresh_is_within_its_lock(
+    clock: Clock, shared: tuple[Context, Context, Browser]
+) -> None:
+    """What is done under a lock is done before the lock ends."""
+    one, _, browser = shared
+    start = clock.now
+    _, asked = token_of(one, browser, renewed())
+    sends = [each for each in asked if hasattr(each, "prepare")]
+
+    assert [start + 5.0] == [each.deadline for each in sends]

@@ -1,0 +1,207 @@
+"""Exchanging again: how a session without a refresh token gets new tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from browser import (
+    Browser,
+    PaperStore,
+    issued,
+    keeper,
+    log_in,
+    login_options,
+    session_of,
+)
+from id_tokens import published
+from world import (
+    NOW,
+    SECRETS,
+    TOKEN_ENDPOINT,
+    Asked,
+    Clock,
+    fail,
+    options,
+    play,
+    refusal,
+)
+
+from auth0_tx.core.context import Context
+from auth0_tx.core.flows.access_tokens import get_access_token
+from auth0_tx.errors import IdTokenError, InvalidInputError, RefusedError
+
+API = "https://api.example.com"
+AGENT = {"sub": "auth0|agent"}
+
+
+@pytest.fixture(params=["cookies", "store"])
+def context(request: pytest.FixtureRequest, clock: Clock) -> Context:
+    """A client that keeps sessions, in each of the two ways."""
+    store = PaperStore(clock)
+    return keeper(
+        clock, **({} if request.param == "cookies" else {"state_store": store})
+    )
+
+
+@pytest.fixture
+def browser(context: Context, clock: Clock) -> Browser:
+    """A browser whose session an actor began, and whose tokens have expired."""
+    browser = Browser()
+    log_in(context, browser, {"expires_in": 3_600}, act=AGENT)
+    clock.wait(3_600)
+    return browser
+
+
+def again(
+    context: Context, browser: Browser, *replies: Any, **wanted: Any
+) -> tuple[str, Asked]:
+    """Ask for an access token, with another subject token at hand."""
+    wanted = {"subject_token_supplier": options, **wanted}
+    return play(get_access_token(context, browser.request(), **wanted), *replies)
+
+
+def anew(**claims: Any) -> list[Any]:
+    """Give the answers to another exchange."""
+    said = {"iat": int(NOW) + 3_600, "exp": int(NOW) + 40_000, "act": AGENT, **claims}
+    return [issued({"access_token": "a-2"}, **said), published("key-1")]
+
+
+def forms(asked: Asked) -> list[dict[str, list[str]]]:
+    """Give the forms that were sent to the token endpoint."""
+    return [
+        parse_qs((each.body or b"").decode())
+        for each in asked.requests
+        if each.url == TOKEN_ENDPOINT
+    ]
+
+
+def test_again(context: Context, browser: Browser) -> None:
+    """Another exchange for the same user renews the session, its actor included."""
+    token, asked = again(context, browser, *anew(act={"sub": "auth0|second-agent"}))
+    kept, nothing = again(context, browser)
+    session = session_of(context, browser) or {}
+
+    assert ("a-2", "a-2", []) == (token, kept, nothing.requests)
+    assert "auth0|second-agent" == session["user"]["act"]["sub"]
+    (form,) = forms(asked)
+    assert ["openid"] == form["scope"]
+    assert [SECRETS["subject_token"]] == form["subject_token"]
+
+
+def test_what_is_asked_for(context: Context, browser: Browser) -> None:
+    """The audience and scope asked for are those of the exchange, where they are given."""
+    supplier = lambda: login_options(audience="urn:mine", scope="mine")  # noqa: E731
+    _, asked = again(
+        context,
+        browser,
+        *anew(),
+        audience=API,
+        scope="read:data",
+        subject_token_supplier=supplier,
+    )
+    found, nothing = again(context, browser, audience=API, scope="read:data")
+
+    (form,) = forms(asked)
+    assert ([API], ["openid read:data"]) == (form["audience"], form["scope"])
+    assert ("a-2", []) == (found, nothing.requests)
+
+
+def test_what_the_supplier_asks_for(context: Context, browser: Browser) -> None:
+    """Without an audience and a scope of the call's, the supplier's are sent."""
+    supplier = lambda: options(audience="urn:mine", scope="mine")  # noqa: E731
+    _, asked = again(context, browser, *anew(), subject_token_supplier=supplier)
+
+    (form,) = forms(asked)
+    assert (["urn:mine"], ["openid mine"]) == (form["audience"], form["scope"])
+
+
+def test_audience_of_the_login(context: Context, clock: Clock) -> None:
+    """Where nobody names an audience it is the login's, and is found by it again."""
+    browser = Browser()
+    log_in(context, browser, {"expires_in": 3_600}, {"audience": API}, act=AGENT)
+    clock.wait(3_600)
+    _, asked = again(context, browser, *anew())
+    found, nothing = again(context, browser)
+
+    (form,) = forms(asked)
+    assert [API] == form["audience"]
+    assert ("a-2", []) == (found, nothing.requests)
+
+
+def test_not_while_it_lasts(context: Context) -> None:
+    """A supplier is not called for a token that lasts."""
+    browser = Browser()
+    log_in(context, browser)
+
+    def never() -> Any:
+        raise AssertionError("called")
+
+    assert (
+        SECRETS["access_token"]
+        == (again(context, browser, subject_token_supplier=never)[0])
+    )
+
+
+@pytest.mark.parametrize("given", [None, "token", {"subject_token": "x"}])
+def test_supplier_of_something_else(
+    context: Context, browser: Browser, given: Any
+) -> None:
+    """A supplier must give options."""
+    error, asked = fail(
+        get_access_token(
+            context, browser.request(), subject_token_supplier=lambda: given
+        )
+    )
+
+    assert isinstance(error, InvalidInputError)
+    assert ("subject_token_supplier", []) == (error.parameter, asked.requests)
+
+
+@pytest.mark.parametrize(
+    ("replies", "said"),
+    [
+        (anew(sub="auth0|other"), "another user"),
+        (anew(aud="other"), "aud"),
+        ([issued({"id_token": ...})], "no ID token"),
+    ],
+    ids=["another user", "another client", "nobody"],
+)
+def test_tokens_of_another(
+    context: Context, browser: Browser, replies: list[Any], said: str
+) -> None:
+    """Tokens of anybody but the session's own user stay out of it."""
+    before = session_of(context, browser)
+    flow = get_access_token(context, browser.request(), subject_token_supplier=options)
+    error, _ = fail(flow, *replies)
+
+    assert isinstance(error, IdTokenError)
+    assert said in error.message
+    assert error.tokens_issued
+    assert before == session_of(context, browser)
+
+
+def test_refusal(context: Context, browser: Browser) -> None:
+    """A refused exchange is told as it is."""
+    flow = get_access_token(context, browser.request(), subject_token_supplier=options)
+    error, _ = fail(flow, refusal(400, "invalid_request"))
+
+    assert isinstance(error, RefusedError)
+
+
+def test_no_response(clock: Clock) -> None:
+    """What an exchange brings must be kept, so without a response there is none."""
+    context, browser = keeper(clock), Browser()
+    log_in(context, browser, {"expires_in": 3_600})
+    clock.wait(3_600)
+    error, asked = fail(
+        get_access_token(
+            context,
+            browser.request(answered=False),
+            subject_token_supplier=options,
+        )
+    )
+
+    assert isinstance(error, InvalidInputError)
+    assert [] == asked.requests

@@ -1,0 +1,238 @@
+"""Logging out: the session is at an end everywhere, whatever else fails."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from browser import COOKIE, SECRET, Browser, PaperStore, keeper, log_in, session_of
+from world import (
+    DISCOVERY_URL,
+    DOCUMENT,
+    DOMAIN,
+    ISSUER,
+    SECRETS,
+    Clock,
+    answer,
+    client,
+    fail,
+    play,
+)
+
+from auth0_tx.core.context import Context
+from auth0_tx.core.flows.logout import logout
+from auth0_tx.errors import (
+    AmbiguousError,
+    ConfigurationError,
+    InvalidInputError,
+    NotSentError,
+    StoreError,
+)
+from auth0_tx.values import SessionPolicy
+
+REVOCATION = f"{ISSUER}oauth/revoke"
+PUBLISHED = {**DOCUMENT, "revocation_endpoint": REVOCATION}
+OFFLINE = {"refresh_token": SECRETS["refresh_token"]}
+
+
+@pytest.fixture
+def store(clock: Clock) -> PaperStore:
+    """A store with nothing in it."""
+    return PaperStore(clock)
+
+
+@pytest.fixture(params=["cookies", "store"])
+def context(request: pytest.FixtureRequest, clock: Clock, store: PaperStore) -> Context:
+    """A client that keeps sessions, in each of the two ways."""
+    keeping = {} if request.param == "cookies" else {"state_store": store}
+    return keeper(clock, **keeping)
+
+
+@pytest.fixture
+def browser(context: Context) -> Browser:
+    """A browser that is logged in."""
+    browser = Browser({"theme": "dark"})
+    log_in(context, browser)
+    return browser
+
+
+def test_logout(context: Context, store: PaperStore, browser: Browser) -> None:
+    """The browser has no session any more, and goes to Auth0's own logout."""
+    kept = browser.copy()
+    url, asked = play(
+        logout(context, browser.request(), return_to="https://app.example.com/?a=b")
+    )
+    parts = urlsplit(url)
+
+    assert {"theme": "dark"} == browser.cookies
+    assert session_of(context, browser) is None
+    assert [] == asked.requests
+    assert (DOMAIN, "/v2/logout") == (parts.netloc, parts.path)
+    assert {
+        "client_id": ["the-client"],
+        "returnTo": ["https://app.example.com/?a=b"],
+    } == parse_qs(parts.query)
+    if store.calls:
+        assert ([], None) == (store.sessions(), session_of(context, kept))
+
+
+def test_nobody(context: Context) -> None:
+    """Without a session there is still a URL to go to."""
+    url, _ = play(logout(context, Browser().request()))
+
+    assert f"{ISSUER}v2/logout?client_id=the-client" == url
+
+
+@pytest.mark.parametrize(
+    "return_to",
+    ["", "/here", "javascript:alert(1)", "https://", "https://u@h/", "ftp://h/", 5],
+)
+def test_bad_return(context: Context, browser: Browser, return_to: Any) -> None:
+    """What is no URL of the web is refused, and the session stays."""
+    error, _ = fail(logout(context, browser.request(), return_to=return_to))
+
+    assert isinstance(error, InvalidInputError)
+    assert "return_to" == error.parameter
+    assert session_of(context, browser) is not None
+
+
+def test_no_response(context: Context, browser: Browser) -> None:
+    """Without a response the cookie would stay, so it is refused."""
+    error, _ = fail(logout(context, browser.request(answered=False)))
+
+    assert isinstance(error, InvalidInputError)
+    assert "store_options" == error.parameter
+
+
+def test_sessions_that_are_not_kept(clock: Clock) -> None:
+    """A client that keeps no sessions says so."""
+    error, _ = fail(logout(client(clock), Browser().request()))
+
+    assert isinstance(error, ConfigurationError)
+
+
+def fresh(clock: Clock, **keywords: Any) -> tuple[Context, Browser]:
+    """Give a client that knows where tokens are revoked, and a browser with one to revoke."""
+    context = client(clock, secret=SECRET, knows_metadata=False, **keywords)
+    browser = Browser()
+    from browser import issued, login_options
+    from id_tokens import published
+
+    from auth0_tx.core.flows.login import login_with_custom_token_exchange
+
+    play(
+        login_with_custom_token_exchange(context, login_options(), browser.request()),
+        answer(PUBLISHED),
+        issued(OFFLINE),
+        published("key-1"),
+    )
+    return context, browser
+
+
+def test_revocation(clock: Clock) -> None:
+    """The session's refresh token is revoked, the client authenticated (RFC 7009)."""
+    context, browser = fresh(clock)
+    _, asked = play(logout(context, browser.request()), answer(b"", 200))
+
+    (request,) = asked.requests
+    assert REVOCATION == request.url
+    assert {
+        "token": [SECRETS["refresh_token"]],
+        "token_type_hint": ["refresh_token"],
+        "client_id": ["the-client"],
+        "client_secret": [SECRETS["client_secret"]],
+    } == parse_qs((request.body or b"").decode())
+
+
+def test_no_revocation(clock: Clock) -> None:
+    """It is not where the application does not want it."""
+    context, browser = fresh(clock)
+    _, asked = play(logout(context, browser.request(), revoke=False))
+
+    assert [] == asked.requests
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        NotSentError("no"),
+        AmbiguousError("lost"),
+        answer(b"<html>", 500),
+        answer({"error": "invalid_client"}, 401),
+    ],
+)
+def test_revocation_that_fails(clock: Clock, reply: Any) -> None:
+    """Who logs out is logged out, whatever becomes of the refresh token."""
+    context, browser = fresh(clock)
+    start = clock.now
+    _, asked = play(logout(context, browser.request()), reply)
+    (send,) = [each for each in asked if hasattr(each, "prepare")]
+
+    assert {} == browser.cookies
+    assert start + 3.0 == send.deadline
+
+
+@pytest.mark.parametrize(
+    "document", [DOCUMENT, {**DOCUMENT, "revocation_endpoint": "https://other/revoke"}]
+)
+def test_nowhere_to_revoke(clock: Clock, document: dict[str, Any]) -> None:
+    """A tenant that says no place of its own for it is not asked."""
+    context, browser = fresh(clock)
+    clock.wait(3_600)
+    _, asked = play(logout(context, browser.request()), answer(document))
+
+    assert [DISCOVERY_URL] == [each.url for each in asked.requests]
+
+
+def test_no_metadata(clock: Clock) -> None:
+    """Without metadata nothing is revoked, and the user is logged out."""
+    context, browser = fresh(clock)
+    clock.wait(3_600)
+    context.metadata._items.clear()
+    _, asked = play(logout(context, browser.request()), answer(b"gone", 404))
+
+    assert {} == browser.cookies
+    assert 1 == len(asked.requests)
+
+
+def test_store_that_cannot_delete(clock: Clock, store: PaperStore) -> None:
+    """Where the store fails the cookie is deleted all the same, and the failure told."""
+    context, browser = keeper(clock, state_store=store), Browser()
+    log_in(context, browser)
+    store.failing = ["delete"]
+    error, _ = fail(logout(context, browser.request()))
+
+    assert isinstance(error, StoreError)
+    assert {} == browser.cookies
+
+
+def test_store_that_cannot_delete_and_need_not(clock: Clock, store: PaperStore) -> None:
+    """Where the policy makes little of a store that fails, the user still gets to Auth0."""
+    policy = SessionPolicy(store_failure="no_session")
+    context = keeper(clock, state_store=store, session_policy=policy)
+    browser = Browser()
+    log_in(context, browser)
+    store.failing = ["delete"]
+    url, _ = play(logout(context, browser.request()))
+
+    assert {} == browser.cookies
+    assert url.startswith(f"{ISSUER}v2/logout?")
+
+
+def test_store_that_cannot_be_read(clock: Clock, store: PaperStore) -> None:
+    """Where the session cannot be read it is deleted all the same."""
+    context, browser = keeper(clock, state_store=store), Browser()
+    log_in(context, browser)
+    store.failing = ["get"]
+    play(logout(context, browser.request()))
+
+    assert ({}, []) == (browser.cookies, store.sessions())
+
+
+def test_broken_cookie(context: Context) -> None:
+    """A cookie that is no session's is deleted too."""
+    browser = Browser({COOKIE: "broken"})
+    play(logout(context, browser.request()))
+
+    assert {} == browser.cookies

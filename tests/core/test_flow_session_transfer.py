@@ -1,0 +1,261 @@
+"""Session transfer tokens: asked for with an actor, and taken for nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from browser import Browser, PaperStore, keeper, log_in, session_of
+from id_tokens import id_token
+from world import (
+    DOMAIN,
+    NOW,
+    SECRETS,
+    TOKENS,
+    Asked,
+    Clock,
+    answer,
+    client,
+    fail,
+    play,
+    refusal,
+)
+
+from auth0_tx.core.context import Context
+from auth0_tx.core.effects import Flow
+from auth0_tx.core.flows.session_transfer import request_session_transfer_token
+from auth0_tx.errors import (
+    CustomTokenExchangeError,
+    InvalidInputError,
+    InvalidResponseError,
+    RefusedError,
+    StoreError,
+)
+from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
+from auth0_tx.secret import concealed
+from auth0_tx.token_types import TokenType
+from auth0_tx.values import SessionTransferToken
+
+TRANSFER = {
+    "access_token": "stt-1",
+    "issued_token_type": TokenType.SESSION_TRANSFER_TOKEN,
+    "expires_in": 60,
+}
+ACTOR = {"actor_token": SECRETS["actor_token"]}
+
+
+@pytest.fixture
+def store(clock: Clock) -> PaperStore:
+    """A store with nothing in it."""
+    return PaperStore(clock)
+
+
+@pytest.fixture(params=["cookies", "store"])
+def context(request: pytest.FixtureRequest, clock: Clock, store: PaperStore) -> Context:
+    """A client that keeps sessions, in each of the two ways."""
+    return keeper(
+        clock, **({} if request.param == "cookies" else {"state_store": store})
+    )
+
+
+def transfer(
+    context: Context, browser: Browser | None = None, **changes: Any
+) -> Flow[SessionTransferToken]:
+    """Ask for a session transfer token, as the user of *browser*."""
+    asked_for = {
+        "subject_token": SECRETS["subject_token"],
+        "subject_token_type": "urn:acme:support-case",
+        "store_options": None if browser is None else browser.request(),
+        **changes,
+    }
+    # As the client does, whose own frames must not show them.
+    for name in ("subject_token", "actor_token"):
+        asked_for[name] = concealed(asked_for.get(name))
+    return request_session_transfer_token(context, **asked_for)
+
+
+def form(asked: Asked) -> dict[str, list[str]]:
+    """Give the one form that was sent with a subject token."""
+    (body,) = [
+        (each.body or b"").decode()
+        for each in asked.requests
+        if b"subject_token" in (each.body or b"")
+    ]
+    return parse_qs(body)
+
+
+@pytest.mark.parametrize("token_type", [{}, {"token_type": "N_A"}])
+def test_actor_that_is_given(clock: Clock, token_type: dict[str, str]) -> None:
+    """The actor's token goes as an ID token, unless it is said to be something else."""
+    context = client(clock)
+    token, asked = play(
+        transfer(context, organization="org_1", scope="openid", **ACTOR),
+        answer({**TRANSFER, **token_type}),
+    )
+    sent = form(asked)
+
+    assert "stt-1" == token.session_transfer_token
+    assert ("N_A", 60) == (token.token_type, token.expires_in)
+    assert [f"urn:{DOMAIN}:session_transfer"] == sent["audience"]
+    assert [TokenType.ID_TOKEN] == sent["actor_token_type"]
+    assert (["org_1"], ["openid"]) == (sent["organization"], sent["scope"])
+    assert "stt-1" not in repr(token)
+
+
+def test_actor_of_another_type(clock: Clock) -> None:
+    """An actor's token of another type is sent as what it is."""
+    _, asked = play(
+        transfer(client(clock), **ACTOR, actor_token_type="urn:acme:agent"),
+        answer(TRANSFER),
+    )
+
+    assert ["urn:acme:agent"] == form(asked)["actor_token_type"]
+
+
+def test_actor_of_the_session(context: Context) -> None:
+    """Without an actor it is who is logged in, by the session's ID token."""
+    browser = Browser()
+    log_in(context, browser, sub="auth0|agent")
+    _, asked = play(transfer(context, browser), answer(TRANSFER))
+    sent = form(asked)
+
+    assert [(session_of(context, browser) or {})["id_token"]] == sent["actor_token"]
+    assert [TokenType.ID_TOKEN] == sent["actor_token_type"]
+
+
+def test_actor_whose_id_token_is_old(context: Context, clock: Clock) -> None:
+    """An ID token that is about to expire is refreshed first."""
+    browser = Browser()
+    log_in(context, browser, {"refresh_token": "r-1"}, exp=int(NOW) + 100)
+    clock.wait(50)
+    newer = id_token(iat=int(NOW), exp=int(NOW) + 1_000)
+    renewed = {**TOKENS, "access_token": "a-2", "id_token": newer}
+    _, asked = play(transfer(context, browser), answer(renewed), answer(TRANSFER))
+
+    assert [newer] == form(asked)["actor_token"]
+
+
+def unusable(context: Context, clock: Clock) -> list[tuple[str, Any, list[Any]]]:
+    """Give browsers whose session has no ID token that would do."""
+    nobody, expired, lost = Browser(), Browser(), Browser()
+    log_in(context, expired, exp=int(NOW) + 100)
+    log_in(context, lost, {"refresh_token": "r-1"}, exp=int(NOW) + 100)
+    without = {**TOKENS, "access_token": "a-2"}
+    return [
+        ("nobody", nobody, []),
+        ("expired", expired, []),
+        ("refused", lost, [refusal(403, "invalid_grant")]),
+        ("no newer one", lost.copy(), [answer(without)]),
+    ]
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_no_actor(context: Context, clock: Clock, number: int) -> None:
+    """Without an ID token that would do there is no actor, and nothing is exchanged."""
+    _, browser, replies = unusable(context, clock)[number]
+    clock.wait(200)
+    error, asked = fail(transfer(context, browser), *replies)
+
+    assert isinstance(error, CustomTokenExchangeError)
+    assert (Code.ACTOR_UNAVAILABLE, "validate") == (error.code, error.phase)
+    assert [] == [each for each in asked.requests if b"subject_token" in each.body]
+
+
+def test_no_actor_and_no_sessions(clock: Clock) -> None:
+    """A client that keeps no sessions has no actor of its own."""
+    error, asked = fail(transfer(client(clock)))
+
+    assert (Code.ACTOR_UNAVAILABLE, []) == (error.code, asked.requests)
+
+
+def test_refresh_that_fails(context: Context, clock: Clock) -> None:
+    """A refresh that may succeed the next time is told as it is."""
+    browser = Browser()
+    log_in(context, browser, {"refresh_token": "r-1"}, exp=int(NOW) + 100)
+    clock.wait(200)
+    error, _ = fail(transfer(context, browser), refusal(401, "invalid_client"))
+
+    assert isinstance(error, RefusedError)
+    assert "invalid_client" == error.code
+
+
+def test_store_that_fails(clock: Clock, store: PaperStore) -> None:
+    """A store that cannot be read is told as it is."""
+    context, browser = keeper(clock, state_store=store), Browser()
+    log_in(context, browser)
+    store.failing = ["get"]
+    error, _ = fail(transfer(context, browser))
+
+    assert isinstance(error, StoreError)
+
+
+@pytest.mark.parametrize(
+    ("changes", "parameter"),
+    [
+        ({"subject_token": " "}, "subject_token"),
+        ({"subject_token_type": ""}, "subject_token_type"),
+        ({"actor_token": ""}, "actor_token"),
+        ({"actor_token_type": "urn:acme:agent"}, "actor_token"),
+        ({"organization": ""}, "organization"),
+        ({"scope": 5}, "scope"),
+    ],
+)
+def test_bad_input(clock: Clock, changes: dict[str, Any], parameter: str) -> None:
+    """What breaks a rule is refused before a session is read or anything sent."""
+    error, asked = fail(transfer(client(clock), **changes))
+
+    assert isinstance(error, InvalidInputError)
+    assert (parameter, []) == (error.parameter, list(asked))
+
+
+def test_public_application(clock: Clock) -> None:
+    """An application that cannot prove itself is refused here."""
+    error, asked = fail(transfer(client(clock, client_auth="none"), **ACTOR))
+
+    assert isinstance(error, InvalidInputError)
+    assert ("client_auth", []) == (error.parameter, list(asked))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        TOKENS,
+        {**TOKENS, "issued_token_type": TokenType.ACCESS_TOKEN},
+        {k: v for k, v in TOKENS.items() if k != "issued_token_type"},
+    ],
+)
+def test_another_token(clock: Clock, body: dict[str, Any]) -> None:
+    """Another token in its place is not passed off as one."""
+    error, _ = fail(transfer(client(clock), **ACTOR), answer(body))
+
+    assert isinstance(error, InvalidResponseError)
+    assert error.tokens_issued
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "code"),
+    [
+        (
+            "invalid_request",
+            "setActor is required when requesting a session transfer token via token "
+            "exchange.",
+            Code.SETACTOR_REQUIRED,
+        ),
+        ("setactor_required", "no", Code.SETACTOR_REQUIRED),
+        (
+            "invalid_request",
+            "Session Transfer Tokens cannot be requested on this tenant.",
+            Code.SESSION_TRANSFER_DISABLED,
+        ),
+        ("session_transfer_disabled", "no", Code.SESSION_TRANSFER_DISABLED),
+        ("invalid_request", "something else", "invalid_request"),
+        ("access_denied", "setActor is required", "access_denied"),
+    ],
+)
+def test_refusals(clock: Clock, error: str, said: str, code: str) -> None:
+    """Refusals whose codes Auth0 has announced have them already."""
+    failure, _ = fail(transfer(client(clock), **ACTOR), refusal(400, error, said))
+
+    assert isinstance(failure, RefusedError)
+    assert (code, said) == (failure.code, failure.message)

@@ -1,0 +1,134 @@
+"""Requests and responses of each framework, made without a socket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from io import BytesIO
+from typing import Any
+
+import attrs
+import flask
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+from django.core.handlers.asgi import ASGIRequest
+from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpResponse
+from starlette.requests import Request
+from starlette.responses import Response
+from werkzeug.test import EnvironBuilder
+from werkzeug.wrappers import Request as WerkzeugRequest
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from tests.frameworks import django_settings  # noqa: F401
+from tests.frameworks.set_cookies import Told, told
+
+
+@attrs.frozen
+class Kind:
+    """How one framework makes requests and responses, and shows the latter's headers.
+
+    Attributes:
+        name: the framework's.
+        request: a request with a ``Cookie`` field.
+        again: another request object for the same request.
+        response: a response with nothing set.
+        fields: every field of a name that a response will have, without cookies.
+        cookies: the response's ``Set-Cookie`` fields.
+    """
+
+    name: str
+    request: Callable[[str], Any]
+    again: Callable[[Any], Any]
+    response: Callable[[], Any]
+    fields: Callable[[Any, str], list[str]]
+    cookies: Callable[[Any], list[str]]
+
+    def told(self, response: Any) -> list[Told]:
+        """Give what a browser is told by the response."""
+        return [told(field) for field in self.cookies(response)]
+
+
+def _environ(cookie: str) -> dict[str, Any]:
+    return EnvironBuilder(headers={"Cookie": cookie}).get_environ()
+
+
+def _scope(cookie: str) -> dict[str, Any]:
+    headers = [(b"cookie", cookie.encode("latin-1"))]
+    return {"type": "http", "method": "GET", "path": "/", "headers": headers}
+
+
+def _from_jar(response: Any) -> list[str]:
+    return [morsel.OutputString() for morsel in response.cookies.values()]
+
+
+def _from_list(response: Any) -> list[str]:
+    return list(response.headers.getlist("Set-Cookie"))
+
+
+def _fields(response: Any, name: str) -> list[str]:
+    for method in ("getlist", "getall"):
+        if hasattr(response.headers, method):
+            return list(getattr(response.headers, method)(name))
+    return [response.headers[name]]
+
+
+DJANGO = Kind(
+    "django",
+    lambda cookie: WSGIRequest(_environ(cookie)),
+    lambda request: WSGIRequest(request.environ),
+    HttpResponse,
+    _fields,
+    _from_jar,
+)
+DJANGO_ASYNC = Kind(
+    "django-async",
+    lambda cookie: ASGIRequest(_scope(cookie), BytesIO()),
+    lambda request: ASGIRequest(request.scope, BytesIO()),
+    HttpResponse,
+    _fields,
+    _from_jar,
+)
+WERKZEUG = Kind(
+    "werkzeug",
+    lambda cookie: WerkzeugRequest(_environ(cookie)),
+    lambda request: WerkzeugRequest(request.environ),
+    WerkzeugResponse,
+    _fields,
+    _from_list,
+)
+STARLETTE = Kind(
+    "starlette",
+    lambda cookie: Request(_scope(cookie)),
+    lambda request: Request(request.scope),
+    Response,
+    _fields,
+    _from_list,
+)
+AIOHTTP = Kind(
+    "aiohttp",
+    lambda cookie: make_mocked_request("GET", "/", headers={"Cookie": cookie}),
+    lambda request: request.clone(),
+    web.Response,
+    _fields,
+    _from_jar,
+)
+
+
+def _flask_request(cookie: str) -> Any:
+    # Its ``request`` stands for whichever is under way; the fixture ends that again.
+    app = flask.Flask(__name__)
+    FLASK_CONTEXTS.enter_context(app.test_request_context(headers={"Cookie": cookie}))
+    return flask.request
+
+
+FLASK_CONTEXTS = ExitStack()
+FLASK = Kind(
+    "flask",
+    _flask_request,
+    lambda _: flask.request,
+    flask.Response,
+    _fields,
+    _from_list,
+)
+KINDS = [DJANGO, DJANGO_ASYNC, WERKZEUG, FLASK, STARLETTE, AIOHTTP]

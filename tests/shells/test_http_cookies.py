@@ -1,0 +1,359 @@
+"""Cookies of the requests and responses of each framework, as they are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+from framework_kinds import AIOHTTP, FLASK_CONTEXTS, KINDS, STARLETTE, Kind
+from starlette.websockets import WebSocket
+
+from auth0_tx.core.cookies import SetCookie
+from auth0_tx.errors import InvalidInputError
+from auth0_tx.shells.http_cookies import COMMITTED, Commit, HttpCookies
+
+NAME = "__Host-auth0_tx"
+COOKIES = HttpCookies()
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+def kind(request: pytest.FixtureRequest) -> Iterator[Kind]:
+    """Each framework."""
+    with FLASK_CONTEXTS:
+        yield request.param
+
+
+def cookie(value: str, *, name: str = NAME, **attributes: Any) -> SetCookie:
+    """A cookie to set for an hour."""
+    return SetCookie(**{"name": name, "value": value, "max_age": 3600, **attributes})
+
+
+def deletion(name: str = NAME, **attributes: Any) -> SetCookie:
+    """A cookie to delete."""
+    return SetCookie(**{"name": name, "value": "", "max_age": 0, **attributes})
+
+
+def test_reads_cookies(kind: Kind) -> None:
+    """The cookies of a request are read by their names."""
+    request = kind.request(f"{NAME}.0=eyJh.._-; {NAME}.1=second; theme=dark")
+
+    expected = {f"{NAME}.0": "eyJh.._-", f"{NAME}.1": "second", "theme": "dark"}
+    assert expected == COOKIES.read({"request": request})
+
+
+def test_reads_no_cookies(kind: Kind) -> None:
+    """A request without cookies has none."""
+    assert {} == COOKIES.read({"request": kind.request("")})
+
+
+def test_values_do_not_print(kind: Kind) -> None:
+    """What was read does not show the cookies' values."""
+    read = COOKIES.read({"request": kind.request(f"{NAME}=sealed")})
+
+    assert "sealed" not in repr(read)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        ";;;=;==;",
+        f"{NAME}",
+        f"{NAME}=",
+        f"{NAME}=a; {NAME}=b",
+        f'{NAME}="unended',
+        f'{NAME}="\\777\\"',
+        f"{NAME}=\xe9\xff\x80",
+        "\xe9\xff=\xfe",
+        f"{NAME}={'x' * 100_000}",
+        "; ".join(f"n{number}=v" for number in range(5_000)),
+    ],
+    ids=lambda field: ascii(field[:20]),
+)
+def test_reads_any_cookies(kind: Kind, field: str) -> None:
+    """Whatever a browser sends is read as some texts, and never raises."""
+    read = COOKIES.read({"request": kind.request(field)})
+
+    assert [] == [each for pair in read.items() for each in pair if type(each) is bytes]
+    assert isinstance(read.get(NAME, ""), str)
+
+
+def test_sets_a_cookie(kind: Kind) -> None:
+    """A cookie is set for this host, from scripts and other sites kept away, and by https."""
+    response = kind.response()
+
+    COOKIES.write(
+        {"request": kind.request(""), "response": response}, [cookie("s.1-_")]
+    )
+
+    attributes = {
+        "max-age": "3600",
+        "path": "/",
+        "httponly": "",
+        "secure": "",
+        "samesite": "Lax",
+    }
+    assert [(NAME, "s.1-_", attributes)] == kind.told(response)
+
+
+def test_sets_a_cookie_for_a_domain(kind: Kind) -> None:
+    """A cookie for a whole domain, or some paths, or plain http, is set as such."""
+    response, request = kind.response(), kind.request("")
+    domain = {"domain": "example.com", "path": "/app", "same_site": "strict"}
+    mine = cookie("sealed", name="auth0_tx", secure=False, **domain)
+
+    COOKIES.write({"request": request, "response": response}, [mine])
+
+    attributes = {
+        "max-age": "3600",
+        "path": "/app",
+        "domain": "example.com",
+        "httponly": "",
+        "samesite": "Strict",
+    }
+    assert [("auth0_tx", "sealed", attributes)] == kind.told(response)
+
+
+@pytest.mark.parametrize(
+    ("name", "domain", "path"),
+    [(NAME, None, "/"), ("__Secure-auth0_tx", "example.com", "/app")],
+)
+def test_deletes_a_cookie(kind: Kind, name: str, domain: str | None, path: str) -> None:
+    """A cookie is deleted with the attributes that its prefix stands for."""
+    response = kind.response()
+    gone = deletion(name, domain=domain, path=path)
+
+    COOKIES.write({"request": kind.request(f"{name}=x"), "response": response}, [gone])
+
+    [(found, value, attributes)] = kind.told(response)
+    assert (name, "") == (found, value)
+    assert "0" == attributes["max-age"]
+    assert "secure" in attributes
+    assert (domain, path) == (attributes.get("domain"), attributes["path"])
+
+
+def test_of_two_writes_the_last_holds(kind: Kind) -> None:
+    """A cookie that is written twice is set once, and those of the application stay."""
+    request, response = kind.request(""), kind.response()
+    store_options = {"request": request, "response": response}
+    response.set_cookie("theme", "dark")
+
+    COOKIES.write(store_options, [cookie("first"), cookie("chunk", name=f"{NAME}.0")])
+    response.set_cookie("shape", "round")
+    COOKIES.write(store_options, [cookie("second"), deletion(f"{NAME}.0")])
+
+    found = {name: value for name, value, _ in kind.told(response)}
+    assert 4 == len(kind.told(response))
+    assert {"theme": "dark", "shape": "round", NAME: "second", f"{NAME}.0": ""} == found
+
+
+def test_no_cache_keeps_it(kind: Kind) -> None:
+    """A response that sets a cookie is not to be stored, and depends on the cookies."""
+    response = kind.response()
+    response.headers["cache-control"] = "public, max-age=600"
+    response.headers["vary"] = "Accept-Language"
+
+    COOKIES.write(
+        {"request": kind.request(""), "response": response}, [cookie("sealed")]
+    )
+
+    assert ["private, no-store"] == kind.fields(response, "Cache-Control")
+    assert ["Accept-Language, Cookie"] == kind.fields(response, "Vary")
+
+
+def test_vary_has_cookie_once(kind: Kind) -> None:
+    """Writing twice says once that the response depends on the cookies."""
+    store_options = {"request": kind.request(""), "response": kind.response()}
+
+    COOKIES.write(store_options, [cookie("first")])
+    COOKIES.write(store_options, [cookie("second")])
+
+    assert ["Cookie"] == kind.fields(store_options["response"], "Vary")
+
+
+@pytest.mark.parametrize("several", [STARLETTE, AIOHTTP], ids=lambda kind: kind.name)
+def test_keeps_several_vary_fields(several: Kind) -> None:
+    """What several fields of Vary name is kept."""
+    response = several.response()
+    add = getattr(response.headers, "append", None) or response.headers.add
+    add("Vary", "Accept")
+    add("Vary", "Origin")
+
+    request = several.request("")
+    COOKIES.write({"request": request, "response": response}, [cookie("sealed")])
+
+    assert ["Accept, Origin, Cookie"] == several.fields(response, "Vary")
+
+
+def test_later_reads_see_what_was_written(kind: Kind) -> None:
+    """A read after a write of the same request sees what the browser will have."""
+    request = kind.request(f"{NAME}.0=old; {NAME}.1=old; theme=dark")
+    store_options = {"request": request, "response": kind.response()}
+
+    COOKIES.write(
+        store_options,
+        [cookie("new"), deletion(f"{NAME}.0"), deletion(f"{NAME}.1")],
+    )
+
+    assert {NAME: "new", "theme": "dark"} == COOKIES.read({"request": request})
+    again = kind.again(request)
+    assert {NAME: "new", "theme": "dark"} == COOKIES.read({"request": again})
+
+
+def test_writes_of_one_request_are_no_others(kind: Kind) -> None:
+    """What was written for one request, another does not see."""
+    store_options = {"request": kind.request(""), "response": kind.response()}
+
+    COOKIES.write(store_options, [cookie("mine")])
+
+    assert {} == COOKIES.read({"request": kind.request("")})
+
+
+def test_request_of_any_other_kind() -> None:
+    """A request is whatever has cookies; what was written for it is kept with it."""
+    request = SimpleNamespace(cookies={"theme": "dark"})
+
+    COOKIES.write({"request": request, "response": AIOHTTP.response()}, [cookie("new")])
+
+    assert {"theme": "dark", NAME: "new"} == COOKIES.read({"request": request})
+
+
+def test_cannot_write_without_a_response(kind: Kind) -> None:
+    """Without a response there is nothing to set cookies on."""
+    request = kind.request("")
+
+    assert not COOKIES.can_write({"request": request})
+    assert COOKIES.can_write({"request": request, "response": kind.response()})
+    with pytest.raises(InvalidInputError, match="store_options must have a response"):
+        COOKIES.write({"request": request}, [cookie("sealed")])
+
+
+def _tried(store_options: Any) -> list[str]:
+    """Give what each way of using *store_options* is refused with."""
+    refused = []
+    for use in (
+        COOKIES.read,
+        COOKIES.can_write,
+        lambda options: COOKIES.write(options, [cookie("sealed")]),
+    ):
+        with pytest.raises(InvalidInputError) as failed:
+            use(store_options)
+        assert "store_options" == failed.value.parameter
+        refused.append(failed.value.message)
+    return refused
+
+
+@pytest.mark.parametrize(
+    "store_options",
+    [None, {}, {"response": 1}, {"request": None}, "request", [1]],
+    ids=str,
+)
+def test_no_request(store_options: Any) -> None:
+    """Store options without a request are refused by their name."""
+    expected = "store_options must be a mapping that has the request"
+
+    assert {expected} == set(_tried(store_options))
+
+
+def test_request_in_place_of_store_options(kind: Kind) -> None:
+    """A request is no store options, also where it is a mapping itself."""
+    assert 3 == len(_tried(kind.request("")))
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [object(), {"cookies": {}}, "GET / HTTP/1.1"],
+    ids=["an object", "a mapping", "text"],
+)
+def test_request_without_cookies(request_: Any) -> None:
+    """What has no cookies is no request."""
+    with pytest.raises(
+        InvalidInputError, match="'request' a request of your framework"
+    ):
+        COOKIES.read({"request": request_})
+
+
+def test_response_in_place_of_the_request(kind: Kind) -> None:
+    """A response is refused as a request, also where it has cookies."""
+    expected = "store_options must have the request as 'request', and not a response"
+
+    assert {expected} == set(_tried({"request": kind.response()}))
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        web.Response,
+        {"user": "alice"},
+        "<html>",
+        ("<html>", 200),
+        object(),
+        SimpleNamespace(set_cookie=print),
+        SimpleNamespace(set_cookie=print, headers=None),
+        False,
+    ],
+    ids=lambda response: str(type(response)),
+)
+def test_response_of_another_kind(kind: Kind, response: Any) -> None:
+    """What is no response, or only its class, is refused before anything is asked."""
+    expected = (
+        "store_options must have as 'response' a response of your framework's, "
+        "with set_cookie and headers"
+    )
+    store_options = {"request": kind.request(""), "response": response}
+
+    assert {expected} == set(_tried(store_options))
+
+
+def test_response_that_was_sent() -> None:
+    """A response of aiohttp.web that is under way already is refused."""
+    request, response = make_mocked_request("GET", "/"), web.StreamResponse()
+
+    async def prepare() -> None:
+        await response.prepare(request)
+
+    asyncio.run(prepare())
+
+    expected = "store_options must have a response that has not begun to be sent"
+    assert {expected} == set(_tried({"request": request, "response": response}))
+    assert {} == COOKIES.read({"request": request})
+
+
+def test_middleware_takes_the_cookies() -> None:
+    """Where a middleware commits cookies, a request is enough, and a response is left alone."""
+    request, response = STARLETTE.request("theme=dark"), STARLETTE.response()
+    commit = request.scope[COMMITTED] = Commit()
+
+    assert COOKIES.can_write({"request": request})
+    COOKIES.write({"request": request}, [cookie("first")])
+    COOKIES.write({"request": request, "response": response}, [cookie("second")])
+
+    assert {NAME: cookie("second")} == commit.cookies
+    assert [] == STARLETTE.told(response)
+    assert {"theme": "dark", NAME: "second"} == COOKIES.read({"request": request})
+
+
+def test_middleware_that_has_begun() -> None:
+    """Once a middleware has sent the response's head, nothing can be set any more."""
+    request = STARLETTE.request("theme=dark")
+    request.scope[COMMITTED] = Commit(has_begun=True)
+
+    assert {"theme": "dark"} == COOKIES.read({"request": request})
+    assert not COOKIES.can_write({"request": request})
+    expected = "store_options must have a response that has not begun to be sent"
+    options = {"request": request, "response": STARLETTE.response()}
+    assert {expected} == set(_tried(options))
+
+
+def test_websocket() -> None:
+    """The session of a websocket can be read, and not be written."""
+    headers = [(b"cookie", f"{NAME}=sealed".encode())]
+    scope = {"type": "websocket", "path": "/", "headers": headers}
+    socket = WebSocket(scope, lambda: None, lambda _: None)  # type: ignore[arg-type]
+
+    assert {NAME: "sealed"} == COOKIES.read({"request": socket})
+    assert not COOKIES.can_write({"request": socket})

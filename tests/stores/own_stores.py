@@ -1,0 +1,75 @@
+"""Two stores as a user would write them: the protocol's five methods over a dictionary."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Collection
+
+
+class OwnStore:
+    """A store of one's own for ServerClient."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, tuple[bytes, float]] = {}
+        self.labels: dict[str, set[str]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> bytes | None:
+        value, expires_at = self.values.get(key, (None, 0.0))
+        return value if time.monotonic() < expires_at else None
+
+    def set(
+        self, key: str, value: bytes, *, ttl: float, expected: bytes | None
+    ) -> bool:
+        with self._lock:
+            if self.get(key) != expected:
+                return False
+            self.values[key] = value, time.monotonic() + ttl
+            return True
+
+    def delete(self, key: str, *, expected: bytes | None = None) -> None:
+        with self._lock:
+            if expected is None or self.get(key) == expected:
+                self.values.pop(key, None)
+
+    def add_to_index(self, label: str, key: str, *, ttl: float) -> None:
+        with self._lock:
+            self.labels.setdefault(label, set()).add(key)
+
+    def take_index(self, label: str) -> Collection[str]:
+        with self._lock:
+            return self.labels.pop(label, set())
+
+
+class OwnAsyncStore:
+    """A store of one's own for AsyncServerClient, which lets others run at each step."""
+
+    def __init__(self) -> None:
+        self.kept = OwnStore()
+        self._lock = asyncio.Lock()
+
+    async def get(self, key: str) -> bytes | None:
+        await asyncio.sleep(0)
+        return self.kept.get(key)
+
+    async def set(
+        self, key: str, value: bytes, *, ttl: float, expected: bytes | None
+    ) -> bool:
+        async with self._lock:
+            await asyncio.sleep(0)
+            return self.kept.set(key, value, ttl=ttl, expected=expected)
+
+    async def delete(self, key: str, *, expected: bytes | None = None) -> None:
+        async with self._lock:
+            await asyncio.sleep(0)
+            self.kept.delete(key, expected=expected)
+
+    async def add_to_index(self, label: str, key: str, *, ttl: float) -> None:
+        await asyncio.sleep(0)
+        self.kept.add_to_index(label, key, ttl=ttl)
+
+    async def take_index(self, label: str) -> Collection[str]:
+        await asyncio.sleep(0)
+        return self.kept.take_index(label)

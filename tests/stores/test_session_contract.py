@@ -1,0 +1,430 @@
+"""What a session must do, wherever it is kept and whichever client keeps it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pickle
+import re
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import redis.asyncio
+from both_worlds import closed, done
+from kept_sessions import Site
+from own_stores import OwnAsyncStore, OwnStore
+
+from auth0_tx import BackchannelLogoutError, ConfigurationError
+from auth0_tx.core.session_names import session_key
+from auth0_tx.stores import CookieStore, MemoryStore, RedisStore
+from auth0_tx.tenant import Tenant
+from tests.e2e.sessions.logged_in import AUDIENCE, SECRET, Browser, refreshes
+
+COOKIE = "__Host-auth0_tx"
+KINDS = [
+    *((False, kind) for kind in ("memory", "redis", "cookies", "own")),
+    *((True, kind) for kind in ("memory", "redis", "cookies", "own", "own async")),
+]
+
+
+def _named(kind: tuple[bool, str]) -> str:
+    return f"{'async' if kind[0] else 'blocking'} {kind[1]}"
+
+
+def sites(*left_out: str) -> Any:
+    """Run a test with every kind of store but some."""
+    kinds = [kind for kind in KINDS if kind[1] not in left_out]
+    return pytest.mark.parametrize("site", kinds, indirect=True, ids=_named)
+
+
+ON_THE_SERVER = sites("cookies")
+IN_COOKIES = sites("memory", "redis", "own", "own async")
+IN_REDIS = sites("memory", "cookies", "own", "own async")
+
+
+@pytest.fixture(params=KINDS, ids=_named)
+async def site(
+    request: pytest.FixtureRequest, auth0_tenant: Tenant
+) -> AsyncIterator[Site]:
+    """An application with each kind of store, in each world that may have it."""
+    is_async, kind = request.param
+    url: str | None = None
+    client: Any = None
+    if kind == "redis":
+        url = request.getfixturevalue("redis_url")
+        prefix = request.getfixturevalue("redis_prefix")
+        client = (redis.asyncio if is_async else redis).Redis.from_url(url)
+        store: Any = RedisStore(client, prefix=prefix)
+    else:
+        makes = {
+            "memory": MemoryStore,
+            "cookies": CookieStore,
+            "own": OwnStore,
+            "own async": OwnAsyncStore,
+        }
+        store = makes[kind]()
+    site = Site(auth0_tenant, store, is_async, url)
+    yield site
+    await site.close()
+    if client is not None:
+        await closed(client)
+
+
+async def test_login(site: Site) -> None:
+    """Who has logged in is known to the next request, with the tokens that came."""
+    browser = Browser()
+    assert await site.user(browser) is None
+
+    state = await site.log_in(browser)
+    user = await site.call(browser, "get_user")
+    session = await site.call(browser, "get_session")
+
+    assert "auth0|alice" == user["sub"]
+    assert user == state["user"] == session["user"]
+    assert state["refresh_token"] == session["refresh_token"]
+    assert state["token_sets"] == session["token_sets"]
+    assert (
+        await site.call(browser, "get_access_token", AUDIENCE)
+        == (session["token_sets"][0]["access_token"])
+    )
+
+
+async def test_side_by_side(site: Site) -> None:
+    """Two users of one application are never taken for each other."""
+    alice, bob, nobody = Browser(), Browser(), Browser()
+    await site.log_in(alice, "alice")
+    await site.log_in(bob, "bob")
+    for _ in range(3):
+        assert "auth0|alice" == await site.user(alice)
+        assert "auth0|bob" == await site.user(bob)
+        assert await site.user(nobody) is None
+
+    crowd = [alice, bob, nobody] * 8
+
+    assert ["auth0|alice", "auth0|bob", None] * 8 == await site.users_at_once(crowd)
+    assert alice.cookies[COOKIE] != bob.cookies[COOKIE]
+
+
+async def test_login_over_another(site: Site) -> None:
+    """Who logs in where another was has a session of their own: nothing of theirs is left."""
+    browser = Browser()
+    before = await site.log_in(browser, "alice")
+    of_alice = Browser(dict(browser.cookies))
+    await site.log_in(browser, "bob")
+    session = await site.call(browser, "get_session")
+
+    assert "auth0|bob" == await site.user(browser)
+    assert "alice" not in json.dumps(session)
+    assert before["refresh_token"] not in json.dumps(session)
+    assert of_alice.cookies[COOKIE] != browser.cookies[COOKIE]
+    if not site.is_in_cookies:
+        assert 1 == len(site.sessions())
+        assert await site.user(of_alice) is None
+
+
+async def test_login_again(site: Site) -> None:
+    """The same user, too, has a new session with each login (session fixation)."""
+    browser = Browser()
+    await site.log_in(browser)
+    first = Browser(dict(browser.cookies))
+    await site.log_in(browser)
+
+    assert first.cookies[COOKIE] != browser.cookies[COOKIE]
+    assert "auth0|alice" == await site.user(browser)
+    if not site.is_in_cookies:
+        assert await site.user(first) is None
+
+
+async def test_logout(site: Site) -> None:
+    """After a logout nobody is logged in, and what the browser had before opens nothing."""
+    browser, other = Browser(), Browser()
+    await site.log_in(browser)
+    await site.log_in(other)
+    before = Browser(dict(browser.cookies))
+    url = await site.call(browser, "logout")
+
+    assert url.startswith(f"https://{site.tenant.domain}/v2/logout?")
+    assert {} == browser.cookies
+    assert await site.user(browser) is None
+    assert "auth0|alice" == await site.user(other)
+    if not site.is_in_cookies:
+        assert 1 == len(site.sessions())
+        assert await site.user(before) is None
+
+
+async def test_unknown_ids(site: Site) -> None:
+    """An id that the server did not make is no session, and never becomes one."""
+    planted = "A" * 43
+    browser = Browser({COOKIE: planted})
+
+    assert await site.user(browser) is None
+    assert {} == site.contents()
+
+    await site.log_in(browser)
+
+    assert planted != browser.cookies[COOKIE]
+    assert "auth0|alice" == await site.user(browser)
+    assert await site.user(Browser({COOKIE: planted})) is None
+    assert session_key(planted) not in site.contents()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "x",
+        "../" * 9,
+        "session:*",
+        "a.b.c.d.e",
+        "{}",
+        "é" * 43,
+        "*" * 43,
+        "A" * 9_000,
+    ],
+)
+async def test_hostile_cookies(site: Site, value: str) -> None:
+    """A cookie that means nothing is no session, and no error."""
+    await site.log_in(Browser())
+    visitor = Browser({COOKIE: value, f"{COOKIE}.0": value, f"{COOKIE}.99": value})
+
+    assert await site.user(visitor) is None
+
+
+async def test_rotated_secrets(site: Site) -> None:
+    """What an older secret sealed opens, and is sealed with the newest from then on."""
+    old, new = f"old {SECRET}", f"new {SECRET}"
+    browser, idle = Browser(), Browser()
+    before = site.client(secret=old)
+    await site.log_in(browser, client=before)
+    await site.log_in(idle, client=before)
+    between = site.client(secret=[new, old])
+    after = site.client(secret=new)
+
+    assert "auth0|alice" == await site.user(browser, between)
+    assert "auth0|alice" == await site.user(browser, after)
+    assert await site.user(idle, after) is None
+    assert await site.user(browser, site.client(secret="another")) is None
+
+
+async def test_nothing_is_readable(site: Site) -> None:
+    """No token, user or secret can be read in the store or the cookies, nor decoded."""
+    browser = Browser()
+    state = await site.log_in(browser)
+    for _ in range(2):
+        await site.user(browser)
+    contents = {**site.contents(), **_cookies(browser)}
+    searched = b"\n".join(
+        [*(key.encode() for key in contents), *map(_decoded, contents.values())]
+    )
+    secrets = [
+        *(state["id_token"], state["refresh_token"]),
+        *(each["access_token"] for each in state["token_sets"]),
+        *(site.tenant.client_id, site.tenant.client_secret, SECRET),
+        *("auth0|alice", "alice", "Adams", "example.com", state["user"]["iss"]),
+    ]
+    if not site.is_in_cookies:
+        # Without what the browser has, what the store has does not open.
+        at_rest = b"\n".join(
+            [*map(str.encode, site.contents()), *site.contents().values()]
+        )
+        assert browser.cookies[COOKIE].encode() not in at_rest
+    assert b"A256GCM" in searched
+    assert [] == [
+        secret
+        for secret in secrets
+        for text in (secret, *secret.split("."))
+        if text and (text.encode() in searched or _base64(text) in searched)
+    ]
+
+
+def _cookies(browser: Browser) -> dict[str, bytes]:
+    return {name: value.encode() for name, value in browser.cookies.items()}
+
+
+def _decoded(value: bytes) -> bytes:
+    """Give a value, and whatever of it can be decoded."""
+    words = re.findall(rb"[A-Za-z0-9_-]{8,}", value)
+    decodable = [word for word in words if len(word) % 4 != 1]
+    return b"\n".join(
+        [value, *(base64.urlsafe_b64decode(word + b"==") for word in decodable)]
+    )
+
+
+def _base64(text: str) -> bytes:
+    # Whole groups of three, so that what follows does not change the last character.
+    length = len(text) - len(text) % 3
+    return base64.urlsafe_b64encode(text[:length].encode()) or b"\0"
+
+
+async def test_everything_is_sealed(site: Site) -> None:
+    """A value is a JWE and nothing else; keys and labels are hashes."""
+    browser = Browser()
+    await site.log_in(browser)
+    sealed = (
+        browser.cookies.values() if site.is_in_cookies else site.sessions().values()
+    )
+
+    for each in sealed:
+        text = each if isinstance(each, str) else each.decode("ascii")
+        header, key, *rest = text.split(".")
+        members = json.loads(base64.urlsafe_b64decode(header + "=="))
+        assert ("dir", "A256GCM") == (members["alg"], members["enc"])
+        assert ("", 3) == (key, len(rest))
+    for key in site.contents():
+        assert re.fullmatch(r"(?:session|index:[a-z-]+):[A-Za-z0-9_-]{43}", key)
+
+
+@IN_REDIS
+async def test_nothing_stays_for_ever(site: Site) -> None:
+    """Whatever is stored in Redis has a time after which it is gone."""
+    await site.log_in(Browser())
+    assert site.redis_url is not None
+    prefix = site.store._prefix
+    with redis.Redis.from_url(site.redis_url) as admin:
+        times = {
+            key.decode().removeprefix(prefix).partition(":")[0]: admin.ttl(key)
+            for key in admin.scan_iter(match=f"{prefix}*", count=1000)
+        }
+
+    assert {"session", "index"} == times.keys()
+    assert 0 < times["session"] <= 86_400
+    assert 86_400 < times["index"] <= 259_200
+
+
+def changed(value: bytes, how: str) -> bytes:
+    """Give a value that is not what was written."""
+    middle = len(value) // 2
+    flipped = bytes([value[middle] ^ 1])
+    return {
+        "cut": value[:middle],
+        "flipped": value[:middle] + flipped + value[middle + 1 :],
+        "emptied": b"",
+        "no text": b"\xff\xfe" + value,
+    }[how]
+
+
+@ON_THE_SERVER
+@pytest.mark.parametrize("how", ["cut", "flipped", "emptied", "no text", "another's"])
+async def test_values_that_were_changed(site: Site, how: str) -> None:
+    """A value that is not as it was written is no session, and never another's."""
+    alice, bob = Browser(), Browser()
+    await site.log_in(alice, "alice")
+    await site.log_in(bob, "bob")
+    key, other = (session_key(each.cookies[COOKIE]) for each in (alice, bob))
+    value, another = site.sessions()[key], site.sessions()[other]
+    written = another if how == "another's" else changed(value, how)
+    assert await done(site.store.set(key, written, ttl=60, expected=value))
+
+    assert await site.user(alice) is None
+    assert "auth0|bob" == await site.user(bob)
+
+
+@IN_COOKIES
+@pytest.mark.parametrize("how", ["cut", "flipped", "emptied"])
+async def test_cookies_that_were_changed(site: Site, how: str) -> None:
+    """A cookie that is not as it was set is no session."""
+    alice = Browser()
+    await site.log_in(alice)
+    alice.cookies[COOKIE] = changed(alice.cookies[COOKIE].encode(), how).decode()
+
+    assert await site.user(alice) is None
+
+
+class Harmful:
+    """What leaves a trace when it is unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self._trace = trace
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return os.mkdir, (str(self._trace),)
+
+
+@ON_THE_SERVER
+async def test_pickles_are_not_read(site: Site, tmp_path: Path) -> None:
+    """A pickle that somebody put into the store is no session, and is not unpickled."""
+    browser = Browser()
+    await site.log_in(browser)
+    key = session_key(browser.cookies[COOKIE])
+    pickled = pickle.dumps(Harmful(tmp_path / "trace"))
+    value = site.sessions()[key]
+    assert await done(site.store.set(key, pickled, ttl=60, expected=value))
+
+    assert await site.user(browser) is None
+    assert not (tmp_path / "trace").exists()
+
+
+@ON_THE_SERVER
+async def test_evicted_sessions(site: Site) -> None:
+    """A session that the store has lost is none, and a new login makes another."""
+    browser = Browser()
+    await site.log_in(browser)
+    await done(site.store.delete(session_key(browser.cookies[COOKIE])))
+
+    assert await site.user(browser) is None
+
+    await site.log_in(browser)
+
+    assert "auth0|alice" == await site.user(browser)
+
+
+async def test_refresh(site: Site) -> None:
+    """A token that has expired is renewed once, and what came with it is kept."""
+    browser = Browser()
+    site.tenant.apis.change(AUDIENCE, token_lifetime=30)
+    before = await site.log_in(browser)
+    site.tenant.apis.change(AUDIENCE, token_lifetime=86_400)
+    token = await site.call(browser, "get_access_token", AUDIENCE)
+    again = await site.call(browser, "get_access_token", AUDIENCE)
+    session = await site.call(browser, "get_session")
+
+    assert 1 == refreshes(site.tenant)
+    assert token == again == session["token_sets"][-1]["access_token"]
+    assert before["token_sets"][0]["access_token"] != token
+    assert before["user"] == session["user"]
+    assert [] == [key for key in site.contents() if key.startswith("lock:")]
+
+
+def logout_token(tenant: Tenant, token_id: str, **claims: Any) -> str:
+    """Give a logout token, as Auth0 sends one."""
+    now = int(time.time())
+    return tenant.sign(
+        {
+            "iss": tenant.issuer,
+            "aud": tenant.client_id,
+            "iat": now,
+            "exp": now + 120,
+            "jti": token_id,
+            "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+            **claims,
+        },
+        typ="logout+jwt",
+    )
+
+
+async def test_backchannel_logout(site: Site) -> None:
+    """A logout token ends all sessions of its user, no other, and works once."""
+    browsers = [Browser() for _ in range(3)]
+    for browser, name in zip(browsers, ("alice", "alice", "bob"), strict=True):
+        await site.log_in(browser, name)
+    client = site.clients[0]
+    token = logout_token(site.tenant, "1", sub="auth0|alice")
+    if site.is_in_cookies:
+        with pytest.raises(ConfigurationError):
+            await done(client.handle_backchannel_logout(token))
+        return
+    await done(client.handle_backchannel_logout(token))
+
+    assert [None, None, "auth0|bob"] == [await site.user(each) for each in browsers]
+    assert 1 == len(site.sessions())
+    with pytest.raises(BackchannelLogoutError):
+        await done(client.handle_backchannel_logout(token))
+
+    await site.log_in(browsers[0])
+
+    assert "auth0|alice" == await site.user(browsers[0])
