@@ -1,0 +1,1 @@
+"""What some frameworks need besides a request and a response."""

@@ -1,0 +1,56 @@
+"""A site of aiohttp.web, which raises its redirects."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+
+from aiohttp import web
+
+from auth0_tx import AsyncServerClient
+
+from .actions import act_async
+from .clients import World, async_clients
+from .loop_thread import serving
+
+
+def site(clients: Mapping[str, AsyncServerClient]) -> web.Application:
+    """Make the application."""
+
+    async def view(request: web.Request) -> web.StreamResponse:
+        client = clients[request.match_info["store"]]
+        action, body = request.match_info["action"], await request.text()
+        response = web.Response(content_type="application/json")
+        if action == "logout":
+            response = web.HTTPSeeOther("/")
+        options = {"request": request, "response": response}
+        result = await act_async(client, action, options, request.query, body)
+        if isinstance(response, web.HTTPSeeOther):
+            response.headers["Location"] = result.location or "/"
+            raise response
+        response.set_status(result.status)
+        response.body = web.json_response(result.body).body
+        return response
+
+    app = web.Application()
+    app.router.add_route("*", "/{store}/{action}", view)
+    return app
+
+
+@contextmanager
+def serve(world: World) -> Iterator[int]:
+    """Serve the site; give its port."""
+
+    @asynccontextmanager
+    async def running() -> AsyncIterator[int]:
+        async with async_clients(world) as clients:
+            runner = web.AppRunner(site(clients), access_log=None)
+            await runner.setup()
+            try:
+                await web.TCPSite(runner, "127.0.0.1", 0).start()
+                yield runner.addresses[0][1]
+            finally:
+                await runner.cleanup()
+
+    with serving(running) as port:
+        yield port

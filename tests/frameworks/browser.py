@@ -1,0 +1,101 @@
+"""A browser as far as cookies go: it keeps what it is told, and sends it back.
+
+``Secure`` cookies go to loopback over plain http as well, as browsers have it.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64decode
+from http.client import HTTPConnection
+from typing import Any
+from urllib.parse import urlencode
+
+import attrs
+
+from .set_cookies import Told, told
+
+
+@attrs.frozen
+class Answer:
+    """What a server answered."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def fields(self, name: str) -> list[str]:
+        """Give every field of a name."""
+        return [value for each, value in self.headers if each.lower() == name.lower()]
+
+    @property
+    def told(self) -> list[Told]:
+        """What the server told of cookies."""
+        return [told(field) for field in self.fields("Set-Cookie")]
+
+    @property
+    def deleted(self) -> set[str]:
+        """The names of the cookies that the server deleted."""
+        return {each.name for each in self.told if each.deletes}
+
+    @property
+    def json(self) -> Any:
+        """The body."""
+        return json.loads(self.body)
+
+
+@attrs.define
+class Browser:
+    """One visitor of a site.
+
+    Attributes:
+        port: the site's.
+        store: where the site is to keep the session: the first part of every path.
+        cookies: what the browser has, by name.
+    """
+
+    port: int
+    store: str
+    cookies: dict[str, str] = attrs.field(factory=dict)
+
+    def get(self, action: str, **query: str) -> Answer:
+        """Ask for something."""
+        return self._asked("GET", action, b"", query)
+
+    def post(self, action: str, body: str = "", **query: str) -> Answer:
+        """Have something done."""
+        return self._asked("POST", action, body.encode(), query)
+
+    def copy(self) -> Browser:
+        """Give another browser with the same cookies."""
+        return Browser(self.port, self.store, dict(self.cookies))
+
+    def _asked(
+        self, method: str, action: str, body: bytes, query: dict[str, str]
+    ) -> Answer:
+        target = f"/{self.store}/{action}?{urlencode(query)}"
+        sent = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.putrequest(method, target)
+            connection.putheader("Content-Length", str(len(body)))
+            connection.putheader("Connection", "close")
+            if sent:
+                connection.putheader("Cookie", sent)
+            connection.endheaders(body)
+            response = connection.getresponse()
+            answer = Answer(response.status, response.getheaders(), response.read())
+        finally:
+            connection.close()
+        for each in answer.told:
+            if each.deletes:
+                self.cookies.pop(each.name, None)
+            else:
+                self.cookies[each.name] = each.value
+        return answer
+
+
+def payload_of(token: str) -> dict[str, Any]:
+    """Read the claims of a token."""
+    claims: dict[str, Any] = json.loads(urlsafe_b64decode(token.split(".")[1] + "=="))
+    return claims

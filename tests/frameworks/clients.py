@@ -1,0 +1,98 @@
+"""The clients of a site: one for each way of keeping sessions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import (
+    AsyncExitStack,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
+from typing import Any
+
+import attrs
+import redis
+import redis.asyncio
+
+from auth0_tx import AsyncServerClient, ServerClient
+from auth0_tx.stores import CookieStore, MemoryStore, RedisStore
+from auth0_tx.tenant import Tenant
+
+STORES = ("cookie", "chunks", "memory", "redis")
+SERVER_SIDE = ("memory", "redis")
+
+
+@attrs.define
+class Clock:
+    """The time of a tenant and its clients, which goes on as told."""
+
+    now: float = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@attrs.frozen
+class World:
+    """What sites need to know of the world.
+
+    Attributes:
+        tenant: who issues tokens.
+        clock: what time it is.
+        redis_url: where Redis is.
+        prefix: of this module's keys in it.
+    """
+
+    tenant: Tenant
+    clock: Clock
+    redis_url: str
+    prefix: str
+
+    def settings(self) -> dict[str, Any]:
+        """Give what every client is configured with."""
+        return {
+            "domain": self.tenant.domain,
+            "client_id": self.tenant.client_id,
+            "client_secret": self.tenant.client_secret,
+            "verify": self.tenant.ca_file,
+            "secret": "a secret of at least thirty-two characters",
+            "clock": self.clock,
+        }
+
+
+def _in_process() -> dict[str, Any]:
+    # Chunks short enough for any session to take several.
+    chunks = CookieStore(longest_chunk=700, most_chunks=20)
+    return {"cookie": CookieStore(), "chunks": chunks, "memory": MemoryStore()}
+
+
+@contextmanager
+def blocking_clients(world: World) -> Iterator[Mapping[str, ServerClient]]:
+    """Open a blocking client for each store."""
+    with ExitStack() as stack:
+        connected = stack.enter_context(redis.Redis.from_url(world.redis_url))
+        stores = _in_process()
+        stores["redis"] = RedisStore(connected, prefix=world.prefix)
+        yield {
+            name: stack.enter_context(
+                ServerClient(state_store=store, **world.settings())
+            )
+            for name, store in stores.items()
+        }
+
+
+@asynccontextmanager
+async def async_clients(world: World) -> AsyncIterator[Mapping[str, AsyncServerClient]]:
+    """Open an async client for each store."""
+    async with AsyncExitStack() as stack:
+        connected = redis.asyncio.Redis.from_url(world.redis_url)
+        stack.push_async_callback(connected.aclose)
+        stores = _in_process()
+        stores["redis"] = RedisStore(connected, prefix=world.prefix)
+        yield {
+            name: await stack.enter_async_context(
+                AsyncServerClient(state_store=store, **world.settings())
+            )
+            for name, store in stores.items()
+        }

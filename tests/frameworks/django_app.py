@@ -1,0 +1,63 @@
+"""A Django site."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from django.core.handlers.wsgi import WSGIHandler
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import path
+
+from auth0_tx import ServerClient
+
+from . import django_settings  # noqa: F401
+from .actions import act
+from .clients import World, blocking_clients
+
+clients: Mapping[str, ServerClient] = {}
+
+
+def view(request: HttpRequest, store: str, action: str) -> HttpResponse:
+    """Answer with JSON, or a redirect."""
+    response = HttpResponse(content_type="application/json")
+    options = {"request": request, "response": response}
+    query, body = request.GET.dict(), request.body.decode()
+    result = act(clients[store], action, options, query, body)
+    response.status_code = result.status
+    response.content = JsonResponse(result.body, safe=False).content
+    if result.location is not None:
+        response["Location"] = result.location
+    return response
+
+
+urlpatterns = [path("<str:store>/<str:action>", view)]
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    request_queue_size = 128
+    daemon_threads = False
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Log nothing."""
+
+
+@contextmanager
+def serve(world: World) -> Iterator[int]:
+    """Serve the site; give its port."""
+    global clients
+    with blocking_clients(world) as clients:
+        server = make_server("127.0.0.1", 0, WSGIHandler(), _Server, _Quiet)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()

@@ -1,0 +1,67 @@
+"""Two FastAPI sites: one sets cookies on its injected response, the other has a middleware."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, RedirectResponse
+
+from auth0_tx import AsyncServerClient
+from auth0_tx.integrations.asgi import SessionCommitMiddleware
+
+from .actions import act_async
+from .clients import World, async_clients
+from .loop_thread import serving
+from .uvicorn_server import listening
+
+
+def site(clients: Mapping[str, AsyncServerClient]) -> FastAPI:
+    """Make the application that is handed a response."""
+    app = FastAPI()
+
+    async def view(
+        store: str, action: str, request: Request, response: Response
+    ) -> Any:
+        options = {"request": request, "response": response}
+        query, body = request.query_params, (await request.body()).decode()
+        result = await act_async(clients[store], action, options, query, body)
+        response.status_code = result.status
+        if result.location is not None:
+            response.headers["Location"] = result.location
+        return result.body
+
+    app.add_api_route("/{store}/{action}", view, methods=["GET", "POST"])
+    return app
+
+
+def site_with_middleware(clients: Mapping[str, AsyncServerClient]) -> FastAPI:
+    """Make the application that returns responses of its own."""
+    app = FastAPI()
+    app.add_middleware(SessionCommitMiddleware)
+
+    async def view(store: str, action: str, request: Request) -> Any:
+        query, body = request.query_params, (await request.body()).decode()
+        options = {"request": request}
+        result = await act_async(clients[store], action, options, query, body)
+        if result.location is not None:
+            return RedirectResponse(result.location, status_code=result.status)
+        return JSONResponse(result.body, result.status)
+
+    app.add_api_route("/{store}/{action}", view, methods=["GET", "POST"])
+    return app
+
+
+@contextmanager
+def serve(world: World, make: Any = site) -> Iterator[int]:
+    """Serve a site; give its port."""
+
+    @asynccontextmanager
+    async def running() -> AsyncIterator[int]:
+        async with async_clients(world) as clients, listening(make(clients)) as port:
+            yield port
+
+    with serving(running) as port:
+        yield port
