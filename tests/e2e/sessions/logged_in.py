@@ -1,0 +1,117 @@
+"""Users of a local tenant who are logged in, and requests of their browsers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.cookies import SimpleCookie
+from typing import Any
+
+from auth0_tx import (
+    AsyncServerClient,
+    LoginWithCustomTokenExchangeOptions,
+    ServerClient,
+)
+from auth0_tx.tenant import Tenant
+
+SECRET = "of a login session, and long enough: 0123456789"
+AUDIENCE = "https://api.example.com"
+
+
+class Request:
+    """A request, as every framework has it in one way or another."""
+
+    def __init__(self, cookies: dict[str, str]) -> None:
+        self.cookies = dict(cookies)
+
+
+class Response:
+    """A response to set cookies on."""
+
+    def __init__(self) -> None:
+        self.headers: dict[str, str] = {}
+        self.jar: SimpleCookie = SimpleCookie()
+
+    def set_cookie(self, name: str, value: str, *, max_age: int, **_: Any) -> None:
+        self.jar[name] = value
+        self.jar[name]["max-age"] = max_age
+
+
+class Browser:
+    """What a browser has: cookies, which each of its requests carries."""
+
+    def __init__(self, cookies: dict[str, str] | None = None) -> None:
+        self.cookies = cookies or {}
+
+    def request(self) -> dict[str, Any]:
+        """Give the store options of a request with the cookies of this moment."""
+        return {"request": Request(self.cookies), "response": Response()}
+
+    def take(self, options: dict[str, Any]) -> None:
+        """Take the cookies of a response."""
+        for name, morsel in options["response"].jar.items():
+            if int(morsel["max-age"]) > 0:
+                self.cookies[name] = morsel.value
+            else:
+                self.cookies.pop(name, None)
+
+
+def settings_of(tenant: Tenant, **changes: Any) -> dict[str, Any]:
+    """Give the keywords of a client of the tenant's that keeps sessions."""
+    return {
+        "domain": tenant.domain,
+        "client_id": tenant.client_id,
+        "client_secret": tenant.client_secret,
+        "verify": tenant.ca_file,
+        "secret": SECRET,
+        **changes,
+    }
+
+
+def login_options(tenant: Tenant, user: str) -> LoginWithCustomTokenExchangeOptions:
+    """Give the options of a login that brings a refresh token."""
+    return LoginWithCustomTokenExchangeOptions(
+        subject_token=tenant.subject_token(user),
+        subject_token_type="urn:acme:legacy-token",
+        audience=AUDIENCE,
+        scope="openid offline_access read:data",
+    )
+
+
+@contextmanager
+def _short_tokens(tenant: Tenant) -> Iterator[None]:
+    """Have the tokens that are issued meanwhile be about to expire."""
+    tenant.apis.change(AUDIENCE, token_lifetime=30)
+    try:
+        yield
+    finally:
+        tenant.apis.change(AUDIENCE, token_lifetime=86_400)
+
+
+def log_in(client: ServerClient, tenant: Tenant, user: str = "auth0|alice") -> Browser:
+    """Give a browser whose user is logged in, with a token that is about to expire."""
+    browser = Browser()
+    options = browser.request()
+    with _short_tokens(tenant):
+        client.login_with_custom_token_exchange(login_options(tenant, user), options)
+    browser.take(options)
+    return browser
+
+
+async def log_in_async(
+    client: AsyncServerClient, tenant: Tenant, user: str = "auth0|alice"
+) -> Browser:
+    """Give a browser whose user is logged in, with a token that is about to expire."""
+    browser = Browser()
+    options = browser.request()
+    with _short_tokens(tenant):
+        await client.login_with_custom_token_exchange(
+            login_options(tenant, user), options
+        )
+    browser.take(options)
+    return browser
+
+
+def refreshes(tenant: Tenant) -> int:
+    """Give how many refreshes the tenant was asked for."""
+    return sum(b"grant_type=refresh_token" in each.body for each in tenant.requests)

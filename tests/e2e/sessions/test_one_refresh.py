@@ -1,0 +1,269 @@
+"""However many ask for a token that has expired, Auth0 is asked once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from subprocess import PIPE, Popen
+from threading import Barrier
+from typing import Any
+
+import pytest
+import redis
+import redis.asyncio
+
+from auth0_tx import AsyncServerClient, LoginRequiredError, ServerClient
+from auth0_tx.stores import MemoryStore, RedisStore
+from auth0_tx.tenant import Tenant
+
+from .logged_in import (
+    AUDIENCE,
+    Browser,
+    log_in,
+    log_in_async,
+    refreshes,
+    settings_of,
+)
+
+CALLERS = 64
+PROCESSES = 4
+
+
+def _in_cookies(url: str, prefix: str) -> None:
+    return None
+
+
+def _in_memory(url: str, prefix: str) -> MemoryStore:
+    return MemoryStore()
+
+
+def _in_redis(url: str, prefix: str) -> RedisStore:
+    return RedisStore(redis.Redis.from_url(url), prefix=prefix)
+
+
+@asynccontextmanager
+async def _in_async_redis(url: str, prefix: str) -> AsyncIterator[RedisStore]:
+    async with redis.asyncio.Redis.from_url(url) as connection:
+        yield RedisStore(connection, prefix=prefix)
+
+
+@asynccontextmanager
+async def _in_none(url: str, prefix: str) -> AsyncIterator[None]:
+    yield None
+
+
+@asynccontextmanager
+async def _in_memory_too(url: str, prefix: str) -> AsyncIterator[MemoryStore]:
+    yield MemoryStore()
+
+
+@pytest.mark.parametrize("store", [_in_cookies, _in_memory, _in_redis])
+def test_threads(
+    auth0_tenant: Tenant,
+    redis_url: str,
+    redis_prefix: str,
+    store: Callable[[str, str], Any],
+) -> None:
+    """Threads with one session's cookies share a refresh, and all have what it brought."""
+    keeping = store(redis_url, redis_prefix)
+    with ServerClient(**settings_of(auth0_tenant, state_store=keeping)) as client:
+        browser, together = log_in(client, auth0_tenant), Barrier(CALLERS)
+
+        def ask(_: int) -> tuple[str, dict[str, str]]:
+            mine = Browser(dict(browser.cookies))
+            options = mine.request()
+            together.wait()
+            token = client.get_access_token(options, AUDIENCE)
+            mine.take(options)
+            return token, mine.cookies
+
+        with ThreadPoolExecutor(CALLERS) as threads:
+            answers = list(threads.map(ask, range(CALLERS)))
+        kept = {_refresh_token(client, cookies) for _, cookies in answers}
+
+    assert 1 == refreshes(auth0_tenant)
+    assert 1 == len({token for token, _ in answers})
+    assert 1 == len(kept)
+
+
+def _refresh_token(client: ServerClient, cookies: dict[str, str]) -> str:
+    session = client.get_session(Browser(cookies).request())
+    assert session is not None
+    return str(session["refresh_token"])
+
+
+@pytest.mark.parametrize("opened", [_in_none, _in_memory_too, _in_async_redis])
+async def test_tasks(
+    auth0_tenant: Tenant,
+    redis_url: str,
+    redis_prefix: str,
+    opened: Callable[[str, str], Any],
+) -> None:
+    """Tasks with one session's cookies share a refresh, and all have what it brought."""
+    async with (
+        opened(redis_url, redis_prefix) as store,
+        AsyncServerClient(**settings_of(auth0_tenant, state_store=store)) as client,
+    ):
+        browser = await log_in_async(client, auth0_tenant)
+
+        async def ask() -> str:
+            return await client.get_access_token(
+                Browser(dict(browser.cookies)).request(), AUDIENCE
+            )
+
+        tokens = await asyncio.gather(*(ask() for _ in range(CALLERS)))
+
+    assert 1 == refreshes(auth0_tenant)
+    assert 1 == len(set(tokens))
+
+
+async def test_leader_that_is_cancelled(auth0_tenant: Tenant) -> None:
+    """A refresh whose first caller goes away is carried on for the others, and sent once."""
+    keywords = settings_of(auth0_tenant, state_store=MemoryStore())
+    async with AsyncServerClient(**keywords) as client:
+        browser = await log_in_async(client, auth0_tenant)
+
+        async def ask() -> str:
+            return await client.get_access_token(
+                Browser(dict(browser.cookies)).request(), AUDIENCE
+            )
+
+        leader, *others = [asyncio.create_task(ask()) for _ in range(8)]
+        while refreshes(auth0_tenant) == 0:
+            await asyncio.sleep(0)
+        leader.cancel()
+        tokens = await asyncio.gather(*others)
+
+    assert leader.cancelled()
+    assert 1 == refreshes(auth0_tenant)
+    assert 1 == len(set(tokens))
+
+
+async def test_audiences(auth0_tenant: Tenant) -> None:
+    """Callers for several audiences take turns with the refresh token: none is reused."""
+    keywords = settings_of(auth0_tenant)
+    async with AsyncServerClient(**keywords) as client:
+        browser = await log_in_async(client, auth0_tenant)
+
+        async def ask(scope: str | None) -> str:
+            return await client.get_access_token(
+                Browser(dict(browser.cookies)).request(), AUDIENCE, scope
+            )
+
+        scopes = [None, "read:data", "openid"] * 4
+        tokens = await asyncio.gather(*(ask(scope) for scope in scopes))
+
+    assert 12 == len(tokens)
+    assert 1 <= refreshes(auth0_tenant) <= 3
+    assert [] == [each for each in auth0_tenant.logs if each.type == "ferrt"]
+
+
+CHILD = Path(__file__).with_name("asking_process.py")
+
+
+def _children(
+    tenant: Tenant, url: str, prefix: str, browser: Browser, *arguments: str
+) -> list[Popen[str]]:
+    told = json.dumps(
+        {
+            "domain": tenant.domain,
+            "client_id": tenant.client_id,
+            "client_secret": tenant.client_secret,
+            "verify": tenant.ca_file,
+            "redis": url,
+            "prefix": prefix,
+            "cookies": browser.cookies,
+        }
+    )
+    children = [
+        Popen(
+            [sys.executable, str(CHILD), *arguments],
+            stdin=PIPE,
+            stdout=PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(CHILD.parents[3])},
+        )
+        for _ in range(PROCESSES)
+    ]
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write(told + "\n")
+        child.stdin.flush()
+    for child in children:
+        assert child.stdout is not None
+        assert "ready\n" == child.stdout.readline()
+    return children
+
+
+def _let_go(children: list[Popen[str]]) -> list[str]:
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    answers: list[str] = []
+    for child in children:
+        output, _ = child.communicate(timeout=60)
+        answers += json.loads(output)
+    return answers
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("world", ["blocking", "async"])
+def test_processes(
+    auth0_tenant: Tenant, redis_url: str, redis_prefix: str, world: str
+) -> None:
+    """Four processes of sixteen callers each, over one Redis, refresh once."""
+    store = RedisStore(redis.Redis.from_url(redis_url), prefix=redis_prefix)
+    with ServerClient(**settings_of(auth0_tenant, state_store=store)) as client:
+        browser = log_in(client, auth0_tenant)
+        children = _children(
+            auth0_tenant, redis_url, redis_prefix, browser, world, str(CALLERS // 4)
+        )
+        answers = _let_go(children)
+
+    assert CALLERS == len(answers)
+    assert 1 == len(set(answers))
+    assert 1 == refreshes(auth0_tenant)
+
+
+@pytest.mark.heavy
+def test_process_that_dies_with_the_lock(
+    auth0_tenant: Tenant, redis_url: str, redis_prefix: str
+) -> None:
+    """A lock whose holder was killed ends by itself, and another refreshes."""
+    from auth0_tx.tenant import faults
+
+    store = RedisStore(redis.Redis.from_url(redis_url), prefix=redis_prefix)
+    with ServerClient(**settings_of(auth0_tenant, state_store=store)) as client:
+        browser = log_in(client, auth0_tenant)
+        # The holder's request is never taken, and never answered.
+        auth0_tenant.inject(faults.silence(), path="/oauth/token", times=1)
+        children = _children(
+            auth0_tenant, redis_url, redis_prefix, browser, "blocking", "1"
+        )
+        holder, *rest = children
+        for child in rest:
+            child.kill()
+            child.communicate()
+        assert holder.stdin is not None
+        holder.stdin.write("go\n")
+        holder.stdin.flush()
+        while refreshes(auth0_tenant) == 0:
+            time.sleep(0.01)
+        os.kill(holder.pid, signal.SIGKILL)
+        holder.communicate()
+        try:
+            token = client.get_access_token(browser.request(), AUDIENCE)
+        except LoginRequiredError:
+            token = "the session was given up"
+
+    assert 2 == refreshes(auth0_tenant)
+    assert "the session was given up" != token
