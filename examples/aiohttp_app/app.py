@@ -1,0 +1,200 @@
+"""Log in with a token of your old system: aiohttp.web, the sessions on the server.
+
+    pip install auth0-tx
+    python examples/aiohttp_app/app.py
+
+Without settings it runs on a local Auth0 tenant, in this process.  For your own tenant set
+AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET, AUTH0_SECRET (random, 32 characters or
+more), AUTH0_AUDIENCE, and AUTH0_TOKEN_TYPE to the type of your Token Exchange Profile.
+"""
+
+import os
+import secrets
+from datetime import datetime
+from html import escape
+
+import aiohttp
+from aiohttp import web
+
+from auth0_tx import (
+    AsyncServerClient,
+    BackchannelLogoutError,
+    CustomTokenExchangeError,
+    LoginRequiredError,
+    LoginWithCustomTokenExchangeOptions,
+)
+from auth0_tx.stores import MemoryStore
+
+PORT = int(os.environ.get("PORT", "8000"))
+HOME = f"http://localhost:{PORT}/"  # in production yours, over https
+
+env, tenant = dict(os.environ), None
+if "AUTH0_DOMAIN" not in env:
+    from auth0_tx.tenant import Tenant
+
+    tenant = Tenant(tls=False).start()
+    tenant.applications.change(
+        tenant.client_id,
+        allowed_logout_urls=[HOME],
+        backchannel_logout_uri=f"{HOME}backchannel-logout",
+    )
+    env["AUTH0_DOMAIN"] = tenant.domain
+    env["AUTH0_CLIENT_ID"] = tenant.client_id
+    env["AUTH0_CLIENT_SECRET"] = tenant.client_secret
+    env["AUTH0_SECRET"] = secrets.token_urlsafe(32)
+    env["AUTH0_AUDIENCE"] = "https://api.example.com"
+TOKEN_TYPE = env.get("AUTH0_TOKEN_TYPE", "urn:acme:legacy-token")
+
+# One for the whole application.  Several processes share sessions by a RedisStore.
+client = AsyncServerClient(
+    domain=env["AUTH0_DOMAIN"],
+    client_id=env["AUTH0_CLIENT_ID"],
+    client_secret=env["AUTH0_CLIENT_SECRET"],
+    secret=env["AUTH0_SECRET"],
+    state_store=MemoryStore(),
+)
+HTTP = web.AppKey("http", aiohttp.ClientSession)
+routes = web.RouteTableDef()
+
+
+async def connections(app):
+    async with client, aiohttp.ClientSession() as app[HTTP]:
+        yield
+
+
+@web.middleware
+async def refuse_forms_of_other_sites(request, handler):
+    """Browsers say whose page sends a form: a stranger's must not log anybody in or out."""
+    sender = request.headers.get("Sec-Fetch-Site", "same-origin")
+    if request.method == "POST" and sender != "same-origin":
+        raise web.HTTPForbidden
+    return await handler(request)
+
+
+@routes.get("/")
+async def home(request):
+    names = ("alice", "bob", "support_agent") if tenant else ()
+    samples = "".join(
+        f'<p>A legacy token of {name}, to paste: <code id="{name}">'
+        f"{escape(tenant.subject_token(f'auth0|{name}'))}</code>"
+        for name in names
+    )
+    return show(web.Response(), "Log in", samples + FORM)
+
+
+@routes.post("/login")
+async def login(request):
+    form = await request.post()
+    actor_token = form.get("actor_token", "").strip() or None
+    options = LoginWithCustomTokenExchangeOptions(
+        subject_token=form.get("subject_token", "").strip(),
+        subject_token_type=TOKEN_TYPE,
+        actor_token=actor_token,
+        actor_token_type=TOKEN_TYPE if actor_token else None,
+        audience=env["AUTH0_AUDIENCE"],
+        scope="openid profile email offline_access",
+    )
+    response = web.HTTPSeeOther("/profile")
+    try:
+        await client.login_with_custom_token_exchange(
+            options, {"request": request, "response": response}
+        )
+    except CustomTokenExchangeError as error:
+        return show_error(web.Response(status=400), "Not logged in", error)
+    raise response
+
+
+@routes.get("/profile")
+async def profile(request):
+    response = web.Response()
+    session = await client.get_session({"request": request, "response": response})
+    if session is None:
+        raise web.HTTPSeeOther("/")
+    user = session["user"]
+    body = f'<p>You are <b id="user">{escape(user["sub"])}</b>'
+    if "act" in user:
+        body += f'<p>Acting for you: <b id="actor">{escape(user["act"]["sub"])}</b>'
+    ends = datetime.fromtimestamp(session["token_sets"][0]["expires_at"])
+    body += (
+        f'<p>The access token ends at <span id="ends">{ends:%Y-%m-%d %H:%M}</span>, '
+    )
+    body += "and is renewed." if session["refresh_token"] else "and you log in again."
+    return show(response, "Profile", body + LOGOUT)
+
+
+@routes.get("/api-call")
+async def api_call(request):
+    response = web.Response()
+    store_options = {"request": request, "response": response}
+    try:
+        # About to expire, it is renewed, once for all requests that ask at this moment.
+        token = await client.get_access_token(store_options, env["AUTH0_AUDIENCE"])
+    except LoginRequiredError:
+        raise web.HTTPSeeOther("/") from None
+    except CustomTokenExchangeError as error:
+        response.set_status(502)
+        return show_error(response, "No access token", error)
+    issuer = (await client.get_user(store_options))["iss"]
+    # Any API that takes the token will do; this one every tenant has.
+    headers = {"Authorization": f"Bearer {token}"}
+    async with request.app[HTTP].get(f"{issuer}userinfo", headers=headers) as answer:
+        text = escape(await answer.text())
+    body = f'<p>Status {answer.status}<pre id="answer">{text}</pre>'
+    return show(response, "The API's answer", body)
+
+
+@routes.post("/logout")
+async def logout(request):
+    response = web.HTTPSeeOther(HOME)
+    store_options = {"request": request, "response": response}
+    # By way of Auth0, which sends the browser back: HOME is an Allowed Logout URL there.
+    url = await client.logout(store_options, return_to=HOME)
+    response.headers["Location"] = url
+    raise response
+
+
+@routes.post("/backchannel-logout")
+async def backchannel_logout(request):
+    form = await request.post()
+    try:
+        await client.handle_backchannel_logout(form.get("logout_token", ""))
+    except BackchannelLogoutError:
+        raise web.HTTPBadRequest from None
+    return web.Response(headers={"Cache-Control": "no-store"})
+
+
+def show(response, title, body):
+    """Put a page on *response*; *body* is HTML, and what comes from outside escaped in it."""
+    response.content_type = "text/html"
+    response.headers["Cache-Control"] = "no-store"
+    response.text = PAGE.format(title=escape(title)) + body
+    return response
+
+
+def show_error(response, title, error):
+    what = escape(f"{error.message} ({error.code})")
+    return show(response, title, f'<p id="error">{what}<p>{escape(error.hint or "")}')
+
+
+# The script is for Back after a logout: browsers show a page from memory, no-store or not.
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
+<script>onpageshow = event => event.persisted && location.reload()</script>
+<p><a href="/">Home</a> <a href="/profile">Profile</a> <a href="/api-call">Call an API</a>
+<h1>{title}</h1>"""
+FORM = """
+<form method="post" action="/login">
+<p><label>Legacy token <textarea name="subject_token" required></textarea></label>
+<p><label>Acting party's, if any <textarea name="actor_token"></textarea></label>
+<p><button id="login">Log in</button></form>"""
+LOGOUT = """
+<form method="post" action="/logout"><button id="logout">Log out</button></form>"""
+
+app = web.Application(middlewares=[refuse_forms_of_other_sites])
+app.add_routes(routes)
+app.cleanup_ctx.append(connections)
+
+if __name__ == "__main__":
+    print(
+        f"Open {HOME} and log in" + (" with a token of that page." if tenant else ".")
+    )
+    web.run_app(app, host="localhost", port=PORT)

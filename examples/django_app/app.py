@@ -1,0 +1,213 @@
+"""Log in with a token of your old system: Django, the sessions in Redis, in one file.
+
+    pip install "auth0-tx[redis]" django
+    python examples/django_app/app.py
+
+Without settings it runs on a local Auth0 tenant, in this process.  For your own tenant set
+AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET, AUTH0_SECRET (random, 32 characters or
+more), AUTH0_AUDIENCE, and AUTH0_TOKEN_TYPE to the type of your Token Exchange Profile.
+REDIS_URL is where sessions are kept; without it, they end with this process.
+"""
+
+import os
+import secrets
+import sys
+from datetime import datetime
+
+import requests
+from django.conf import settings
+from django.core.management import execute_from_command_line
+from django.http import HttpResponse, HttpResponseRedirect
+from django.middleware.csrf import rotate_token
+from django.template import engines
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_POST
+
+from auth0_tx import (
+    BackchannelLogoutError,
+    CustomTokenExchangeError,
+    LoginRequiredError,
+    LoginWithCustomTokenExchangeOptions,
+    ServerClient,
+)
+from auth0_tx.stores import MemoryStore, RedisStore
+
+PORT = int(os.environ.get("PORT", "8000"))
+HOME = f"http://localhost:{PORT}/"  # in production yours, over https
+
+env, tenant = dict(os.environ), None
+if "AUTH0_DOMAIN" not in env:
+    from auth0_tx.tenant import Tenant
+
+    tenant = Tenant(tls=False).start()
+    tenant.applications.change(
+        tenant.client_id,
+        allowed_logout_urls=[HOME],
+        backchannel_logout_uri=f"{HOME}backchannel-logout",
+    )
+    env["AUTH0_DOMAIN"] = tenant.domain
+    env["AUTH0_CLIENT_ID"] = tenant.client_id
+    env["AUTH0_CLIENT_SECRET"] = tenant.client_secret
+    env["AUTH0_SECRET"] = secrets.token_urlsafe(32)
+    env["AUTH0_AUDIENCE"] = "https://api.example.com"
+TOKEN_TYPE = env.get("AUTH0_TOKEN_TYPE", "urn:acme:legacy-token")
+
+settings.configure(
+    ALLOWED_HOSTS=["localhost"],
+    MIDDLEWARE=[
+        "django.middleware.security.SecurityMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+    ],
+    ROOT_URLCONF=__name__,
+    SECRET_KEY=env["AUTH0_SECRET"],
+    TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
+)
+
+if "REDIS_URL" in env:
+    import redis
+
+    store = RedisStore(redis.Redis.from_url(env["REDIS_URL"]))
+else:
+    store = MemoryStore()
+
+# One for the whole application.
+client = ServerClient(
+    domain=env["AUTH0_DOMAIN"],
+    client_id=env["AUTH0_CLIENT_ID"],
+    client_secret=env["AUTH0_CLIENT_SECRET"],
+    secret=env["AUTH0_SECRET"],
+    state_store=store,
+)
+
+
+def show(request, response, title, body, **values):
+    """Put a page on *response*, which has the session's cookie; Django escapes values."""
+    template = engines["django"].from_string(PAGE + body)
+    response.content = template.render({"title": title, **values}, request)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@require_GET
+def home(request):
+    samples = {}
+    if tenant:
+        names = ("alice", "bob", "support_agent")
+        samples = {name: tenant.subject_token(f"auth0|{name}") for name in names}
+    return show(request, HttpResponse(), "Log in", FORM, samples=samples)
+
+
+@require_POST
+def login(request):
+    actor_token = request.POST.get("actor_token", "").strip() or None
+    options = LoginWithCustomTokenExchangeOptions(
+        subject_token=request.POST.get("subject_token", "").strip(),
+        subject_token_type=TOKEN_TYPE,
+        actor_token=actor_token,
+        actor_token_type=TOKEN_TYPE if actor_token else None,
+        audience=env["AUTH0_AUDIENCE"],
+        scope="openid profile email offline_access",
+    )
+    response = HttpResponseRedirect("/profile")
+    try:
+        client.login_with_custom_token_exchange(
+            options, {"request": request, "response": response}
+        )
+    except CustomTokenExchangeError as error:
+        response = HttpResponse(status=400)
+        return show(request, response, "Not logged in", ERROR, error=error)
+    rotate_token(request)  # as Django does whenever somebody logs in
+    return response
+
+
+@require_GET
+def profile(request):
+    response = HttpResponse()
+    session = client.get_session({"request": request, "response": response})
+    if session is None:
+        return HttpResponseRedirect("/")
+    ends = datetime.fromtimestamp(session["token_sets"][0]["expires_at"])
+    return show(request, response, "Profile", PROFILE, session=session, ends=ends)
+
+
+@require_GET
+def api_call(request):
+    response = HttpResponse()
+    store_options = {"request": request, "response": response}
+    try:
+        # About to expire, it is renewed, once for all requests that ask at this moment.
+        token = client.get_access_token(store_options, env["AUTH0_AUDIENCE"])
+    except LoginRequiredError:
+        return HttpResponseRedirect("/")
+    except CustomTokenExchangeError as error:
+        response.status_code = 502
+        return show(request, response, "No access token", ERROR, error=error)
+    issuer = client.get_user(store_options)["iss"]
+    # Any API that takes the token will do; this one every tenant has.
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = requests.get(f"{issuer}userinfo", headers=headers, timeout=10)
+    return show(request, response, "The API's answer", ANSWER, answer=answer)
+
+
+@require_POST
+def logout(request):
+    response = HttpResponseRedirect(HOME)
+    store_options = {"request": request, "response": response}
+    # By way of Auth0, which sends the browser back: HOME is an Allowed Logout URL there.
+    response["Location"] = client.logout(store_options, return_to=HOME)
+    return response
+
+
+@csrf_exempt  # Auth0 sends it, and signs what it sends
+@require_POST
+def backchannel_logout(request):
+    try:
+        client.handle_backchannel_logout(request.POST.get("logout_token", ""))
+    except BackchannelLogoutError:
+        return HttpResponse(status=400)
+    return HttpResponse(headers={"Cache-Control": "no-store"})
+
+
+urlpatterns = [
+    path("", home),
+    path("login", login),
+    path("profile", profile),
+    path("api-call", api_call),
+    path("logout", logout),
+    path("backchannel-logout", backchannel_logout),
+]
+
+# The script is for Back after a logout: browsers show a page from memory, no-store or not.
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{{ title }}</title>
+<script>onpageshow = event => event.persisted && location.reload()</script>
+<p><a href="/">Home</a> <a href="/profile">Profile</a> <a href="/api-call">Call an API</a>
+<h1>{{ title }}</h1>"""
+FORM = """
+{% for name, token in samples.items %}
+<p>A legacy token of {{ name }}, to paste: <code id="{{ name }}">{{ token }}</code>
+{% endfor %}
+<form method="post" action="/login">{% csrf_token %}
+<p><label>Legacy token <textarea name="subject_token" required></textarea></label>
+<p><label>Acting party's, if any <textarea name="actor_token"></textarea></label>
+<p><button id="login">Log in</button></form>"""
+PROFILE = """
+<p>You are <b id="user">{{ session.user.sub }}</b>.
+{% if session.user.act %}
+<p>Acting for you: <b id="actor">{{ session.user.act.sub }}</b>. {% endif %}
+<p>The access token ends at <span id="ends">{{ ends|date:"Y-m-d H:i" }}</span>,
+{% if session.refresh_token %}and is renewed{% else %}and you log in again{% endif %}.
+<form method="post" action="/logout">{% csrf_token %}
+<button id="logout">Log out</button></form>"""
+ANSWER = '<p>Status {{ answer.status_code }}<pre id="answer">{{ answer.text }}</pre>'
+ERROR = """<p id="error">{{ error.message }} ({{ error.code }})
+{% if error.hint %}<p>{{ error.hint }}{% endif %}"""
+
+if __name__ == "__main__":
+    print(
+        f"Open {HOME} and log in" + (" with a token of that page." if tenant else ".")
+    )
+    with client:
+        execute_from_command_line(
+            [sys.argv[0], "runserver", "--noreload", f"localhost:{PORT}"]
+        )

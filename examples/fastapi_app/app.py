@@ -1,0 +1,181 @@
+"""Log in with a token of your old system: FastAPI, the session in the browser's cookies.
+
+    pip install auth0-tx fastapi uvicorn python-multipart
+    python examples/fastapi_app/app.py
+
+Without settings it runs on a local Auth0 tenant, in this process.  For your own tenant set
+AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET, AUTH0_SECRET (random, 32 characters or
+more), AUTH0_AUDIENCE, and AUTH0_TOKEN_TYPE to the type of your Token Exchange Profile.
+"""
+
+import os
+import secrets
+from contextlib import asynccontextmanager
+from datetime import datetime
+from html import escape
+from typing import Annotated
+
+import aiohttp
+import uvicorn
+from fastapi import Depends, FastAPI, Form, Header, HTTPException, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from auth0_tx import (
+    AsyncServerClient,
+    CustomTokenExchangeError,
+    LoginRequiredError,
+    LoginWithCustomTokenExchangeOptions,
+)
+from auth0_tx.integrations.asgi import SessionCommitMiddleware
+
+PORT = int(os.environ.get("PORT", "8000"))
+HOME = f"http://localhost:{PORT}/"  # in production yours, over https
+
+env, tenant = dict(os.environ), None
+if "AUTH0_DOMAIN" not in env:
+    from auth0_tx.tenant import Tenant
+
+    tenant = Tenant(tls=False).start()
+    tenant.applications.change(tenant.client_id, allowed_logout_urls=[HOME])
+    env["AUTH0_DOMAIN"] = tenant.domain
+    env["AUTH0_CLIENT_ID"] = tenant.client_id
+    env["AUTH0_CLIENT_SECRET"] = tenant.client_secret
+    env["AUTH0_SECRET"] = secrets.token_urlsafe(32)
+    env["AUTH0_AUDIENCE"] = "https://api.example.com"
+TOKEN_TYPE = env.get("AUTH0_TOKEN_TYPE", "urn:acme:legacy-token")
+
+# One for the whole application.  With a secret alone, sessions are kept in cookies.
+client = AsyncServerClient(
+    domain=env["AUTH0_DOMAIN"],
+    client_id=env["AUTH0_CLIENT_ID"],
+    client_secret=env["AUTH0_CLIENT_SECRET"],
+    secret=env["AUTH0_SECRET"],
+)
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI):
+    async with client, aiohttp.ClientSession() as http:
+        app.state.http = http
+        yield
+
+
+async def refuse_forms_of_other_sites(
+    request: Request, sec_fetch_site: Annotated[str, Header()] = "same-origin"
+):
+    """Browsers say whose page sends a form: a stranger's must not log anybody in or out."""
+    if request.method == "POST" and sec_fetch_site != "same-origin":
+        raise HTTPException(403)
+
+
+app = FastAPI(lifespan=lifespan, dependencies=[Depends(refuse_forms_of_other_sites)])
+# It sets the session's cookies on whatever is returned, so that no view has to.
+served = SessionCommitMiddleware(app)
+
+
+@app.get("/")
+async def home():
+    names = ("alice", "bob", "support_agent") if tenant else ()
+    samples = "".join(
+        f'<p>A legacy token of {name}, to paste: <code id="{name}">'
+        f"{escape(tenant.subject_token(f'auth0|{name}'))}</code>"
+        for name in names
+    )
+    return page("Log in", samples + FORM)
+
+
+@app.post("/login")
+async def login(
+    request: Request,
+    subject_token: Annotated[str, Form()] = "",
+    actor_token: Annotated[str, Form()] = "",
+):
+    actor_token = actor_token.strip() or None
+    options = LoginWithCustomTokenExchangeOptions(
+        subject_token=subject_token.strip(),
+        subject_token_type=TOKEN_TYPE,
+        actor_token=actor_token,
+        actor_token_type=TOKEN_TYPE if actor_token else None,
+        audience=env["AUTH0_AUDIENCE"],
+        scope="openid profile email offline_access",
+    )
+    try:
+        await client.login_with_custom_token_exchange(options, {"request": request})
+    except CustomTokenExchangeError as error:
+        return error_page("Not logged in", error, 400)
+    return RedirectResponse("/profile", 303)
+
+
+@app.get("/profile")
+async def profile(request: Request):
+    session = await client.get_session({"request": request})
+    if session is None:
+        return RedirectResponse("/", 303)
+    user = session["user"]
+    body = f'<p>You are <b id="user">{escape(user["sub"])}</b>'
+    if "act" in user:
+        body += f'<p>Acting for you: <b id="actor">{escape(user["act"]["sub"])}</b>'
+    ends = datetime.fromtimestamp(session["token_sets"][0]["expires_at"])
+    body += (
+        f'<p>The access token ends at <span id="ends">{ends:%Y-%m-%d %H:%M}</span>, '
+    )
+    body += "and is renewed." if session["refresh_token"] else "and you log in again."
+    return page("Profile", body + LOGOUT)
+
+
+@app.get("/api-call")
+async def api_call(request: Request):
+    try:
+        # About to expire, it is renewed, and the cookies with it.
+        token = await client.get_access_token(
+            {"request": request}, env["AUTH0_AUDIENCE"]
+        )
+    except LoginRequiredError:
+        return RedirectResponse("/", 303)
+    except CustomTokenExchangeError as error:
+        return error_page("No access token", error, 502)
+    issuer = (await client.get_user({"request": request}))["iss"]
+    # Any API that takes the token will do; this one every tenant has.
+    headers = {"Authorization": f"Bearer {token}"}
+    async with app.state.http.get(f"{issuer}userinfo", headers=headers) as answer:
+        text = escape(await answer.text())
+    body = f'<p>Status {answer.status}<pre id="answer">{text}</pre>'
+    return page("The API's answer", body)
+
+
+@app.post("/logout")
+async def logout(request: Request):
+    # By way of Auth0, which sends the browser back: HOME is an Allowed Logout URL there.
+    url = await client.logout({"request": request}, return_to=HOME)
+    return RedirectResponse(url, 303)
+
+
+def page(title: str, body: str, status: int = 200):
+    """Make a page of *body*, which is HTML: what comes from outside is escaped in it."""
+    head = PAGE.format(title=escape(title))
+    return HTMLResponse(head + body, status, {"Cache-Control": "no-store"})
+
+
+def error_page(title: str, error: CustomTokenExchangeError, status: int):
+    what = escape(f"{error.message} ({error.code})")
+    return page(title, f'<p id="error">{what}<p>{escape(error.hint or "")}', status)
+
+
+# The script is for Back after a logout: browsers show a page from memory, no-store or not.
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
+<script>onpageshow = event => event.persisted && location.reload()</script>
+<p><a href="/">Home</a> <a href="/profile">Profile</a> <a href="/api-call">Call an API</a>
+<h1>{title}</h1>"""
+FORM = """
+<form method="post" action="/login">
+<p><label>Legacy token <textarea name="subject_token" required></textarea></label>
+<p><label>Acting party's, if any <textarea name="actor_token"></textarea></label>
+<p><button id="login">Log in</button></form>"""
+LOGOUT = """
+<form method="post" action="/logout"><button id="logout">Log out</button></form>"""
+
+if __name__ == "__main__":
+    print(
+        f"Open {HOME} and log in" + (" with a token of that page." if tenant else ".")
+    )
+    uvicorn.run(served, host="localhost", port=PORT)

@@ -1,0 +1,136 @@
+"""Headless Chromium, and what a visitor of an example application does in it."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from typing import Any
+from urllib.parse import quote
+
+_ARGUMENTS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--no-default-browser-check",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-extensions",
+    "--disable-sync",
+    # Nothing is to be asked of anybody but this machine.
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost",
+)
+
+
+class Browser:
+    """One browser with a fresh profile."""
+
+    def __init__(self) -> None:
+        from selenium import webdriver
+        from selenium.webdriver.chrome.service import Service
+
+        # Its debug log has all that is pasted and shown; no secret of the library's making.
+        logging.getLogger("selenium").setLevel(logging.WARNING)
+        self._profile = tempfile.mkdtemp(prefix="auth0-tx-profile-")
+        options = webdriver.ChromeOptions()
+        options.binary_location = shutil.which("chromium") or ""
+        for argument in (*_ARGUMENTS, f"--user-data-dir={self._profile}"):
+            options.add_argument(argument)
+        # Its path is given, so that selenium fetches none.
+        service = Service(shutil.which("chromedriver"))
+        self._driver = webdriver.Chrome(options, service)
+        self._driver.set_page_load_timeout(30)
+
+    def close(self) -> None:
+        """End it, and remove its profile."""
+        self._driver.quit()
+        shutil.rmtree(self._profile, ignore_errors=True)
+
+    def forget(self) -> None:
+        """Leave the page, and forget every cookie."""
+        self._driver.get("about:blank")
+        self._driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return str(self._driver.current_url)
+
+    def visit(self, url: str) -> None:
+        """Go to a page."""
+        self._driver.get(url)
+
+    def go_back(self) -> None:
+        """Go to the page before."""
+        self._driver.back()
+
+    def loses(self, element_id: str) -> bool:
+        """Tell whether an element goes away, if it is there at all."""
+        from selenium.common.exceptions import TimeoutException
+
+        try:
+            self._wait(10, f"return document.getElementById('{element_id}') === null")
+        except TimeoutException:
+            return False
+        return True
+
+    def reads(self, element_id: str) -> str | None:
+        """Give the text of an element as a person sees it; None where there is none."""
+        found = self._driver.find_elements("id", element_id)
+        return found[0].text if found else None
+
+    def press(self, element_id: str) -> None:
+        """Press a button, and wait for the page that it leads to."""
+        self._driver.execute_script("window.isTheOldPage = true")
+        self._driver.find_element("id", element_id).click()
+        self._wait(
+            30,
+            "return !window.isTheOldPage && document.readyState === 'complete'",
+        )
+
+    def log_in(
+        self, home: str, subject_token: str, actor_token: str | None = None
+    ) -> None:
+        """Paste tokens into the form of the page *home*, and send it."""
+        self.visit(home)
+        self._paste("subject_token", subject_token)
+        if actor_token is not None:
+            self._paste("actor_token", actor_token)
+        self.press("login")
+
+    def post_from_another_site(self, url: str, **fields: str) -> None:
+        """Visit a stranger's page that sends a form to *url*."""
+        inputs = "".join(
+            f"<input name='{name}' value='{value}'>" for name, value in fields.items()
+        )
+        form = f"<form method=post action='{url}'>{inputs}<button id=send></form>"
+        self.visit(f"data:text/html,{quote(form)}")
+        self.press("send")
+
+    def cookies(self) -> dict[str, dict[str, Any]]:
+        """Give every cookie it holds, of whatever site, by name, as DevTools shows them."""
+        all_cookies = self._driver.execute_cdp_cmd("Storage.getCookies", {})["cookies"]
+        return {each["name"]: each for each in all_cookies}
+
+    def script_cookies(self) -> str:
+        """Give the cookies that a script of the page can read."""
+        return str(self._driver.execute_script("return document.cookie"))
+
+    def _wait(self, seconds: float, script: str) -> None:
+        from selenium.common.exceptions import WebDriverException
+        from selenium.webdriver.support.wait import WebDriverWait
+
+        # Between two pages, chromedriver has errors of many kinds.
+        waiting = WebDriverWait(
+            self._driver, seconds, 0.05, ignored_exceptions=[WebDriverException]
+        )
+        waiting.until(lambda driver: driver.execute_script(script))
+
+    def _paste(self, field: str, text: str) -> None:
+        box = self._driver.find_element("name", field)
+        # Key by key, a token takes a second.
+        self._driver.execute_script("arguments[0].value = arguments[1]", box, text)

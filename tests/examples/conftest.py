@@ -1,0 +1,144 @@
+"""The example applications, each in a process of its own, and browsers to visit them with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from secrets import token_hex
+
+import pytest
+from chromium import Browser
+from running_app import API, APPS, RunningApp
+
+from auth0_tx.tenant import Application, KeySupply, Tenant
+
+
+def _missing() -> str | None:
+    for program in ("chromium", "chromedriver"):
+        if shutil.which(program) is None:
+            return f"{program} is not on PATH: apt-get install chromium chromium-driver"
+    try:
+        import selenium  # noqa: F401
+    except ImportError:
+        return "selenium is not installed: see tests/requirements-examples.txt"
+    return None
+
+
+@pytest.fixture(scope="session")
+def browsers() -> Iterator[tuple[Browser, Browser]]:
+    """Two browsers, each with a profile of its own."""
+    missing = _missing()
+    if missing is not None:
+        reason = f"THE EXAMPLES WERE NOT TRIED IN A BROWSER: {missing}"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    opened: list[Browser] = []
+    try:
+        opened += [Browser()]
+        opened += [Browser()]
+        yield opened[0], opened[1]
+    finally:
+        for browser in opened:
+            browser.close()
+
+
+@pytest.fixture
+def browser(browsers: tuple[Browser, Browser]) -> Browser:
+    """A browser that has been nowhere."""
+    browsers[0].forget()
+    return browsers[0]
+
+
+@pytest.fixture
+def other_browser(browsers: tuple[Browser, Browser]) -> Browser:
+    """Another person's browser, that has been nowhere."""
+    browsers[1].forget()
+    return browsers[1]
+
+
+@pytest.fixture(scope="session", params=APPS)
+def app(
+    request: pytest.FixtureRequest,
+    browsers: tuple[Browser, Browser],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[RunningApp]:
+    """Each application as a newcomer starts it: with nothing configured."""
+    log = tmp_path_factory.mktemp(request.param) / "output"
+    running = RunningApp(request.param, log, {})
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def running_tenant() -> Iterator[Tenant]:
+    """A tenant that is not an application's own."""
+    with Tenant(tls=False, keys=KeySupply()) as tenant:
+        yield tenant
+
+
+@pytest.fixture
+def tenant(running_tenant: Tenant) -> Iterator[Tenant]:
+    """The tenant, to be changed for one test."""
+    running_tenant.clear()
+    yield running_tenant
+    running_tenant.apis.change(API, token_lifetime=86400)
+
+
+def _start(
+    tenant: Tenant, name: str, log: Path, settings: Mapping[str, str]
+) -> RunningApp:
+    application = tenant.applications.add(
+        Application(token_hex(8), token_hex(32), name=name)
+    )
+    app = RunningApp(
+        name,
+        log,
+        {
+            "AUTH0_DOMAIN": tenant.domain,
+            "AUTH0_CLIENT_ID": application.client_id,
+            "AUTH0_CLIENT_SECRET": application.client_secret or "",
+            "AUTH0_SECRET": "a secret of the session, long and random",
+            "AUTH0_AUDIENCE": API,
+            **settings,
+        },
+    )
+    tenant.applications.change(
+        application.client_id,
+        allowed_logout_urls=[app.home],
+        backchannel_logout_uri=f"{app.home}backchannel-logout",
+    )
+    return app
+
+
+@pytest.fixture(scope="session", params=APPS)
+def configured(
+    request: pytest.FixtureRequest,
+    browsers: tuple[Browser, Browser],
+    running_tenant: Tenant,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[RunningApp]:
+    """Each application configured for `tenant`, as for a real one."""
+    log = tmp_path_factory.mktemp(request.param) / "output"
+    app = _start(running_tenant, request.param, log, {})
+    yield app
+    app.close()
+
+
+@pytest.fixture
+def start(
+    browsers: tuple[Browser, Browser], tenant: Tenant, tmp_path: Path
+) -> Iterator[Callable[..., RunningApp]]:
+    """Start an application for one test, configured for `tenant`."""
+    started: list[RunningApp] = []
+
+    def start(name: str, **settings: str) -> RunningApp:
+        log = tmp_path / f"output-{len(started)}"
+        started.append(_start(tenant, name, log, settings))
+        return started[-1]
+
+    yield start
+    for app in started:
+        app.close()

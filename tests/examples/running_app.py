@@ -1,0 +1,95 @@
+"""An example application in a process of its own, started as its reader would start it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+APPS = ("django_app", "flask_app", "fastapi_app", "aiohttp_app")
+
+# Those that keep sessions on the server, and so can be logged out from Auth0's side.
+SERVER_SIDE = ("django_app", "aiohttp_app")
+
+API = "https://api.example.com"
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+# A shell that runs a job in the background may have it ignore the interrupt, and Python
+# then does as well.
+_INTERRUPTIBLE = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
+    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+)
+
+_OURS = ("AUTH0_", "REDIS_URL", "PORT")
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+class RunningApp:
+    """One application, on a free port of localhost.
+
+    Args:
+        name: its folder.
+        log: the file that its output goes to.
+        settings: the environment's part in it.
+    """
+
+    def __init__(self, name: str, log: Path, settings: Mapping[str, str]) -> None:
+        self.port = int(settings.get("PORT", 0)) or _free_port()
+        self.name = name
+        self.client_id = settings.get("AUTH0_CLIENT_ID")
+        self.home = f"http://localhost:{self.port}/"
+        self._log = log
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
+        program = ["-u", str(EXAMPLES / name / "app.py")]
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _INTERRUPTIBLE, *program],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**inherited, **settings, "PORT": str(self.port)},
+            )
+        try:
+            self._wait()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def output(self) -> str:
+        """Everything it has printed."""
+        return self._log.read_text()
+
+    def interrupt(self) -> int:
+        """Interrupt it as Ctrl-C does, and give the status it ends with."""
+        self._process.send_signal(signal.SIGINT)
+        return self._process.wait(20)
+
+    def close(self) -> None:
+        """End it, whatever state it is in."""
+        self._process.kill()
+        self._process.wait()
+
+    def _wait(self) -> None:
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            assert self._process.poll() is None, f"it ended by itself: {self.output}"
+            try:
+                socket.create_connection(("localhost", self.port), 1).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+        raise AssertionError(f"it does not listen: {self.output}")
