@@ -7,7 +7,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from . import rows_core, rows_crowd, rows_exchange, rows_peer, rows_process
+from . import (
+    rows_core,
+    rows_crowd,
+    rows_exchange,
+    rows_peer,
+    rows_process,
+    rows_sessions,
+)
 from .bench import Bench
 from .report import Row, markdown
 
@@ -19,6 +26,7 @@ ROWS: dict[str, Callable[[Bench], list[Row]]] = {
     "peer": rows_peer.peer,
     "id-token": rows_core.verification,
     "assertion": rows_core.assertion,
+    "sessions": rows_sessions.sessions,
     "first": rows_process.first,
     "import": rows_process.imports,
     "crowd": rows_crowd.crowd,

@@ -13,60 +13,26 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from auth0_tx.core.client_auth import client_authentication
 from auth0_tx.core.configuration import configure
-from auth0_tx.core.effects import Response, Send, Share
 from auth0_tx.core.flows.exchange import custom_token_exchange
 from auth0_tx.core.id_token import Expected, verify_id_token
 from auth0_tx.core.keys import read_jwks
-from auth0_tx.events import Event
 from auth0_tx.shells.clocks import context_for
 from auth0_tx.shells.drivers import run
 
 from .bench import Bench
 from .measure import Side, microseconds, paired
+from .no_wire import DOMAIN, ISSUER, NoWire
 from .ours import options
 from .report import Row, ratio_row
-from .server import Answers
 from .tokens import CLIENT_ID, CLIENT_SECRET, id_token, jwks, signing_key
-
-_DOMAIN = "tenant.us.auth0.com"
-_ISSUER = f"https://{_DOMAIN}/"
-
-
-class _NoWire:
-    """A world where each request is built and answered at once."""
-
-    on_event: Callable[[Event], object] | None = None
-
-    def __init__(self) -> None:
-        answers = Answers(_ISSUER)
-        self._token = _response(answers.token)
-        self._document = _response(
-            answers.documents[b"/.well-known/openid-configuration"]
-        )
-
-    def send(self, send: Send) -> Response:
-        request = send.prepare()
-        return self._token if request.method == "POST" else self._document
-
-    def share(self, share: Share[object]) -> object:
-        return run(share.flow(), self)
-
-
-def _response(wire: bytes) -> Response:
-    head, _, body = wire.partition(b"\r\n\r\n")
-    lines = head.decode().split("\r\n")[1:]
-    headers = tuple(
-        (line.partition(": ")[0], line.partition(": ")[2]) for line in lines
-    )
-    return Response(200, headers, body)
 
 
 def core(bench: Bench) -> list[Row]:
     """Options, request, driver, answer: all of an exchange but its transport."""
     settings = configure(
-        domain=_DOMAIN, client_id=CLIENT_ID, client_secret=CLIENT_SECRET
+        domain=DOMAIN, client_id=CLIENT_ID, client_secret=CLIENT_SECRET
     )
-    context, world, side = context_for(settings), _NoWire(), Side()
+    context, world, side = context_for(settings), NoWire(), Side()
 
     def burst(count: int) -> None:
         for _ in range(count):
@@ -90,12 +56,12 @@ def core(bench: Bench) -> list[Row]:
 def verification(bench: Bench) -> list[Row]:
     """An ID token with the keys held, over joserfc with a held ``KeySet``."""
     key = signing_key()
-    token = id_token(key, _ISSUER)
+    token = id_token(key, ISSUER)
     held = read_jwks(jwks(key))
     their_keys = KeySet([key])
     registry = jwt.JWTClaimsRegistry(
         leeway=60,
-        iss={"essential": True, "value": _ISSUER},
+        iss={"essential": True, "value": ISSUER},
         aud={"essential": True, "value": CLIENT_ID},
         sub={"essential": True},
         exp={"essential": True},
@@ -104,7 +70,7 @@ def verification(bench: Bench) -> list[Row]:
 
     def ours(count: int) -> None:
         for _ in range(count):
-            expected = Expected(issuer=_ISSUER, client_id=CLIENT_ID, now=time.time())
+            expected = Expected(issuer=ISSUER, client_id=CLIENT_ID, now=time.time())
             verify_id_token(token, held, expected, algorithms=("RS256",))
 
     def theirs(count: int) -> None:
@@ -152,7 +118,7 @@ def _assertion(
 
     def ours(count: int) -> None:
         for _ in range(count):
-            method.parameters(_ISSUER, time.time, lambda: str(next(number)))
+            method.parameters(ISSUER, time.time, lambda: str(next(number)))
 
     def theirs(count: int) -> None:
         for _ in range(count):

@@ -1,0 +1,51 @@
+"""A world where each request is built and answered at once: what is measured is ours alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from auth0_tx.core.effects import Response, Send, Share
+from auth0_tx.events import Event
+from auth0_tx.shells.drivers import run
+
+from .server import Answers
+
+DOMAIN = "tenant.us.auth0.com"
+ISSUER = f"https://{DOMAIN}/"
+
+
+class NoWire:
+    """Answers as the local server does, without one.
+
+    Args:
+        id_token: whether the tokens that it issues have an ID token among them.
+    """
+
+    on_event: Callable[[Event], object] | None = None
+
+    def __init__(self, *, id_token: bool = False) -> None:
+        answers = Answers(ISSUER)
+        issued = answers.token_with_actor if id_token else answers.token
+        self._token = _response(issued)
+        self._documents = {
+            f"{ISSUER.rstrip('/')}{path.decode()}": _response(wire)
+            for path, wire in answers.documents.items()
+        }
+
+    def send(self, send: Send) -> Response:
+        """Answer a request."""
+        request = send.prepare()
+        return self._documents.get(request.url, self._token)
+
+    def share(self, share: Share[object]) -> object:
+        """Run a flow, as there is nobody to share it with."""
+        return run(share.flow(), self)
+
+
+def _response(wire: bytes) -> Response:
+    head, _, body = wire.partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")[1:]
+    headers = tuple(
+        (line.partition(": ")[0], line.partition(": ")[2]) for line in lines
+    )
+    return Response(200, headers, body)
