@@ -11,7 +11,7 @@ from ..context import Context
 from ..effects import Flow
 from ..grants import check_access_token_options
 from ..sessions import find_token
-from .exchanging_again import exchanged_again
+from .exchanging_again import Supplier, exchanged_again
 from .renewing import refreshed
 from .session_state import Session, session_for
 
@@ -81,10 +81,7 @@ def _renewed(
     session: Session,
     audience: str | None,
     scope: str | None,
-    supplier: Callable[
-        [], CustomTokenExchangeOptions | Awaitable[CustomTokenExchangeOptions]
-    ]
-    | None,
+    supplier: Supplier | None,
 ) -> Flow[str]:
     deadline = context.monotonic() + context.settings.timeout
     if session.state["refresh_token"] is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -21,6 +21,11 @@ from .renewing import kept
 from .session_state import Session, check_writable, write
 from .verification import verified_claims
 
+Supplier: TypeAlias = Callable[
+    [], CustomTokenExchangeOptions | Awaitable[CustomTokenExchangeOptions]
+]
+"""The application's own function, which gives the options of another exchange."""
+
 
 @attrs.frozen(eq=False)
 class _Again:
@@ -36,9 +41,7 @@ def exchanged_again(
     session: Session,
     audience: str | None,
     scope: str | None,
-    supplier: Callable[
-        [], CustomTokenExchangeOptions | Awaitable[CustomTokenExchangeOptions]
-    ],
+    supplier: Supplier,
 ) -> Flow[str]:
     """Give an access token by way of another exchange, for the session's own user.
 
@@ -85,9 +88,7 @@ def _exchanged(
     session: Session,
     audience: str | None,
     scope: str | None,
-    supplier: Callable[
-        [], CustomTokenExchangeOptions | Awaitable[CustomTokenExchangeOptions]
-    ],
+    supplier: Supplier,
 ) -> Flow[_Again]:
     options = yield from Call(supplier)
     if not isinstance(options, CustomTokenExchangeOptions):
