@@ -1,13 +1,21 @@
 """What the whole suite shares: every test is searched for the secrets it used.
 
-What takes long runs under one Python only; elsewhere ``-m "not heavy"`` leaves it out.
+What takes long runs under one Python only; elsewhere ``-m "not heavy"`` leaves it out, and
+``--hypothesis-profile quick`` tries fewer texts.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+with suppress(ImportError):
+    # What tries the example applications has no need of it.
+    from hypothesis import settings
+
+    settings.register_profile("quick", max_examples=20)
 
 pytest_plugins = ["tests.redis_server", "tests.secret_scanner"]
 
@@ -18,6 +26,7 @@ HEAVY = [
         "cli",
         "e2e/concurrency",
         "e2e/faults",
+        "e2e/secrets",
         "e2e/sessions",
         "frameworks",
         "stores",
