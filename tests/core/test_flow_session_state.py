@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
@@ -245,7 +246,19 @@ def test_id_of_a_session_that_is_gone(
     assert COOKIE in browser.cookies
 
 
-@pytest.mark.parametrize("stored", [b"", b"\xff\xfe", b"not sealed", "text", 5, []])
+@pytest.mark.parametrize(
+    "stored",
+    [b"", b"\xff\xfe", b"sealed by nobody", pickle.dumps({"user": {}}), "text", 5, []],
+    ids=[
+        "nothing",
+        "octets",
+        "text in octets",
+        "a pickle",
+        "text",
+        "a number",
+        "a list",
+    ],
+)
 def test_store_with_something_else(
     clock: Clock, store: PaperStore, browser: Browser, stored: Any
 ) -> None:

@@ -144,6 +144,14 @@ def test_no_flow_yields_while_it_closes() -> None:
     assert yielding == []
 
 
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_nothing_is_unpickled(path: Path) -> None:
+    """No module reads what could run code: a store may be written by others."""
+    names = {name.split(".")[0] for _, name in imports(path)}
+
+    assert names & {"pickle", "marshal", "shelve", "dill", "yaml"} == set()
+
+
 def test_names_say_something() -> None:
     """No module has a name that could hold anything."""
     vague = {"utils", "util", "helpers", "helper", "common", "misc", "manager"}

@@ -78,6 +78,27 @@ def broken(*faulty: Any) -> Step:
     return step
 
 
+def altered(**claims: Any) -> Step:
+    """Have the ID tokens that follow say something else."""
+
+    def step(client: Any, browser: Browser, tenant: Tenant) -> Any:
+        tenant.alter_id_token(lambda said: {**said, **claims} if claims else said)
+        return None
+
+    return step
+
+
+def limited(seconds: int) -> Step:
+    """Have the ID tokens that follow end their session so many seconds from now."""
+
+    def step(client: Any, browser: Browser, tenant: Tenant) -> Any:
+        ends = int(browser.clock.now) + seconds
+        tenant.alter_id_token(lambda said: {**said, "session_expiry": ends})
+        return None
+
+    return step
+
+
 def transfer(**named: Any) -> Step:
     """Ask for a session transfer token."""
 
@@ -181,6 +202,41 @@ STORIES = (
         ),
         (RESULT, type(None), type(None), str),
         {"session_policy": SessionPolicy(idle_seconds=200_000.0)},
+    ),
+    *(
+        # OpenID Connect Core section 12.2.
+        Story(
+            f"a refresh whose ID token has another {name}",
+            (
+                login(scope=OFFLINE),
+                wait(86_400),
+                altered(**{name: "auth0|bob"}),
+                call("get_access_token", AUDIENCE),
+                altered(),
+                call("get_access_token", AUDIENCE),
+            ),
+            (
+                RESULT,
+                *[type(None)] * 2,
+                "invalid_id_token",
+                type(None),
+                "login_required",
+            ),
+            {"session_policy": SessionPolicy(idle_seconds=200_000.0)},
+        )
+        for name in ("sub", "iss")
+    ),
+    Story(
+        "a session that the identity provider limits",
+        (
+            limited(3_600),
+            login(),
+            call("get_user"),
+            wait(3_700),
+            call("get_user"),
+            altered(),
+        ),
+        (type(None), RESULT, dict, type(None), type(None), type(None)),
     ),
     Story(
         "logout",
@@ -315,7 +371,7 @@ def _form(end: Any) -> Any:
     if isinstance(end, list):
         return [_form(each) for each in end]
     if isinstance(end, str) and end.count(".") == 2 and end.startswith("eyJ"):
-        return _lasting(claims_of(end))
+        return _form(claims_of(end))
     return end
 
 
@@ -323,7 +379,10 @@ def _steady(members: dict[str, Any]) -> dict[str, Any]:
     """Leave out what differs between two sessions that say the same."""
     if "iat" in members:
         members = _lasting(members)
-    new = ("refresh_token", "sid", "created_at", "used_at", "expires_at", "at_hash")
+    new = (
+        *("refresh_token", "sid", "at_hash"),
+        *("created_at", "used_at", "expires_at", "session_expiry"),
+    )
     return {k: v is not None if k in new else v for k, v in members.items()}
 
 
