@@ -87,8 +87,7 @@ def legacy_session(
 ) -> State | None:
     """Give the session that Auth0's own SDK left in *cookies*, if it holds."""
     secret = context.settings.legacy_secret
-    if secret is None:
-        return None
+    assert secret is not None
     policy, now = context.settings.session_policy, context.clock()
     state = read_legacy_session(cookies, secret, domain=domain, now=now, policy=policy)
     return state if state is not None and is_alive(state, now, policy) else None
