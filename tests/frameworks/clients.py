@@ -73,7 +73,7 @@ def blocking_clients(world: World) -> Iterator[Mapping[str, ServerClient]]:
     with ExitStack() as stack:
         connected = stack.enter_context(redis.Redis.from_url(world.redis_url))
         stores = _in_process()
-        stores["redis"] = RedisStore(connected, prefix=world.prefix)
+        stores["redis"] = RedisStore(connected, prefix=world.prefix, timeout=20)
         yield {
             name: stack.enter_context(
                 ServerClient(state_store=store, **world.settings())
@@ -89,7 +89,7 @@ async def async_clients(world: World) -> AsyncIterator[Mapping[str, AsyncServerC
         connected = redis.asyncio.Redis.from_url(world.redis_url)
         stack.push_async_callback(connected.aclose)
         stores = _in_process()
-        stores["redis"] = RedisStore(connected, prefix=world.prefix)
+        stores["redis"] = RedisStore(connected, prefix=world.prefix, timeout=20)
         yield {
             name: await stack.enter_async_context(
                 AsyncServerClient(state_store=store, **world.settings())

@@ -33,7 +33,7 @@ async def tried(request: pytest.FixtureRequest) -> AsyncIterator[Tried]:
         url = request.getfixturevalue("redis_url")
         prefix = request.getfixturevalue("redis_prefix")
         client: Any = (redis.asyncio if is_async else redis).Redis.from_url(url)
-        yield Tried(RedisStore(client, prefix=prefix), is_async)
+        yield Tried(RedisStore(client, prefix=prefix, timeout=20), is_async)
         await closed(client)
 
 

@@ -19,7 +19,7 @@ from auth0_tx.tenant import Tenant
 from tests.e2e.sessions.logged_in import Browser
 from tests.redis_server import RedisServer
 
-SLACK = 0.5
+SLACK = 1.0
 
 Open = Callable[..., Site]
 

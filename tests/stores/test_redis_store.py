@@ -174,7 +174,7 @@ def test_threads_wait_for_a_connection(redis_url: str, redis_prefix: str) -> Non
 def test_fork(redis_url: str, redis_prefix: str) -> None:
     """A child connects anew, so that neither reads what the other is answered."""
     with redis.Redis.from_url(redis_url) as client:
-        store = RedisStore(client, prefix=redis_prefix)
+        store = RedisStore(client, prefix=redis_prefix, timeout=20)
         for name in ("parent", "child"):
             store.set(name, name.encode(), ttl=60, expected=None)
         child = os.fork()

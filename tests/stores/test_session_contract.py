@@ -59,7 +59,7 @@ async def site(
         url = request.getfixturevalue("redis_url")
         prefix = request.getfixturevalue("redis_prefix")
         client = (redis.asyncio if is_async else redis).Redis.from_url(url)
-        store: Any = RedisStore(client, prefix=prefix)
+        store: Any = RedisStore(client, prefix=prefix, timeout=20)
     else:
         makes = {
             "memory": MemoryStore,

@@ -21,7 +21,7 @@ def main(world: str, count: int) -> list[str]:
     told["secret"] = SECRET
     if world == "async":
         return asyncio.run(_tasks(told, cookies, url, prefix, count))
-    store = RedisStore(redis.Redis.from_url(url), prefix=prefix)
+    store = RedisStore(redis.Redis.from_url(url), prefix=prefix, timeout=20)
     with ServerClient(**told, state_store=store) as client:
         _wait()
         with ThreadPoolExecutor(count) as threads:
@@ -39,7 +39,7 @@ async def _tasks(
     told: dict[str, object], cookies: dict[str, str], url: str, prefix: str, count: int
 ) -> list[str]:
     connection = redis.asyncio.Redis.from_url(url)
-    store = RedisStore(connection, prefix=prefix)
+    store = RedisStore(connection, prefix=prefix, timeout=20)
     async with AsyncServerClient(**told, state_store=store) as client:
         _wait()
         tokens = await asyncio.gather(

@@ -46,13 +46,13 @@ def _in_memory(url: str, prefix: str) -> MemoryStore:
 
 
 def _in_redis(url: str, prefix: str) -> RedisStore:
-    return RedisStore(redis.Redis.from_url(url), prefix=prefix)
+    return RedisStore(redis.Redis.from_url(url), prefix=prefix, timeout=20)
 
 
 @asynccontextmanager
 async def _in_async_redis(url: str, prefix: str) -> AsyncIterator[RedisStore]:
     async with redis.asyncio.Redis.from_url(url) as connection:
-        yield RedisStore(connection, prefix=prefix)
+        yield RedisStore(connection, prefix=prefix, timeout=20)
 
 
 @asynccontextmanager
@@ -221,7 +221,7 @@ def test_processes(
     auth0_tenant: Tenant, redis_url: str, redis_prefix: str, world: str
 ) -> None:
     """Four processes of sixteen callers each, over one Redis, refresh once."""
-    store = RedisStore(redis.Redis.from_url(redis_url), prefix=redis_prefix)
+    store = RedisStore(redis.Redis.from_url(redis_url), prefix=redis_prefix, timeout=20)
     with ServerClient(**settings_of(auth0_tenant, state_store=store)) as client:
         browser = log_in(client, auth0_tenant)
         children = _children(
@@ -241,7 +241,7 @@ def test_process_that_dies_with_the_lock(
     """A lock whose holder was killed ends by itself, and another refreshes."""
     from auth0_tx.tenant import faults
 
-    store = RedisStore(redis.Redis.from_url(redis_url), prefix=redis_prefix)
+    store = RedisStore(redis.Redis.from_url(redis_url), prefix=redis_prefix, timeout=20)
     with ServerClient(**settings_of(auth0_tenant, state_store=store)) as client:
         browser = log_in(client, auth0_tenant)
         # The holder's request is never taken, and never answered.
