@@ -189,6 +189,7 @@ def _session() -> bytes:
         "token_sets": tokens,
         "domain": DOMAIN,
         "internal": {
+            "audience": "default",
             "sid": secrets.token_hex(16),
             "created_at": now,
             "used_at": now,
