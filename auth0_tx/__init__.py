@@ -32,6 +32,7 @@ from .errors import (
 )
 from .token_types import TokenType
 from .values import (
+    CachePolicy,
     CustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeResult,
@@ -54,6 +55,7 @@ __all__ = [
     "Auth0Error",
     "BackchannelLogoutError",
     "BlockedError",
+    "CachePolicy",
     "ClientClosedError",
     "ConfigurationError",
     "CustomTokenExchangeError",

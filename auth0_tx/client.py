@@ -13,11 +13,13 @@ from .core.client_auth import ClientAuthMethod
 from .core.configuration import StoreOptions, Verify, configure
 from .core.cookies import CookieStore
 from .core.flows import access_tokens, exchange, login, logout, session_transfer
+from .core.memory_token_cache import MemoryTokenCache
 from .core.session_store import StateStore
+from .core.token_cache import TokenCache
 from .events import Event
 from .secret import concealed
 from .shells.requests_shell import BlockingShell
-from .values import CustomTokenExchangeOptions, LoginWithCustomTokenExchangeOptions, LoginWithCustomTokenExchangeResult, RetryPolicy, SessionPolicy, SessionTransferToken, TokenExchangeResponse
+from .values import CachePolicy, CustomTokenExchangeOptions, LoginWithCustomTokenExchangeOptions, LoginWithCustomTokenExchangeResult, RetryPolicy, SessionPolicy, SessionTransferToken, TokenExchangeResponse
 
 
 class ServerClient(BlockingShell):
@@ -41,6 +43,9 @@ class ServerClient(BlockingShell):
         session_policy: how long sessions last, and what their cookies are like.
         legacy_secret: the secret of Auth0's own SDK, whose session cookies are then read
             once and written anew in the form of this library.
+        token_cache: where exchanged tokens are cached, a cache of ``auth0_tx.caches`` or
+            your own; every call is an exchange of its own without one.
+        cache_policy: for how long they are, and what becomes of a cache that fails.
         verify: ``True`` for the public CAs, the path of a CA bundle, or an
             ``ssl.SSLContext``; verification cannot be turned off.
         proxy: the URL of the proxy to go through.
@@ -71,6 +76,8 @@ class ServerClient(BlockingShell):
         state_store: StateStore | CookieStore | None = None,
         session_policy: SessionPolicy = SessionPolicy(),
         legacy_secret: str | None = None,
+        token_cache: TokenCache | MemoryTokenCache | None = None,
+        cache_policy: CachePolicy = CachePolicy(),
         verify: Verify = True,
         proxy: str | None = None,
         trust_env: bool = False,
@@ -98,6 +105,8 @@ class ServerClient(BlockingShell):
             state_store=state_store,
             session_policy=session_policy,
             legacy_secret=legacy_secret,
+            token_cache=token_cache,
+            cache_policy=cache_policy,
             verify=verify,
             proxy=proxy,
             trust_env=trust_env,

@@ -90,6 +90,58 @@ class KeysFetched:
     code: str | None = None
 
 
+@attrs.frozen(kw_only=True)
+class CacheHit:
+    """An exchange was answered from the token cache.
+
+    Attributes:
+        domain: the tenant's domain.
+    """
+
+    domain: str
+
+
+@attrs.frozen(kw_only=True)
+class CacheMissed:
+    """The token cache had no answer to an exchange.
+
+    Attributes:
+        domain: the tenant's domain.
+    """
+
+    domain: str
+
+
+@attrs.frozen(kw_only=True)
+class CacheJoined:
+    """A call shared how the exchange of another ended, which was under way.
+
+    Attributes:
+        domain: the tenant's domain.
+    """
+
+    domain: str
+
+
+@attrs.frozen(kw_only=True)
+class CacheFailed:
+    """The token cache could not be read, written or locked.
+
+    Attributes:
+        kind: the name of what it failed with.
+    """
+
+    kind: str
+
+
 Event: TypeAlias = (
-    ExchangeStarted | ExchangeRetried | ExchangeFinished | MetadataFetched | KeysFetched
+    ExchangeStarted
+    | ExchangeRetried
+    | ExchangeFinished
+    | MetadataFetched
+    | KeysFetched
+    | CacheHit
+    | CacheMissed
+    | CacheJoined
+    | CacheFailed
 )

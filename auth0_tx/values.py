@@ -213,3 +213,24 @@ class RetryPolicy:
     fail_fast: bool = False
     blocked_seconds: float = 600.0
     remember_refusals_seconds: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class CachePolicy:
+    """How long exchanged tokens are cached, where a client has a ``token_cache``.
+
+    Attributes:
+        margin_seconds: seconds before its expiry from which a token is not given any more.
+        renew_seconds: the most seconds before that in which one caller renews a token while
+            all others still get it; only for a subject token that may be exchanged again.
+            0 turns early renewal off.
+        max_age: seconds after which a token is exchanged anew, however long it lasts;
+            ``None`` for no such limit.  Auth0 learns of a use no sooner.
+        failure: whether a cache that fails is passed over (``ignore``), with a warning once
+            a minute, or is an error (``raise``).
+    """
+
+    margin_seconds: float = 30.0
+    renew_seconds: float = 180.0
+    max_age: float | None = None
+    failure: Literal["ignore", "raise"] = "ignore"

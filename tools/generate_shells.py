@@ -7,7 +7,7 @@ A public flow is a function without an underscore, in a module listed in ``CONVE
 its first parameter is the context.  The constructor is made from ``configure`` in the same
 way.  Source text is carried as written, so that the output is the same under every Python;
 only ``X | Awaitable[X]``, which the blocking world cannot await, becomes ``X`` there, and
-``StateStore | AsyncStateStore`` the first of the two.
+of ``StateStore | AsyncStateStore``, as of two token caches, the first.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def annotation(source: Source, node: ast.expr, world: World) -> str:
             case ast.BinOp(
                 left=plain,
                 right=ast.Subscript(value=ast.Name(id="Awaitable"))
-                | ast.Name(id="AsyncStateStore"),
+                | ast.Name(id="AsyncStateStore" | "AsyncTokenCache"),
             ):
                 text = text.replace(source.written(part), source.written(plain))
             case _:

@@ -12,7 +12,8 @@ from ..errors import InvalidInputError
 from ..events import Event
 from ..secret import Unpicklable
 from ..secret import secret as secret_text
-from ..values import RetryPolicy, SessionPolicy
+from ..values import CachePolicy, RetryPolicy, SessionPolicy
+from .cache_keys import client_hash_key
 from .client_auth import (
     METHODS,
     SIGNING_ALGORITHMS,
@@ -23,8 +24,10 @@ from .client_auth import (
 from .cookies import CookieStore
 from .domains import normalise_domain
 from .grants import LONGEST_TOKEN
+from .memory_token_cache import MemoryTokenCache
 from .problems import Problem, text_rule
 from .session_store import AsyncStateStore, StateStore
+from .token_cache import AsyncTokenCache, TokenCache
 
 if TYPE_CHECKING:
     import os
@@ -50,6 +53,7 @@ SECRETS = (
 _MOST_SECONDS = 10**8
 
 _STORE_METHODS = ("get", "set", "delete", "add_to_index", "take_index")
+_CACHE_METHODS = ("get", "set", "lock", "unlock")
 
 # RFC 6265 section 4.1.1: a name is a token; the browser adds our prefixes to it.  Texts of
 # patterns, compiled by their first use and not by the import.
@@ -81,6 +85,9 @@ class Settings(Unpicklable):
         state_store: where sessions are kept; ``None`` where none are.
         session_policy: how long they last, and what their cookies are like.
         legacy_secret: opens the session cookies of Auth0's own SDK.
+        token_cache: where exchanged tokens are cached; ``None`` where none are.
+        cache_policy: how long they are.
+        cache_hash_key: what the keys of cached tokens are hashed with.
         verify: whom to trust for TLS; the shells know what it may be.
         proxy: the URL of the proxy to go through.
         trust_env: whether the environment names proxies and CA bundles.
@@ -101,6 +108,9 @@ class Settings(Unpicklable):
     state_store: StateStore | AsyncStateStore | CookieStore | None
     session_policy: SessionPolicy
     legacy_secret: str | None = attrs.field(repr=False, converter=secret_text)
+    token_cache: TokenCache | AsyncTokenCache | MemoryTokenCache | None
+    cache_policy: CachePolicy
+    cache_hash_key: bytes = attrs.field(repr=False)
     verify: Verify
     proxy: str | None = attrs.field(repr=False, converter=secret_text)
     trust_env: bool
@@ -119,6 +129,8 @@ def configure(
     state_store: StateStore | AsyncStateStore | CookieStore | None = None,
     session_policy: SessionPolicy = SessionPolicy(),
     legacy_secret: str | None = None,
+    token_cache: TokenCache | AsyncTokenCache | MemoryTokenCache | None = None,
+    cache_policy: CachePolicy = CachePolicy(),
     verify: Verify = True,
     proxy: str | None = None,
     trust_env: bool = False,
@@ -148,6 +160,9 @@ def configure(
         session_policy: how long sessions last, and what their cookies are like.
         legacy_secret: the secret of Auth0's own SDK, whose session cookies are then read
             once and written anew in the form of this library.
+        token_cache: where exchanged tokens are cached, a cache of ``auth0_tx.caches`` or
+            your own; every call is an exchange of its own without one.
+        cache_policy: for how long they are, and what becomes of a cache that fails.
         verify: ``True`` for the public CAs, the path of a CA bundle, or an
             ``ssl.SSLContext``; verification cannot be turned off.
         proxy: the URL of the proxy to go through.
@@ -173,6 +188,7 @@ def configure(
         or _session_secret(secret)
         or _session(state_store, session_policy)
         or _legacy(legacy_secret, keeps=secret is not None or state_store is not None)
+        or _token_cache(token_cache, cache_policy)
         or _positive("timeout", timeout)
         or _retry(retry)
         or _count("max_connections", max_connections)
@@ -204,6 +220,16 @@ def configure(
         state_store=CookieStore() if state_store is None and secret else state_store,
         session_policy=session_policy,
         legacy_secret=legacy_secret,
+        token_cache=token_cache,
+        cache_policy=cache_policy,
+        cache_hash_key=b""
+        if token_cache is None
+        else client_hash_key(
+            client_id,
+            method,
+            client_secret or client_assertion_signing_key,
+            _secrets(secret)[0] if secret else "",
+        ),
         verify=verify,
         proxy=proxy,
         trust_env=trust_env,
@@ -333,6 +359,35 @@ def _session_policy(policy: object) -> Problem | None:
         return Problem(
             "session_policy.store_failure", "must be 'raise' or 'no_session'"
         )
+    return None
+
+
+def _token_cache(cache: object, policy: object) -> Problem | None:
+    if not (
+        cache is None
+        or isinstance(cache, MemoryTokenCache)
+        or all(callable(getattr(cache, name, None)) for name in _CACHE_METHODS)
+    ):
+        return Problem(
+            "token_cache",
+            f"must be a MemoryTokenCache or have the methods {', '.join(_CACHE_METHODS)}",
+        )
+    if not isinstance(policy, CachePolicy):
+        return Problem("cache_policy", "must be a CachePolicy")
+    for name in ("margin_seconds", "renew_seconds"):
+        value = getattr(policy, name)
+        if not _is_number(value) or value < 0:
+            return Problem(
+                f"cache_policy.{name}", "must be a number of seconds, at least 0"
+            )
+    if policy.max_age is not None and not (
+        _is_number(policy.max_age) and policy.max_age > 0
+    ):
+        return Problem(
+            "cache_policy.max_age", "must be a positive number of seconds, or None"
+        )
+    if str(policy.failure) not in ("ignore", "raise"):
+        return Problem("cache_policy.failure", "must be 'ignore' or 'raise'")
     return None
 
 

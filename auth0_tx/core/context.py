@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
 
+from .cache_state import CacheState
 from .configuration import Settings
 from .cookies import Cookies
 from .metadata import Metadata
@@ -89,6 +90,7 @@ class Context:
         retries: what earlier calls mean for the next.
         rotations: what became of refresh tokens lately.
         sealers: what opens and seals sessions, by purpose.
+        cache_state: whether the token cache works, and which of its locks are ours.
     """
 
     settings: Settings
@@ -104,6 +106,7 @@ class Context:
     retries: RetryState = attrs.field(init=False)
     rotations: Rotations = attrs.field(factory=Rotations)
     sealers: dict[str, Sealer] = attrs.field(factory=dict)
+    cache_state: CacheState = attrs.field(factory=CacheState)
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "retries", RetryState(self.settings.retry))

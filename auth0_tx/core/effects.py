@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 import attrs
 
+from ..errors import Phase
 from ..secret import SecretBytes, Unpicklable
 from ..version import __version__
 
@@ -136,11 +137,17 @@ class Share(Generic[T]):
         key: what makes two callers' wishes the same.
         flow: makes the flow that one of them runs.
         deadline: when this caller stops waiting, on the context's monotonic clock.
+        too_late: what is said to a caller whose deadline passed meanwhile.
+        phase: the step that the flow is of a call.
     """
 
     key: Hashable
     flow: Callable[[], Flow[T]]
     deadline: float
+    too_late: str = (
+        "another call was still fetching the tenant's documents at the deadline"
+    )
+    phase: Phase = "discover"
 
     def __iter__(self) -> Flow[T]:
         reply: T = yield self
@@ -157,4 +164,20 @@ class Emit:
         yield self
 
 
-Effect: TypeAlias = Send | Turn | Sleep | Call[Any] | Share[Any] | Emit
+@attrs.frozen
+class Warn:
+    """Write a warning to the application's log, of what is no caller's affair.
+
+    Attributes:
+        logger: its name.
+        message: what happened; never a secret.
+    """
+
+    logger: str
+    message: str
+
+    def __iter__(self) -> Flow[None]:
+        yield self
+
+
+Effect: TypeAlias = Send | Turn | Sleep | Call[Any] | Share[Any] | Emit | Warn

@@ -16,6 +16,7 @@ import attrs
 from ..errors import CustomTokenExchangeErrorCode as Code
 from ..secret import SecretBytes, SecretStr
 from ..values import CustomTokenExchangeOptions
+from .cache_keys import in_any_order
 from .client_auth import ClientAuthentication, Clock, NewId
 from .effects import Request
 from .problems import LONGEST_TEXT, Problem, text_rule
@@ -73,14 +74,31 @@ _RESERVED_TYPE = re.compile(
 
 
 def token_exchange(options: CustomTokenExchangeOptions) -> str:
-    """Encode a grant as form parameters, without the client's own (RFC 8693 section 2.1).
+    """Check options, and encode them as form parameters.
 
     Raises:
         InvalidInputError: an option breaks a rule.
     """
+    check_exchange(options)
+    return exchange_form(options)
+
+
+def check_exchange(options: CustomTokenExchangeOptions) -> None:
+    """Refuse options that break a rule.
+
+    Raises:
+        InvalidInputError: they do.
+    """
     problem = _problem(options)
     if problem is not None:
         raise problem.error()
+
+
+def exchange_form(options: CustomTokenExchangeOptions) -> str:
+    """Encode checked options as form parameters, without the client's own.
+
+    RFC 8693 section 2.1.
+    """
     # RFC 8693 2.1 has requested_token_type too: Auth0 refuses it here, even when empty.
     form = (
         f"grant_type={_GRANT}&subject_token={_encoded_once(options.subject_token)}"
@@ -297,4 +315,23 @@ def grant_request(
     body = f"{form}&{credentials}" if credentials else form
     return Request(
         "POST", url, authentication.headers, SecretBytes(body.encode("ascii"))
+    )
+
+
+def exchange_fields(options: CustomTokenExchangeOptions) -> tuple[str | None, ...]:
+    """Give every option that shapes the answer, those without an order in one order.
+
+    The number of extension parameters is told by their being last.
+    """
+    parameters = options.authorization_params or {}
+    return (
+        "exchange",
+        options.subject_token,
+        options.subject_token_type,
+        options.actor_token,
+        options.actor_token_type,
+        options.audience,
+        in_any_order(options.scope),
+        options.organization,
+        *(text for name in sorted(parameters) for text in (name, parameters[name])),
     )

@@ -37,7 +37,8 @@ class AsyncShell(Unpicklable):
             raise ConfigurationError(
                 "session must be an aiohttp.ClientSession", parameter="session"
             )
-        check_async_store(settings.state_store)
+        check_async_store(settings.state_store, "state_store")
+        check_async_store(settings.token_cache, "token_cache")
         self._context = context_for(settings)
         self.on_event: Callable[[Event], object] | None = settings.on_event
         self._transport = AiohttpTransport(

@@ -13,7 +13,18 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar, assert_never
 
-from ..core.effects import Call, Effect, Emit, Flow, Response, Send, Share, Sleep, Turn
+from ..core.effects import (
+    Call,
+    Effect,
+    Emit,
+    Flow,
+    Response,
+    Send,
+    Share,
+    Sleep,
+    Turn,
+    Warn,
+)
 from ..errors import ConfigurationError
 from ..events import Event
 
@@ -129,6 +140,8 @@ def _perform(effect: Effect, world: BlockingWorld) -> Any:
             return _not_awaitable(function(*arguments))
         case Emit(event):
             return _tell(world.on_event, event)
+        case Warn(logger, message):
+            return logging.getLogger(logger).warning(message)
         case _:
             assert_never(effect)
 
@@ -152,6 +165,8 @@ async def _perform_async(effect: Effect, world: AsyncWorld) -> Any:
             return await reply if inspect.isawaitable(reply) else reply
         case Emit(event):
             return _tell(world.on_event, event)
+        case Warn(logger, message):
+            return logging.getLogger(logger).warning(message)
         case _:
             assert_never(effect)
 

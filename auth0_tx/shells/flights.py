@@ -19,7 +19,6 @@ from .after_fork import renew_after_fork
 from .failures import out_of_time
 
 ROUNDS = 2
-TOO_LATE = "another call was still fetching the tenant's documents at the deadline"
 
 
 class _ThreadFlight:
@@ -56,7 +55,7 @@ class ThreadFlights:
             if leads:
                 return self._lead(share, flight, run)
             if not flight.done.wait(max(0.0, share.deadline - time.monotonic())):
-                raise out_of_time(TOO_LATE, "discover")
+                raise out_of_time(share.too_late, share.phase)
             if flight.failure is None:
                 return flight.result
             if isinstance(flight.failure, Exception):

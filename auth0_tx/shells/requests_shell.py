@@ -37,7 +37,8 @@ class BlockingShell(Unpicklable):
             raise ConfigurationError(
                 "session must be a requests.Session", parameter="session"
             )
-        check_blocking_store(settings.state_store)
+        check_blocking_store(settings.state_store, "state_store")
+        check_blocking_store(settings.token_cache, "token_cache")
         self._context = context_for(settings)
         self.on_event: Callable[[Event], object] | None = settings.on_event
         self._flights = ThreadFlights()

@@ -1,4 +1,4 @@
-"""Whether a session store is for threads or for tasks, which is seen before it is called."""
+"""Whether a store or a cache is for threads or for tasks, seen before it is called."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import inspect
 from ..errors import ConfigurationError
 
 
-def check_blocking_store(store: object) -> None:
+def check_blocking_store(store: object, parameter: str) -> None:
     """Refuse a store whose methods are awaited, for the blocking client.
 
     Raises:
@@ -16,13 +16,13 @@ def check_blocking_store(store: object) -> None:
     awaited = inspect.iscoroutinefunction(getattr(store, "get", None))
     if getattr(store, "_is_async", awaited):
         raise ConfigurationError(
-            "state_store is async, and this client is not: use AsyncServerClient, or "
-            "give RedisStore a redis.Redis",
-            parameter="state_store",
+            f"{parameter} is async, and this client is not: use AsyncServerClient, or "
+            "give it a redis.Redis",
+            parameter=parameter,
         )
 
 
-def check_async_store(store: object) -> None:
+def check_async_store(store: object, parameter: str) -> None:
     """Refuse a store that waits for a server and is not awaited, for the asyncio client.
 
     A store of the application's own may answer at once, as one in memory does.
@@ -32,7 +32,7 @@ def check_async_store(store: object) -> None:
     """
     if getattr(store, "_is_async", None) is False:
         raise ConfigurationError(
-            "state_store would block the event loop: give RedisStore a "
-            "redis.asyncio.Redis, or use ServerClient",
-            parameter="state_store",
+            f"{parameter} would block the event loop: give it a redis.asyncio.Redis, "
+            "or use ServerClient",
+            parameter=parameter,
         )

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..core.effects import Flow, Share
 from .failures import out_of_time
-from .flights import ROUNDS, TOO_LATE, own_copy
+from .flights import ROUNDS, own_copy
 
 _GRACE = 0.05
 """Seconds that a run has, after a deadline of its own, to say how it ended."""
@@ -80,10 +80,10 @@ class TaskFlights:
                 if flight.task.done() and self._flights.get(share.key) is flight:
                     del self._flights[share.key]
             if not flight.task.done():
-                raise out_of_time(TOO_LATE, "discover")
+                raise out_of_time(share.too_late, share.phase)
             if flight.task.cancelled():
                 if time.monotonic() >= share.deadline:
-                    raise out_of_time(TOO_LATE, "discover")
+                    raise out_of_time(share.too_late, share.phase)
                 continue
             failure = flight.task.exception()
             if failure is None:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigurationError
 from ..secret import Unpicklable
+from .redis_commands import DELETE_IF, commands_for, is_done, nothing_of, value_of
 
 if TYPE_CHECKING:
     import redis
@@ -18,10 +18,6 @@ _REPLACE = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1
-"""
-_DELETE_IF = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])
 """
 # By the server's clock, as its clients' may differ.  What has expired goes at once, or a user
 # who logs in every hour would have a label without end.
@@ -72,14 +68,8 @@ class RedisStore(Unpicklable):
         prefix: str = "auth0_tx:",
         timeout: float = 1.0,
     ) -> None:
-        if not isinstance(prefix, str):
-            raise ConfigurationError("prefix must be a string", parameter="prefix")
-        if type(timeout) not in (int, float) or not 0 < timeout < 10**6:
-            raise ConfigurationError(
-                "timeout must be a positive number of seconds", parameter="timeout"
-            )
         self._prefix = prefix
-        self._is_async, self._command = _commands(redis, float(timeout))
+        self._is_async, self._command = commands_for(redis, prefix, timeout)
 
     def __repr__(self) -> str:
         return f"RedisStore(prefix={self._prefix!r})"
@@ -88,25 +78,25 @@ class RedisStore(Unpicklable):
 
     def get(self, key: str) -> Any:
         """Give what is stored under *key* and has not expired."""
-        return self._command(_value, "GET", self._prefix + key)
+        return self._command(value_of, "GET", self._prefix + key)
 
     def set(self, key: str, value: bytes, *, ttl: float, expected: bytes | None) -> Any:
         """Store *value* for *ttl* seconds, where *expected* is what is stored now."""
         key, lasts = self._prefix + key, ceil(ttl * 1000)
         if expected is None:
-            return self._command(_is_done, "SET", key, value, "PX", lasts, "NX")
-        return self._eval(_is_done, _REPLACE, key, expected, value, lasts)
+            return self._command(is_done, "SET", key, value, "PX", lasts, "NX")
+        return self._eval(is_done, _REPLACE, key, expected, value, lasts)
 
     def delete(self, key: str, *, expected: bytes | None = None) -> Any:
         """Delete what is stored under *key*; with *expected*, only where it is that."""
         key = self._prefix + key
         if expected is None:
-            return self._command(_nothing, "DEL", key)
-        return self._eval(_nothing, _DELETE_IF, key, expected)
+            return self._command(nothing_of, "DEL", key)
+        return self._eval(nothing_of, DELETE_IF, key, expected)
 
     def add_to_index(self, label: str, key: str, *, ttl: float) -> Any:
         """Remember *key* under *label*, for at least *ttl* seconds."""
-        return self._eval(_nothing, _ADD, self._prefix + label, key, ceil(ttl * 1000))
+        return self._eval(nothing_of, _ADD, self._prefix + label, key, ceil(ttl * 1000))
 
     def take_index(self, label: str) -> Any:
         """Give the keys under *label* and forget them, in one step."""
@@ -116,41 +106,6 @@ class RedisStore(Unpicklable):
         self, read: Callable[[Any], Any], script: str, *arguments: str | bytes | int
     ) -> Any:
         return self._command(read, "EVAL", script, 1, *arguments)
-
-
-def _commands(redis: object, timeout: float) -> tuple[bool, Callable[..., Any]]:
-    """Give whether commands are awaited, and what sends them."""
-    try:
-        # Not at the top: who keeps sessions elsewhere may not have it.
-        from redis import Redis
-        from redis.asyncio import Redis as AsyncRedis
-    except ImportError:
-        raise ConfigurationError(
-            "redis is not installed: pip install 'auth0-tx[redis]'", parameter="redis"
-        ) from None
-    if isinstance(redis, AsyncRedis):
-        from .async_redis import AsyncCommands
-
-        return True, AsyncCommands(redis, timeout).send
-    if isinstance(redis, Redis):
-        from .blocking_redis import BlockingCommands
-
-        return False, BlockingCommands(redis, timeout).send
-    raise ConfigurationError(
-        "redis must be a redis.Redis or a redis.asyncio.Redis", parameter="redis"
-    )
-
-
-def _value(reply: object) -> bytes | None:
-    return reply if isinstance(reply, bytes) else None
-
-
-def _is_done(reply: object) -> bool:
-    return reply in (b"OK", 1)
-
-
-def _nothing(_: object) -> None:
-    return None
 
 
 def _keys(reply: Any) -> list[str]:

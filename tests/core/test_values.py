@@ -191,6 +191,10 @@ EVENTS = [
     events.ExchangeFinished(domain="d", seconds=1.0),
     events.MetadataFetched(domain="d", seconds=1.0),
     events.KeysFetched(domain="d", seconds=1.0, code="c"),
+    events.CacheHit(domain="d"),
+    events.CacheMissed(domain="d"),
+    events.CacheJoined(domain="d"),
+    events.CacheFailed(kind="TimeoutError"),
 ]
 
 
@@ -200,7 +204,7 @@ def test_events(event: Any) -> None:
     names = {field.name for field in attrs.fields(type(event))}
     allowed = {
         *("domain", "subject_token_type", "audience", "actor"),
-        *("attempt", "code", "status", "delay", "seconds"),
+        *("attempt", "code", "status", "delay", "seconds", "kind"),
     }
 
     assert names <= allowed

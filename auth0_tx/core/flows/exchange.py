@@ -6,8 +6,10 @@ from ...values import CustomTokenExchangeOptions, TokenExchangeResponse
 from ..configuration import StoreOptions
 from ..context import Context
 from ..effects import Flow
+from ..grants import check_exchange, exchange_fields
+from .cached import Cacheable, exchanged_or_cached, held
 from .delegation import with_actor
-from .granting import Exchanged, exchanged
+from .granting import Exchanged, exchange_grant, exchanged
 
 
 def custom_token_exchange(
@@ -35,8 +37,25 @@ def custom_token_exchange(
         AmbiguousError: the answer was lost, and the subject token may be spent.
         CustomTokenExchangeError: the root of these and every other failure.
     """
+    fields: tuple[str | None, ...] = ()
+    if context.settings.token_cache is not None:
+        check_exchange(options)
+        fields = exchange_fields(options)
+        found = held(context, fields)
+        if found is not None:
+            return found
 
     def complete(issued: Exchanged) -> Flow[TokenExchangeResponse]:
         return (yield from with_actor(context, options, issued))
 
-    return (yield from exchanged(context, options, store_options, complete))
+    if context.settings.token_cache is None:
+        return (yield from exchanged(context, options, store_options, complete))
+    cacheable = Cacheable(
+        fields=fields,
+        scope=options.scope,
+        tokens=(options.subject_token, options.actor_token),
+        renewable=options.subject_token_reusable,
+        grant=lambda: exchange_grant(context, options),
+        complete=complete,
+    )
+    return (yield from exchanged_or_cached(context, cacheable, store_options))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import attrs
@@ -13,7 +14,7 @@ from ...values import CustomTokenExchangeOptions, TokenExchangeResponse
 from ..configuration import StoreOptions
 from ..context import Context
 from ..effects import Emit, Flow, Request, Response, Send, Turn
-from ..grants import grant_request, token_exchange
+from ..grants import check_exchange, exchange_form, grant_request
 from ..metadata import Metadata
 from ..replies import TOKEN_RESPONSE_LIMIT, Asked, read_token_response
 from ..retries import Effect, refusal_key
@@ -38,6 +39,27 @@ class Exchanged:
     deadline: float
 
 
+@attrs.frozen(eq=False)
+class Grant:
+    """One exchange that was checked, and not sent yet.
+
+    Attributes:
+        encode: gives its own form parameters.
+        asked: what reading the answer needs to know.
+        effect: whether it may take effect twice.
+        subject_token_type: the type of the token to exchange.
+        audience: the API asked for, if one was.
+        actor: whether an actor token goes with it.
+    """
+
+    encode: Callable[[], str]
+    asked: Asked
+    effect: Effect
+    subject_token_type: str
+    audience: str | None
+    actor: bool
+
+
 def exchanged(
     context: Context,
     options: CustomTokenExchangeOptions,
@@ -55,27 +77,61 @@ def exchanged(
     Raises:
         CustomTokenExchangeError: how the exchange, or *complete*, failed.
     """
-    form = token_exchange(options)
+    grant = exchange_grant(context, options)
     started = context.monotonic()
-    deadline = started + context.settings.timeout
-    yield from Turn(deadline)
+    yield from Turn(started + context.settings.timeout)
     domain = yield from domain_for(context, store_options)
+    return (yield from sent(context, domain, grant, started, complete))
+
+
+def exchange_grant(context: Context, options: CustomTokenExchangeOptions) -> Grant:
+    """Make the grant of a Custom Token Exchange.
+
+    Raises:
+        InvalidInputError: an option breaks a rule.
+    """
+    check_exchange(options)
+    return Grant(
+        encode=partial(exchange_form, options),
+        asked=_asked(context, options),
+        effect="reusable" if options.subject_token_reusable else "once",
+        subject_token_type=options.subject_token_type,
+        audience=options.audience,
+        actor=options.actor_token is not None,
+    )
+
+
+def sent(
+    context: Context,
+    domain: str,
+    grant: Grant,
+    started: float,
+    complete: Callable[[Exchanged], Flow[T]],
+) -> Flow[T]:
+    """Send a grant that is not to be had otherwise, and tell of it.
+
+    Args:
+        context: the client's.
+        domain: whose server it is for.
+        grant: the grant.
+        started: when the call was made, on the context's monotonic clock.
+        complete: goes on from the tokens to the result, as a part of the exchange.
+
+    Raises:
+        CustomTokenExchangeError: how the exchange, or *complete*, failed.
+    """
     if context.settings.on_event is None:
-        return (
-            yield from _exchanged(context, domain, options, form, deadline, complete)
-        )
+        return (yield from _sent(context, domain, grant, started, complete))
     yield from Emit(
         ExchangeStarted(
             domain=domain,
-            subject_token_type=options.subject_token_type,
-            audience=options.audience,
-            actor=options.actor_token is not None,
+            subject_token_type=grant.subject_token_type,
+            audience=grant.audience,
+            actor=grant.actor,
         )
     )
     try:
-        result = yield from _exchanged(
-            context, domain, options, form, deadline, complete
-        )
+        result = yield from _sent(context, domain, grant, started, complete)
     except CustomTokenExchangeError as error:
         failure = error
     else:
@@ -90,18 +146,17 @@ def exchanged(
     raise failure
 
 
-def _exchanged(
+def _sent(
     context: Context,
     domain: str,
-    options: CustomTokenExchangeOptions,
-    form: str,
-    deadline: float,
+    grant: Grant,
+    started: float,
     complete: Callable[[Exchanged], Flow[T]],
 ) -> Flow[T]:
+    deadline, form = started + context.settings.timeout, grant.encode()
     metadata = yield from metadata_for(context, domain, deadline)
-    effect: Effect = "reusable" if options.subject_token_reusable else "once"
     response = yield from granted(
-        context, metadata, form, _asked(context, options), deadline, effect
+        context, metadata, form, grant.asked, deadline, grant.effect
     )
     return (yield from complete(Exchanged(metadata, response, deadline)))
 

@@ -1,0 +1,130 @@
+"""The token cache as flows see it: one in memory at once, a shared one by calls, sealed.
+
+What a shared cache fails with is no caller's affair: it is passed over, and left alone for
+a while, unless the policy says to raise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from ...errors import Auth0Error, ConfigurationError, StoreError
+from ...events import CacheFailed
+from ..cache_keys import CacheKey
+from ..cached_tokens import CachedTokens, read_tokens, write_tokens
+from ..context import Context
+from ..effects import Call, Emit, Flow, Warn
+from ..memory_token_cache import MemoryTokenCache
+
+LOCK_SECONDS = 5.0
+"""How long a lock lasts whose owner has died."""
+
+_TROUBLE = object()
+_LOGGER = "auth0_tx.cache"
+
+
+def found_tokens(context: Context, key: CacheKey) -> Flow[CachedTokens | None]:
+    """Give what is cached under *key* and is still good.
+
+    Raises:
+        StoreError: the cache failed, and the policy says that this is an error.
+    """
+    cache = context.settings.token_cache
+    if isinstance(cache, MemoryTokenCache):
+        return cache.find(key, context.clock())
+    assert cache is not None
+    octets = yield from _asked(context, cache.get, key.name, may_raise=True)
+    if not isinstance(octets, bytes):
+        return None
+    # Not at the top: a cache in memory has no need of a cipher.
+    from ..cache_seal import opened
+
+    payload = opened(key.seal, octets)
+    tokens = None if payload is None else read_tokens(payload)
+    if tokens is None or not tokens.is_good(context.clock()):
+        return None
+    return tokens
+
+
+def keep_tokens(context: Context, key: CacheKey, tokens: CachedTokens) -> Flow[None]:
+    """Cache *tokens*; that they cannot be is not worth losing them for."""
+    cache, now = context.settings.token_cache, context.clock()
+    if isinstance(cache, MemoryTokenCache):
+        cache.keep(key, tokens, now)
+        return
+    assert cache is not None
+    from ..cache_seal import sealed
+
+    octets = sealed(key.seal, write_tokens(tokens), context.new_secret())
+    ttl = max(tokens.ends_at - now, 0.001)
+    yield from _asked(context, cache.set, key.name, octets, ttl=ttl)
+
+
+def drop_tokens(context: Context, key: CacheKey) -> Flow[None]:
+    """Have what is cached under *key* be of no use to anybody."""
+    cache = context.settings.token_cache
+    if isinstance(cache, MemoryTokenCache):
+        cache.drop(key)
+        return
+    assert cache is not None
+    # A cache need not know how to delete: what does not open is nothing.
+    yield from _asked(context, cache.set, key.name, b"-", ttl=0.001)
+
+
+def lock_key(context: Context, name: str, owner: bytes, seconds: float) -> Flow[bool]:
+    """Lock *name*, for *seconds* at the most; tell whether nobody else has.
+
+    Where the cache cannot tell, everybody may go on.
+    """
+    cache, now = context.settings.token_cache, context.monotonic()
+    if isinstance(cache, MemoryTokenCache):
+        return cache.lock(name, owner, until=now + seconds, now=now)
+    assert cache is not None
+    taken = yield from _asked(context, cache.lock, name, owner, ttl=seconds)
+    return taken is _TROUBLE or bool(taken)
+
+
+def unlock_key(context: Context, name: str, owner: bytes) -> Flow[None]:
+    """Free *name* where it is *owner* who has locked it; it also ends by itself."""
+    cache = context.settings.token_cache
+    if isinstance(cache, MemoryTokenCache):
+        cache.unlock(name, owner)
+        return
+    assert cache is not None
+    yield from _asked(context, cache.unlock, name, owner)
+
+
+def _asked(
+    context: Context,
+    function: Callable[..., Any],
+    *arguments: Any,
+    may_raise: bool = False,
+    **named: Any,
+) -> Flow[Any]:
+    """Call a method of a shared cache; give ``_TROUBLE`` where it fails, or has just failed."""
+    state = context.cache_state
+    raises = may_raise and context.settings.cache_policy.failure == "raise"
+    if state.is_resting(context.monotonic()) and not raises:
+        return _TROUBLE
+    try:
+        return (yield from Call(partial(function, *arguments, **named)))
+    except ConfigurationError:
+        # A cache for the other world: that is a mistake, and does not pass.
+        raise
+    except Exception as error:
+        # What it raised may hold what it was given, so neither its words nor itself go on.
+        kind = (
+            str(error.code) if isinstance(error, Auth0Error) else type(error).__name__
+        )
+    if context.settings.on_event is not None:
+        yield from Emit(CacheFailed(kind=kind))
+    if state.failed(context.monotonic()):
+        yield from Warn(
+            _LOGGER,
+            f"the token cache failed ({kind}): exchanges go on without it",
+        )
+    if raises:
+        raise StoreError(f"the token cache failed: {kind}", retry_safe=True)
+    return _TROUBLE
