@@ -24,6 +24,7 @@ HEAVY = [
     HERE / folder
     for folder in (
         "cli",
+        "e2e/caches",
         "e2e/concurrency",
         "e2e/faults",
         "e2e/secrets",

@@ -14,7 +14,7 @@ from ..secret import SecretBytes, Unpicklable
 from ..values import CachePolicy, TokenExchangeResponse
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-_decode = json.JSONDecoder().decode
+_decode = json.JSONDecoder().raw_decode
 
 _RENEWED_PART = 0.2
 """The part of its time, at its end, in which a short-lived token may be renewed."""
@@ -110,7 +110,7 @@ def own_copy(response: TokenExchangeResponse) -> TokenExchangeResponse:
         return response
     return attrs.evolve(
         response,
-        act=None if act is None else _decode(_encode(act)),
+        act=None if act is None else _decode(_encode(act))[0],
         act_error=None if error is None else error.evolve(),
     )
 
@@ -143,7 +143,7 @@ def read_tokens(payload: bytes) -> CachedTokens | None:
     It was sealed, so that nobody else has written it: what is in it need not be looked at.
     """
     try:
-        renew_at, stored_at, ends_at, *values = _decode(
+        (renew_at, stored_at, ends_at, *values), _ = _decode(
             payload.decode("utf-8", "surrogatepass")
         )
     except (ValueError, TypeError, RecursionError):

@@ -30,6 +30,8 @@ from ..events import Event
 
 T = TypeVar("T")
 
+_PLAIN = frozenset({bytes, str, bool, type(None)})
+
 log: logging.Logger = logging.getLogger("auth0_tx")
 
 
@@ -162,7 +164,9 @@ async def _perform_async(effect: Effect, world: AsyncWorld) -> Any:
             return await sleep(seconds)
         case Call(function, arguments):
             reply = function(*arguments)
-            return await reply if inspect.isawaitable(reply) else reply
+            if type(reply) in _PLAIN or not inspect.isawaitable(reply):
+                return reply
+            return await reply
         case Emit(event):
             return _tell(world.on_event, event)
         case Warn(logger, message):
@@ -172,7 +176,8 @@ async def _perform_async(effect: Effect, world: AsyncWorld) -> Any:
 
 
 def _not_awaitable(reply: Any) -> Any:
-    if not inspect.isawaitable(reply):
+    # What most stores and caches give needs no closer look.
+    if type(reply) in _PLAIN or not inspect.isawaitable(reply):
         return reply
     if inspect.iscoroutine(reply):
         reply.close()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import select
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
-from redis import BlockingConnectionPool, Redis
+from redis import ConnectionError as RedisConnectionError
+from redis import Redis
 
-from .redis_connections import settings_of, taking
+from .redis_connections import settings_of
 
 _MOST_CONNECTIONS = 100
 
@@ -31,16 +35,19 @@ class BlockingCommands:
         # The application's pool lives as long as ours: a Sentinel's is asked by ours.
         self._origin = redis
         self._timeout = timeout
-        self._thread = threading.local()
-        kind = type("Timed", (Timed, pool.connection_class), {"left": self._left})
-        waiting: Any = BlockingConnectionPool
-        self._pool: Any = waiting(
-            max_connections=min(pool.max_connections, _MOST_CONNECTIONS),
-            timeout=timeout,
-            connection_class=kind,
-            **settings_of(pool),
-        )
-        self._take = taking(self._pool)
+        self._most = min(pool.max_connections, _MOST_CONNECTIONS)
+        self._settings = settings_of(pool)
+        clock = _CommandClock()
+        self._clock = clock
+        self._kind = type("Timed", (Timed, pool.connection_class), {"left": clock.left})
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self._pid = os.getpid()
+        self._places = threading.Semaphore(self._most)
+        self._idle: list[Any] = []
+        # Connections of a store that nobody has any more are closed with it.
+        weakref.finalize(self, _close_all, self._idle, self._pid)
 
     def send(self, read: Callable[[Any], Any], *command: str | bytes | int) -> Any:
         """Send a command; give what *read* makes of the answer.
@@ -49,22 +56,68 @@ class BlockingCommands:
             redis.RedisError: there was none in time, the server refused it, or could not
                 be reached.
         """
-        self._thread.until = time.monotonic() + self._timeout
-        connection = self._take()
+        if self._pid != os.getpid():
+            # What was inherited through a fork is its parent's.
+            self._start_over()
+        self._clock.start(self._timeout)
+        places, idle = self._places, self._idle
+        if not places.acquire(timeout=self._timeout):
+            raise RedisConnectionError("no connection was free in time")
         try:
-            connection.send_command(*command)
-            reply = connection.read_response(disable_decoding=True)
-        except BaseException:
-            # An answer may be under way yet, and must not be read as the next one's.
-            connection.disconnect()
-            raise
+            connection = idle.pop() if idle else self._kind(**self._settings)
+            try:
+                _see_that_it_is_open(connection)
+                connection.send_packed_command([_packed(command)], check_health=False)
+                reply = connection.read_response(disable_decoding=True)
+            except BaseException:
+                # An answer may be under way yet, and must not be read as the next one's.
+                connection.disconnect()
+                raise
+            finally:
+                idle.append(connection)
         finally:
-            self._pool.release(connection)
+            places.release()
         return read(reply)
 
-    def _left(self) -> float:
+
+class _CommandClock:
+    """Until when the command of each thread may take."""
+
+    def __init__(self) -> None:
+        self._thread = threading.local()
+
+    def start(self, seconds: float) -> None:
+        self._thread.until = time.monotonic() + seconds
+
+    def left(self, _connection: object = None) -> float:
         until: float = self._thread.until
         return until - time.monotonic()
+
+
+def _see_that_it_is_open(connection: Any) -> None:
+    """Connect, where it is not connected or the server has hung up meanwhile."""
+    connected = connection._sock
+    if connected is not None and not connected.is_quiet():
+        # What is there to be read is the end of it, or no answer to any command of ours.
+        connection.disconnect()
+        connected = None
+    if connected is None:
+        connection.connect()
+
+
+def _packed(command: tuple[str | bytes | int, ...]) -> bytes:
+    """Write a command as the server reads it: an array of strings with their lengths."""
+    parts = [b"*%d\r\n" % len(command)]
+    for each in command:
+        octets = each if isinstance(each, bytes) else str(each).encode()
+        parts.append(b"$%d\r\n%b\r\n" % (len(octets), octets))
+    return b"".join(parts)
+
+
+def _close_all(connections: list[Any], pid: int) -> None:
+    if pid == os.getpid():
+        for each in connections:
+            each.disconnect()
 
 
 class Timed:
@@ -108,6 +161,8 @@ class TimedSocket:
         self._socket = connected
         self._left = left
         self._waits = True
+        self._poll = select.poll()
+        self._poll.register(connected, select.POLLIN)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
@@ -116,6 +171,10 @@ class TimedSocket:
         """Wait, or do not: for how long is not for the caller to say."""
         self._waits = seconds != 0
         self._socket.settimeout(seconds)
+
+    def is_quiet(self) -> bool:
+        """Tell whether there is nothing to be read, not even that the server hung up."""
+        return not self._poll.poll(0)
 
     def recv(self, *arguments: Any) -> bytes:
         """Read a piece."""
