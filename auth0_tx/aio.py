@@ -12,7 +12,7 @@ import aiohttp
 from .core.client_auth import ClientAuthMethod
 from .core.configuration import StoreOptions, Verify, configure
 from .core.cookies import CookieStore
-from .core.flows import access_tokens, exchange, login, logout, session_transfer
+from .core.flows import access_tokens, exchange, login, logout, on_behalf_of, session_transfer
 from .core.memory_token_cache import MemoryTokenCache
 from .core.session_store import AsyncStateStore, StateStore
 from .core.token_cache import AsyncTokenCache, TokenCache
@@ -148,6 +148,47 @@ class AsyncServerClient(AsyncShell):
             exchange.custom_token_exchange(
                 self._context,
                 options,
+                store_options,
+            )
+        )
+
+    async def get_token_on_behalf_of(
+        self,
+        access_token: str,
+        audience: str,
+        scope: str | None = None,
+        store_options: StoreOptions | None = None,
+    ) -> TokenExchangeResponse:
+        """Exchange a user's access token for one of another API, on the user's behalf.
+
+        For an API that was called with *access_token* and calls another in its turn (Auth0:
+        On-Behalf-Of Token Exchange, a profile of RFC 8693).  Verify the token before: Auth0
+        checks it too, but an answer is no reason to serve the caller.  The new token names in
+        its ``act`` claim who acts, and who did before.
+
+        Args:
+            access_token: the token that came in, without its scheme; its audience must be the
+                API that this client's application stands for.
+            audience: the identifier of the API to call.
+            scope: space-separated scopes; those of the client grant where it is ``None``.
+            store_options: handed to the domain resolver, where the client has one.
+
+        Returns:
+            The access token; no ID token and no refresh token come with it.
+
+        Raises:
+            InvalidInputError: an argument breaks a rule; nothing was sent.
+            ConfigurationError: the client is a public one, which may not act for others.
+            RefusedError: Auth0 said no: the token, the scopes, or who would act.
+            CustomTokenExchangeError: the root of these and every other failure.
+        """
+        access_token = concealed(access_token)
+        return await self._run(
+            on_behalf_of.get_token_on_behalf_of(
+                self._context,
+                access_token,
+                audience,
+                scope,
                 store_options,
             )
         )

@@ -21,10 +21,19 @@ from textwrap import indent
 from typing import NamedTuple
 
 PACKAGE = Path(__file__).parent.parent / "auth0_tx"
-CONVERSATIONS = ("exchange", "login", "access_tokens", "logout", "session_transfer")
+CONVERSATIONS = (
+    "exchange",
+    "on_behalf_of",
+    "login",
+    "access_tokens",
+    "logout",
+    "session_transfer",
+)
 CONFIGURATION = PACKAGE / "core/configuration.py"
 # Parameters for which a caller may mistakenly give a mapping that has tokens in it.
-HELD_TOKENS = frozenset({"options", "subject_token", "actor_token", "logout_token"})
+HELD_TOKENS = frozenset(
+    {"options", "access_token", "subject_token", "actor_token", "logout_token"}
+)
 
 
 class World(NamedTuple):

@@ -15,6 +15,7 @@ import attrs
 
 from ..errors import CustomTokenExchangeErrorCode as Code
 from ..secret import SecretBytes, SecretStr
+from ..token_types import TokenType
 from ..values import CustomTokenExchangeOptions
 from .cache_keys import in_any_order
 from .client_auth import ClientAuthentication, Clock, NewId
@@ -27,6 +28,7 @@ TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 LONGEST_TOKEN = 65_536
 
 _GRANT = quote_plus(TOKEN_EXCHANGE)
+_ACCESS_TOKEN = quote_plus(TokenType.ACCESS_TOKEN)
 # What is asked for again and again is checked and encoded once.  No token is kept so.
 _KEPT = 256
 _encoded = lru_cache(maxsize=_KEPT)(quote_plus)
@@ -187,6 +189,11 @@ def _optional(parameter: str, value: object) -> Problem | None:
     return Problem(parameter, rule) if rule else None
 
 
+def _required(parameter: str, value: object) -> Problem | None:
+    rule = text_rule(value)
+    return Problem(parameter, rule) if rule else None
+
+
 def _scope(scope: object) -> Problem | None:
     if scope is None:
         return None
@@ -266,6 +273,35 @@ def with_openid(options: Options) -> Options:
     if not scope or not isinstance(scope, str) or "openid" in scope.split():
         return options
     return attrs.evolve(options, scope=f"openid {scope}")
+
+
+def check_on_behalf_of(access_token: object, audience: object, scope: object) -> None:
+    """Refuse what an on-behalf-of exchange is asked for with where it breaks a rule.
+
+    Raises:
+        InvalidInputError: it does.
+    """
+    problem = (
+        _token("access_token", access_token)
+        # Auth0 requires it here: the token is for another API than the one it came with.
+        or _required("audience", audience)
+        or _scope(scope)
+    )
+    if problem is not None:
+        raise problem.error()
+
+
+def on_behalf_of_form(access_token: str, audience: str, scope: str | None) -> str:
+    """Encode an on-behalf-of exchange (RFC 8693 section 2.1) as form parameters.
+
+    Here Auth0 requires the requested_token_type that it refuses with a token of one's own.
+    """
+    form = (
+        f"grant_type={_GRANT}&subject_token={_encoded_once(access_token)}"
+        f"&subject_token_type={_ACCESS_TOKEN}&requested_token_type={_ACCESS_TOKEN}"
+        f"&audience={_encoded(audience)}"
+    )
+    return SecretStr(form if scope is None else f"{form}&scope={_encoded(scope)}")
 
 
 def check_access_token_options(audience: object, scope: object) -> None:

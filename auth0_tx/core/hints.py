@@ -31,8 +31,29 @@ _BLOCKED = (
 _REQUESTED_TYPE = "authorization_params must not lead to a requested_token_type."
 
 
+_DELEGATION = (
+    "too many services in a row act for this user: call the API with a token that has "
+    "fewer behind it."
+)
+_ACCESS_TOKEN = (
+    "access_token must be a user's, of this tenant, not expired, and for the API whose "
+    "resource_server_identifier the client's application has."
+)
+_ON_BEHALF_OF = (
+    "on-behalf-of exchange needs an application of type resource_server whose "
+    "resource_server_identifier is the audience of access_token, "
+    "on_behalf_of_token_exchange among its token_exchange.allow_any_profile_of_type, "
+    "and a client grant for the user's access to the audience that is asked for."
+)
+
+
 def hint_for(
-    code: str, description: str, status: int, subject_token_type: str | None
+    code: str,
+    description: str,
+    status: int,
+    subject_token_type: str | None,
+    *,
+    on_behalf_of: bool = False,
 ) -> str | None:
     """Give advice on a refusal, or ``None`` where its cause is not known."""
     said = description.lower()
@@ -40,14 +61,18 @@ def hint_for(
         return _BLOCKED
     if code == "mfa_required" or status == 429:
         return None
+    if "delegation chain" in said:
+        return _DELEGATION
     if "organization is required" in said:
         return _ORGANIZATION_REQUIRED
-    if status == 401 or code == "invalid_client":
+    if code == "invalid_client" or (status == 401 and not on_behalf_of):
         return _CLIENT
     if code == "consent_required":
         return _CONSENT
     if "service not found" in said or "service not enabled" in said:
         return _AUDIENCE
+    if on_behalf_of:
+        return _ACCESS_TOKEN if status == 401 else _ON_BEHALF_OF
     if "requested_token_type" in said:
         return _REQUESTED_TYPE
     if (subject_token_type or "").lower().startswith("urn:ietf:"):

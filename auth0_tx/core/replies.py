@@ -60,12 +60,14 @@ class Asked:
         subject_token_type: for advice on a refusal.
         reusable: whether the same grant may be sent again after it may have taken effect.
         secrets: texts that an answer may echo and an error must not.
+        on_behalf_of: whether it is an exchange on behalf of a user, for advice too.
     """
 
     scope: str | None = None
     subject_token_type: str | None = None
     reusable: bool = False
     secrets: Collection[str] = attrs.field(default=(), repr=False)
+    on_behalf_of: bool = False
 
 
 def read_token_response(
@@ -238,7 +240,13 @@ def _refusal(
         "reply",
         False,
         _correlation_id(response, asked),
-        hint_for(code, description, response.status, asked.subject_token_type),
+        hint_for(
+            code,
+            description,
+            response.status,
+            asked.subject_token_type,
+            on_behalf_of=asked.on_behalf_of,
+        ),
     )
     if isinstance(error, MfaRequiredError):
         token, requirements = value.get("mfa_token"), value.get("mfa_requirements")

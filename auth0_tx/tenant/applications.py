@@ -128,6 +128,10 @@ class Application:
         allowed_logout_urls: Where /v2/logout may return to, the first where nothing is
             asked for; `*` stands for a subdomain.
         backchannel_logout_uri: Where logout tokens are posted to.
+        resource_server_identifier: The API that it stands for, whose access tokens it may
+            exchange on behalf of their users.
+        on_behalf_of_grants: The APIs it may then call, and the scopes of each; None for
+            all.
         trust_forwarded_for: Whether its `auth0-forwarded-for` header is believed.
         metadata: Shown to Actions.
     """
@@ -167,6 +171,10 @@ class Application:
         default=(), kw_only=True, converter=web_urls
     )
     backchannel_logout_uri: str | None = field(default=None, kw_only=True)
+    resource_server_identifier: str | None = field(default=None, kw_only=True)
+    on_behalf_of_grants: Mapping[str, tuple[str, ...]] | None = field(
+        default=None, kw_only=True, converter=_policies
+    )
     trust_forwarded_for: bool = field(default=False, kw_only=True)
     metadata: Mapping[str, str] = field(factory=dict, kw_only=True)
 

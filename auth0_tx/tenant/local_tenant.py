@@ -28,7 +28,7 @@ from .session_transfers import SessionTransfer
 from .settings import Settings
 from .state import ClaimsAlteration, ReplyAlteration
 from .token_endpoint import PATH
-from .tokens import crafted_id_token
+from .tokens import crafted_access_token, crafted_id_token, split_scope
 from .wording import Wording
 
 
@@ -212,6 +212,36 @@ class Tenant:
         """
         return crafted_id_token(
             self._state, sub, audience or self.client_id, expires_in, claims
+        )
+
+    def access_token(
+        self,
+        sub: str,
+        /,
+        audience: str,
+        scope: str | None = None,
+        *,
+        actor: Mapping[str, Any] | None = None,
+        expires_in: float = 86400,
+    ) -> str:
+        """Return a user's access token for an API, as an application has one at hand.
+
+        Args:
+            sub: The user, such as "auth0|alice".
+            audience: The API's identifier.
+            scope: Its scopes, with a space between them; all of the API's if not given.
+            actor: The `act` claim, of those who act for the user.
+            expires_in: Its life in seconds; negative for one that has expired.
+
+        Raises:
+            ValueError: The tenant has no such user, or no such API.
+        """
+        user, api = self.users.get(sub), self.apis.get(audience)
+        if user is None or api is None:
+            raise ValueError("the tenant needs the user and the API of an access token")
+        scopes = api.scopes if scope is None else split_scope(scope)
+        return crafted_access_token(
+            self._state, self.client_id, user, api, tuple(scopes), actor, expires_in
         )
 
     def redeem_session_transfer_token(self, token: str) -> SessionTransfer:

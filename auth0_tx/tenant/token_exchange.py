@@ -1,4 +1,4 @@
-"""The token exchange grant (RFC 8693) as Auth0's Custom Token Exchange has it.
+"""The token exchange grant (RFC 8693) as Auth0's Custom Token Exchange has it, and the other.
 
 Checks the request, runs the profile's Action, acts on what it decided, and logs.
 """
@@ -14,6 +14,7 @@ from .exchange_request import ExchangeRequest, caller_address, checked_request
 from .http_messages import ReceivedRequest, Reply
 from .logs import LogEvent
 from .membership import settled_organization
+from .on_behalf_of import exchange_on_behalf_of, is_on_behalf_of
 from .parameters import Parameters
 from .session_transfer_reply import check_actor, session_transfer_reply
 from .state import TenantState
@@ -48,6 +49,10 @@ def exchange(
         ip=ip,
     )
     try:
+        if is_on_behalf_of(parameters):
+            reply = exchange_on_behalf_of(state, client, parameters)
+            state.logs.append(evolve(entry, type="secte"))
+            return reply
         asked = checked_request(state, client, parameters, ip)
         run_action(state, request, asked, decisions)
         grant = _granted(state, asked, decisions)

@@ -135,6 +135,29 @@ def crafted_id_token(
     return sign_as_id_token(state, audience, full)
 
 
+def crafted_access_token(
+    state: TenantState,
+    client_id: str,
+    user: User,
+    api: Api,
+    scopes: tuple[str, ...],
+    actor: Mapping[str, Any] | None,
+    expires_in: float,
+) -> str:
+    """Return a user's access token for *api* made outside any grant."""
+    application = state.applications.get(client_id)
+    assert application is not None
+    grant = Grant(
+        application=application,
+        user=user,
+        api=api,
+        requested_scopes=scopes,
+        scopes=scopes,
+        actor=actor,
+    )
+    return _access_token(state, grant, int(state.clock()), int(expires_in))
+
+
 def sign_as_id_token(
     state: TenantState,
     client_id: str,

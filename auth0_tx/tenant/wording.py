@@ -133,6 +133,24 @@ class Wording:
         "invalid_request",
         "Invalid subject_token_type and requested_token_type combination.",
     )
+    # -- on behalf of a user; all but the second are inferred -----------------------
+    not_a_resource_server: Refusal = Refusal(
+        403,
+        "unauthorized_client",
+        "This client is not a resource server and cannot exchange access tokens",
+    )
+    delegation_chain: Refusal = Refusal(
+        400,
+        "invalid_request",
+        "Delegation chain (`act` claim) depth exceeds the maximum allowed limit of 4",
+    )
+    invalid_access_token: Refusal = Refusal(
+        401, "invalid_token", "Invalid subject token: {reason}"
+    )
+    on_behalf_of_denied: Refusal = Refusal(
+        403, "access_denied", "Client is not authorized to act for users at {audience}"
+    )
+    # -- token exchange --------------------------------------------------------------
     reserved_subject_token_type: Refusal = Refusal(
         400, "invalid_request", "subject_token_type is reserved: {type}"
     )

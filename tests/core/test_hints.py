@@ -50,3 +50,20 @@ def test_hint(
 def test_no_hint(code: str, status: int, kind: str | None) -> None:
     """Where the cause is not known, or no setting helps, nothing is advised."""
     assert hint_for(code, "no", status, kind) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "description", "status", "advice"),
+    [
+        ("invalid_client", "", 401, "check client_id"),
+        ("invalid_token", "", 401, "must be a user's"),
+        ("access_denied", "", 403, "resource_server_identifier"),
+        ("unauthorized_client", "", 403, "on_behalf_of_token_exchange"),
+        ("invalid_request", "Delegation chain depth exceeds", 400, "fewer behind it"),
+    ],
+)
+def test_on_behalf_of(code: str, description: str, status: int, advice: str) -> None:
+    """A refusal to act for a user is explained as one."""
+    hint = hint_for(code, description, status, IETF, on_behalf_of=True)
+
+    assert advice in (hint or "")

@@ -19,6 +19,7 @@ from auth0_tx import (
     AsyncServerClient,
     Auth0Error,
     BackchannelLogoutError,
+    CachePolicy,
     CustomTokenExchangeError,
     CustomTokenExchangeErrorCode,
     CustomTokenExchangeOptions,
@@ -38,6 +39,7 @@ from auth0_tx import (
     actor_chain,
     build_session_transfer_redirect,
 )
+from auth0_tx.caches import MemoryTokenCache, RedisTokenCache
 from auth0_tx.events import Event, ExchangeFinished
 from auth0_tx.integrations.asgi import SessionCommitMiddleware
 from auth0_tx.stores import (
@@ -328,3 +330,37 @@ build_session_transfer_redirect("https://a.example", "token")  # type: ignore[ar
 RedisStore("redis://localhost")  # type: ignore[arg-type]
 CookieStore(chunks=2)  # type: ignore[call-arg]
 SessionCommitMiddleware()  # type: ignore[call-arg]
+
+
+def caches(connection: redis.Redis) -> ServerClient:
+    """Keep exchanged tokens in memory, or in Redis."""
+    ServerClient(
+        domain="t.auth0.com",
+        client_id="c",
+        client_secret="s",
+        token_cache=MemoryTokenCache(max_entries=5),
+        cache_policy=CachePolicy(max_age=60, failure="raise"),
+    )
+    ServerClient(
+        domain="t.auth0.com",
+        client_id="c",
+        client_secret="s",
+        token_cache=object(),  # type: ignore[arg-type]
+    )
+    return ServerClient(
+        domain="t.auth0.com",
+        client_id="c",
+        client_secret="s",
+        token_cache=RedisTokenCache(connection),
+    )
+
+
+def on_behalf_of(client: ServerClient) -> str:
+    """Exchange a token that came in."""
+    client.get_token_on_behalf_of("token")  # type: ignore[call-arg]
+    return client.get_token_on_behalf_of("token", "https://api", "a b").access_token
+
+
+async def on_behalf_of_async(client: AsyncServerClient) -> TokenExchangeResponse:
+    """Exchange a token that came in."""
+    return await client.get_token_on_behalf_of("token", audience="https://api")

@@ -49,7 +49,11 @@ def custom_token_exchange(
         return (yield from with_actor(context, options, issued))
 
     if context.settings.token_cache is None:
-        return (yield from exchanged(context, options, store_options, complete))
+        return (
+            yield from exchanged(
+                context, exchange_grant(context, options), store_options, complete
+            )
+        )
     cacheable = Cacheable(
         fields=fields,
         scope=options.scope,

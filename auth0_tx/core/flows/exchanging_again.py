@@ -16,7 +16,7 @@ from ..effects import Call, Flow, Share
 from ..grants import with_openid
 from ..rotations import Refreshed
 from ..sessions import State, merged, named_audience, with_user
-from .granting import Exchanged, exchanged
+from .granting import Exchanged, exchange_grant, exchanged
 from .renewing import kept
 from .session_state import Session, check_writable, write
 from .verification import verified_claims
@@ -109,7 +109,11 @@ def _exchanged(
     def complete(issued: Exchanged) -> Flow[_Again]:
         return (yield from _verified(context, session, options, audience, issued))
 
-    return (yield from exchanged(context, options, store_options, complete))
+    return (
+        yield from exchanged(
+            context, exchange_grant(context, options), store_options, complete
+        )
+    )
 
 
 def _verified(

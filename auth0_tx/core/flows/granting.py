@@ -62,7 +62,7 @@ class Grant:
 
 def exchanged(
     context: Context,
-    options: CustomTokenExchangeOptions,
+    grant: Grant,
     store_options: StoreOptions | None,
     complete: Callable[[Exchanged], Flow[T]],
 ) -> Flow[T]:
@@ -70,14 +70,13 @@ def exchanged(
 
     Args:
         context: the client's.
-        options: whose token, of what type, for which API.
+        grant: the exchange.
         store_options: handed to the domain resolver.
         complete: goes on from the tokens to the result, as a part of the exchange.
 
     Raises:
         CustomTokenExchangeError: how the exchange, or *complete*, failed.
     """
-    grant = exchange_grant(context, options)
     started = context.monotonic()
     yield from Turn(started + context.settings.timeout)
     domain = yield from domain_for(context, store_options)

@@ -15,7 +15,7 @@ from ..context import Context
 from ..effects import Flow
 from ..grants import with_openid
 from ..sessions import ceiling_problem, exposed, new_session
-from .granting import Exchanged, exchanged
+from .granting import Exchanged, exchange_grant, exchanged
 from .session_state import begin, check_keeping, check_writable, session_for
 from .verification import verified_claims
 
@@ -52,7 +52,11 @@ def login_with_custom_token_exchange(
     def complete(issued: Exchanged) -> Flow[LoginWithCustomTokenExchangeResult]:
         return (yield from _logged_in(context, options, store_options, issued))
 
-    return (yield from exchanged(context, options, store_options, complete))
+    return (
+        yield from exchanged(
+            context, exchange_grant(context, options), store_options, complete
+        )
+    )
 
 
 def get_user(

@@ -23,7 +23,7 @@ from ..session_transfer import (
     session_transfer_audience,
 )
 from .discovery import domain_for
-from .granting import Exchanged, exchanged
+from .granting import Exchanged, exchange_grant, exchanged
 from .renewing import with_fresh_id_token
 from .session_state import session_for
 
@@ -89,7 +89,11 @@ def request_session_transfer_token(
     options = attrs.evolve(options, audience=session_transfer_audience(domain))
     failure: CustomTokenExchangeError
     try:
-        return (yield from exchanged(context, options, store_options, _completed))
+        return (
+            yield from exchanged(
+                context, exchange_grant(context, options), store_options, _completed
+            )
+        )
     except CustomTokenExchangeError as error:
         failure = named_refusal(error)
     raise failure
