@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import attrs
 
@@ -16,12 +16,15 @@ class ExchangeStarted:
         subject_token_type: the type of the token exchanged.
         audience: the API asked for, if one was.
         actor: whether an actor token goes with it.
+        exchange_id: tells the exchanges of one client apart, in its process; 0 for
+            none, as a refresh is.
     """
 
     domain: str
     subject_token_type: str
     audience: str | None
     actor: bool
+    exchange_id: int = attrs.field(default=0, eq=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -34,6 +37,8 @@ class ExchangeRetried:
         code: the error's code.
         status: the HTTP status, where there was an answer.
         delay: seconds until the next attempt.
+        exchange_id: tells the exchanges of one client apart, in its process; 0 for
+            none, as a refresh is.
     """
 
     domain: str
@@ -41,6 +46,7 @@ class ExchangeRetried:
     code: str
     status: int | None
     delay: float
+    exchange_id: int = attrs.field(default=0, eq=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -52,12 +58,15 @@ class ExchangeFinished:
         seconds: how long it took, from its start.
         code: the error's code, or ``None`` for success.
         status: the HTTP status of the last answer to fail, if any.
+        exchange_id: tells the exchanges of one client apart, in its process; 0 for
+            none, as a refresh is.
     """
 
     domain: str
     seconds: float
     code: str | None = None
     status: int | None = None
+    exchange_id: int = attrs.field(default=0, eq=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -86,6 +95,23 @@ class KeysFetched:
     """
 
     domain: str
+    seconds: float
+    code: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class SessionRotated:
+    """A login session was to get new tokens: it has them, or it failed.
+
+    Attributes:
+        domain: the tenant's domain.
+        by: ``refresh_token``, or ``exchange`` where the session has none.
+        seconds: how long it took.
+        code: the error's code, or ``None`` for success.
+    """
+
+    domain: str
+    by: Literal["refresh_token", "exchange"]
     seconds: float
     code: str | None = None
 
@@ -140,6 +166,7 @@ Event: TypeAlias = (
     | ExchangeFinished
     | MetadataFetched
     | KeysFetched
+    | SessionRotated
     | CacheHit
     | CacheMissed
     | CacheJoined

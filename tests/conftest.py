@@ -30,6 +30,7 @@ HEAVY = [
         "e2e/secrets",
         "e2e/sessions",
         "frameworks",
+        "integrations",
         "stores",
         "tenant",
     )

@@ -51,6 +51,7 @@ SECRETS = (
 """The keywords whose values must not show in a traceback."""
 
 _MOST_SECONDS = 10**8
+_CO_COROUTINE = 0x80
 
 _STORE_METHODS = ("get", "set", "delete", "add_to_index", "take_index")
 _CACHE_METHODS = ("get", "set", "lock", "unlock")
@@ -193,6 +194,7 @@ def configure(
         or _retry(retry)
         or _count("max_connections", max_connections)
         or _callable("on_event", on_event)
+        or _not_async("on_event", on_event)
         or _callable("clock", clock)
         or _flag("trust_env", trust_env)
         or _proxy(proxy)
@@ -427,6 +429,17 @@ def _callable(keyword: str, value: object) -> Problem | None:
         None
         if value is None or callable(value)
         else Problem(keyword, "must be callable")
+    )
+
+
+def _not_async(keyword: str, value: object) -> Problem | None:
+    # inspect.iscoroutinefunction, without what importing inspect costs.
+    code = getattr(getattr(value, "__func__", value), "__code__", None)
+    is_async = code is not None and code.co_flags & _CO_COROUTINE
+    return (
+        Problem(keyword, "must not be async: it is called, and never awaited")
+        if (is_async)
+        else None
     )
 
 

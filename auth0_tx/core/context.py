@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
@@ -91,6 +93,7 @@ class Context:
         rotations: what became of refresh tokens lately.
         sealers: what opens and seals sessions, by purpose.
         cache_state: whether the token cache works, and which of its locks are ours.
+        exchange_ids: numbers that tell a subscriber which events are of one exchange.
     """
 
     settings: Settings
@@ -107,6 +110,7 @@ class Context:
     rotations: Rotations = attrs.field(factory=Rotations)
     sealers: dict[str, Sealer] = attrs.field(factory=dict)
     cache_state: CacheState = attrs.field(factory=CacheState)
+    exchange_ids: Iterator[int] = attrs.field(factory=partial(count, 1))
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "retries", RetryState(self.settings.retry))

@@ -33,6 +33,8 @@ T = TypeVar("T")
 _PLAIN = frozenset({bytes, str, bool, type(None)})
 
 log: logging.Logger = logging.getLogger("auth0_tx")
+# Whether anything is shown, and where, is the application's to say.
+log.addHandler(logging.NullHandler())
 
 
 class BlockingWorld(Protocol):

@@ -15,13 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vectors_tokens import P256, RSA
 
+from auth0_tx.caches import MemoryTokenCache
 from auth0_tx.core.client_auth import METHODS
 from auth0_tx.core.configuration import SECRETS, Settings, configure
 from auth0_tx.core.cookies import CookieStore
 from auth0_tx.errors import ConfigurationError, InvalidInputError
 from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
 from auth0_tx.secret import concealed
-from auth0_tx.values import RetryPolicy, SessionPolicy
+from auth0_tx.values import CachePolicy, RetryPolicy, SessionPolicy
 
 NEEDLE = "needle-of-this-test"
 LEAST: dict[str, Any] = {
@@ -541,3 +542,78 @@ def test_any_key(thing: Any) -> None:
             client_auth="private_key_jwt",
             client_assertion_signing_key=thing,
         )
+
+
+class _Listener:
+    async def hear(self, event: object) -> None:
+        """Never be awaited."""
+
+    def listen(self, event: object) -> None:
+        """Be called."""
+
+
+async def _hear(event: object) -> None:
+    """Never be awaited."""
+
+
+@pytest.mark.parametrize(
+    "subscriber", [_hear, _Listener().hear], ids=["function", "method"]
+)
+def test_async_subscriber(subscriber: Any) -> None:
+    """A subscriber that nobody would await is refused, and any other callable is not."""
+    given: dict[str, Any] = {
+        "domain": "t.auth0.com",
+        "client_id": "c",
+        "client_secret": "s",
+    }
+    with pytest.raises(ConfigurationError, match="must not be async"):
+        configure(**given, on_event=subscriber)
+    for each in (_Listener().listen, print):
+        assert each == configure(**given, on_event=each).on_event
+
+
+@pytest.mark.parametrize(
+    ("changes", "parameter"),
+    [
+        ({"token_cache": object()}, "token_cache"),
+        ({"cache_policy": "none"}, "cache_policy"),
+        (
+            {"cache_policy": CachePolicy(margin_seconds=-1)},
+            "cache_policy.margin_seconds",
+        ),
+        (
+            {"cache_policy": CachePolicy(renew_seconds=True)},
+            "cache_policy.renew_seconds",
+        ),
+        ({"cache_policy": CachePolicy(max_age=0)}, "cache_policy.max_age"),
+        ({"cache_policy": CachePolicy(failure="stop")}, "cache_policy.failure"),  # type: ignore[arg-type]
+    ],
+    ids=["cache", "policy", "margin", "renewal", "age", "failure"],
+)
+def test_token_cache(changes: dict[str, Any], parameter: str) -> None:
+    """A token cache has its four methods, and a policy makes sense."""
+    given: dict[str, Any] = {
+        "domain": "t.auth0.com",
+        "client_id": "c",
+        "client_secret": "s",
+    }
+    with pytest.raises(ConfigurationError) as refused:
+        configure(**given, **changes)
+
+    assert parameter == refused.value.parameter
+
+
+def test_session_secret_hashes_too() -> None:
+    """With a session secret the keys of a cache are hashed with that as well."""
+    given: dict[str, Any] = {
+        "domain": "t.auth0.com",
+        "client_id": "c",
+        "client_secret": "s",
+        "token_cache": MemoryTokenCache(),
+    }
+    without, one, both = (
+        configure(**given, **more).cache_hash_key
+        for more in ({}, {"secret": "a" * 32}, {"secret": ["a" * 32, "b" * 32]})
+    )
+
+    assert without != one == both

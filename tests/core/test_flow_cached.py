@@ -23,6 +23,7 @@ from world import (
 )
 
 from auth0_tx.caches import MemoryTokenCache
+from auth0_tx.core.cache_state import CacheState
 from auth0_tx.core.context import Context
 from auth0_tx.core.effects import Call, Flow, Share, Sleep, Warn
 from auth0_tx.core.flows.cached import Outcome
@@ -451,6 +452,19 @@ def test_cancelled_leader(clock: Clock) -> None:
     assert "one" == given.access_token
     assert [] == asked.waits
     assert {} == cache.locks
+
+
+def test_many_cancelled() -> None:
+    """However many calls are cancelled, few are remembered, and none for long."""
+    state = CacheState()
+    for number in range(1_001):
+        state.abandoned(f"{number}", b"owner", 5.0)
+
+    assert state.taken_over("0", 1.0) is None
+    assert b"owner" == state.taken_over("1000", 1.0)
+    assert state.taken_over("1000", 1.0) is None
+    state.abandoned("late", b"owner", 5.0)
+    assert state.taken_over("late", 5.0) is None
 
 
 def test_lock_is_not_to_be_had(clock: Clock) -> None:

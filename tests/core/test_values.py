@@ -191,6 +191,7 @@ EVENTS = [
     events.ExchangeFinished(domain="d", seconds=1.0),
     events.MetadataFetched(domain="d", seconds=1.0),
     events.KeysFetched(domain="d", seconds=1.0, code="c"),
+    events.SessionRotated(domain="d", by="exchange", seconds=1.0, code="c"),
     events.CacheHit(domain="d"),
     events.CacheMissed(domain="d"),
     events.CacheJoined(domain="d"),
@@ -205,6 +206,7 @@ def test_events(event: Any) -> None:
     allowed = {
         *("domain", "subject_token_type", "audience", "actor"),
         *("attempt", "code", "status", "delay", "seconds", "kind"),
+        *("by", "exchange_id"),
     }
 
     assert names <= allowed

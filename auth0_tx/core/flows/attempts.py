@@ -20,6 +20,7 @@ def attempted(
     send: Send,
     read: Callable[[Response], T | CustomTokenExchangeError],
     effect: Effect,
+    exchange_id: int = 0,
 ) -> Flow[T]:
     """Send until an answer reads as a value, or a failure says to stop.
 
@@ -29,6 +30,7 @@ def attempted(
         send: the request; prepared anew for each attempt.
         read: gives a value, or the error that the answer means.
         effect: whether the request may take effect twice.
+        exchange_id: what a subscriber knows the exchange by.
 
     Raises:
         CustomTokenExchangeError: how the last attempt failed.
@@ -52,6 +54,7 @@ def attempted(
         if context.settings.on_event is not None:
             yield from Emit(
                 ExchangeRetried(
+                    exchange_id=exchange_id,
                     domain=domain,
                     attempt=attempt,
                     code=str(outcome.code),

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from ...errors import IdTokenError, InvalidInputError
+from ...errors import CustomTokenExchangeError, IdTokenError, InvalidInputError
 from ...values import CustomTokenExchangeOptions
 from ..configuration import StoreOptions
 from ..context import Context
@@ -17,7 +17,7 @@ from ..grants import with_openid
 from ..rotations import Refreshed
 from ..sessions import State, merged, named_audience, with_user
 from .granting import Exchanged, exchange_grant, exchanged
-from .renewing import kept
+from .renewing import kept, told_of_rotation
 from .session_state import Session, check_writable, write
 from .verification import verified_claims
 
@@ -109,11 +109,16 @@ def _exchanged(
     def complete(issued: Exchanged) -> Flow[_Again]:
         return (yield from _verified(context, session, options, audience, issued))
 
-    return (
-        yield from exchanged(
-            context, exchange_grant(context, options), store_options, complete
-        )
-    )
+    grant, started = exchange_grant(context, options), context.monotonic()
+    try:
+        again = yield from exchanged(context, grant, store_options, complete)
+    except CustomTokenExchangeError as error:
+        failure = error
+    else:
+        yield from told_of_rotation(context, session, "exchange", started)
+        return again
+    yield from told_of_rotation(context, session, "exchange", started, failure)
+    raise failure
 
 
 def _verified(

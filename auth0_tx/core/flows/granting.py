@@ -120,9 +120,11 @@ def sent(
         CustomTokenExchangeError: how the exchange, or *complete*, failed.
     """
     if context.settings.on_event is None:
-        return (yield from _sent(context, domain, grant, started, complete))
+        return (yield from _sent(context, domain, grant, started, complete, 0))
+    number = next(context.exchange_ids)
     yield from Emit(
         ExchangeStarted(
+            exchange_id=number,
             domain=domain,
             subject_token_type=grant.subject_token_type,
             audience=grant.audience,
@@ -130,17 +132,25 @@ def sent(
         )
     )
     try:
-        result = yield from _sent(context, domain, grant, started, complete)
+        result = yield from _sent(context, domain, grant, started, complete, number)
     except CustomTokenExchangeError as error:
         failure = error
     else:
         seconds = context.monotonic() - started
-        yield from Emit(ExchangeFinished(domain=domain, seconds=seconds))
+        yield from Emit(
+            ExchangeFinished(exchange_id=number, domain=domain, seconds=seconds)
+        )
         return result
     seconds = context.monotonic() - started
     code, status = str(failure.code), failure.status
     yield from Emit(
-        ExchangeFinished(domain=domain, seconds=seconds, code=code, status=status)
+        ExchangeFinished(
+            exchange_id=number,
+            domain=domain,
+            seconds=seconds,
+            code=code,
+            status=status,
+        )
     )
     raise failure
 
@@ -151,11 +161,12 @@ def _sent(
     grant: Grant,
     started: float,
     complete: Callable[[Exchanged], Flow[T]],
+    exchange_id: int,
 ) -> Flow[T]:
     deadline, form = started + context.settings.timeout, grant.encode()
     metadata = yield from metadata_for(context, domain, deadline)
     response = yield from granted(
-        context, metadata, form, grant.asked, deadline, grant.effect
+        context, metadata, form, grant.asked, deadline, grant.effect, exchange_id
     )
     return (yield from complete(Exchanged(metadata, response, deadline)))
 
@@ -167,6 +178,7 @@ def granted(
     asked: Asked,
     deadline: float,
     effect: Effect,
+    exchange_id: int = 0,
 ) -> Flow[TokenExchangeResponse]:
     """Send a grant until it is answered, or a failure says to stop.
 
@@ -177,6 +189,7 @@ def granted(
         asked: what reading the answer needs to know.
         deadline: when to give up, on the context's monotonic clock.
         effect: whether the grant may take effect twice.
+        exchange_id: what a subscriber knows the exchange by.
 
     Raises:
         CustomTokenExchangeError: how the last attempt failed.
@@ -200,7 +213,9 @@ def granted(
 
     send = Send(prepare, deadline, TOKEN_RESPONSE_LIMIT)
     try:
-        response = yield from attempted(context, metadata.domain, send, read, effect)
+        response = yield from attempted(
+            context, metadata.domain, send, read, effect, exchange_id
+        )
     except CustomTokenExchangeError as error:
         failure = error
     else:

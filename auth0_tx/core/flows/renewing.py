@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -24,11 +24,12 @@ from ...errors import (
     SigningKeyError,
     StoreError,
 )
+from ...events import SessionRotated
 from ...values import TokenExchangeResponse
 from ..configuration import StoreOptions
 from ..context import Context
 from ..cookies import CookieStore
-from ..effects import Flow, Share
+from ..effects import Emit, Flow, Share
 from ..grants import refresh_form
 from ..metadata import Metadata
 from ..replies import Asked
@@ -229,6 +230,7 @@ def _outcome(
     if known is not None:
         raise known.evolve()
     failure: Auth0Error
+    started = context.monotonic()
     try:
         found = yield from _sent(context, session.state, audience, scope, deadline)
     except CustomTokenExchangeError as error:
@@ -241,8 +243,29 @@ def _outcome(
             context.rotations.put(key, failure.evolve(), context.monotonic())
     else:
         context.rotations.put(key, found, context.monotonic())
+        yield from told_of_rotation(context, session, "refresh_token", started)
         return found
+    yield from told_of_rotation(context, session, "refresh_token", started, failure)
     raise failure
+
+
+def told_of_rotation(
+    context: Context,
+    session: Session,
+    by: Literal["refresh_token", "exchange"],
+    started: float,
+    failure: Auth0Error | None = None,
+) -> Flow[None]:
+    """Tell a subscriber, where there is one, that a session got new tokens or failed to."""
+    if context.settings.on_event is not None:
+        yield from Emit(
+            SessionRotated(
+                domain=session.state["domain"],
+                by=by,
+                seconds=context.monotonic() - started,
+                code=None if failure is None else str(failure.code),
+            )
+        )
 
 
 def _sent(

@@ -1,0 +1,71 @@
+"""What a subscriber is told when a login session gets new tokens, or is to get them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from browser import Browser, PaperStore, issued, keeper, log_in
+from id_tokens import published
+from world import NOW, Asked, Clock, answer, fail, options, play, refusal
+
+from auth0_tx.core.context import Context
+from auth0_tx.core.flows.access_tokens import get_access_token
+from auth0_tx.events import SessionRotated
+from auth0_tx.values import RetryPolicy
+
+DOMAIN = "tenant.us.auth0.com"
+RENEWED = {
+    "access_token": "a-2",
+    "refresh_token": "r-2",
+    "token_type": "Bearer",
+    "expires_in": 3_600,
+}
+AGENT = {"sub": "auth0|agent"}
+NO = refusal(403, "invalid_grant")
+
+
+@pytest.fixture
+def context(clock: Clock) -> Context:
+    """A client that keeps sessions, and tells of what happens."""
+    return keeper(
+        clock,
+        state_store=PaperStore(clock),
+        retry=RetryPolicy(attempts=1),
+        on_event=print,
+    )
+
+
+def told(asked: Asked) -> list[Any]:
+    """Give what was told of the session."""
+    return [event for event in asked.events if isinstance(event, SessionRotated)]
+
+
+@pytest.mark.parametrize("code", [None, "invalid_grant"])
+def test_refresh(context: Context, clock: Clock, code: str | None) -> None:
+    """A refresh is told of when it has ended, with how it failed where it did."""
+    browser = Browser()
+    log_in(context, browser, {"refresh_token": "r-1", "expires_in": 3_600})
+    clock.wait(3_600)
+    flow = get_access_token(context, browser.request())
+    _, asked = fail(flow, NO) if code else play(flow, answer(RENEWED))
+
+    assert [
+        SessionRotated(domain=DOMAIN, by="refresh_token", seconds=0.0, code=code)
+    ] == told(asked)
+
+
+@pytest.mark.parametrize("code", [None, "invalid_grant"])
+def test_exchange(context: Context, clock: Clock, code: str | None) -> None:
+    """So is another exchange, for a session without a refresh token."""
+    browser = Browser()
+    log_in(context, browser, {"expires_in": 3_600}, act=AGENT)
+    clock.wait(3_600)
+    flow = get_access_token(context, browser.request(), subject_token_supplier=options)
+    claims = {"iat": int(NOW) + 3_600, "exp": int(NOW) + 40_000, "act": AGENT}
+    replies = [issued({"access_token": "a-2"}, **claims), published("key-1")]
+    _, asked = fail(flow, NO) if code else play(flow, *replies)
+
+    assert [
+        SessionRotated(domain=DOMAIN, by="exchange", seconds=0.0, code=code)
+    ] == told(asked)

@@ -1,0 +1,236 @@
+"""OpenTelemetry: one span for each exchange, with what it was and how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+
+from auth0_tx import (
+    AsyncServerClient,
+    CustomTokenExchangeError,
+    CustomTokenExchangeOptions,
+    ServerClient,
+)
+from auth0_tx.caches import MemoryTokenCache
+from auth0_tx.events import (
+    CacheFailed,
+    ExchangeFinished,
+    ExchangeStarted,
+    SessionRotated,
+)
+from auth0_tx.integrations import otel
+from auth0_tx.integrations.otel import OpenTelemetrySubscriber
+from auth0_tx.tenant import Tenant, faults
+
+API = "https://api.example.com"
+
+
+class Telemetry:
+    """Providers that keep what they are told."""
+
+    def __init__(self) -> None:
+        self._spans = InMemorySpanExporter()
+        self._reader = InMemoryMetricReader()
+        self.tracers = TracerProvider()
+        self.tracers.add_span_processor(SimpleSpanProcessor(self._spans))
+        self.meters = MeterProvider([self._reader])
+        self.subscriber = OpenTelemetrySubscriber(self.tracers, self.meters)
+
+    @property
+    def spans(self) -> list[ReadableSpan]:
+        """The spans of exchanges that have ended."""
+        found = self._spans.get_finished_spans()
+        return [span for span in found if span.name == otel.SPAN_NAME]
+
+    def counts(self) -> dict[str, list[tuple[dict[str, Any], float]]]:
+        """Give each metric's points: the attributes, and the sum or the count."""
+        data = self._reader.get_metrics_data()
+        assert data is not None
+        return {
+            metric.name: [
+                (
+                    dict(point.attributes or {}),
+                    getattr(point, "value", None) or point.count,
+                )  # type: ignore[union-attr]
+                for point in metric.data.data_points
+            ]
+            for resource in data.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        }
+
+
+@pytest.fixture
+def telemetry() -> Iterator[Telemetry]:
+    """Give providers of a test's own."""
+    telemetry = Telemetry()
+    yield telemetry
+    telemetry.tracers.shutdown()
+    telemetry.meters.shutdown()
+
+
+def settings_of(tenant: Tenant, telemetry: Telemetry, **more: Any) -> dict[str, Any]:
+    """Give the keywords of a client that tells OpenTelemetry."""
+    return {
+        "domain": tenant.domain,
+        "client_id": tenant.client_id,
+        "client_secret": tenant.client_secret,
+        "verify": tenant.ca_file,
+        "on_event": telemetry.subscriber,
+        **more,
+    }
+
+
+def options(tenant: Tenant, **changes: Any) -> CustomTokenExchangeOptions:
+    """Give the options of an exchange."""
+    given = {
+        "subject_token": tenant.subject_token("auth0|alice"),
+        "subject_token_type": "urn:acme:legacy-token",
+        "audience": API,
+    }
+    return CustomTokenExchangeOptions(**{**given, **changes})
+
+
+def test_span(auth0_tenant: Tenant, telemetry: Telemetry) -> None:
+    """A span says what was exchanged, where, and that it went well; its parent is the caller's."""
+    tracer = telemetry.tracers.get_tracer("application")
+    with (
+        ServerClient(**settings_of(auth0_tenant, telemetry)) as client,
+        tracer.start_as_current_span("request") as request,
+    ):
+        client.custom_token_exchange(options(auth0_tenant))
+    (span,) = telemetry.spans
+
+    assert {
+        "server.address": auth0_tenant.domain,
+        "auth0_tx.subject_token_type": "urn:acme:legacy-token",
+        "auth0_tx.audience": API,
+        "auth0_tx.actor": False,
+    } == dict(span.attributes or {})
+    assert StatusCode.UNSET == span.status.status_code
+    assert span.parent == request.get_span_context()
+    assert "auth0_tx.exchange.duration" in telemetry.counts()
+
+
+def test_failure(auth0_tenant: Tenant, telemetry: Telemetry) -> None:
+    """A failure is told by its code; a retry is an event of its span."""
+    auth0_tenant.inject(faults.status(429, headers={"Retry-After": "0"}), times=1)
+    wanted = options(auth0_tenant, subject_token="no-token")
+    with (
+        ServerClient(**settings_of(auth0_tenant, telemetry)) as client,
+        pytest.raises(CustomTokenExchangeError),
+    ):
+        client.custom_token_exchange(wanted)
+    (span,) = telemetry.spans
+    retries = telemetry.counts()["auth0_tx.exchange.retries"]
+
+    assert StatusCode.ERROR == span.status.status_code
+    assert "invalid_request" == span.status.description
+    assert 400 == (span.attributes or {})["http.response.status_code"]
+    assert ["retry"] == [event.name for event in span.events]
+    assert [1] == [count for _, count in retries]
+
+
+async def test_many_at_once(auth0_tenant: Tenant, telemetry: Telemetry) -> None:
+    """Each of many exchanges in tasks has a span of its own, beneath its own caller's."""
+    tracer = telemetry.tracers.get_tracer("application")
+    async with AsyncServerClient(**settings_of(auth0_tenant, telemetry)) as client:
+
+        async def ask() -> int:
+            with tracer.start_as_current_span("request") as request:
+                await client.custom_token_exchange(options(auth0_tenant))
+                return request.get_span_context().span_id
+
+        callers = await asyncio.gather(*(ask() for _ in range(50)))
+    parents = Counter(span.parent.span_id for span in telemetry.spans if span.parent)
+
+    assert Counter(callers) == parents
+
+
+def test_threads(auth0_tenant: Tenant, telemetry: Telemetry) -> None:
+    """Threads do not end each other's spans."""
+    with (
+        ServerClient(**settings_of(auth0_tenant, telemetry)) as client,
+        ThreadPoolExecutor(8) as threads,
+    ):
+        list(
+            threads.map(
+                lambda _: client.custom_token_exchange(options(auth0_tenant)), range(40)
+            )
+        )
+
+    assert 40 == len({span.context.span_id for span in telemetry.spans if span.context})
+
+
+def test_cache(auth0_tenant: Tenant, telemetry: Telemetry) -> None:
+    """Lookups in the cache are counted by what it had, and a hit has no span."""
+    keywords = settings_of(auth0_tenant, telemetry, token_cache=MemoryTokenCache())
+    with ServerClient(**keywords) as client:
+        for _ in range(3):
+            client.custom_token_exchange(
+                options(auth0_tenant, subject_token=_same(auth0_tenant))
+            )
+    lookups = telemetry.counts()["auth0_tx.cache.lookups"]
+
+    assert 1 == len(telemetry.spans)
+    assert {("miss", 1), ("hit", 2)} == {
+        (attributes["auth0_tx.result"], count) for attributes, count in lookups
+    }
+
+
+_kept: dict[str, str] = {}
+
+
+def _same(tenant: Tenant) -> str:
+    return _kept.setdefault(tenant.domain, tenant.subject_token("auth0|alice"))
+
+
+async def test_cancelled(
+    auth0_tenant: Tenant, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that was cancelled leaves a span that is ended when there are too many."""
+    monkeypatch.setattr(otel, "_MOST_OPEN", 1)
+    auth0_tenant.inject(faults.silence(), times=1)
+    async with AsyncServerClient(**settings_of(auth0_tenant, telemetry)) as client:
+        cancelled = asyncio.create_task(
+            client.custom_token_exchange(options(auth0_tenant))
+        )
+        while auth0_tenant.count("/oauth/token") == 0:
+            await asyncio.sleep(0.01)
+        cancelled.cancel()
+        await asyncio.wait([cancelled])
+        await client.custom_token_exchange(options(auth0_tenant))
+
+    assert 2 == len(telemetry.spans)
+
+
+def test_other_events(telemetry: Telemetry) -> None:
+    """Rotations and failures of the cache are counted, and what is unknown does no harm."""
+    take = telemetry.subscriber
+    take(SessionRotated(domain="d", by="exchange", seconds=1.0, code="no"))
+    take(CacheFailed(kind="TimeoutError"))
+    take(ExchangeFinished(domain="d", seconds=1.0, exchange_id=77))
+    take(
+        ExchangeStarted(
+            domain="d", subject_token_type="t", audience=None, actor=True, exchange_id=1
+        )
+    )
+    take(ExchangeFinished(domain="d", seconds=1.0, exchange_id=1))
+    counts = telemetry.counts()
+
+    assert {"auth0_tx.by": "exchange", "server.address": "d", "error.type": "no"} == (
+        counts["auth0_tx.session.rotations"][0][0]
+    )
+    assert [({"error.type": "TimeoutError"}, 1)] == counts["auth0_tx.cache.failures"]
+    assert 1 == len(telemetry.spans)

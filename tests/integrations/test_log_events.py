@@ -1,0 +1,54 @@
+"""Events as log records."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from auth0_tx.events import (
+    CacheFailed,
+    CacheHit,
+    Event,
+    ExchangeFinished,
+    ExchangeRetried,
+    KeysFetched,
+    SessionRotated,
+)
+from auth0_tx.integrations.log_events import log_event
+
+RECORDS: list[tuple[Event, str, int]] = [
+    (ExchangeFinished(domain="d", seconds=0.5), "exchange", logging.DEBUG),
+    (ExchangeFinished(domain="d", seconds=0.5, code="no"), "exchange", logging.WARNING),
+    (
+        ExchangeRetried(domain="d", attempt=1, code="c", status=None, delay=0.1),
+        "exchange",
+        logging.WARNING,
+    ),
+    (CacheHit(domain="d"), "cache", logging.DEBUG),
+    (CacheFailed(kind="TimeoutError"), "cache", logging.WARNING),
+    (SessionRotated(domain="d", by="exchange", seconds=1), "session", logging.DEBUG),
+    (KeysFetched(domain="d", seconds=1.0), "tenant", logging.DEBUG),
+]
+
+
+@pytest.mark.parametrize(("event", "logger", "level"), RECORDS, ids=range(len(RECORDS)))
+def test_record(
+    caplog: pytest.LogCaptureFixture, event: Event, logger: str, level: int
+) -> None:
+    """An event is one record, of its logger and level, with its fields for a formatter."""
+    with caplog.at_level(logging.DEBUG, "auth0_tx"):
+        log_event(event)
+    (record,) = caplog.records
+
+    assert (f"auth0_tx.{logger}", level) == (record.name, record.levelno)
+    assert record.getMessage().startswith(f"{type(event).__name__} ")
+    assert type(event).__name__ == record.auth0_tx["event"]  # type: ignore[attr-defined]
+
+
+def test_not_wanted(caplog: pytest.LogCaptureFixture) -> None:
+    """What the application's level leaves out is not written."""
+    with caplog.at_level(logging.WARNING, "auth0_tx"):
+        log_event(CacheHit(domain="d"))
+
+    assert [] == caplog.records
