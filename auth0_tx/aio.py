@@ -12,7 +12,7 @@ import aiohttp
 from .core.client_auth import ClientAuthMethod
 from .core.configuration import StoreOptions, Verify, configure
 from .core.cookies import CookieStore
-from .core.flows import access_tokens, exchange, login, logout, on_behalf_of, session_transfer
+from .core.flows import access_tokens, exchange, login, logout, on_behalf_of, preparation, session_transfer
 from .core.memory_token_cache import MemoryTokenCache
 from .core.session_store import AsyncStateStore, StateStore
 from .core.token_cache import AsyncTokenCache, TokenCache
@@ -424,5 +424,27 @@ class AsyncServerClient(AsyncShell):
                 scope=scope,
                 organization=organization,
                 store_options=store_options,
+            )
+        )
+
+    async def prepare(
+        self,
+        store_options: StoreOptions | None = None,
+    ) -> None:
+        """Fetch the tenant's metadata and signing keys, so that no call has to wait for them.
+
+        Nothing needs it: whatever is not there is fetched when it is needed, once for all who
+        wait.  A process that is about to serve may call it while it starts.
+
+        Args:
+            store_options: handed to the domain resolver, where the client has one.
+
+        Raises:
+            CustomTokenExchangeError: the tenant cannot be reached, or its documents do not hold.
+        """
+        return await self._run(
+            preparation.prepare(
+                self._context,
+                store_options,
             )
         )

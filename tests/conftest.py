@@ -17,7 +17,11 @@ with suppress(ImportError):
 
     settings.register_profile("quick", max_examples=20)
 
-pytest_plugins = ["tests.redis_server", "tests.secret_scanner"]
+pytest_plugins = [
+    "tests.rabbitmq_server",
+    "tests.redis_server",
+    "tests.secret_scanner",
+]
 
 HERE = Path(__file__).parent
 HEAVY = [

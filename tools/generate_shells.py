@@ -28,6 +28,7 @@ CONVERSATIONS = (
     "access_tokens",
     "logout",
     "session_transfer",
+    "preparation",
 )
 CONFIGURATION = PACKAGE / "core/configuration.py"
 # Parameters for which a caller may mistakenly give a mapping that has tokens in it.

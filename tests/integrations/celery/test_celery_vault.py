@@ -1,0 +1,211 @@
+"""A vault gives a token once, to who has its handle, and shows it to nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import redis
+import redis.asyncio
+
+from auth0_tx import (
+    ConfigurationError,
+    InvalidInputError,
+    NotSentError,
+    RefusedError,
+    StoreError,
+)
+from auth0_tx.integrations.celery import AsyncSubjectTokenVault, SubjectTokenVault
+from auth0_tx.integrations.celery.handles import new_handle
+from tests.redis_server import RedisServer
+
+TOKEN = "a legacy token, and not a short one"
+
+
+@pytest.fixture
+def connection(redis_url: str) -> Iterator[redis.Redis]:
+    """Give a connection to Redis."""
+    with redis.Redis.from_url(redis_url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def vault(connection: redis.Redis, redis_prefix: str) -> SubjectTokenVault:
+    """Give a vault with nothing in it."""
+    return SubjectTokenVault(connection, prefix=redis_prefix)
+
+
+def test_once(vault: SubjectTokenVault) -> None:
+    """A token is given once, and does not print."""
+    handle = vault.put(TOKEN)
+    token = vault.take(handle)
+
+    assert (TOKEN, "<redacted>") == (token, repr(token))
+    with pytest.raises(InvalidInputError, match="was taken before"):
+        vault.take(handle)
+
+
+def test_one_of_many(vault: SubjectTokenVault) -> None:
+    """Of many who take at once, one has it."""
+    handle = vault.put(TOKEN)
+
+    def take(_: int) -> bool:
+        try:
+            return vault.take(handle) == TOKEN
+        except InvalidInputError:
+            return False
+
+    with ThreadPoolExecutor(16) as threads:
+        assert 1 == sum(threads.map(take, range(16)))
+
+
+def test_nothing_readable(
+    vault: SubjectTokenVault, connection: redis.Redis, redis_prefix: str
+) -> None:
+    """Redis has neither the token nor the handle."""
+    handle = vault.put(TOKEN)
+    (key,) = connection.scan_iter(match=f"{redis_prefix}*")
+    held = key + (connection.get(key) or b"")
+
+    assert TOKEN.encode() not in held
+    assert handle.encode() not in held
+    assert 0 < connection.ttl(key) <= 3_600
+
+
+def test_mixed_up(
+    vault: SubjectTokenVault, connection: redis.Redis, redis_prefix: str
+) -> None:
+    """A value under another handle's key opens for neither."""
+    handles = [vault.put(f"token {number}") for number in range(2)]
+    one, other = connection.scan_iter(match=f"{redis_prefix}*")
+    values = connection.mget(one, other)
+    connection.mset({one: values[1], other: values[0]})
+    for handle in handles:
+        with pytest.raises(InvalidInputError):
+            vault.take(handle)
+
+
+def test_expiry_is_inside(
+    vault: SubjectTokenVault, connection: redis.Redis, redis_prefix: str
+) -> None:
+    """A token that was kept for too long is gone, whatever Redis still has."""
+    handle = vault.put(TOKEN, ttl=0.05)
+    (key,) = connection.scan_iter(match=f"{redis_prefix}*")
+    value = connection.get(key)
+    assert value is not None
+    time.sleep(0.06)
+    connection.set(key, value)
+
+    with pytest.raises(InvalidInputError, match="has expired"):
+        vault.take(handle)
+
+
+def test_secrets(connection: redis.Redis, redis_prefix: str) -> None:
+    """With a secret, who has the handle and Redis alone opens nothing; secrets rotate."""
+    given = {"prefix": redis_prefix}
+    old = SubjectTokenVault(connection, secret="an old secret", **given)
+    new = SubjectTokenVault(connection, secret=["a new one", "an old secret"], **given)
+    none = SubjectTokenVault(connection, **given)
+
+    assert TOKEN == new.take(old.put(TOKEN))
+    with pytest.raises(InvalidInputError):
+        none.take(old.put(TOKEN))
+
+
+def test_lent(vault: SubjectTokenVault) -> None:
+    """A token whose use did no harm is there again under its handle; else it is not."""
+    handle = vault.put(TOKEN)
+    with pytest.raises(NotSentError), vault.lend(handle):
+        raise NotSentError("no connection", retry_safe=True)
+    with vault.lend(handle) as token:
+        assert TOKEN == token
+    for error in (RefusedError("no"), KeyError("bug")):
+        spent = vault.put(TOKEN)
+        with pytest.raises(type(error)), vault.lend(spent):
+            raise error
+        with pytest.raises(InvalidInputError):
+            vault.take(spent)
+    with pytest.raises(InvalidInputError):
+        vault.take(handle)
+
+
+def test_lease_is_no_longer(vault: SubjectTokenVault) -> None:
+    """What is given back is kept for the time that it had left."""
+    handle = vault.put(TOKEN, ttl=0.2)
+    with pytest.raises(NotSentError), vault.lend(handle):
+        raise NotSentError("no connection", retry_safe=True)
+    time.sleep(0.21)
+    with pytest.raises(InvalidInputError):
+        vault.take(handle)
+
+
+async def test_async(
+    redis_url: str, redis_prefix: str, vault: SubjectTokenVault
+) -> None:
+    """What is put from an event loop is taken by a worker, and the other way round."""
+    async with redis.asyncio.Redis.from_url(redis_url) as connection:
+        ours = AsyncSubjectTokenVault(connection, prefix=redis_prefix)
+        handle = await ours.put(TOKEN)
+        theirs = await asyncio.to_thread(vault.put, TOKEN)
+
+        assert TOKEN == await asyncio.to_thread(vault.take, handle)
+        with pytest.raises(NotSentError):
+            async with ours.lend(theirs):
+                raise NotSentError("no connection", retry_safe=True)
+        with pytest.raises(RefusedError):
+            async with ours.lend(theirs):
+                raise RefusedError("no")
+        with pytest.raises(InvalidInputError):
+            await ours.take(theirs)
+        again = await ours.put(TOKEN, ttl=9)
+        assert TOKEN == await ours.take(again)
+
+
+def test_redis_is_down(redis_server: Callable[[], RedisServer]) -> None:
+    """A Redis that fails is an error that may be tried again, and says nothing of the token."""
+    server = redis_server()
+    with redis.Redis.from_url(server.url) as connection:
+        vault = SubjectTokenVault(connection)
+        server.kill()
+        for use in (lambda: vault.put(TOKEN), lambda: vault.take(new_handle())):
+            with pytest.raises(StoreError) as failed:
+                use()
+
+            assert failed.value.retry_safe
+            assert TOKEN not in repr(failed.value.__context__)
+
+
+async def test_async_redis_is_down(redis_server: Callable[[], RedisServer]) -> None:
+    """So it is from an event loop."""
+    server = redis_server()
+    async with redis.asyncio.Redis.from_url(server.url) as connection:
+        vault = AsyncSubjectTokenVault(connection)
+        server.kill()
+        with pytest.raises(StoreError):
+            await vault.put(TOKEN)
+
+
+def test_input(vault: SubjectTokenVault, connection: redis.Redis) -> None:
+    """What is no token, no handle, no time or no Redis is refused by its name."""
+    refused: list[tuple[Any, str]] = [
+        (lambda: vault.put(""), "token"),
+        (lambda: vault.put(None), "token"),  # type: ignore[arg-type]
+        (lambda: vault.put(TOKEN, ttl=0), "ttl"),
+        (lambda: vault.take(TOKEN), "handle"),
+        (lambda: SubjectTokenVault(connection, ttl=-1), "ttl"),
+        (lambda: SubjectTokenVault(connection, prefix=b"a"), "prefix"),  # type: ignore[arg-type]
+        (lambda: SubjectTokenVault(redis.asyncio.Redis()), "redis"),
+        (lambda: AsyncSubjectTokenVault(connection), "redis"),
+        (lambda: SubjectTokenVault(object()), "redis"),  # type: ignore[arg-type]
+    ]
+    for use, parameter in refused:
+        with pytest.raises((InvalidInputError, ConfigurationError)) as error:
+            use()
+
+        assert parameter == error.value.parameter
+        assert TOKEN not in str(error.value)
+    assert "SubjectTokenVault(prefix=" in repr(vault)

@@ -1,0 +1,195 @@
+"""Tasks in real workers, over real brokers: each its own token, and none in any message."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import kombu
+import pytest
+from celery import group
+
+from auth0_tx import InvalidInputError, RefusedError
+from auth0_tx.tenant import User, faults
+from tests.integrations.celery.conftest import Worker
+
+PREFORK = ("--pool", "prefork", "--concurrency", "2")
+THREADS = ("--pool", "threads", "--concurrency", "4")
+POOLS: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "prefork over RabbitMQ": ("amqp_url", PREFORK, "fork"),
+    "prefork over Redis": ("redis_url", PREFORK, "fork"),
+    "threads over Redis": ("redis_url", THREADS, "fork"),
+    "spawned over Redis": ("redis_url", PREFORK, "spawn"),
+}
+
+
+@pytest.fixture(scope="module", params=POOLS)
+def worker(
+    request: pytest.FixtureRequest, worker_on: Callable[..., Any]
+) -> Iterator[Worker]:
+    """Give a worker of each kind."""
+    broker, pool, method = POOLS[request.param]
+    url = request.getfixturevalue(broker)
+    with worker_on(url, *pool, start_method=method) as worker:
+        for number in range(12):
+            worker.tenant.users.add(User(f"auth0|user_{number}"))
+        yield worker
+
+
+def put(worker: Worker, user: str = "auth0|alice") -> tuple[str, str]:
+    """Put a user's token into the vault; give it and its handle."""
+    token = worker.tenant.subject_token(user)
+    return token, worker.module.vault.put(token)
+
+
+def sends(worker: Worker) -> int:
+    """Give how many exchanges the tenant was asked for."""
+    return worker.tenant.count("/oauth/token")
+
+
+def test_own_answers(worker: Worker) -> None:
+    """Many tasks at once each have the token of their own user, also on event loops."""
+    before = sends(worker)
+    handles = [put(worker, f"auth0|user_{number}")[1] for number in range(12)]
+    tasks = (worker.module.exchange, worker.module.exchange_async)
+    job = group(tasks[number % 2].s(handle) for number, handle in enumerate(handles))
+    results = job.apply_async().get(timeout=60)
+
+    assert 12 == len({whose for _, whose in results})
+    assert 12 == sends(worker) - before
+
+
+def test_429_is_one_retry(worker: Worker) -> None:
+    """After a 429 the task is tried again once, not before the time that it asks for."""
+    worker.tenant.clear()
+    worker.tenant.inject(
+        faults.status(
+            429,
+            '{"error": "too_many_requests"}',
+            {"Retry-After": "2", "Content-Type": "application/json"},
+        ),
+        path="/oauth/token",
+        times=1,
+    )
+    result = worker.module.exchange.delay(put(worker)[1])
+    result.get(timeout=60)
+    first, second = (
+        each.received_at
+        for each in worker.tenant.requests
+        if each.path == "/oauth/token"
+    )
+
+    assert 2 == sends(worker)
+    # A worker looks for what is due each second, so it may be that late.
+    assert 2.0 <= second - first < 6.0
+
+
+@pytest.mark.parametrize("task", ["exchange", "exchange_eagerly"])
+def test_refusal_is_final(worker: Worker, task: str) -> None:
+    """What is not safe to try again is not, whatever the task says of retries."""
+    worker.tenant.clear()
+    handle = worker.module.vault.put("nobody's token")
+    result = getattr(worker.module, task).delay(handle)
+    with pytest.raises(RefusedError) as refused:
+        result.get(timeout=60)
+
+    assert "invalid_request" == refused.value.code
+    assert 400 == refused.value.status
+    assert not refused.value.retry_safe
+    assert 1 == sends(worker)
+
+
+def test_no_token_anywhere(worker: Worker, redis_url: str) -> None:
+    """Neither the broker, nor results, nor the worker's log at DEBUG, have a token's bytes."""
+    import redis
+
+    tokens, handles = zip(*(put(worker) for _ in range(3)), strict=True)
+    results = [worker.module.exchange.delay(handle) for handle in handles]
+    for result in results:
+        result.get(timeout=60)
+    refused = worker.module.exchange.delay(handles[0])
+    with pytest.raises(InvalidInputError, match="was taken before"):
+        refused.get(timeout=60)
+    kept = b""
+    with redis.Redis.from_url(redis_url) as connection:
+        for result in (*results, refused):
+            kept += connection.get(f"celery-task-meta-{result.id}") or b""  # type: ignore[operator]
+    written = worker.output().encode()
+    issued = [each["access_token"].encode() for each in _issued(worker)]
+
+    assert kept
+    assert handles[0].encode() in kept
+    for needle in (*map(str.encode, tokens), *issued):
+        for part in needle.split(b"."):
+            assert part not in kept
+            assert part not in written
+    assert worker.tenant.client_secret is not None
+    assert worker.tenant.client_secret.encode() not in kept + written
+
+
+def _issued(worker: Worker) -> list[dict[str, str]]:
+    """Exchange in this process: what the tenant issues now begins as what it issued before."""
+    from auth0_tx import ServerClient
+
+    with ServerClient(**worker.told["settings"]) as client:
+        response = client.custom_token_exchange(
+            worker.module.options(worker.tenant.subject_token("auth0|alice"))
+        )
+    # Its header is public, and so are the first parts of an opaque one.
+    return [{"access_token": response.access_token}]
+
+
+def test_waiting_message(worker: Worker) -> None:
+    """A message that waits in the broker has the handle, and neither token nor secret."""
+    app = worker.app
+    token, handle = put(worker)
+    queue = f"{worker.told['queue']}-waiting"
+    worker.module.exchange.apply_async((handle,), queue=queue)
+    with app.connection_for_read() as connection:
+        waiting = kombu.Queue(queue)(connection.channel())
+        message = waiting.get(no_ack=True)
+        held = pickle.dumps((message.body, message.headers, message.properties))
+        waiting.delete()
+
+    assert handle.encode() in held
+    assert token.encode() not in held
+
+
+def test_ready_before_the_first_task(worker: Worker) -> None:
+    """A worker has the tenant's documents before any task asks for them."""
+    worker.tenant.clear()
+    worker.module.exchange.delay(put(worker)[1]).get(timeout=60)
+
+    assert 0 == worker.tenant.count("/.well-known/openid-configuration")
+    assert 0 == worker.tenant.count("/.well-known/jwks.json")
+
+
+def test_workers_of_prefork(worker: Worker) -> None:
+    """Tasks run in the processes of the pool, and not in this one."""
+    import os
+
+    with ThreadPoolExecutor(4) as threads:
+        pids = {
+            pid
+            for pid, _ in threads.map(
+                lambda _: worker.module.exchange.delay(put(worker)[1]).get(timeout=60),
+                range(8),
+            )
+        }
+
+    assert os.getpid() not in pids
+
+
+def test_lease_survives_an_outage(worker: Worker) -> None:
+    """A token whose exchange did not leave is there when the task is tried again."""
+    worker.tenant.clear()
+    started = time.monotonic()
+    worker.tenant.inject(faults.status(429, headers={"Retry-After": "1"}), times=2)
+    result = worker.module.exchange.delay(put(worker)[1])
+    result.get(timeout=60)
+
+    assert 3 == sends(worker)
+    assert time.monotonic() - started >= 2

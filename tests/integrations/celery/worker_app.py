@@ -1,0 +1,98 @@
+"""The Celery application of these tests, for the process that sends and the workers alike."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from typing import Any
+
+import redis
+from celery import Celery
+
+from auth0_tx import (
+    AsyncServerClient,
+    CustomTokenExchangeOptions,
+    RetryPolicy,
+    ServerClient,
+)
+from auth0_tx.integrations.celery import (
+    SubjectTokenVault,
+    TokenExchangeTask,
+    prepare_workers,
+    refuse_tokens,
+)
+
+told: dict[str, Any] = json.loads(os.environ["AUTH0_TX_TEST_WORKER"])
+settings: dict[str, Any] = told["settings"]
+
+app = Celery("tests", broker=told["broker"], backend=told["backend"])
+app.conf.update(
+    task_default_queue=told["queue"],
+    broker_connection_retry_on_startup=True,
+    result_extended=True,
+    task_send_sent_event=True,
+    worker_send_task_events=True,
+    result_expires=300,
+    worker_pool_start_method=told["start_method"],
+)
+refuse_tokens(app)
+
+client = ServerClient(**settings, retry=RetryPolicy(attempts=1))
+async_client = AsyncServerClient(**settings)
+vault = SubjectTokenVault(redis.Redis.from_url(told["redis"]), prefix=told["prefix"])
+prepare_workers(client)
+
+
+def options(token: str) -> CustomTokenExchangeOptions:
+    """Give the options of an exchange."""
+    return CustomTokenExchangeOptions(
+        subject_token=token, subject_token_type="urn:acme:legacy-token"
+    )
+
+
+@app.task(shared=False, base=TokenExchangeTask, name="exchange")
+def exchange(handle: str) -> list[Any]:
+    """Exchange the token of a handle; tell by which process, and whose the answer is."""
+    with vault.lend(handle) as token:
+        response = client.custom_token_exchange(options(token))
+    return [os.getpid(), subject_of(response.access_token)]
+
+
+@app.task(shared=False, base=TokenExchangeTask, name="exchange_async")
+def exchange_async(handle: str) -> list[Any]:
+    """Do the same on an event loop of the task's own."""
+
+    async def main() -> str:
+        with vault.lend(handle) as token:
+            response = await async_client.custom_token_exchange(options(token))
+        return response.access_token
+
+    return [os.getpid(), subject_of(asyncio.run(main()))]
+
+
+@app.task(
+    shared=False, base=TokenExchangeTask, name="eager", autoretry_for=(Exception,)
+)
+def exchange_eagerly(handle: str) -> None:
+    """Exchange, in a task that tries again after whatever goes wrong."""
+    client.custom_token_exchange(options(vault.take(handle)))
+
+
+@app.task(shared=False, base=TokenExchangeTask, name="trusting", allow_tokens=True)
+def length(token: str) -> int:
+    """Take a token as it is."""
+    return len(token)
+
+
+@app.task(shared=False, name="plain")
+def plain(value: Any) -> Any:
+    """Take whatever there is."""
+    return value
+
+
+def subject_of(token: str) -> str:
+    """Tell of a token without giving it away: by its hash."""
+    from hashlib import sha256
+
+    return sha256(token.encode()).hexdigest()
