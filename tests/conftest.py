@@ -28,6 +28,7 @@ HEAVY = [
     HERE / folder
     for folder in (
         "cli",
+        "doctor",
         "e2e/caches",
         "e2e/concurrency",
         "e2e/faults",

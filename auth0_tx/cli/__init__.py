@@ -7,10 +7,14 @@ Nothing heavy is imported before a subcommand needs it, and no run ends in a tra
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
+from typing import Any
+
+from attrs import evolve
 
 from ..errors import Auth0Error
+from ..secret import concealed
 from .arguments import HelpAsked, command_parser, top_parser
 from .console import Console
 from .failures import UsageError, error_lines, error_members, exit_status, of_system
@@ -18,6 +22,7 @@ from .signals import Terminated, ended_by_signals
 
 COMMANDS = {
     "demo": "run an exchange, blocking and async, on a local tenant, and show it",
+    "doctor": "find out what keeps exchanges from working",
     "exchange": "exchange a token at a tenant of your own",
     "inspect": "decode a token, without verifying it",
     "tenant": "run a local Auth0 tenant until it is stopped",
@@ -25,13 +30,18 @@ COMMANDS = {
 """The subcommands, each a module of `commands`, and what `--help` says of them."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(
+    argv: Sequence[str] | None = None, configured: Mapping[str, Any] | None = None
+) -> int:
     """Run the command line; return its exit status.
 
     Args:
         argv: the words after the program's name; the process's own by default.
+        configured: the keywords of a client that an application has configured, in place
+            of options and variables.
     """
-    console = Console.of_process()
+    configured = concealed(configured)
+    console = evolve(Console.of_process(), configured=configured)
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         with ended_by_signals():

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import attrs
 
@@ -31,6 +31,7 @@ class Console:
         environ: the environment.
         clock: gives epoch seconds.
         style: how to set off what goes to *stdout*.
+        configured: the keywords of the client, where an application has it configured.
     """
 
     stdin: BinaryIO
@@ -40,6 +41,7 @@ class Console:
     environ: Mapping[str, str] = attrs.field(repr=False)
     clock: Callable[[], float]
     style: Style
+    configured: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
 
     @classmethod

@@ -98,7 +98,7 @@ def test_unknown_command(command: InProcess) -> None:
 
     assert 2 == outcome.status
     assert (
-        "auth0-tx: argument command: must be one of demo, exchange, inspect, tenant"
+        "auth0-tx: argument command: must be one of demo, doctor, exchange, inspect, tenant"
         == outcome.err.splitlines()[0]
     )
 
@@ -111,7 +111,7 @@ def test_no_command(command: InProcess) -> None:
     assert outcome.err.startswith("usage: auth0-tx")
 
 
-@pytest.mark.parametrize("name", ["demo", "exchange", "inspect", "tenant"])
+@pytest.mark.parametrize("name", ["demo", "doctor", "exchange", "inspect", "tenant"])
 def test_help(command: InProcess, name: str) -> None:
     """Each command has help, which tells the exit status."""
     outcome = command(name, "--help")
@@ -127,7 +127,7 @@ def test_top_help_lists_commands(command: InProcess) -> None:
     outcome = command("--help")
 
     assert 0 == outcome.status
-    for name in ("demo", "exchange", "inspect", "tenant"):
+    for name in ("demo", "doctor", "exchange", "inspect", "tenant"):
         assert f"\n  {name} " in outcome.out
 
 

@@ -41,7 +41,7 @@ ROOMS = {
     "aio": ("shells", "core", "values", "errors", *LEAVES),
     "stores": ("stores", "core", "errors", "secret"),
     "caches": ("caches", "stores", "core", "errors", "secret"),
-    "doctor": ("doctor", "", "shells", "core", "values", "errors", *LEAVES),
+    "doctor": ("doctor", "", "client", "shells", "core", "values", "errors", *LEAVES),
     "tenant": ("tenant", "token_types"),
     "testing": ("tenant", "testing"),
     "cli": (

@@ -10,6 +10,7 @@ from attrs import evolve
 
 from ...core.client_auth import METHODS, SIGNING_ALGORITHMS
 from ...events import Event, ExchangeFinished, ExchangeRetried
+from ...secret import concealed
 from ...values import CustomTokenExchangeOptions, TokenExchangeResponse
 from ..arguments import Parser, parameter, refuse_option, seconds
 from ..console import Console
@@ -20,7 +21,7 @@ from ..secret_sources import Source, check_stdin_once, read_secret
 from ..signals import run_coroutine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 DESCRIPTION = "Exchange an external or legacy token for Auth0 tokens (RFC 8693)."
 EPILOG = """\
@@ -34,16 +35,16 @@ at its end is dropped) or, where no file is named, from a variable:
 
 AUTH0_DOMAIN and AUTH0_CLIENT_ID stand in for --domain and --client-id."""
 
-_SUBJECT_TOKEN = Source(
+SUBJECT_TOKEN = Source(
     "the subject token", "--subject-token-file", variable="AUTH0_TX_SUBJECT_TOKEN"
 )
 _ACTOR_TOKEN = Source(
     "the actor token", "--actor-token-file", variable="AUTH0_TX_ACTOR_TOKEN"
 )
-_CLIENT_SECRET = Source(
+CLIENT_SECRET = Source(
     "the client's secret", "--client-secret-file", variable="AUTH0_CLIENT_SECRET"
 )
-_SIGNING_KEY = Source("the client's private key", "--signing-key-file")
+SIGNING_KEY = Source("the client's private key", "--signing-key-file")
 
 _SECRET_METHODS = ("client_secret_post", "client_secret_basic")
 
@@ -101,7 +102,7 @@ def add_arguments(parser: Parser) -> None:
         help="use AsyncServerClient; the outcome is the same",
     )
     add("--show-tokens", action="store_true", help="show the tokens that come back")
-    for source in (_SUBJECT_TOKEN, _ACTOR_TOKEN, _CLIENT_SECRET, _SIGNING_KEY):
+    for source in (SUBJECT_TOKEN, _ACTOR_TOKEN, CLIENT_SECRET, SIGNING_KEY):
         refuse_option(parser, source.option.removesuffix("-file"), source.ways)
 
 
@@ -138,10 +139,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 def _sources(arguments: argparse.Namespace) -> Sources:
     return Sources(
-        subject_token=evolve(_SUBJECT_TOKEN, path=arguments.subject_token_file),
+        subject_token=evolve(SUBJECT_TOKEN, path=arguments.subject_token_file),
         actor_token=evolve(_ACTOR_TOKEN, path=arguments.actor_token_file),
-        client_secret=evolve(_CLIENT_SECRET, path=arguments.client_secret_file),
-        signing_key=evolve(_SIGNING_KEY, path=arguments.signing_key_file),
+        client_secret=evolve(CLIENT_SECRET, path=arguments.client_secret_file),
+        signing_key=evolve(SIGNING_KEY, path=arguments.signing_key_file),
     )
 
 
@@ -171,6 +172,8 @@ def _options(
 def _keywords(
     arguments: argparse.Namespace, sources: Sources, console: Console
 ) -> dict[str, Any]:
+    if console.configured is not None:
+        return _configured(console.configured, arguments)
     domain = _named(arguments.domain, "domain", "AUTH0_DOMAIN", console)
     client_id = _named(arguments.client_id, "client-id", "AUTH0_CLIENT_ID", console)
     key = read_secret(sources.signing_key, console)
@@ -196,6 +199,15 @@ def _keywords(
         "verify": True if arguments.verify is None else arguments.verify,
         "timeout": arguments.timeout,
     }
+
+
+def _configured(
+    keywords: Mapping[str, Any], arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """Give an application's own client, without what only its sessions need."""
+    left_out = ("session", "state_store", "secret", "legacy_secret", "token_cache")
+    own = {name: each for name, each in keywords.items() if name not in left_out}
+    return dict(concealed({**own, "timeout": arguments.timeout}))
 
 
 def _named(value: str | None, option: str, variable: str, console: Console) -> str:
