@@ -26,6 +26,9 @@ COMMITTED = "auth0_tx.commit"
 # That of Django 4.2 knows ``private`` and not ``no-store``.
 CACHE_CONTROL = "private, no-store"
 
+_PLACES = ("scope", "META", "environ")
+"""Where a framework's request has what all that wrap it have in common."""
+
 
 @attrs.define(eq=False)
 class Commit:
@@ -90,13 +93,35 @@ class HttpCookies:
             return
         if response is None:
             raise _problem("must have a response to set cookies on")
-        _take_back(response.headers, by_name)
-        for each in by_name.values():
-            _set(response, each)
-        headers = response.headers
-        headers["Cache-Control"] = CACHE_CONTROL
-        headers["Vary"] = vary_on_cookies(_fields(headers, "Vary"))
+        put_on(response, by_name)
         _written(request).update(by_name)
+
+
+def put_on(response: Any, cookies: Mapping[str, SetCookie]) -> None:
+    """Set *cookies* on a framework's response, in place of earlier ones of their names."""
+    headers = response.headers
+    _take_back(headers, cookies)
+    for each in cookies.values():
+        _set(response, each)
+    headers["Cache-Control"] = CACHE_CONTROL
+    headers["Vary"] = vary_on_cookies(_fields(headers, "Vary"))
+
+
+def begin_commit(place: MutableMapping[str, Any]) -> Commit:
+    """Have what is written for a request wait for its response.
+
+    Args:
+        place: what all that wrap the request have in common: a scope or an environ.
+    """
+    commit: Commit = place.setdefault(COMMITTED, Commit())
+    return commit
+
+
+def commit_to(response: Any, commit: Commit) -> None:
+    """Set on *response* what has been written for its request."""
+    commit.has_begun = True
+    if commit.cookies:
+        put_on(response, commit.cookies)
 
 
 def _problem(rule: str) -> InvalidInputError:
@@ -190,9 +215,13 @@ def _fields(headers: Any, name: str) -> list[str]:
 
 
 def _commit(request: Any) -> Commit | None:
-    scope = getattr(request, "scope", None)
-    found = scope.get(COMMITTED) if isinstance(scope, Mapping) else None
-    return found if isinstance(found, Commit) else None
+    # Starlette's scope, Django's META, Werkzeug's environ; aiohttp's is the request itself.
+    for each in (*(getattr(request, place, None) for place in _PLACES), request):
+        if isinstance(each, Mapping):
+            found = each.get(COMMITTED)
+            if isinstance(found, Commit):
+                return found
+    return None
 
 
 def _written(request: Any) -> MutableMapping[str, SetCookie]:
@@ -206,8 +235,7 @@ def _written(request: Any) -> MutableMapping[str, SetCookie]:
 
         found: dict[str, SetCookie] = request.setdefault(aiohttp_requests.WRITTEN, {})
         return found
-    # Starlette's scope, Django's and Werkzeug's environ.
-    for each in ("scope", "META", "environ", "__dict__"):
+    for each in (*_PLACES, "__dict__"):
         place = getattr(request, each, None)
         if isinstance(place, MutableMapping):
             kept: MutableMapping[str, dict[str, SetCookie]] = place

@@ -45,12 +45,13 @@ def exchange_on_behalf_of(
         raise state.wording.not_a_resource_server.refused()
     claims = _verified(state, parameters.require("subject_token"), own_api)
     user = _user(state, claims)
-    api, scopes = _granted(state, client, parameters)
+    asked = split_scope(parameters.get("scope"))
+    api, scopes = _granted(state, client, parameters, asked)
     grant = Grant(
         application=application,
         user=user,
         api=api,
-        requested_scopes=scopes,
+        requested_scopes=asked,
         scopes=scopes,
         organization=_organization(state, claims, user),
         actor=_actor(state, application.client_id, claims.get("act")),
@@ -85,7 +86,10 @@ def _user(state: TenantState, claims: Mapping[str, Any]) -> User:
 
 
 def _granted(
-    state: TenantState, client: AuthenticatedClient, parameters: Parameters
+    state: TenantState,
+    client: AuthenticatedClient,
+    parameters: Parameters,
+    asked: tuple[str, ...],
 ) -> tuple[Api, tuple[str, ...]]:
     audience = parameters.require("audience")
     api = state.apis.get(audience)
@@ -93,7 +97,6 @@ def _granted(
         raise state.wording.unknown_audience.refused(audience=audience)
     grants = client.application.on_behalf_of_grants
     allowed = api.scopes if grants is None else grants.get(audience, ())
-    asked = split_scope(parameters.get("scope"))
     scopes = tuple(scope for scope in asked or allowed if scope in allowed)
     if not scopes and (asked or grants is not None):
         raise state.wording.on_behalf_of_denied.refused(audience=audience)

@@ -1,6 +1,6 @@
 """Log in with a token of your old system: Flask, the session in the browser's cookies.
 
-    pip install auth0-tx flask
+    pip install "auth0-tx[flask]"
     python examples/flask_app/app.py
 
 Without settings it runs on a local Auth0 tenant, in this process.  For your own tenant set
@@ -19,8 +19,8 @@ from auth0_tx import (
     CustomTokenExchangeError,
     LoginRequiredError,
     LoginWithCustomTokenExchangeOptions,
-    ServerClient,
 )
+from auth0_tx.integrations.flask import Auth0TX, current_auth0
 
 PORT = int(os.environ.get("PORT", "8000"))
 HOME = f"http://localhost:{PORT}/"  # in production yours, over https
@@ -40,13 +40,11 @@ TOKEN_TYPE = env.get("AUTH0_TOKEN_TYPE", "urn:acme:legacy-token")
 
 app = Flask(__name__)
 
-# One for the whole application.  With a secret alone, sessions are kept in cookies.
-client = ServerClient(
-    domain=env["AUTH0_DOMAIN"],
-    client_id=env["AUTH0_CLIENT_ID"],
-    client_secret=env["AUTH0_CLIENT_SECRET"],
-    secret=env["AUTH0_SECRET"],
-)
+# With a secret alone, sessions are kept in cookies, which are set on whatever response a
+# view gives.
+for name in ("AUTH0_DOMAIN", "AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET", "AUTH0_SECRET"):
+    app.config[name] = env[name]
+Auth0TX(app)
 
 
 @app.before_request
@@ -57,11 +55,10 @@ def refuse_forms_of_other_sites():
         abort(403)
 
 
-def show(response, title, body, **values):
-    """Put a page on *response*, which has the session's cookies; Jinja escapes values."""
-    response.set_data(render_template_string(PAGE + body, title=title, **values))
-    response.headers["Cache-Control"] = "no-store"
-    return response
+def show(title, body, **values):
+    """Make a page; Jinja escapes values."""
+    page = render_template_string(PAGE + body, title=title, **values)
+    return make_response(page, {"Cache-Control": "no-store"})
 
 
 @app.get("/")
@@ -70,7 +67,7 @@ def home():
     if tenant:
         names = ("alice", "bob", "support_agent")
         samples = {name: tenant.subject_token(f"auth0|{name}") for name in names}
-    return show(make_response(), "Log in", FORM, samples=samples)
+    return show("Log in", FORM, samples=samples)
 
 
 @app.post("/login")
@@ -84,51 +81,42 @@ def login():
         audience=env["AUTH0_AUDIENCE"],
         scope="openid profile email offline_access",
     )
-    response = redirect("/profile", 303)
     try:
-        client.login_with_custom_token_exchange(
-            options, {"request": request, "response": response}
-        )
+        current_auth0.login(options)
     except CustomTokenExchangeError as error:
-        return show(make_response(), "Not logged in", ERROR, error=error), 400
-    return response
+        return show("Not logged in", ERROR, error=error), 400
+    return redirect("/profile", 303)
 
 
 @app.get("/profile")
 def profile():
-    response = make_response()
-    session = client.get_session({"request": request, "response": response})
+    session = current_auth0.session
     if session is None:
         return redirect("/", 303)
     ends = datetime.fromtimestamp(session["token_sets"][0]["expires_at"])
-    return show(response, "Profile", PROFILE, session=session, ends=ends)
+    return show("Profile", PROFILE, session=session, ends=ends)
 
 
 @app.get("/api-call")
 def api_call():
-    response = make_response()
-    store_options = {"request": request, "response": response}
     try:
-        # About to expire, it is renewed: `response` then has the cookies to keep.
-        token = client.get_access_token(store_options, env["AUTH0_AUDIENCE"])
+        # About to expire, it is renewed.
+        token = current_auth0.get_access_token(env["AUTH0_AUDIENCE"])
     except LoginRequiredError:
         return redirect("/", 303)
     except CustomTokenExchangeError as error:
-        return show(response, "No access token", ERROR, error=error), 502
-    issuer = client.get_user(store_options)["iss"]
+        return show("No access token", ERROR, error=error), 502
+    issuer = current_auth0.user["iss"]
     # Any API that takes the token will do; this one every tenant has.
     headers = {"Authorization": f"Bearer {token}"}
     answer = requests.get(f"{issuer}userinfo", headers=headers, timeout=10)
-    return show(response, "The API's answer", ANSWER, answer=answer)
+    return show("The API's answer", ANSWER, answer=answer)
 
 
 @app.post("/logout")
 def logout():
-    response = redirect(HOME, 303)
-    store_options = {"request": request, "response": response}
     # By way of Auth0, which sends the browser back: HOME is an Allowed Logout URL there.
-    response.location = client.logout(store_options, return_to=HOME)
-    return response
+    return redirect(current_auth0.logout(return_to=HOME), 303)
 
 
 # The script is for Back after a logout: browsers show a page from memory, no-store or not.
@@ -159,5 +147,4 @@ if __name__ == "__main__":
     print(
         f"Open {HOME} and log in" + (" with a token of that page." if tenant else ".")
     )
-    with client:
-        app.run("localhost", PORT)
+    app.run("localhost", PORT)

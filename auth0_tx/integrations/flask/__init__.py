@@ -1,0 +1,19 @@
+"""Auth0 in Flask: an extension, ``current_auth0``, and a store on Flask's own session."""
+
+from __future__ import annotations
+
+try:
+    import flask as _flask
+except ImportError:
+    from ...errors import ConfigurationError
+
+    raise ConfigurationError(
+        "flask is not installed: pip install 'auth0-tx[flask]'", parameter="flask"
+    ) from None
+
+from .extension import Auth0TX, current_auth0
+from .session_store import FlaskSessionStore
+
+del _flask
+
+__all__ = ["Auth0TX", "FlaskSessionStore", "current_auth0"]

@@ -1,0 +1,500 @@
+"""Flask: settings, the current request's user, and cookies on whatever response there is."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import cachelib
+import pytest
+import redis
+from flask import Flask, abort, redirect, request, session
+from flask_session import Session
+
+from auth0_tx import (
+    ConfigurationError,
+    LoginWithCustomTokenExchangeOptions,
+    ServerClient,
+    SessionPolicy,
+)
+from auth0_tx.integrations.flask import Auth0TX, FlaskSessionStore, current_auth0
+from auth0_tx.stores import MemoryStore, RedisStore
+from auth0_tx.tenant import Api, Application, Tenant, User
+
+API = "https://api.example.com"
+OTHER = "https://other.example.com"
+SECRET = "of a login session, and long enough: 0123456789"
+
+
+def settings_of(tenant: Tenant, **changes: Any) -> dict[str, Any]:
+    """Give the settings of an application of the tenant's."""
+    return {
+        "AUTH0_DOMAIN": tenant.domain,
+        "AUTH0_CLIENT_ID": tenant.client_id,
+        "AUTH0_CLIENT_SECRET": tenant.client_secret,
+        "AUTH0_SECRET": SECRET,
+        "AUTH0_TX_VERIFY": tenant.ca_file,
+        "SECRET_KEY": "of flask's own, and long enough: 0123456789",
+        **changes,
+    }
+
+
+def application(tenant: Tenant, **changes: Any) -> Flask:
+    """Make an application, as a factory would."""
+    app = Flask(__name__)
+    app.config.update(settings_of(tenant, **changes))
+    auth0 = Auth0TX()
+    auth0.init_app(app)
+    auth0.handle_errors(app)
+    app.register_blueprint(auth0.backchannel_logout())
+
+    @app.post("/login")
+    def login() -> Any:
+        current_auth0.login(
+            LoginWithCustomTokenExchangeOptions(
+                subject_token=request.get_data(as_text=True),
+                subject_token_type="urn:acme:legacy-token",
+                audience=API,
+                scope="openid offline_access",
+            )
+        )
+        return redirect("/user")
+
+    @app.get("/user")
+    def user() -> Any:
+        found = current_auth0.user
+        return {
+            "sub": found and found["sub"],
+            "session": current_auth0.session is not None,
+        }
+
+    @app.get("/token")
+    def token() -> Any:
+        return {"token": current_auth0.get_access_token(API)}
+
+    @app.get("/token-then-error")
+    def token_then_error() -> Any:
+        current_auth0.get_access_token(API)
+        raise KeyError("a bug of the application's")
+
+    @app.get("/token-then-abort")
+    def token_then_abort() -> Any:
+        current_auth0.get_access_token(API)
+        abort(418)
+
+    @app.get("/behalf")
+    def behalf() -> Any:
+        answer = current_auth0.get_token_on_behalf_of(OTHER)
+        return {"scope": answer.scope}
+
+    @app.post("/logout")
+    def logout() -> Any:
+        return redirect(current_auth0.logout(return_to="http://localhost/"))
+
+    @app.get("/nothing")
+    def nothing() -> Any:
+        return "nothing"
+
+    return app
+
+
+@pytest.fixture
+def app(auth0_tenant: Tenant) -> Flask:
+    """An application that keeps sessions in cookies."""
+    return application(auth0_tenant)
+
+
+def log_in(app: Flask, tenant: Tenant, user: str = "auth0|alice") -> Any:
+    """Give a browser in which a user is logged in."""
+    browser = app.test_client()
+    answer = browser.post("/login", data=tenant.subject_token(user), base_url=HTTPS)
+    assert 302 == answer.status_code, answer.text
+    return browser
+
+
+HTTPS = "https://localhost/"
+
+
+def get(browser: Any, path: str, **more: Any) -> Any:
+    """Ask for a page over https, as ``Secure`` cookies need."""
+    return browser.get(path, base_url=HTTPS, **more)
+
+
+def test_login(app: Flask, auth0_tenant: Tenant) -> None:
+    """A login sets its cookies on the redirect, and the next request knows its user."""
+    browser = log_in(app, auth0_tenant)
+
+    assert {"sub": "auth0|alice", "session": True} == get(browser, "/user").json
+    assert {"sub": None, "session": False} == get(app.test_client(), "/user").json
+
+
+def test_untouched(app: Flask, auth0_tenant: Tenant) -> None:
+    """A view that does not ask reads nothing, and its answer is as it would be without."""
+    answer = get(log_in(app, auth0_tenant), "/nothing")
+
+    assert "Set-Cookie" not in answer.headers
+    assert "Vary" not in answer.headers
+
+
+def test_logout(app: Flask, auth0_tenant: Tenant) -> None:
+    """A logout leads by way of Auth0, and ends the session."""
+    auth0_tenant.applications.change(
+        auth0_tenant.client_id, allowed_logout_urls=["http://localhost/"]
+    )
+    browser = log_in(app, auth0_tenant)
+    answer = browser.post("/logout", base_url=HTTPS)
+
+    assert f"{auth0_tenant.issuer}v2/logout" in answer.headers["Location"]
+    assert {"sub": None, "session": False} == get(browser, "/user").json
+
+
+@pytest.mark.parametrize("path", ["/token", "/token-then-abort", "/token-then-error"])
+def test_renewed_on_any_answer(auth0_tenant: Tenant, path: str) -> None:
+    """A refresh token that was rotated is kept, also when the view fails afterwards."""
+    auth0_tenant.apis.change(API, token_lifetime=30)
+    app = application(auth0_tenant)
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    browser = log_in(app, auth0_tenant)
+    auth0_tenant.apis.change(API, token_lifetime=86_400)
+    answer = get(browser, path)
+    after = get(browser, "/token")
+
+    assert answer.status_code == {"/token": 200, "/token-then-abort": 418}.get(
+        path, 500
+    )
+    assert "private, no-store" == answer.headers["Cache-Control"]
+    assert "Cookie" in answer.headers["Vary"]
+    assert 200 == after.status_code
+    assert 2 == auth0_tenant.count("/oauth/token")
+
+
+def test_users_are_apart(app: Flask, auth0_tenant: Tenant) -> None:
+    """Many browsers at once, over sockets, each see their own user."""
+    import threading
+
+    import requests
+    from werkzeug.serving import make_server
+
+    for number in range(8):
+        auth0_tenant.users.add(User(f"auth0|user_{number}"))
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+
+    def visit(number: int) -> list[str]:
+        home = f"http://127.0.0.1:{server.server_port}"
+        token = auth0_tenant.subject_token(f"auth0|user_{number}")
+        answer = requests.post(
+            f"{home}/login", data=token, timeout=20, allow_redirects=False
+        )
+        cookies = "; ".join(f"{each.name}={each.value}" for each in answer.cookies)
+        return [
+            requests.get(
+                f"{home}/user", headers={"Cookie": cookies}, timeout=20
+            ).json()["sub"]
+            for _ in range(10)
+        ]
+
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            seen = list(threads.map(visit, range(8)))
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+    assert [[f"auth0|user_{number}"] * 10 for number in range(8)] == seen
+
+
+def test_errors(app: Flask, auth0_tenant: Tenant) -> None:
+    """Errors that a view does not catch are answers, where the application asks for it."""
+    nobody = get(app.test_client(), "/token")
+    refused = app.test_client().post("/login", data="nobody's", base_url=HTTPS)
+    no_bearer = get(app.test_client(), "/behalf")
+
+    assert (401, {"error": "login_required"}) == (nobody.status_code, nobody.json)
+    assert (401, {"error": "invalid_token"}) == (refused.status_code, refused.json)
+    assert "Bearer" == no_bearer.headers["WWW-Authenticate"]
+
+
+def test_on_behalf_of(auth0_tenant: Tenant) -> None:
+    """One line exchanges the request's bearer token on behalf of its user."""
+    auth0_tenant.apis.add(Api(OTHER, scopes=("read:more",)))
+    auth0_tenant.applications.add(
+        Application("service", "secret-of-it", resource_server_identifier=API)
+    )
+    app = application(
+        auth0_tenant, AUTH0_CLIENT_ID="service", AUTH0_CLIENT_SECRET="secret-of-it"
+    )
+    token = auth0_tenant.access_token("auth0|alice", API)
+    answer = get(
+        app.test_client(), "/behalf", headers={"Authorization": f"Bearer {token}"}
+    )
+
+    assert {"scope": "read:more"} == answer.json
+
+
+def test_backchannel_logout(auth0_tenant: Tenant) -> None:
+    """Auth0 ends the sessions of a user; what is no logout token is a 400."""
+    app = application(auth0_tenant, AUTH0_TX_STATE_STORE=MemoryStore())
+    browser = log_in(app, auth0_tenant)
+    auth0 = app.test_client()
+    token = auth0_tenant.logout_token(sub="auth0|alice")
+    answers = [
+        auth0.post("/backchannel-logout", data={"logout_token": each})
+        for each in ("no token", token)
+    ]
+
+    assert [400, 200] == [each.status_code for each in answers]
+    assert {"no-store"} == {each.headers["Cache-Control"] for each in answers}
+    assert get(browser, "/user").json["sub"] is None
+
+
+# Stores.
+
+
+def test_flask_session(auth0_tenant: Tenant) -> None:
+    """In Flask's own session a login is sealed: anybody can read what is signed alone."""
+    app = application(auth0_tenant, AUTH0_TX_STATE_STORE="session")
+    browser = app.test_client()
+
+    @app.post("/small-login")
+    def small_login() -> Any:
+        current_auth0.login(
+            LoginWithCustomTokenExchangeOptions(
+                subject_token=request.get_data(as_text=True),
+                subject_token_type="urn:acme:legacy-token",
+            )
+        )
+        return dict(session)
+
+    answer = browser.post(
+        "/small-login", data=auth0_tenant.subject_token("auth0|alice"), base_url=HTTPS
+    )
+
+    assert 200 == answer.status_code
+    assert "auth0|alice" == get(browser, "/user").json["sub"]
+    assert "alice" not in answer.text
+    assert all(key.startswith("auth0_tx:") for key in answer.json)
+
+
+def test_too_large(auth0_tenant: Tenant) -> None:
+    """What does not fit into Flask's cookie is refused, and nobody is half logged in."""
+    auth0_tenant.users.change("auth0|alice", name="a" * 4_000)
+    app = application(auth0_tenant, AUTH0_TX_STATE_STORE="session")
+    browser = app.test_client()
+
+    @app.post("/login-with-profile")
+    def login_with_profile() -> Any:
+        current_auth0.login(
+            LoginWithCustomTokenExchangeOptions(
+                subject_token=request.get_data(as_text=True),
+                subject_token_type="urn:acme:legacy-token",
+                scope="openid profile",
+            )
+        )
+        return "in"
+
+    answer = browser.post(
+        "/login-with-profile",
+        data=auth0_tenant.subject_token("auth0|alice"),
+        base_url=HTTPS,
+    )
+
+    assert (500, {"error": "server_error"}) == (answer.status_code, answer.json)
+    assert get(browser, "/user").json["sub"] is None
+
+
+def with_flask_session(tenant: Tenant, **changes: Any) -> Flask:
+    """Make an application whose Flask sessions are kept on the server's side."""
+    app = Flask("with_flask_session")
+    app.config.update(
+        settings_of(tenant, AUTH0_TX_STATE_STORE="session", SESSION_TYPE="cachelib")
+    )
+    app.config["SESSION_CACHELIB"] = cachelib.SimpleCache()
+    Session(app)
+    Auth0TX(app)
+
+    @app.get("/touch")
+    def touch() -> Any:
+        session["before"] = "the login"
+        return "touched"
+
+    @app.post("/login")
+    def login() -> Any:
+        current_auth0.login(
+            LoginWithCustomTokenExchangeOptions(
+                subject_token=request.get_data(as_text=True),
+                subject_token_type="urn:acme:legacy-token",
+                audience=API,
+                scope="openid offline_access",
+            )
+        )
+        return redirect("/user")
+
+    @app.get("/user")
+    def user() -> Any:
+        return {
+            "sub": (current_auth0.user or {}).get("sub"),
+            "before": session.get("before"),
+        }
+
+    return app
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_server_side_flask_session(auth0_tenant: Tenant) -> None:
+    """With Flask-Session a login gets a new id, and nothing of the visit before it."""
+    app = with_flask_session(auth0_tenant)
+    browser = app.test_client()
+    get(browser, "/touch")
+    before = browser.get_cookie("session", domain="localhost")
+    answer = browser.post(
+        "/login", data=auth0_tenant.subject_token("auth0|alice"), base_url=HTTPS
+    )
+    after = browser.get_cookie("session", domain="localhost")
+    fixed = app.test_client()
+    fixed.set_cookie("session", before.value if before else "", domain="localhost")
+
+    assert 302 == answer.status_code
+    assert before is not None
+    assert after is not None
+    assert before.value != after.value
+    assert {"sub": "auth0|alice", "before": None} == get(browser, "/user").json
+    assert get(fixed, "/user").json["sub"] is None
+
+
+def test_no_logout_from_outside(auth0_tenant: Tenant) -> None:
+    """A session that only its browser leads to cannot be ended by Auth0, and that is said."""
+    app = application(auth0_tenant, AUTH0_TX_STATE_STORE="session")
+    answer = app.test_client().post(
+        "/backchannel-logout",
+        data={"logout_token": auth0_tenant.logout_token(sub="auth0|alice")},
+    )
+
+    assert (500, {"error": "server_error"}) == (answer.status_code, answer.json)
+
+
+def test_store_contract(auth0_tenant: Tenant) -> None:
+    """A browser's session is a store: compare, write, read and delete."""
+    app, store = application(auth0_tenant), FlaskSessionStore()
+    with app.test_request_context():
+        assert store.set("a", b"1", ttl=9, expected=None)
+        assert not store.set("a", b"2", ttl=9, expected=None)
+        assert store.set("a", b"2", ttl=9, expected=b"1")
+        store.delete("a", expected=b"1")
+        assert b"2" == store.get("a")
+        store.delete("a")
+        assert store.get("a") is None
+    with app.test_request_context():
+        assert store.get("a") is None
+
+
+def test_redis(auth0_tenant: Tenant, redis_url: str, redis_prefix: str) -> None:
+    """Any store goes into the settings, as it is."""
+    with redis.Redis.from_url(redis_url) as connection:
+        store = RedisStore(connection, prefix=redis_prefix)
+        app = application(auth0_tenant, AUTH0_TX_STATE_STORE=store)
+
+        assert "auth0|alice" == get(log_in(app, auth0_tenant), "/user").json["sub"]
+
+
+# Settings.
+
+
+def test_secret_key(auth0_tenant: Tenant) -> None:
+    """Without a secret of ours, Flask's keys seal sessions, and rotate as Flask's do."""
+    old = application(auth0_tenant, AUTH0_SECRET=None, SECRET_KEY="an old key" * 4)
+    browser = log_in(old, auth0_tenant)
+    new = application(
+        auth0_tenant,
+        AUTH0_SECRET=None,
+        SECRET_KEY=b"a new key" * 4,
+        SECRET_KEY_FALLBACKS=["an old key" * 4],
+    )
+    moved = new.test_client()
+    for name, each in browser._cookies.items():
+        moved._cookies[name] = each
+
+    assert "auth0|alice" == get(moved, "/user").json["sub"]
+
+
+def test_two_applications(auth0_tenant: Tenant) -> None:
+    """An extension serves several applications, each with its settings."""
+    auth0 = Auth0TX()
+    apps = [Flask("one"), Flask("two")]
+    for number, app in enumerate(apps):
+        app.config.update(settings_of(auth0_tenant, AUTH0_TX_TIMEOUT=number + 1))
+        auth0.init_app(app)
+
+    assert [1.0, 2.0] == [
+        auth0.client_of(app)._context.settings.timeout for app in apps
+    ]
+    with pytest.raises(ConfigurationError, match="call init_app"):
+        auth0.client_of(Flask("three"))
+
+
+def test_keywords_win(auth0_tenant: Tenant) -> None:
+    """What the extension is given wins over settings, and a policy may be a mapping."""
+    app = Flask("four")
+    policy = {"cookie_name": "mine", "idle_seconds": 60}
+    app.config.update(
+        settings_of(auth0_tenant, AUTH0_TX_TIMEOUT=5, AUTH0_TX_SESSION_POLICY=policy)
+    )
+    client = Auth0TX(app, timeout=7).client_of(app)
+
+    assert isinstance(client, ServerClient)
+    assert 7.0 == client._context.settings.timeout
+    assert (
+        SessionPolicy(cookie_name="mine", idle_seconds=60)
+        == client._context.settings.session_policy
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"AUTH0_TX_TIMEOUTS": 5}, "AUTH0_TX_TIMEOUTS"),
+        ({"AUTH0_TX_RETRY": {"tries": 5}}, "AUTH0_TX_RETRY"),
+        ({"AUTH0_DOMAIN": None}, "AUTH0_DOMAIN"),
+        ({"AUTH0_DOMAIN": "10.0.0.1"}, "domain"),
+        ({"AUTH0_CLIENT_SECRET": None}, "client_secret"),
+    ],
+    ids=["unknown", "field", "missing", "rule", "credentials"],
+)
+def test_refused(auth0_tenant: Tenant, changes: dict[str, Any], named: str) -> None:
+    """A setting that is unknown, missing or breaks a rule is refused at the start, by name."""
+    with pytest.raises(ConfigurationError) as refused:
+        application(auth0_tenant, **changes)
+
+    assert named in str(refused.value)
+    assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["doctor", "--no-probe"], "ok       discovery"),
+        (["exchange", "--subject-token-type", "urn:acme:legacy-token"], "Exchanged at"),
+        (["inspect"], "alice"),
+    ],
+    ids=["doctor", "exchange", "inspect"],
+)
+def test_commands(
+    app: Flask,
+    auth0_tenant: Tenant,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    expected: str,
+) -> None:
+    """``flask auth0-tx`` has the commands of ``auth0-tx``, with the application's settings."""
+    token = auth0_tenant.subject_token("auth0|alice")
+    monkeypatch.setenv("AUTH0_TX_SUBJECT_TOKEN", token)
+    monkeypatch.setenv("AUTH0_TX_TOKEN", auth0_tenant.id_token("auth0|alice"))
+    result = app.test_cli_runner().invoke(args=["auth0-tx", *words])
+    written = result.output + capsys.readouterr().out
+
+    assert 0 == result.exit_code, written
+    assert expected in written
+    assert token not in written
