@@ -1,6 +1,6 @@
 """Log in with a token of your old system: Django, the sessions in Redis, in one file.
 
-    pip install "auth0-tx[redis]" django
+    pip install "auth0-tx[django,redis]"
     python examples/django_app/app.py
 
 Without settings it runs on a local Auth0 tenant, in this process.  For your own tenant set
@@ -21,16 +21,14 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.middleware.csrf import rotate_token
 from django.template import engines
 from django.urls import path
-from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
 from auth0_tx import (
-    BackchannelLogoutError,
     CustomTokenExchangeError,
     LoginRequiredError,
     LoginWithCustomTokenExchangeOptions,
-    ServerClient,
 )
+from auth0_tx.integrations.django.views import backchannel_logout
 from auth0_tx.stores import MemoryStore, RedisStore
 
 PORT = int(os.environ.get("PORT", "8000"))
@@ -53,17 +51,6 @@ if "AUTH0_DOMAIN" not in env:
     env["AUTH0_AUDIENCE"] = "https://api.example.com"
 TOKEN_TYPE = env.get("AUTH0_TOKEN_TYPE", "urn:acme:legacy-token")
 
-settings.configure(
-    ALLOWED_HOSTS=["localhost"],
-    MIDDLEWARE=[
-        "django.middleware.security.SecurityMiddleware",
-        "django.middleware.csrf.CsrfViewMiddleware",
-    ],
-    ROOT_URLCONF=__name__,
-    SECRET_KEY=env["AUTH0_SECRET"],
-    TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
-)
-
 if "REDIS_URL" in env:
     import redis
 
@@ -71,22 +58,32 @@ if "REDIS_URL" in env:
 else:
     store = MemoryStore()
 
-# One for the whole application.
-client = ServerClient(
-    domain=env["AUTH0_DOMAIN"],
-    client_id=env["AUTH0_CLIENT_ID"],
-    client_secret=env["AUTH0_CLIENT_SECRET"],
-    secret=env["AUTH0_SECRET"],
-    state_store=store,
+settings.configure(
+    ALLOWED_HOSTS=["localhost"],
+    AUTH0_TX={
+        "DOMAIN": env["AUTH0_DOMAIN"],
+        "CLIENT_ID": env["AUTH0_CLIENT_ID"],
+        "CLIENT_SECRET": env["AUTH0_CLIENT_SECRET"],
+        "SECRET": env["AUTH0_SECRET"],
+        "STATE_STORE": store,
+    },
+    INSTALLED_APPS=["auth0_tx.integrations.django"],
+    MIDDLEWARE=[
+        "django.middleware.security.SecurityMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "auth0_tx.integrations.django.middleware.Auth0Middleware",
+    ],
+    ROOT_URLCONF=__name__,
+    SECRET_KEY=env["AUTH0_SECRET"],
+    TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
 )
 
 
-def show(request, response, title, body, **values):
-    """Put a page on *response*, which has the session's cookie; Django escapes values."""
+def show(request, title, body, status=200, **values):
+    """Make a page; Django escapes values."""
     template = engines["django"].from_string(PAGE + body)
-    response.content = template.render({"title": title, **values}, request)
-    response["Cache-Control"] = "no-store"
-    return response
+    page = template.render({"title": title, **values}, request)
+    return HttpResponse(page, status=status, headers={"Cache-Control": "no-store"})
 
 
 @require_GET
@@ -95,7 +92,7 @@ def home(request):
     if tenant:
         names = ("alice", "bob", "support_agent")
         samples = {name: tenant.subject_token(f"auth0|{name}") for name in names}
-    return show(request, HttpResponse(), "Log in", FORM, samples=samples)
+    return show(request, "Log in", FORM, samples=samples)
 
 
 @require_POST
@@ -109,64 +106,43 @@ def login(request):
         audience=env["AUTH0_AUDIENCE"],
         scope="openid profile email offline_access",
     )
-    response = HttpResponseRedirect("/profile")
     try:
-        client.login_with_custom_token_exchange(
-            options, {"request": request, "response": response}
-        )
+        request.auth0.login(options)
     except CustomTokenExchangeError as error:
-        response = HttpResponse(status=400)
-        return show(request, response, "Not logged in", ERROR, error=error)
+        return show(request, "Not logged in", ERROR, 400, error=error)
     rotate_token(request)  # as Django does whenever somebody logs in
-    return response
+    return HttpResponseRedirect("/profile")
 
 
 @require_GET
 def profile(request):
-    response = HttpResponse()
-    session = client.get_session({"request": request, "response": response})
+    session = request.auth0.session
     if session is None:
         return HttpResponseRedirect("/")
     ends = datetime.fromtimestamp(session["token_sets"][0]["expires_at"])
-    return show(request, response, "Profile", PROFILE, session=session, ends=ends)
+    return show(request, "Profile", PROFILE, session=session, ends=ends)
 
 
 @require_GET
 def api_call(request):
-    response = HttpResponse()
-    store_options = {"request": request, "response": response}
     try:
         # About to expire, it is renewed, once for all requests that ask at this moment.
-        token = client.get_access_token(store_options, env["AUTH0_AUDIENCE"])
+        token = request.auth0.get_access_token(env["AUTH0_AUDIENCE"])
     except LoginRequiredError:
         return HttpResponseRedirect("/")
     except CustomTokenExchangeError as error:
-        response.status_code = 502
-        return show(request, response, "No access token", ERROR, error=error)
-    issuer = client.get_user(store_options)["iss"]
+        return show(request, "No access token", ERROR, 502, error=error)
+    issuer = request.auth0.user["iss"]
     # Any API that takes the token will do; this one every tenant has.
     headers = {"Authorization": f"Bearer {token}"}
     answer = requests.get(f"{issuer}userinfo", headers=headers, timeout=10)
-    return show(request, response, "The API's answer", ANSWER, answer=answer)
+    return show(request, "The API's answer", ANSWER, answer=answer)
 
 
 @require_POST
 def logout(request):
-    response = HttpResponseRedirect(HOME)
-    store_options = {"request": request, "response": response}
     # By way of Auth0, which sends the browser back: HOME is an Allowed Logout URL there.
-    response["Location"] = client.logout(store_options, return_to=HOME)
-    return response
-
-
-@csrf_exempt  # Auth0 sends it, and signs what it sends
-@require_POST
-def backchannel_logout(request):
-    try:
-        client.handle_backchannel_logout(request.POST.get("logout_token", ""))
-    except BackchannelLogoutError:
-        return HttpResponse(status=400)
-    return HttpResponse(headers={"Cache-Control": "no-store"})
+    return HttpResponseRedirect(request.auth0.logout(return_to=HOME))
 
 
 urlpatterns = [
@@ -207,7 +183,6 @@ if __name__ == "__main__":
     print(
         f"Open {HOME} and log in" + (" with a token of that page." if tenant else ".")
     )
-    with client:
-        execute_from_command_line(
-            [sys.argv[0], "runserver", "--noreload", f"localhost:{PORT}"]
-        )
+    execute_from_command_line(
+        [sys.argv[0], "runserver", "--noreload", f"localhost:{PORT}"]
+    )

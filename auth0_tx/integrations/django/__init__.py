@@ -1,0 +1,55 @@
+"""Auth0 in Django: put ``"auth0_tx.integrations.django"`` into ``INSTALLED_APPS``.
+
+The setting ``AUTH0_TX`` is a dictionary of a client's keywords in capitals.  Nothing here
+needs a model, and only the authentication backend needs Django's users.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+try:
+    import django as _django
+except ImportError:
+    from ...errors import ConfigurationError
+
+    raise ConfigurationError(
+        "django is not installed: pip install 'auth0-tx[django]'", parameter="django"
+    ) from None
+
+del _django
+
+if TYPE_CHECKING:
+    from .cache_store import DjangoCacheStore
+    from .cache_tokens import DjangoTokenCache
+    from .clients import get_client
+    from .logging_in import login, logout
+    from .session_store import DjangoSessionStore
+
+__all__ = [
+    "DjangoCacheStore",
+    "DjangoSessionStore",
+    "DjangoTokenCache",
+    "get_client",
+    "login",
+    "logout",
+]
+
+# Settings name this package before there are any settings.
+_LAZY = {
+    "DjangoCacheStore": ".cache_store",
+    "DjangoSessionStore": ".session_store",
+    "DjangoTokenCache": ".cache_tokens",
+    "get_client": ".clients",
+    "login": ".logging_in",
+    "logout": ".logging_in",
+}
+
+
+def __getattr__(name: str) -> Any:
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(module, __name__), name)

@@ -1,0 +1,33 @@
+"""``manage.py auth0_tx``: the commands of ``auth0-tx``, with the project's settings."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from auth0_tx.cli import main
+from auth0_tx.integrations.django.clients import keywords
+
+_COMMANDS = ("doctor", "exchange", "inspect")
+
+
+class Command(BaseCommand):  # type: ignore[misc]
+    """Run a command of ``auth0-tx`` for the project."""
+
+    help = "Check the settings, exchange a token, or read one."
+    # The doctor is to say what is wrong with them.
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take a command's name; its own words are its own."""
+        parser.add_argument("command", choices=_COMMANDS)
+        parser.add_argument("words", nargs=argparse.REMAINDER)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run it, and end as it ends."""
+        status = main([options["command"], *options["words"]], keywords())
+        if status:
+            sys.exit(status)

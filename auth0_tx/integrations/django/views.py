@@ -1,0 +1,25 @@
+"""Views to put into ``urls.py`` as they are."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from ...errors import BackchannelLogoutError
+from .clients import get_client
+
+
+# Auth0 sends it, and signs what it sends.
+@csrf_exempt  # type: ignore[untyped-decorator]
+@require_POST  # type: ignore[untyped-decorator]
+def backchannel_logout(request: HttpRequest) -> HttpResponse:
+    """End the sessions that Auth0 says (OpenID Connect Back-Channel Logout 1.0)."""
+    status = 200
+    try:
+        get_client().handle_backchannel_logout(
+            request.POST.get("logout_token", ""), {"request": request}
+        )
+    except BackchannelLogoutError:
+        status = 400
+    return HttpResponse(status=status, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,126 @@
+"""The views of these tests, sync and async."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.urls import path
+
+from auth0_tx import Auth0Error, LoginWithCustomTokenExchangeOptions
+from auth0_tx.integrations.django import login, logout
+from auth0_tx.integrations.django.views import backchannel_logout
+
+API = "https://api.example.com"
+
+
+def options(request: HttpRequest) -> LoginWithCustomTokenExchangeOptions:
+    """Give the options of a login with the token that was posted."""
+    return LoginWithCustomTokenExchangeOptions(
+        subject_token=request.body.decode(),
+        subject_token_type="urn:acme:legacy-token",
+        audience=API,
+        scope="openid offline_access",
+    )
+
+
+def log_in(request: Any) -> HttpResponse:
+    """Log in, to Auth0 alone."""
+    try:
+        request.auth0.login(options(request))
+    except Auth0Error as error:
+        return JsonResponse({"error": str(error.code)}, status=400)
+    return HttpResponseRedirect("/user")
+
+
+def log_in_to_django(request: Any) -> HttpResponse:
+    """Log in, to Django too."""
+    try:
+        user = login(request, options(request))
+    except Auth0Error as error:
+        return JsonResponse({"error": str(error.code)}, status=400)
+    return JsonResponse({"user": user.get_username()})
+
+
+def log_out(request: Any) -> HttpResponse:
+    """Log out of both."""
+    return HttpResponseRedirect(logout(request, return_to="http://localhost/"))
+
+
+def user(request: Any) -> HttpResponse:
+    """Tell who is logged in."""
+    found = request.auth0.user
+    session = request.auth0.session
+    return JsonResponse(
+        {
+            "sub": found and found["sub"],
+            "session": session is not None,
+            "django": request.user.get_username(),
+        }
+    )
+
+
+def token(request: Any) -> HttpResponse:
+    """Get an access token, and fail if one is to."""
+    request.auth0.get_access_token(API)
+    if request.GET.get("then") == "error":
+        raise KeyError("a bug of the application's")
+    return HttpResponse("token")
+
+
+def touch(request: Any) -> HttpResponse:
+    """Begin a Django session without a login."""
+    request.session["before"] = "the login"
+    return HttpResponse(request.session.session_key)
+
+
+async def user_async(request: Any) -> HttpResponse:
+    """Tell who is logged in, in an async view."""
+    found = await request.auth0.aget_user()
+    session = await request.auth0.aget_session()
+    return JsonResponse({"sub": found and found["sub"], "session": session is not None})
+
+
+async def log_in_async(request: Any) -> HttpResponse:
+    """Log in, in an async view."""
+    await request.auth0.alogin(options(request))
+    return HttpResponseRedirect("/user-async")
+
+
+async def token_async(request: Any) -> HttpResponse:
+    """Get an access token in an async view."""
+    return HttpResponse(str(len(await request.auth0.aget_access_token(API))))
+
+
+async def behalf(request: Any) -> HttpResponse:
+    """Exchange the bearer token of the request, in an async view."""
+    answer = await request.auth0.aget_token_on_behalf_of("https://other.example.com")
+    again = request.auth0
+    return JsonResponse({"scope": answer.scope, "same": again is request.auth0})
+
+
+async def log_out_async(request: Any) -> HttpResponse:
+    """Log out, in an async view."""
+    return HttpResponseRedirect(await request.auth0.alogout())
+
+
+def nothing(request: Any) -> HttpResponse:
+    """Ask for nothing."""
+    return HttpResponse("nothing")
+
+
+urlpatterns = [
+    path("login", log_in),
+    path("login-to-django", log_in_to_django),
+    path("logout", log_out),
+    path("user", user),
+    path("token", token),
+    path("touch", touch),
+    path("user-async", user_async),
+    path("login-async", log_in_async),
+    path("token-async", token_async),
+    path("behalf", behalf),
+    path("logout-async", log_out_async),
+    path("nothing", nothing),
+    path("backchannel-logout", backchannel_logout),
+]

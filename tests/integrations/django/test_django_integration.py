@@ -1,0 +1,580 @@
+"""Django: settings, views of both kinds, users, stores, checks and commands."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from auth0_tx import ConfigurationError, CustomTokenExchangeOptions, SessionPolicy
+from auth0_tx.stores import MemoryStore
+from auth0_tx.tenant import Api, Application, Tenant, User
+from tests.frameworks import django_settings  # noqa: F401
+
+API = "https://api.example.com"
+Project = Callable[..., Any]
+
+
+def browser(**more: Any) -> Any:
+    """Give a browser that comes over https."""
+    from django.test import Client
+
+    return Client(**more)
+
+
+def get(visitor: Any, path: str, **more: Any) -> Any:
+    """Ask for a page over https."""
+    return visitor.get(path, secure=True, **more)
+
+
+def post(visitor: Any, path: str, body: str = "", **more: Any) -> Any:
+    """Send a text over https."""
+    return visitor.post(path, body, content_type="text/plain", secure=True, **more)
+
+
+def logged_in(tenant: Tenant, user: str = "auth0|alice", path: str = "/login") -> Any:
+    """Give a browser in which a user is logged in."""
+    visitor = browser()
+    answer = post(visitor, path, tenant.subject_token(user))
+    assert answer.status_code in (200, 302), answer.content
+    return visitor
+
+
+STORES: dict[str, dict[str, Any]] = {
+    "cookies": {},
+    "session": {"STATE_STORE": "session"},
+    "cache": {"STATE_STORE": "cache"},
+    "local cache": {"STATE_STORE": "cache:own"},
+    "memory": {"STATE_STORE": MemoryStore()},
+}
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_login(project: Project, auth0_tenant: Tenant, store: str) -> None:
+    """A login sets its cookies on the redirect, and ends what was before it."""
+    project(STORES[store])
+    visitor = logged_in(auth0_tenant)
+    expected = {"sub": "auth0|alice", "session": True, "django": ""}
+
+    assert expected == get(visitor, "/user").json()
+    assert get(browser(), "/user").json()["sub"] is None
+    post(visitor, "/login", auth0_tenant.subject_token("auth0|bob"))
+    assert "auth0|bob" == get(visitor, "/user").json()["sub"]
+    auth0_tenant.applications.change(
+        auth0_tenant.client_id, allowed_logout_urls=["http://localhost/"]
+    )
+    answer = post(visitor, "/logout")
+    assert f"{auth0_tenant.issuer}v2/logout" in answer["Location"]
+    assert get(visitor, "/user").json()["sub"] is None
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_async_views(project: Project, auth0_tenant: Tenant, store: str) -> None:
+    """Async views have the same, to be awaited, under WSGI as under ASGI."""
+    project(STORES[store])
+    visitor = logged_in(auth0_tenant, path="/login-async")
+
+    assert {"sub": "auth0|alice", "session": True} == get(visitor, "/user-async").json()
+    assert int(get(visitor, "/token-async").content) > 20
+    assert 302 == post(visitor, "/logout-async").status_code
+    assert get(visitor, "/user-async").json()["sub"] is None
+
+
+async def test_asgi(project: Project, auth0_tenant: Tenant) -> None:
+    """Under ASGI the middleware is async, and views of both kinds see the same user."""
+    from django.test import AsyncClient
+
+    project(STORES["cache"])
+    visitor = AsyncClient()
+    await visitor.post(
+        "/login-async",
+        auth0_tenant.subject_token("auth0|alice"),
+        content_type="text/plain",
+        secure=True,
+    )
+    for path in ("/user-async", "/user"):
+        answer = await visitor.get(path, secure=True)
+        assert "auth0|alice" == answer.json()["sub"]
+
+
+def test_untouched(project: Project, auth0_tenant: Tenant) -> None:
+    """A view that does not ask reads nothing, and its answer is as it would be without."""
+    project()
+    answer = get(logged_in(auth0_tenant), "/nothing")
+
+    assert not answer.cookies
+    assert "Vary" not in answer
+
+
+@pytest.mark.parametrize("path", ["/token", "/token?then=error"])
+def test_renewed_on_any_answer(
+    project: Project, auth0_tenant: Tenant, path: str
+) -> None:
+    """A refresh token that was rotated is kept, also when the view fails afterwards."""
+    project()
+    auth0_tenant.apis.change(API, token_lifetime=30)
+    visitor = logged_in(auth0_tenant)
+    visitor.raise_request_exception = False
+    auth0_tenant.apis.change(API, token_lifetime=86_400)
+    answer = get(visitor, path)
+
+    assert {"/token": 200}.get(path, 500) == answer.status_code
+    assert "private, no-store" == answer["Cache-Control"]
+    assert "Cookie" in answer["Vary"]
+    assert 200 == get(visitor, "/token").status_code
+    assert 2 == auth0_tenant.count("/oauth/token")
+
+
+def test_users_are_apart(project: Project, auth0_tenant: Tenant) -> None:
+    """Many browsers at once each see their own user."""
+    project(STORES["cache"])
+    users = [f"auth0|user_{number}" for number in range(8)]
+    for user in users:
+        auth0_tenant.users.add(User(user))
+    visitors = {user: logged_in(auth0_tenant, user) for user in users}
+
+    def visit(user: str) -> set[str]:
+        from django.db import connection
+
+        seen = {get(visitors[user], "/user").json()["sub"] for _ in range(10)}
+        connection.close()
+        return seen
+
+    with ThreadPoolExecutor(8) as threads:
+        assert [{user} for user in users] == list(threads.map(visit, users))
+
+
+def test_fixation(project: Project, auth0_tenant: Tenant) -> None:
+    """A key of Django's session from before the login leads nowhere after it."""
+    project(STORES["session"])
+    visitor, thief = browser(), browser()
+    before = get(visitor, "/touch").content.decode()
+    post(visitor, "/login", auth0_tenant.subject_token("auth0|alice"))
+    thief.cookies["sessionid"] = before
+
+    assert before != visitor.cookies["sessionid"].value
+    assert "auth0|alice" == get(visitor, "/user").json()["sub"]
+    assert get(thief, "/user").json()["sub"] is None
+
+
+def test_nothing_readable(project: Project, auth0_tenant: Tenant) -> None:
+    """Django's session, which may be a cookie that anybody can read, has nothing readable."""
+    from django.contrib.sessions.models import Session
+
+    project(STORES["session"])
+    Session.objects.all().delete()
+    logged_in(auth0_tenant)
+    (kept,) = Session.objects.all()
+
+    assert "alice" not in str(kept.get_decoded())
+
+
+def test_signed_cookies(project: Project, auth0_tenant: Tenant) -> None:
+    """What does not fit into a signed cookie is refused, and nobody is half logged in."""
+    project(
+        STORES["session"],
+        SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
+    )
+    visitor = browser()
+    answer = post(visitor, "/login", auth0_tenant.subject_token("auth0|alice"))
+
+    assert {"error": "session_too_large"} == answer.json()
+    assert get(visitor, "/user").json()["sub"] is None
+
+
+# Users.
+
+
+def test_django_login(project: Project, auth0_tenant: Tenant) -> None:
+    """A login makes a Django user of issuer and subject, once, with a new session key."""
+    from django.contrib.auth import get_user_model
+
+    project(STORES["session"])
+    first = logged_in(auth0_tenant, path="/login-to-django")
+    logged_in(auth0_tenant, path="/login-to-django")
+    (user,) = get_user_model().objects.all()
+    seen = get(first, "/user").json()
+
+    assert user.get_username() == seen["django"]
+    assert "auth0|alice" == seen["sub"]
+    assert not user.has_usable_password()
+    assert "alice" not in user.get_username()
+    auth0_tenant.applications.change(
+        auth0_tenant.client_id, allowed_logout_urls=["http://localhost/"]
+    )
+    post(first, "/logout")
+    assert "" == get(first, "/user").json()["django"]
+
+
+def test_another_user(project: Project, auth0_tenant: Tenant) -> None:
+    """A login over another's leaves nothing of theirs, and is whole."""
+    project(STORES["session"])
+    visitor = logged_in(auth0_tenant, path="/login-to-django")
+    alice = get(visitor, "/user").json()["django"]
+    post(visitor, "/login-to-django", auth0_tenant.subject_token("auth0|bob"))
+    seen = get(visitor, "/user").json()
+
+    assert "auth0|bob" == seen["sub"]
+    assert seen["django"] not in ("", alice)
+
+
+def test_inactive(project: Project, auth0_tenant: Tenant) -> None:
+    """A user who is not active any more is not logged in, to neither."""
+    from django.contrib.auth import get_user_model
+
+    project()
+    logged_in(auth0_tenant, path="/login-to-django")
+    get_user_model().objects.update(is_active=False)
+    visitor = browser()
+    answer = post(
+        visitor, "/login-to-django", auth0_tenant.subject_token("auth0|alice")
+    )
+
+    assert {"error": "login_required"} == answer.json()
+    assert get(visitor, "/user").json()["sub"] is None
+
+
+def test_backend(project: Project, tables: None) -> None:
+    """Users are told apart by issuer and subject, and by nothing else."""
+    from django.contrib.auth import authenticate
+
+    project()
+    claims = {"iss": "https://a/", "sub": "u", "email": "same@example.com"}
+    users = [
+        authenticate(None, auth0_claims=each)
+        for each in (
+            claims,
+            {**claims, "email": "other@example.com"},
+            {**claims, "sub": "v"},
+            {**claims, "iss": "https://b/"},
+        )
+    ]
+
+    assert users[0] == users[1]
+    assert 3 == len({user.pk for user in users if user})
+    assert authenticate(None, auth0_claims={"iss": "https://a/"}) is None
+    assert authenticate(None, username="a", password="b") is None
+
+
+# Logging out from outside.
+
+
+@pytest.mark.parametrize("store", ["cache", "local cache", "memory"])
+def test_backchannel_logout(project: Project, auth0_tenant: Tenant, store: str) -> None:
+    """Auth0 ends a user's sessions; what is no logout token is a 400."""
+    project(STORES[store])
+    visitors = [logged_in(auth0_tenant) for _ in range(2)]
+    other = logged_in(auth0_tenant, "auth0|bob")
+    token = auth0_tenant.logout_token(sub="auth0|alice")
+    answers = [
+        browser(enforce_csrf_checks=True).post(
+            "/backchannel-logout", {"logout_token": each}
+        )
+        for each in ("no token", token)
+    ]
+
+    assert [400, 200] == [each.status_code for each in answers]
+    assert {"no-store"} == {each["Cache-Control"] for each in answers}
+    assert {None} == {get(each, "/user").json()["sub"] for each in visitors}
+    assert "auth0|bob" == get(other, "/user").json()["sub"]
+
+
+def test_no_logout_from_outside(project: Project, auth0_tenant: Tenant) -> None:
+    """A session that only its browser leads to cannot be ended by Auth0, and that is said."""
+    from auth0_tx import StoreError
+
+    project(STORES["session"])
+    with pytest.raises(StoreError, match="cannot be ended by Auth0"):
+        browser().post(
+            "/backchannel-logout",
+            {"logout_token": auth0_tenant.logout_token(sub="auth0|alice")},
+        )
+
+
+# Caches.
+
+
+@pytest.mark.parametrize("alias", ["cache", "cache:own", "memory"])
+def test_token_cache(project: Project, auth0_tenant: Tenant, alias: str) -> None:
+    """Exchanges of threads on one cold token are one, kept sealed in Django's cache."""
+    from auth0_tx.integrations.django import get_client
+
+    project({"TOKEN_CACHE": alias})
+    options = CustomTokenExchangeOptions(
+        subject_token=auth0_tenant.subject_token("auth0|alice"),
+        subject_token_type="urn:acme:legacy-token",
+    )
+    together = threading.Barrier(16)
+
+    def ask(_: int) -> str:
+        together.wait()
+        return get_client().custom_token_exchange(options).access_token
+
+    with ThreadPoolExecutor(16) as threads:
+        assert 1 == len(set(threads.map(ask, range(16))))
+    assert 1 == auth0_tenant.count("/oauth/token")
+
+
+@pytest.mark.parametrize("alias", ["default", "own"])
+def test_cache_store(project: Project, alias: str) -> None:
+    """A cache is a store: compare, write, read, delete, and an index that is taken once."""
+    from auth0_tx.integrations.django import DjangoCacheStore
+
+    project()
+    store = DjangoCacheStore(alias)
+
+    assert store.get("a") is None
+    assert store.set("a", b"1", ttl=60, expected=None)
+    assert not store.set("a", b"2", ttl=60, expected=None)
+    assert not store.set("a", b"2", ttl=60, expected=b"other")
+    assert store.set("a", b"2", ttl=60, expected=b"1")
+    store.delete("a", expected=b"1")
+    assert b"2" == store.get("a")
+    store.delete("a", expected=b"2")
+    assert store.get("a") is None
+    store.set("a", b"3", ttl=60, expected=None)
+    store.delete("a")
+    assert store.get("a") is None
+    store.add_to_index("label", "one", ttl=60)
+    store.add_to_index("label", "two", ttl=60)
+    store.add_to_index("label", "one", ttl=5)
+    assert {"one", "two"} == set(store.take_index("label"))
+    assert [] == store.take_index("label")
+
+
+@pytest.mark.parametrize("alias", ["default", "own"])
+def test_one_writer(project: Project, alias: str) -> None:
+    """Of many who write over the same value at once, one does."""
+    from auth0_tx.integrations.django import DjangoCacheStore
+
+    project()
+    store = DjangoCacheStore(alias)
+    store.set("a", b"0", ttl=60, expected=None)
+    together = threading.Barrier(8)
+
+    def write(number: int) -> bool:
+        together.wait()
+        return store.set("a", b"%d" % (number + 1), ttl=60, expected=b"0")
+
+    with ThreadPoolExecutor(8) as threads:
+        assert 1 == sum(threads.map(write, range(8)))
+
+
+def test_token_cache_contract(project: Project) -> None:
+    """A lock is one owner's, and what is in a cache that is no bytes is nothing."""
+    from django.core.cache import caches
+
+    from auth0_tx.integrations.django import DjangoTokenCache
+
+    project()
+    cache = DjangoTokenCache("own")
+
+    assert cache.lock("a", b"one", ttl=60)
+    assert not cache.lock("a", b"two", ttl=60)
+    cache.unlock("a", b"two")
+    assert not cache.lock("a", b"two", ttl=60)
+    cache.unlock("a", b"one")
+    assert cache.lock("a", b"two", ttl=60)
+    caches["own"].set("auth0_tx:tokens:b", "text", 60)
+    assert cache.get("b") is None
+    assert "DjangoTokenCache('own')" == repr(cache)
+
+
+# Settings.
+
+
+def test_settings_change(project: Project, auth0_tenant: Tenant) -> None:
+    """The client is made when it is needed, kept, and made anew when settings change."""
+    from django.test import override_settings
+
+    from auth0_tx.integrations.django import get_client
+
+    project({"SESSION_POLICY": {"cookie_name": "mine"}, "TIMEOUT": 7})
+    first = get_client()
+
+    assert first is get_client()
+    assert SessionPolicy(cookie_name="mine") == first._context.settings.session_policy
+    project({"TIMEOUT": 8})
+    assert first is not get_client()
+    assert 8.0 == get_client()._context.settings.timeout
+    with override_settings(USE_TZ=False):
+        assert 8.0 == get_client()._context.settings.timeout
+
+
+def told(event: object) -> None:
+    """Be named by a path."""
+
+
+def chosen(_: object) -> str:
+    """Be a resolver that is named by a path."""
+    return "tenant.us.auth0.com"
+
+
+def test_paths(project: Project) -> None:
+    """What is no text may be named by its path."""
+    from auth0_tx.integrations.django import get_client
+
+    here = "tests.integrations.django.test_django_integration"
+    project({"ON_EVENT": f"{here}.told", "DOMAIN": f"{here}.chosen"})
+    settings = get_client()._context.settings
+
+    assert told is settings.on_event
+    assert chosen is settings.resolver
+
+
+def test_secret_key(project: Project, auth0_tenant: Tenant) -> None:
+    """Without a secret of ours Django's keys seal sessions, and rotate as Django's do."""
+    project({"SECRET": ...}, SECRET_KEY="an old key" * 4)
+    visitor = logged_in(auth0_tenant)
+    project(
+        {"SECRET": ...}, SECRET_KEY="k" * 40, SECRET_KEY_FALLBACKS=["an old key" * 4]
+    )
+
+    assert "auth0|alice" == get(visitor, "/user").json()["sub"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"TIMEOUTS": 5}, "AUTH0_TX['TIMEOUTS']"),
+        ({"timeout": 5}, "AUTH0_TX['timeout']"),
+        ({"RETRY": {"tries": 5}}, "AUTH0_TX['RETRY']"),
+        ({"STATE_STORE": "nowhere.to_be_found"}, "STATE_STORE"),
+        ({"DOMAIN": "10.0.0.1"}, "domain"),
+    ],
+    ids=["unknown", "case", "field", "path", "rule"],
+)
+def test_refused(project: Project, changes: dict[str, Any], named: str) -> None:
+    """A setting that is unknown, or breaks a rule, is refused by its name."""
+    from auth0_tx.integrations.django import get_client
+
+    project(changes)
+    with pytest.raises(ConfigurationError) as refused:
+        get_client()
+
+    assert named in str(refused.value)
+
+
+def found_by_checks(**options: Any) -> set[str]:
+    """Give the ids that the system checks report of ours."""
+    from django.core import checks
+
+    messages = checks.run_checks(**options)
+    assert all(each.hint for each in messages if each.id.startswith("auth0_tx"))
+    return {each.id for each in messages if each.id.startswith("auth0_tx")}
+
+
+OURS = "auth0_tx.integrations.django.middleware.Auth0Middleware"
+SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
+
+
+@pytest.mark.parametrize(
+    ("auth0_tx", "changes", "expected"),
+    [
+        ({}, {}, set()),
+        ({"CLIENT_ID": ...}, {}, {"auth0_tx.E001"}),
+        ({"TIMEOUTS": 1}, {}, {"auth0_tx.E001"}),
+        ({"CLIENT_SECRET": ...}, {}, {"auth0_tx.E001"}),
+        ({}, {"MIDDLEWARE": []}, {"auth0_tx.W001"}),
+        (
+            {"STATE_STORE": "session"},
+            {"MIDDLEWARE": [OURS, SESSIONS]},
+            {"auth0_tx.E002"},
+        ),
+        (
+            {"STATE_STORE": "session"},
+            {"SESSION_ENGINE": "django.contrib.sessions.backends.signed_cookies"},
+            {"auth0_tx.W002"},
+        ),
+        ({"TOKEN_CACHE": "cache:own"}, {}, {"auth0_tx.W004"}),
+        ({"STATE_STORE": "cache:none"}, {}, {"auth0_tx.E003"}),
+    ],
+    ids=range(9),
+)
+def test_checks(
+    project: Project,
+    auth0_tx: dict[str, Any],
+    changes: dict[str, Any],
+    expected: set[str],
+) -> None:
+    """``manage.py check`` finds what is wrong, by an id, with a hint."""
+    project(auth0_tx, **changes)
+
+    assert expected == found_by_checks()
+
+
+def test_more_checks(project: Project) -> None:
+    """For a deployment, and for what is not installed, there are checks of their own."""
+    from django.test import override_settings
+
+    from auth0_tx.integrations.django.checks import check_settings
+
+    project()
+
+    assert {"auth0_tx.W003"} == found_by_checks(include_deployment_checks=True)
+    with override_settings(SESSION_COOKIE_SECURE=True):
+        assert set() == found_by_checks(include_deployment_checks=True)
+    with override_settings(AUTH0_TX=None):
+        assert {"auth0_tx.E001"} == found_by_checks()
+    with override_settings(INSTALLED_APPS=["auth0_tx.integrations.django"]):
+        messages = check_settings(None)
+        assert ["auth0_tx.E004"] == [each.id for each in messages]
+
+
+def test_on_behalf_of(project: Project, auth0_tenant: Tenant) -> None:
+    """An async view exchanges the request's bearer token in one line."""
+    auth0_tenant.apis.add(Api("https://other.example.com", scopes=("read:more",)))
+    auth0_tenant.applications.add(
+        Application("service", "secret-of-it", resource_server_identifier=API)
+    )
+    project({"CLIENT_ID": "service", "CLIENT_SECRET": "secret-of-it"})
+    token = auth0_tenant.access_token("auth0|alice", API)
+    answer = get(browser(), "/behalf", HTTP_AUTHORIZATION=f"Bearer {token}")
+
+    assert {"scope": "read:more", "same": True} == answer.json()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["doctor", "--no-probe"], "ok       discovery"),
+        (["exchange", "--subject-token-type", "urn:acme:legacy-token"], "Exchanged at"),
+        (["inspect"], "alice"),
+    ],
+    ids=["doctor", "exchange", "inspect"],
+)
+def test_commands(
+    project: Project,
+    auth0_tenant: Tenant,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    expected: str,
+) -> None:
+    """``manage.py auth0_tx`` has the commands of ``auth0-tx``, with the project's settings."""
+    from django.core.management import execute_from_command_line
+
+    token = auth0_tenant.subject_token("auth0|alice")
+    project()
+    monkeypatch.setenv("AUTH0_TX_SUBJECT_TOKEN", token)
+    monkeypatch.setenv("AUTH0_TX_TOKEN", auth0_tenant.id_token("auth0|alice"))
+    execute_from_command_line(["manage.py", "auth0_tx", *words])
+    written = capsys.readouterr().out
+
+    assert expected in written
+    assert token not in written
+
+
+def test_command_fails(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    """A command that fails ends with the status of ``auth0-tx``."""
+    from django.core.management import execute_from_command_line
+
+    project({"CLIENT_SECRET": "wrong, and nobody's"})
+    with pytest.raises(SystemExit) as ended:
+        execute_from_command_line(["manage.py", "auth0_tx", "doctor"])
+
+    assert 1 == ended.value.code
+    assert "FAILED   client authentication" in capsys.readouterr().out
