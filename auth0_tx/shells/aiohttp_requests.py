@@ -11,3 +11,6 @@ from ..core.cookies import SetCookie
 
 WRITTEN: RequestKey[dict[str, SetCookie]] = RequestKey("auth0_tx.cookies", dict)
 """The cookies that a request was answered with, by name."""
+
+COMMIT: RequestKey[object] = RequestKey("auth0_tx.commit", object)
+"""The cookies that are set when its response is prepared."""

@@ -215,13 +215,23 @@ def _fields(headers: Any, name: str) -> list[str]:
 
 
 def _commit(request: Any) -> Commit | None:
-    # Starlette's scope, Django's META, Werkzeug's environ; aiohttp's is the request itself.
-    for each in (*(getattr(request, place, None) for place in _PLACES), request):
-        if isinstance(each, Mapping):
-            found = each.get(COMMITTED)
-            if isinstance(found, Commit):
-                return found
-    return None
+    found = None
+    if _is_of_aiohttp(request):
+        from . import aiohttp_requests
+
+        found = request.get(aiohttp_requests.COMMIT)
+    else:
+        # Starlette's scope, Django's META, Werkzeug's environ.
+        for place in _PLACES:
+            each = getattr(request, place, None)
+            if found is None and isinstance(each, Mapping):
+                found = each.get(COMMITTED)
+    return found if isinstance(found, Commit) else None
+
+
+def _is_of_aiohttp(request: Any) -> bool:
+    web = sys.modules.get("aiohttp.web")
+    return web is not None and isinstance(request, web.BaseRequest)
 
 
 def _written(request: Any) -> MutableMapping[str, SetCookie]:
@@ -229,8 +239,7 @@ def _written(request: Any) -> MutableMapping[str, SetCookie]:
     commit = _commit(request)
     if commit is not None:
         return commit.cookies
-    web = sys.modules.get("aiohttp.web")
-    if web is not None and isinstance(request, web.BaseRequest):
+    if _is_of_aiohttp(request):
         from . import aiohttp_requests
 
         found: dict[str, SetCookie] = request.setdefault(aiohttp_requests.WRITTEN, {})

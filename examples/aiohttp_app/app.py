@@ -18,11 +18,11 @@ from aiohttp import web
 
 from auth0_tx import (
     AsyncServerClient,
-    BackchannelLogoutError,
     CustomTokenExchangeError,
     LoginRequiredError,
     LoginWithCustomTokenExchangeOptions,
 )
+from auth0_tx.integrations.aiohttp_web import auth0_of, backchannel_logout, setup
 from auth0_tx.stores import MemoryStore
 
 PORT = int(os.environ.get("PORT", "8000"))
@@ -58,7 +58,7 @@ routes = web.RouteTableDef()
 
 
 async def connections(app):
-    async with client, aiohttp.ClientSession() as app[HTTP]:
+    async with aiohttp.ClientSession() as app[HTTP]:
         yield
 
 
@@ -79,7 +79,7 @@ async def home(request):
         f"{escape(tenant.subject_token(f'auth0|{name}'))}</code>"
         for name in names
     )
-    return show(web.Response(), "Log in", samples + FORM)
+    return show("Log in", samples + FORM)
 
 
 @routes.post("/login")
@@ -94,20 +94,16 @@ async def login(request):
         audience=env["AUTH0_AUDIENCE"],
         scope="openid profile email offline_access",
     )
-    response = web.HTTPSeeOther("/profile")
     try:
-        await client.login_with_custom_token_exchange(
-            options, {"request": request, "response": response}
-        )
+        await auth0_of(request).login(options)
     except CustomTokenExchangeError as error:
-        return show_error(web.Response(status=400), "Not logged in", error)
-    raise response
+        return show_error("Not logged in", error, 400)
+    raise web.HTTPSeeOther("/profile")
 
 
 @routes.get("/profile")
 async def profile(request):
-    response = web.Response()
-    session = await client.get_session({"request": request, "response": response})
+    session = await auth0_of(request).get_session()
     if session is None:
         raise web.HTTPSeeOther("/")
     user = session["user"]
@@ -119,61 +115,48 @@ async def profile(request):
         f'<p>The access token ends at <span id="ends">{ends:%Y-%m-%d %H:%M}</span>, '
     )
     body += "and is renewed." if session["refresh_token"] else "and you log in again."
-    return show(response, "Profile", body + LOGOUT)
+    return show("Profile", body + LOGOUT)
 
 
 @routes.get("/api-call")
 async def api_call(request):
-    response = web.Response()
-    store_options = {"request": request, "response": response}
+    auth0 = auth0_of(request)
     try:
         # About to expire, it is renewed, once for all requests that ask at this moment.
-        token = await client.get_access_token(store_options, env["AUTH0_AUDIENCE"])
+        token = await auth0.get_access_token(env["AUTH0_AUDIENCE"])
     except LoginRequiredError:
         raise web.HTTPSeeOther("/") from None
     except CustomTokenExchangeError as error:
-        response.set_status(502)
-        return show_error(response, "No access token", error)
-    issuer = (await client.get_user(store_options))["iss"]
+        return show_error("No access token", error, 502)
+    issuer = (await auth0.get_user())["iss"]
     # Any API that takes the token will do; this one every tenant has.
     headers = {"Authorization": f"Bearer {token}"}
     async with request.app[HTTP].get(f"{issuer}userinfo", headers=headers) as answer:
         text = escape(await answer.text())
     body = f'<p>Status {answer.status}<pre id="answer">{text}</pre>'
-    return show(response, "The API's answer", body)
+    return show("The API's answer", body)
 
 
 @routes.post("/logout")
 async def logout(request):
-    response = web.HTTPSeeOther(HOME)
-    store_options = {"request": request, "response": response}
     # By way of Auth0, which sends the browser back: HOME is an Allowed Logout URL there.
-    url = await client.logout(store_options, return_to=HOME)
-    response.headers["Location"] = url
-    raise response
+    raise web.HTTPSeeOther(await auth0_of(request).logout(return_to=HOME))
 
 
-@routes.post("/backchannel-logout")
-async def backchannel_logout(request):
-    form = await request.post()
-    try:
-        await client.handle_backchannel_logout(form.get("logout_token", ""))
-    except BackchannelLogoutError:
-        raise web.HTTPBadRequest from None
-    return web.Response(headers={"Cache-Control": "no-store"})
+def show(title, body, status=200):
+    """Make a page; *body* is HTML, and what comes from outside escaped in it."""
+    return web.Response(
+        text=PAGE.format(title=escape(title)) + body,
+        status=status,
+        content_type="text/html",
+        headers={"Cache-Control": "no-store"},
+    )
 
 
-def show(response, title, body):
-    """Put a page on *response*; *body* is HTML, and what comes from outside escaped in it."""
-    response.content_type = "text/html"
-    response.headers["Cache-Control"] = "no-store"
-    response.text = PAGE.format(title=escape(title)) + body
-    return response
-
-
-def show_error(response, title, error):
+def show_error(title, error, status):
     what = escape(f"{error.message} ({error.code})")
-    return show(response, title, f'<p id="error">{what}<p>{escape(error.hint or "")}')
+    hint = escape(error.hint or "")
+    return show(title, f'<p id="error">{what}<p>{hint}', status)
 
 
 # The script is for Back after a logout: browsers show a page from memory, no-store or not.
@@ -191,7 +174,9 @@ LOGOUT = """
 
 app = web.Application(middlewares=[refuse_forms_of_other_sites])
 app.add_routes(routes)
+app.router.add_post("/backchannel-logout", backchannel_logout)
 app.cleanup_ctx.append(connections)
+setup(app, client)
 
 if __name__ == "__main__":
     print(

@@ -1,6 +1,6 @@
 """Log in with a token of your old system: FastAPI, the session in the browser's cookies.
 
-    pip install auth0-tx fastapi uvicorn python-multipart
+    pip install "auth0-tx[fastapi]" uvicorn python-multipart
     python examples/fastapi_app/app.py
 
 Without settings it runs on a local Auth0 tenant, in this process.  For your own tenant set
@@ -26,7 +26,11 @@ from auth0_tx import (
     LoginRequiredError,
     LoginWithCustomTokenExchangeOptions,
 )
-from auth0_tx.integrations.asgi import SessionCommitMiddleware
+from auth0_tx.integrations.fastapi import (
+    Auth0,
+    SessionCommitMiddleware,
+    auth0_lifespan,
+)
 
 PORT = int(os.environ.get("PORT", "8000"))
 HOME = f"http://localhost:{PORT}/"  # in production yours, over https
@@ -55,9 +59,8 @@ client = AsyncServerClient(
 
 @asynccontextmanager
 async def lifespan(app: FastAPI):
-    async with client, aiohttp.ClientSession() as http:
-        app.state.http = http
-        yield
+    async with aiohttp.ClientSession() as http:
+        yield {"http": http}
 
 
 async def refuse_forms_of_other_sites(
@@ -68,7 +71,10 @@ async def refuse_forms_of_other_sites(
         raise HTTPException(403)
 
 
-app = FastAPI(lifespan=lifespan, dependencies=[Depends(refuse_forms_of_other_sites)])
+app = FastAPI(
+    lifespan=auth0_lifespan(client, lifespan),
+    dependencies=[Depends(refuse_forms_of_other_sites)],
+)
 # It sets the session's cookies on whatever is returned, so that no view has to.
 served = SessionCommitMiddleware(app)
 
@@ -86,7 +92,7 @@ async def home():
 
 @app.post("/login")
 async def login(
-    request: Request,
+    auth0: Auth0,
     subject_token: Annotated[str, Form()] = "",
     actor_token: Annotated[str, Form()] = "",
 ):
@@ -100,15 +106,15 @@ async def login(
         scope="openid profile email offline_access",
     )
     try:
-        await client.login_with_custom_token_exchange(options, {"request": request})
+        await auth0.login(options)
     except CustomTokenExchangeError as error:
         return error_page("Not logged in", error, 400)
     return RedirectResponse("/profile", 303)
 
 
 @app.get("/profile")
-async def profile(request: Request):
-    session = await client.get_session({"request": request})
+async def profile(auth0: Auth0):
+    session = await auth0.get_session()
     if session is None:
         return RedirectResponse("/", 303)
     user = session["user"]
@@ -124,30 +130,27 @@ async def profile(request: Request):
 
 
 @app.get("/api-call")
-async def api_call(request: Request):
+async def api_call(request: Request, auth0: Auth0):
     try:
         # About to expire, it is renewed, and the cookies with it.
-        token = await client.get_access_token(
-            {"request": request}, env["AUTH0_AUDIENCE"]
-        )
+        token = await auth0.get_access_token(env["AUTH0_AUDIENCE"])
     except LoginRequiredError:
         return RedirectResponse("/", 303)
     except CustomTokenExchangeError as error:
         return error_page("No access token", error, 502)
-    issuer = (await client.get_user({"request": request}))["iss"]
+    issuer = (await auth0.get_user())["iss"]
     # Any API that takes the token will do; this one every tenant has.
     headers = {"Authorization": f"Bearer {token}"}
-    async with app.state.http.get(f"{issuer}userinfo", headers=headers) as answer:
+    async with request.state.http.get(f"{issuer}userinfo", headers=headers) as answer:
         text = escape(await answer.text())
     body = f'<p>Status {answer.status}<pre id="answer">{text}</pre>'
     return page("The API's answer", body)
 
 
 @app.post("/logout")
-async def logout(request: Request):
+async def logout(auth0: Auth0):
     # By way of Auth0, which sends the browser back: HOME is an Allowed Logout URL there.
-    url = await client.logout({"request": request}, return_to=HOME)
-    return RedirectResponse(url, 303)
+    return RedirectResponse(await auth0.logout(return_to=HOME), 303)
 
 
 def page(title: str, body: str, status: int = 200):

@@ -172,8 +172,12 @@ def test_nothing_readable(project: Project, auth0_tenant: Tenant) -> None:
     assert "alice" not in str(kept.get_decoded())
 
 
-def test_signed_cookies(project: Project, auth0_tenant: Tenant) -> None:
+def test_signed_cookies(
+    project: Project, auth0_tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What does not fit into a signed cookie is refused, and nobody is half logged in."""
+    store = "auth0_tx.integrations.django.session_store"
+    monkeypatch.setattr(f"{store}._LARGEST_COOKIE", 1_000)
     project(
         STORES["session"],
         SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",

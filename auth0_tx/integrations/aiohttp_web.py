@@ -1,0 +1,115 @@
+"""Auth0 in aiohttp.web: one client for the application, and what a handler has of a request.
+
+Session cookies are set as a response is prepared, whatever it is: a redirect that was raised,
+a stream, the answer to an error that nobody caught.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from aiohttp import web
+
+from ..aio import AsyncServerClient
+from ..core.cookies import named_by, set_cookie_field, vary_on_cookies
+from ..errors import Auth0Error, BackchannelLogoutError, ConfigurationError
+from ..shells.aiohttp_requests import COMMIT
+from ..shells.http_cookies import CACHE_CONTROL, Commit
+from .error_answers import answer_for
+from .requests_of_users import AsyncRequestAuth0
+
+__all__ = ["CLIENT", "auth0_of", "backchannel_logout", "handle_errors", "setup"]
+
+CLIENT: web.AppKey[AsyncServerClient] = web.AppKey("auth0_tx", AsyncServerClient)
+"""The application's client: ``app[CLIENT]``."""
+
+_BOUND: web.RequestKey[AsyncRequestAuth0] = web.RequestKey(
+    "auth0_tx.bound", AsyncRequestAuth0
+)
+
+
+def setup(app: web.Application, client: AsyncServerClient) -> None:
+    """Give an application, and all that it has below it, a client that ends with it.
+
+    Args:
+        app: the application, before it runs.
+        client: its client; it is closed when the application is cleaned up.
+    """
+    app[CLIENT] = client
+    app.cleanup_ctx.append(_open)
+    app.on_response_prepare.append(_commit)
+
+
+def auth0_of(request: web.Request) -> AsyncRequestAuth0:
+    """Give the client, bound to *request*; nothing is read before it is asked for.
+
+    Raises:
+        ConfigurationError: the application was not :func:`setup`.
+    """
+    bound = request.get(_BOUND)
+    if bound is None:
+        client = request.config_dict.get(CLIENT)
+        if client is None:
+            raise ConfigurationError(
+                "the application needs setup(app, client)", parameter="app"
+            )
+        request[COMMIT] = Commit()
+        authorization = request.headers.get("Authorization")
+        bound = AsyncRequestAuth0(client, {"request": request}, authorization)
+        request[_BOUND] = bound
+    return bound
+
+
+async def backchannel_logout(request: web.Request) -> web.Response:
+    """End the sessions that Auth0 says: a handler for your Back-Channel Logout URI."""
+    # OpenID Connect Back-Channel Logout 1.0 section 2.8.
+    token = (await request.post()).get("logout_token")
+    auth0 = auth0_of(request)
+    status = 200
+    try:
+        await auth0.client.handle_backchannel_logout(
+            token if isinstance(token, str) else "", auth0.store_options
+        )
+    except BackchannelLogoutError:
+        status = 400
+    return web.Response(status=status, headers={"Cache-Control": "no-store"})
+
+
+@web.middleware
+async def handle_errors(
+    request: web.Request,
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+) -> web.StreamResponse:
+    """Answer errors of this library that a handler does not catch, as an API would.
+
+    A middleware: ``web.Application(middlewares=[handle_errors])``.  The status says whose
+    affair it is, and the body no more than that.
+    """
+    try:
+        return await handler(request)
+    except Auth0Error as error:
+        answer = answer_for(error)
+    headers = {**answer.headers, "Cache-Control": "no-store"}
+    return web.json_response(answer.body, status=answer.status, headers=headers)
+
+
+async def _open(app: web.Application) -> AsyncIterator[None]:
+    async with app[CLIENT]:
+        yield
+
+
+async def _commit(request: web.Request, response: web.StreamResponse) -> None:
+    commit = request.get(COMMIT)
+    if not isinstance(commit, Commit):
+        return
+    commit.has_begun = True
+    if not commit.cookies:
+        return
+    # The response's own cookies are header fields by now.
+    headers = response.headers
+    fields = headers.popall("Set-Cookie", [])
+    kept = [each for each in fields if named_by(each) not in commit.cookies]
+    for field in (*kept, *map(set_cookie_field, commit.cookies.values())):
+        headers.add("Set-Cookie", field)
+    headers["Cache-Control"] = CACHE_CONTROL
+    headers["Vary"] = vary_on_cookies(headers.getall("Vary", []))

@@ -1,0 +1,115 @@
+"""Auth0 in Starlette, and in FastAPI: a lifespan, and what an endpoint has of its request.
+
+Session cookies are set by ``SessionCommitMiddleware``, on whatever response there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from ..aio import AsyncServerClient
+from ..errors import Auth0Error, BackchannelLogoutError, ConfigurationError
+from .asgi import SessionCommitMiddleware
+from .error_answers import answer_for
+from .requests_of_users import AsyncRequestAuth0
+
+try:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse, Response
+except ImportError:
+    raise ConfigurationError(
+        "starlette is not installed: pip install 'auth0-tx[starlette]'",
+        parameter="starlette",
+    ) from None
+
+__all__ = [
+    "SessionCommitMiddleware",
+    "auth0_lifespan",
+    "auth0_of",
+    "backchannel_logout",
+    "handle_errors",
+]
+
+_STATE = "auth0_tx"
+_BOUND = "auth0_tx.bound"
+
+Lifespan = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
+
+
+def auth0_lifespan(
+    client: AsyncServerClient, lifespan: Lifespan | None = None
+) -> Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any]]]:
+    """Make a lifespan that gives requests the client, and closes it at the end.
+
+    Args:
+        client: the application's.
+        lifespan: the application's own, whose state requests have too.
+    """
+
+    @asynccontextmanager
+    async def with_client(app: Any) -> AsyncIterator[Mapping[str, Any]]:
+        async with client:
+            if lifespan is None:
+                yield {_STATE: client}
+                return
+            async with lifespan(app) as state:
+                yield {**(state or {}), _STATE: client}
+
+    return with_client
+
+
+def auth0_of(request: Request) -> AsyncRequestAuth0:
+    """Give the client, bound to *request*; nothing is read before it is asked for.
+
+    Raises:
+        ConfigurationError: the application does not run with :func:`auth0_lifespan`.
+    """
+    bound: AsyncRequestAuth0 | None = request.scope.get(_BOUND)
+    if bound is None:
+        client = getattr(request.state, _STATE, None)
+        if client is None:
+            raise ConfigurationError(
+                "the application must run with lifespan=auth0_lifespan(client)",
+                parameter="lifespan",
+            )
+        authorization = request.headers.get("authorization")
+        bound = AsyncRequestAuth0(client, {"request": request}, authorization)
+        request.scope[_BOUND] = bound
+    return bound
+
+
+async def backchannel_logout(request: Request) -> Response:
+    """End the sessions that Auth0 says: an endpoint for your Back-Channel Logout URI.
+
+    It needs *python-multipart*, as every form in Starlette does.
+    """
+    # OpenID Connect Back-Channel Logout 1.0 section 2.8.
+    async with request.form() as form:
+        token = form.get("logout_token")
+    auth0 = auth0_of(request)
+    status = 200
+    try:
+        await auth0.client.handle_backchannel_logout(
+            token if isinstance(token, str) else "", auth0.store_options
+        )
+    except BackchannelLogoutError:
+        status = 400
+    return Response(status_code=status, headers={"Cache-Control": "no-store"})
+
+
+def handle_errors(app: Starlette) -> None:
+    """Answer errors of this library that an endpoint does not catch, as an API would.
+
+    The status says whose affair it is, and the body no more than that.
+    """
+    app.add_exception_handler(Auth0Error, _answer)
+
+
+def _answer(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Auth0Error)
+    answer = answer_for(error)
+    headers = {**answer.headers, "Cache-Control": "no-store"}
+    return JSONResponse(answer.body, answer.status, headers)

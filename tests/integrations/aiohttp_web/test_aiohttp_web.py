@@ -1,0 +1,229 @@
+"""aiohttp.web: one client for the application, and cookies on whatever response there is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+
+from auth0_tx import AsyncServerClient, ConfigurationError
+from auth0_tx.integrations.aiohttp_web import (
+    CLIENT,
+    auth0_of,
+    backchannel_logout,
+    handle_errors,
+    setup,
+)
+from auth0_tx.stores import MemoryStore
+from auth0_tx.tenant import Tenant, User
+from tests.frameworks.loop_thread import serving
+from tests.integrations.async_sites import (
+    API,
+    OTHER,
+    Browser,
+    login_options,
+    settings_of,
+    with_service,
+)
+
+
+async def login(request: web.Request) -> web.Response:
+    """Log in, and raise the redirect."""
+    await auth0_of(request).login(login_options(await request.text()))
+    raise web.HTTPSeeOther("/user")
+
+
+async def user(request: web.Request) -> web.Response:
+    """Tell who is logged in."""
+    found = await auth0_of(request).get_user()
+    return web.json_response({"sub": found and found["sub"]})
+
+
+async def token(request: web.Request) -> web.StreamResponse:
+    """Get an access token, and answer in one of several ways."""
+    auth0 = auth0_of(request)
+    await auth0.get_access_token(API)
+    match request.query.get("then"):
+        case "error":
+            raise KeyError("a bug of the application's")
+        case "forbidden":
+            raise web.HTTPForbidden
+        case "stream":
+            stream = web.StreamResponse()
+            await stream.prepare(request)
+            await stream.write(b"token")
+            return stream
+    return web.json_response({"session": await auth0.get_session() is not None})
+
+
+async def logout(request: web.Request) -> web.Response:
+    """Log out."""
+    raise web.HTTPSeeOther(await auth0_of(request).logout())
+
+
+async def behalf(request: web.Request) -> web.Response:
+    """Exchange the bearer token of the request."""
+    answer = await auth0_of(request).get_token_on_behalf_of(OTHER)
+    return web.json_response({"scope": answer.scope})
+
+
+async def nothing(request: web.Request) -> web.Response:
+    """Ask for nothing."""
+    return web.Response(text="nothing")
+
+
+def application(client: AsyncServerClient) -> web.Application:
+    """Make an application, with another below it."""
+    app = web.Application(middlewares=[handle_errors])
+    setup(app, client)
+    app.add_routes(
+        [
+            web.post("/login", login),
+            web.get("/token", token),
+            web.post("/logout", logout),
+            web.get("/behalf", behalf),
+            web.get("/nothing", nothing),
+            web.post("/backchannel-logout", backchannel_logout),
+            web.get("/user", user),
+        ]
+    )
+    below = web.Application()
+    below.add_routes([web.get("/user", user)])
+    app.add_subapp("/below", below)
+    return app
+
+
+@contextmanager
+def served(app: web.Application) -> Iterator[int]:
+    """Serve an application; give its port."""
+
+    @asynccontextmanager
+    async def running() -> AsyncIterator[int]:
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            yield runner.addresses[0][1]
+        finally:
+            await runner.cleanup()
+
+    with serving(partial(running)) as port:
+        yield port
+
+
+@contextmanager
+def site(tenant: Tenant, **changes: Any) -> Iterator[int]:
+    """Serve the application of a client of the tenant's."""
+    with served(
+        application(AsyncServerClient(**settings_of(tenant, **changes)))
+    ) as port:
+        yield port
+
+
+def log_in(port: int, tenant: Tenant, name: str = "auth0|alice") -> Browser:
+    """Give a browser in which a user is logged in."""
+    browser = Browser(port)
+    answer = browser.post("/login", data=tenant.subject_token(name))
+    assert 303 == answer.status_code, answer.text
+    return browser
+
+
+@pytest.mark.parametrize("store", [None, MemoryStore()], ids=["cookies", "memory"])
+def test_login(auth0_tenant: Tenant, store: Any) -> None:
+    """A login's cookies are on the redirect that the handler raises."""
+    with site(auth0_tenant, state_store=store) as port:
+        browser = log_in(port, auth0_tenant)
+        for path in ("/user", "/below/user"):
+            assert {"sub": "auth0|alice"} == browser.get(path).json()
+        assert {"sub": None} == Browser(port).get("/user").json()
+        assert "Vary" not in browser.get("/nothing").headers
+        assert 303 == browser.post("/logout").status_code
+        assert {"sub": None} == browser.get("/user").json()
+
+
+@pytest.mark.parametrize(
+    ("then", "status"), [("", 200), ("stream", 200), ("forbidden", 403), ("error", 500)]
+)
+def test_renewed_on_any_answer(auth0_tenant: Tenant, then: str, status: int) -> None:
+    """A refresh token that was rotated is kept, with a stream and with an error too."""
+    auth0_tenant.apis.change(API, token_lifetime=30)
+    with site(auth0_tenant) as port:
+        browser = log_in(port, auth0_tenant)
+        auth0_tenant.apis.change(API, token_lifetime=86_400)
+        answer = browser.get(f"/token?then={then}")
+        after = browser.get("/token")
+
+    assert status == answer.status_code
+    assert "private, no-store" == answer.headers["Cache-Control"]
+    assert {"session": True} == after.json()
+    assert 2 == auth0_tenant.count("/oauth/token")
+
+
+def test_users_are_apart(auth0_tenant: Tenant) -> None:
+    """Many browsers at once each see their own user."""
+    users = [f"auth0|user_{number}" for number in range(10)]
+    for name in users:
+        auth0_tenant.users.add(User(name))
+    with site(auth0_tenant) as port, ThreadPoolExecutor(10) as threads:
+
+        def visit(name: str) -> set[str]:
+            browser = log_in(port, auth0_tenant, name)
+            return {browser.get("/user").json()["sub"] for _ in range(10)}
+
+        assert [{name} for name in users] == list(threads.map(visit, users))
+
+
+def test_on_behalf_of(auth0_tenant: Tenant) -> None:
+    """One line exchanges the bearer token; what is wrong with it is the caller's to know."""
+    keywords = with_service(auth0_tenant)
+    token = auth0_tenant.access_token("auth0|alice", API)
+    with served(application(AsyncServerClient(**keywords))) as port:
+        good, none, wrong = (
+            Browser(port).get("/behalf", headers=headers)
+            for headers in (
+                {"Authorization": f"Bearer {token}"},
+                {},
+                {"Authorization": "Bearer no-token"},
+            )
+        )
+
+    assert {"scope": "read:more"} == good.json()
+    assert [401, 401] == [each.status_code for each in (none, wrong)]
+    assert {"error": "invalid_token"} == wrong.json()
+
+
+def test_backchannel_logout(auth0_tenant: Tenant) -> None:
+    """Auth0 ends a user's sessions; what is no logout token is a 400."""
+    with site(auth0_tenant, state_store=MemoryStore()) as port:
+        browser = log_in(port, auth0_tenant)
+        token = auth0_tenant.logout_token(sub="auth0|alice")
+        answers = [
+            Browser(port).post("/backchannel-logout", data={"logout_token": each})
+            for each in ("no token", token)
+        ]
+
+        assert [400, 200] == [each.status_code for each in answers]
+        assert {"sub": None} == browser.get("/user").json()
+
+
+async def test_client_ends_with_the_application(auth0_tenant: Tenant) -> None:
+    """The application's client is closed when it is cleaned up."""
+    app = application(AsyncServerClient(**settings_of(auth0_tenant)))
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    assert not app[CLIENT]._closed
+    await runner.cleanup()
+
+    assert app[CLIENT]._closed
+
+
+def test_not_set_up() -> None:
+    """An application that was not set up is told so."""
+    with pytest.raises(ConfigurationError, match="setup"):
+        auth0_of(make_mocked_request("GET", "/"))

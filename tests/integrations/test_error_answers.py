@@ -1,0 +1,57 @@
+"""What a caller is answered when an exchange fails."""
+
+from __future__ import annotations
+
+import pytest
+
+from auth0_tx import (
+    AmbiguousError,
+    Auth0Error,
+    BackchannelLogoutError,
+    BlockedError,
+    ConfigurationError,
+    InvalidInputError,
+    InvalidResponseError,
+    LoginRequiredError,
+    MfaRequiredError,
+    NotSentError,
+    RateLimitError,
+    RefusedError,
+    StoreError,
+)
+from auth0_tx.integrations.error_answers import answer_for
+
+ANSWERS: list[tuple[Auth0Error, int, str]] = [
+    (LoginRequiredError("no"), 401, "login_required"),
+    (BackchannelLogoutError("no"), 400, "invalid_request"),
+    (InvalidInputError("no", parameter="authorization"), 401, "invalid_request"),
+    (InvalidInputError("no", parameter="scope"), 500, "server_error"),
+    (ConfigurationError("no"), 500, "server_error"),
+    (MfaRequiredError("no", "mfa_required", 403), 403, "mfa_required"),
+    (RateLimitError("no", retry_after=1.2), 503, "temporarily_unavailable"),
+    (BlockedError("no"), 503, "temporarily_unavailable"),
+    (RefusedError("no", "invalid_client", 401), 500, "server_error"),
+    (RefusedError("no", "access_denied", 403), 403, "access_denied"),
+    (RefusedError("no", "invalid_request", 400), 401, "invalid_token"),
+    (RefusedError("no", "server_error", 500), 502, "temporarily_unavailable"),
+    (RefusedError("no", "busy", 503), 503, "temporarily_unavailable"),
+    (NotSentError("no"), 502, "temporarily_unavailable"),
+    (AmbiguousError("no", "timeout"), 504, "temporarily_unavailable"),
+    (InvalidResponseError("no"), 500, "server_error"),
+    (StoreError("no"), 500, "server_error"),
+]
+
+
+@pytest.mark.parametrize(("error", "status", "code"), ANSWERS, ids=range(len(ANSWERS)))
+def test_answer(error: Auth0Error, status: int, code: str) -> None:
+    """The status says whose affair it is, and nothing says more."""
+    answer = answer_for(error)
+
+    assert (status, {"error": code}) == (answer.status, answer.body)
+
+
+def test_waiting_time() -> None:
+    """How long to wait is passed on, in whole seconds."""
+    answer = answer_for(RateLimitError("no", retry_after=1.2))
+
+    assert {"Retry-After": "2"} == answer.headers
