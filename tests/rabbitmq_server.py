@@ -12,6 +12,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -40,7 +41,9 @@ def amqp_url() -> Iterator[str]:
     if _answers():
         yield _DEFAULT
         return
-    program = shutil.which("rabbitmq-server")
+    # Debian has it where only administrators look.
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"])
+    program = shutil.which("rabbitmq-server", path=path)
     if program is None:
         reason = "no RabbitMQ: install rabbitmq-server, or set AUTH0_TX_TEST_AMQP_URL"
         if os.environ.get("CI"):
@@ -52,4 +55,5 @@ def amqp_url() -> Iterator[str]:
         assert time.monotonic() < until, "RabbitMQ does not answer"
         time.sleep(0.2)
     yield _DEFAULT
-    subprocess.run(["rabbitmqctl", "shutdown"], check=False, capture_output=True)
+    control = str(Path(program).with_name("rabbitmqctl"))
+    subprocess.run([control, "shutdown"], check=False, capture_output=True)
