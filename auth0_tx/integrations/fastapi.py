@@ -21,6 +21,7 @@ try:
     from fastapi import Depends, HTTPException, Request
     from fastapi.openapi.models import APIKey, APIKeyIn
     from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+    from fastapi.openapi.models import SecurityBase as SecurityBaseModel
     from fastapi.security.base import SecurityBase
 except ImportError:
     raise ConfigurationError(
@@ -74,6 +75,9 @@ class RequiredUser(SecurityBase):
             document shows.
     """
 
+    model: SecurityBaseModel
+    scheme_name: str
+
     def __init__(self, policy: SessionPolicy = SessionPolicy()) -> None:
         self.model = APIKey(
             **{"in": APIKeyIn.cookie},  # type: ignore[arg-type]
@@ -92,6 +96,9 @@ class RequiredUser(SecurityBase):
 
 class _BearerExchange(SecurityBase):
     """What both exchanges of a request's bearer token have in common."""
+
+    model: SecurityBaseModel
+    scheme_name: str
 
     def __init__(self, description: str) -> None:
         self.model = HTTPBearerModel(description=description)

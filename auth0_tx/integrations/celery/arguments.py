@@ -70,13 +70,16 @@ def refuse_tokens(app: Celery) -> None:
     """
     sends = app.send_task
 
-    def send_task(name: str, args: Any = None, kwargs: Any = None, **rest: Any) -> Any:
+    def send_task(
+        name: str, args: Any = None, kwargs: Any = None, *more: Any, **rest: Any
+    ) -> Any:
         task = app.tasks.get(name)
         if not getattr(task, "allow_tokens", False):
             check_arguments(args, kwargs, rest)
-        return sends(name, args, kwargs, **rest)
+        return sends(name, args, kwargs, *more, **rest)
 
-    app.send_task = send_task
+    # Celery has no hook that may refuse: what its signals raise is logged.
+    vars(app)["send_task"] = send_task
 
 
 def _found_under(name: object, value: Any, where: str, depth: int) -> str | None:

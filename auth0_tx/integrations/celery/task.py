@@ -54,7 +54,8 @@ class TokenExchangeTask(Task):  # type: ignore[misc]
         throw: bool = True,
         eta: Any = None,
         countdown: float | None = None,
-        **rest: Any,
+        max_retries: int | None = None,
+        **options: Any,
     ) -> Any:
         """Try the task again, at the time that the error asks for.
 
@@ -67,5 +68,12 @@ class TokenExchangeTask(Task):  # type: ignore[misc]
             if exc.retry_after is not None:
                 eta, countdown = None, exc.retry_after
         return super().retry(
-            args, kwargs, exc, throw, eta=eta, countdown=countdown, **rest
+            args,
+            kwargs,
+            exc,
+            throw,
+            eta=eta,
+            countdown=countdown,
+            max_retries=max_retries,
+            **options,
         )

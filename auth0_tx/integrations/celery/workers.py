@@ -13,7 +13,7 @@ from celery import signals
 from ...client import ServerClient
 from ...errors import Auth0Error
 
-log = logging.getLogger("auth0_tx.celery")
+log: logging.Logger = logging.getLogger("auth0_tx.celery")
 
 
 def prepare_workers(client: ServerClient) -> None:

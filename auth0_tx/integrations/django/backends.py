@@ -24,14 +24,18 @@ class Auth0Backend(ModelBackend):  # type: ignore[misc]
     def authenticate(
         self,
         request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
         *,
         auth0_claims: Mapping[str, Any] | None = None,
-        **_: Any,
+        **kwargs: Any,
     ) -> Any:
         """Give the user of *auth0_claims*, or ``None``.
 
         Args:
             request: the request, as Django has it.
+            username: not looked at, nor is *password*: that is another backend's affair.
+            password: as above.
             auth0_claims: the claims of a *verified* ID token.
         """
         if auth0_claims is None:

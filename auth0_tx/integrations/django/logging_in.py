@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import auth
-from django.http import HttpRequest
 
 from ...errors import LoginRequiredError
 from ...values import LoginWithCustomTokenExchangeOptions
 from .session_store import is_ours
 
 
-def login(request: HttpRequest, options: LoginWithCustomTokenExchangeOptions) -> Any:
+def login(request: Any, options: LoginWithCustomTokenExchangeOptions) -> Any:
     """Exchange a token, and log its user in to Django; give the user.
 
     The login session is kept as ``AUTH0_TX`` says, and Django's session gets another key.
@@ -39,7 +38,7 @@ def login(request: HttpRequest, options: LoginWithCustomTokenExchangeOptions) ->
     return user
 
 
-def logout(request: HttpRequest, *, return_to: str | None = None) -> str:
+def logout(request: Any, *, return_to: str | None = None) -> str:
     """Log out of Django and of the login session; give the URL that ends Auth0's own.
 
     Args:

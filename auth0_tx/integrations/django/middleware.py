@@ -50,5 +50,6 @@ class Auth0Middleware:
 
 
 def _prepared(request: HttpRequest) -> Any:
-    request.auth0 = SimpleLazyObject(lambda: DjangoRequestAuth0(request))
+    bound = SimpleLazyObject(lambda: DjangoRequestAuth0(request))
+    vars(request)["auth0"] = bound
     return begin_commit(request.META)

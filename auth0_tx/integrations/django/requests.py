@@ -25,7 +25,7 @@ class DjangoRequestAuth0(RequestAuth0):
     """The project's client, bound to one request."""
 
     def __init__(self, request: HttpRequest) -> None:
-        authorization = request.headers.get("Authorization")
+        authorization = request.META.get("HTTP_AUTHORIZATION")
         super().__init__(get_client(), {"request": request}, authorization)
         self._request = request
 

@@ -18,7 +18,7 @@ def backchannel_logout(request: HttpRequest) -> HttpResponse:
     status = 200
     try:
         get_client().handle_backchannel_logout(
-            request.POST.get("logout_token", ""), {"request": request}
+            str(request.POST.get("logout_token", "")), {"request": request}
         )
     except BackchannelLogoutError:
         status = 400

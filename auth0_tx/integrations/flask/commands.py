@@ -10,7 +10,9 @@ from flask.cli import AppGroup, with_appcontext
 
 from ...cli import main
 
-commands = AppGroup("auth0-tx", help="Check the settings, exchange and read tokens.")
+commands: AppGroup = AppGroup(
+    "auth0-tx", help="Check the settings, exchange and read tokens."
+)
 
 _PASSED_ON = {"ignore_unknown_options": True, "help_option_names": []}
 

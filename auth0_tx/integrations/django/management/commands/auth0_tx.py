@@ -19,7 +19,7 @@ class Command(BaseCommand):  # type: ignore[misc]
 
     help = "Check the settings, exchange a token, or read one."
     # The doctor is to say what is wrong with them.
-    requires_system_checks = ()
+    requires_system_checks: tuple[str, ...] = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take a command's name; its own words are its own."""
