@@ -17,6 +17,7 @@ PACKAGE = "auth0_tx"
 UNTYPED_BASES = frozenset(
     f"{PACKAGE}.integrations.{name}"
     for name in (
+        "celery.TokenExchangeTask",
         "celery.task.TokenExchangeTask",
         "django.apps.Auth0TXConfig",
         "django.backends.Auth0Backend",
