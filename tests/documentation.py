@@ -80,7 +80,7 @@ _keys, _certificates = KeySupply(), Certificates()
 
 pytest_collect_file = SybilCollection(
     (
-        _documents("README.md", "docs/promises.md"),
-        _documents("docs/sessions.md", fixtures=("redis_url",)),
+        _documents("README.md"),
+        _documents("docs/*.md", fixtures=("redis_url",)),
     )
 ).pytest()
