@@ -8,9 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import (
+    rows_cache,
     rows_core,
     rows_crowd,
+    rows_events,
     rows_exchange,
+    rows_fleet,
     rows_peer,
     rows_process,
     rows_sessions,
@@ -27,6 +30,9 @@ ROWS: dict[str, Callable[[Bench], list[Row]]] = {
     "id-token": rows_core.verification,
     "assertion": rows_core.assertion,
     "sessions": rows_sessions.sessions,
+    "cache": rows_cache.cache,
+    "events": rows_events.events,
+    "fleet": rows_fleet.fleet,
     "first": rows_process.first,
     "import": rows_process.imports,
     "crowd": rows_crowd.crowd,

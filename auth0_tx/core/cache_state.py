@@ -18,8 +18,12 @@ class CacheState:
     """The state of a token cache as one client, in one process, sees it.
 
     All times are on the context's monotonic clock.
+
+    Attributes:
+        has_failed: whether the cache ever has.
     """
 
+    has_failed: bool = attrs.field(init=False, default=False)
     _rests_until: float = attrs.field(init=False, default=float("-inf"))
     _warned_at: float = attrs.field(init=False, default=float("-inf"))
     _abandoned: dict[str, tuple[bytes, float]] = attrs.field(init=False, factory=dict)
@@ -30,6 +34,7 @@ class CacheState:
 
     def failed(self, now: float) -> bool:
         """Note that the cache failed; tell whether to warn of it."""
+        self.has_failed = True
         self._rests_until = now + _PAUSE
         if now - self._warned_at < _WARNING_EACH:
             return False

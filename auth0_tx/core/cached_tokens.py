@@ -22,36 +22,24 @@ _RENEWED_PART = 0.2
 _JITTER = 0.5
 """The part of the time for renewal by which tokens that came together may differ."""
 
-_WRITTEN = (
-    "access_token",
-    "token_type",
-    "expires_in",
-    "scope",
-    "issued_token_type",
-    "id_token",
-    "act",
-)
-
 
 @attrs.define(kw_only=True, eq=False)
 class CachedTokens(Unpicklable):
     """What one exchange brought, and how long it serves others.
 
     Attributes:
-        response: the tokens; its ``expires_in`` is as the server said it.
+        response: the tokens, as they were given last.
+        lifetime: seconds that they last from when they came.
         stored_at: epoch seconds, when they came.
         renew_at: epoch seconds, from when one caller renews them.
         ends_at: epoch seconds, from when they are not given any more.
     """
 
     response: TokenExchangeResponse
+    lifetime: int
     stored_at: float
     renew_at: float
     ends_at: float
-    _given: TokenExchangeResponse = attrs.field(init=False, repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._given = self.response
 
     def is_good(self, now: float) -> bool:
         """Tell whether they may be given; a clock that was set back makes them useless."""
@@ -59,11 +47,11 @@ class CachedTokens(Unpicklable):
 
     def given(self, now: float) -> TokenExchangeResponse:
         """Give the tokens, with the seconds that they last from *now*."""
-        left = (self.response.expires_in or 0) - int(now - self.stored_at)
-        given = self._given
+        left = self.lifetime - int(now - self.stored_at)
+        given = self.response
         # Most who ask within a second of each other can have the same value.
         if given.expires_in != left:
-            given = self._given = attrs.evolve(given, expires_in=left)
+            given = self.response = attrs.evolve(given, expires_in=left)
         return own_copy(given)
 
 
@@ -100,7 +88,13 @@ def cached_tokens(
         return None
     lead = min(policy.renew_seconds, (ends - now) * _RENEWED_PART)
     renew = ends - lead * (1 - _JITTER * random) if renewable and lead else inf
-    return CachedTokens(response=response, stored_at=now, renew_at=renew, ends_at=ends)
+    return CachedTokens(
+        response=response,
+        lifetime=response.expires_in,
+        stored_at=now,
+        renew_at=renew,
+        ends_at=ends,
+    )
 
 
 def own_copy(response: TokenExchangeResponse) -> TokenExchangeResponse:
@@ -127,31 +121,49 @@ def is_shareable(response: TokenExchangeResponse) -> bool:
 def write_tokens(tokens: CachedTokens) -> bytes:
     """Write tokens as JSON, to be sealed."""
     response = tokens.response
-    value = [
+    value = (
         # JSON has no infinity.
         None if tokens.renew_at == inf else tokens.renew_at,
         tokens.stored_at,
         tokens.ends_at,
-        *(getattr(response, name) for name in _WRITTEN),
-    ]
+        tokens.lifetime,
+        response.access_token,
+        response.token_type,
+        response.scope,
+        response.issued_token_type,
+        response.id_token,
+        response.act,
+    )
     return SecretBytes(_encode(value).encode("utf-8", "surrogatepass"))
 
 
-def read_tokens(payload: bytes) -> CachedTokens | None:
+def read_tokens(payload: bytes, now: float) -> CachedTokens | None:
     """Read what :func:`write_tokens` wrote; ``None`` for all else.
 
     It was sealed, so that nobody else has written it: what is in it need not be looked at.
+
+    Args:
+        payload: what was written.
+        now: epoch seconds, at which the tokens are to be given.
     """
     try:
-        (renew_at, stored_at, ends_at, *values), _ = _decode(
+        (renew_at, stored_at, ends_at, lifetime, *values), _ = _decode(
             payload.decode("utf-8", "surrogatepass")
         )
+        access_token, token_type, scope, issued_token_type, id_token, act = values
     except (ValueError, TypeError, RecursionError):
         return None
-    if len(values) != len(_WRITTEN):
-        return None
     return CachedTokens(
-        response=TokenExchangeResponse(**dict(zip(_WRITTEN, values, strict=True))),
+        response=TokenExchangeResponse(
+            access_token=access_token,
+            token_type=token_type,
+            expires_in=lifetime - int(now - stored_at),
+            scope=scope,
+            issued_token_type=issued_token_type,
+            id_token=id_token,
+            act=act,
+        ),
+        lifetime=lifetime,
         stored_at=stored_at,
         renew_at=inf if renew_at is None else renew_at,
         ends_at=ends_at,

@@ -109,7 +109,7 @@ class OpenTelemetrySubscriber:
 
     def _started(self, event: ExchangeStarted) -> None:
         attributes: dict[str, Any] = {
-            **_server(event),
+            "server.address": event.domain,
             "auth0_tx.subject_token_type": event.subject_token_type,
             "auth0_tx.actor": event.actor,
         }
@@ -136,8 +136,8 @@ class OpenTelemetrySubscriber:
         span = self._open.pop(event.exchange_id, None)
         if span is None:
             return
-        span.set_attributes(attributes)
         if event.code is not None:
+            span.set_attributes(attributes)
             span.set_status(Status(StatusCode.ERROR, event.code))
         span.end()
 

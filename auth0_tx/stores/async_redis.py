@@ -6,9 +6,16 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from redis import ConnectionError as RedisConnectionError
 from redis.asyncio import Redis
 
 from .redis_connections import taking
+
+_NONE_FREE = "Too many connections"
+"""What redis-py says, in every release, when all of a pool's connections are taken."""
+
+_SHORTEST_WAIT, _LONGEST_WAIT = 0.001, 0.016
+"""Seconds between two looks for a free connection."""
 
 
 class AsyncCommands:
@@ -36,7 +43,7 @@ class AsyncCommands:
             redis.RedisError: the server refused it, or could not be reached.
         """
         async with asyncio.timeout(self._timeout):
-            connection = await self._take()
+            connection = await self._taken()
             try:
                 await connection.send_command(*command)
                 reply = await connection.read_response(disable_decoding=True)
@@ -48,3 +55,15 @@ class AsyncCommands:
             finally:
                 await self._pool.release(connection)
         return read(reply)
+
+    async def _taken(self) -> Any:
+        """Take a connection, or wait until one is free: the pool itself would refuse."""
+        wait = _SHORTEST_WAIT
+        while True:
+            try:
+                return await self._take()
+            except RedisConnectionError as error:
+                if _NONE_FREE not in str(error):
+                    raise
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT)

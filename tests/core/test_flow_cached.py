@@ -396,7 +396,9 @@ def _until_sleep(flow: Flow[Any]) -> Flow[Any]:
             stack.append(effect.flow())
             effect = next(stack[-1])
         else:
-            reply = effect.function() if isinstance(effect, Call) else None
+            reply = None
+            if isinstance(effect, Call):
+                reply = effect.function(*effect.arguments)
             effect = stack[-1].send(reply)
 
     def rest() -> Flow[Any]:

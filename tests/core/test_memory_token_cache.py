@@ -21,7 +21,11 @@ def tokens(ends: float = 100.0) -> CachedTokens:
         access_token=SECRETS["access_token"], token_type="Bearer", expires_in=100
     )
     return CachedTokens(
-        response=response, stored_at=NOW, renew_at=NOW + ends, ends_at=NOW + ends
+        response=response,
+        lifetime=100,
+        stored_at=NOW,
+        renew_at=NOW + ends,
+        ends_at=NOW + ends,
     )
 
 

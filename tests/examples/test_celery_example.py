@@ -6,7 +6,10 @@ import os
 import subprocess
 import sys
 
+import pytest
 from running_app import EXAMPLES
+
+pytestmark = pytest.mark.browser
 
 
 def test_celery_example(redis_url: str) -> None:

@@ -35,17 +35,15 @@ def found_tokens(context: Context, key: CacheKey) -> Flow[CachedTokens | None]:
     if isinstance(cache, MemoryTokenCache):
         return cache.find(key, context.clock())
     assert cache is not None
-    octets = yield from _asked(context, cache.get, key.name, may_raise=True)
+    octets = yield from _asked(context, cache.get, (key.name,), may_raise=True)
     if not isinstance(octets, bytes):
         return None
     # Not at the top: a cache in memory has no need of a cipher.
     from ..cache_seal import opened
 
-    payload = opened(key.seal, octets)
-    tokens = None if payload is None else read_tokens(payload)
-    if tokens is None or not tokens.is_good(context.clock()):
-        return None
-    return tokens
+    payload, now = opened(key.seal, octets), context.clock()
+    tokens = None if payload is None else read_tokens(payload, now)
+    return tokens if tokens is not None and tokens.is_good(now) else None
 
 
 def keep_tokens(context: Context, key: CacheKey, tokens: CachedTokens) -> Flow[None]:
@@ -59,7 +57,7 @@ def keep_tokens(context: Context, key: CacheKey, tokens: CachedTokens) -> Flow[N
 
     octets = sealed(key.seal, write_tokens(tokens), context.new_secret())
     ttl = max(tokens.ends_at - now, 0.001)
-    yield from _asked(context, cache.set, key.name, octets, ttl=ttl)
+    yield from _asked(context, partial(cache.set, ttl=ttl), (key.name, octets))
 
 
 def drop_tokens(context: Context, key: CacheKey) -> Flow[None]:
@@ -70,7 +68,7 @@ def drop_tokens(context: Context, key: CacheKey) -> Flow[None]:
         return
     assert cache is not None
     # A cache need not know how to delete: what does not open is nothing.
-    yield from _asked(context, cache.set, key.name, b"-", ttl=0.001)
+    yield from _asked(context, partial(cache.set, ttl=0.001), (key.name, b"-"))
 
 
 def lock_key(context: Context, name: str, owner: bytes, seconds: float) -> Flow[bool]:
@@ -82,7 +80,7 @@ def lock_key(context: Context, name: str, owner: bytes, seconds: float) -> Flow[
     if isinstance(cache, MemoryTokenCache):
         return cache.lock(name, owner, until=now + seconds, now=now)
     assert cache is not None
-    taken = yield from _asked(context, cache.lock, name, owner, ttl=seconds)
+    taken = yield from _asked(context, partial(cache.lock, ttl=seconds), (name, owner))
     return taken is _TROUBLE or bool(taken)
 
 
@@ -93,23 +91,23 @@ def unlock_key(context: Context, name: str, owner: bytes) -> Flow[None]:
         cache.unlock(name, owner)
         return
     assert cache is not None
-    yield from _asked(context, cache.unlock, name, owner)
+    yield from _asked(context, cache.unlock, (name, owner))
 
 
 def _asked(
     context: Context,
     function: Callable[..., Any],
-    *arguments: Any,
+    arguments: tuple[Any, ...],
+    *,
     may_raise: bool = False,
-    **named: Any,
 ) -> Flow[Any]:
     """Call a method of a shared cache; give ``_TROUBLE`` where it fails, or has just failed."""
     state = context.cache_state
     raises = may_raise and context.settings.cache_policy.failure == "raise"
-    if state.is_resting(context.monotonic()) and not raises:
+    if state.has_failed and not raises and state.is_resting(context.monotonic()):
         return _TROUBLE
     try:
-        return (yield from Call(partial(function, *arguments, **named)))
+        return (yield from Call(function, arguments))
     except ConfigurationError:
         # A cache for the other world: that is a mistake, and does not pass.
         raise

@@ -1,1 +1,1 @@
-"""The commands of ``manage.py``."""
+"""What Django looks for commands in."""
