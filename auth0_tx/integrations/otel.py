@@ -9,6 +9,7 @@ exchanges, and is not made the current one: a call that is cancelled would leave
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import ConfigurationError
@@ -85,27 +86,39 @@ class OpenTelemetrySubscriber:
             "auth0_tx.session.rotations", "1", "Sessions that were to get new tokens."
         )
 
+        self._takers: dict[type, Callable[[Any], None]] = {
+            ExchangeStarted: self._started,
+            ExchangeRetried: self._retried,
+            ExchangeFinished: self._finished,
+            MetadataFetched: self._fetched,
+            KeysFetched: self._fetched,
+            SessionRotated: self._rotated,
+            CacheHit: self._looked_up,
+            CacheMissed: self._looked_up,
+            CacheJoined: self._looked_up,
+            CacheFailed: self._failed,
+        }
+
     def __call__(self, event: Event) -> None:
         """Take an event."""
-        kind = type(event)
-        if isinstance(event, ExchangeStarted):
-            self._started(event)
-        elif isinstance(event, ExchangeFinished):
-            self._finished(event)
-        elif isinstance(event, ExchangeRetried):
-            self._retried(event)
-        elif isinstance(event, CacheFailed):
-            self._failures.add(1, {"error.type": event.kind})
-        elif isinstance(event, SessionRotated):
-            self._rotations.add(1, {"auth0_tx.by": event.by, **_outcome(event)})
-        elif kind in _CACHE:
-            self._lookups.add(
-                1,
-                {"auth0_tx.result": _CACHE[kind], **_server(event)},
-            )
-        elif isinstance(event, MetadataFetched | KeysFetched):
-            attributes = {"auth0_tx.document": _FETCHED[type(event)], **_outcome(event)}
-            self._fetches.record(event.seconds, attributes)
+        self._takers[type(event)](event)
+
+    def _fetched(self, event: MetadataFetched | KeysFetched) -> None:
+        attributes = {"auth0_tx.document": _FETCHED[type(event)], **_outcome(event)}
+        self._fetches.record(event.seconds, attributes)
+
+    def _rotated(self, event: SessionRotated) -> None:
+        self._rotations.add(1, {"auth0_tx.by": event.by, **_outcome(event)})
+
+    def _looked_up(self, event: CacheHit | CacheMissed | CacheJoined) -> None:
+        attributes = {
+            "auth0_tx.result": _CACHE[type(event)],
+            "server.address": event.domain,
+        }
+        self._lookups.add(1, attributes)
+
+    def _failed(self, event: CacheFailed) -> None:
+        self._failures.add(1, {"error.type": event.kind})
 
     def _started(self, event: ExchangeStarted) -> None:
         attributes: dict[str, Any] = {
@@ -142,15 +155,11 @@ class OpenTelemetrySubscriber:
         span.end()
 
 
-def _server(event: Any) -> dict[str, Any]:
-    return {"server.address": event.domain}
-
-
 def _outcome(event: Any) -> dict[str, Any]:
     attributes: dict[str, Any] = {"server.address": event.domain}
     if event.code is not None:
         # A server's code may be anything, and each would be a metric of its own.
         attributes["error.type"] = event.code[:64]
-    if getattr(event, "status", None) is not None:
-        attributes["http.response.status_code"] = event.status
+        if getattr(event, "status", None) is not None:
+            attributes["http.response.status_code"] = event.status
     return attributes

@@ -79,6 +79,8 @@ def run(flow: Flow[T], world: BlockingWorld) -> T:
                 # Most effects by far.
                 if type(effect) is Send:
                     reply = world.send(effect)
+                elif type(effect) is Call:
+                    reply = _not_awaitable(effect.function(*effect.arguments))
                 else:
                     reply = _perform(effect, world)
             except Exception as error:

@@ -22,6 +22,10 @@ _AT_ONCE = 0.001
 """Seconds; none at all would mean not to wait, and is another error."""
 
 
+_SLACK = 0.01
+"""Seconds by which a wait may be longer than what is left."""
+
+
 class BlockingCommands:
     """Sends each command once, and waits for its answer so long and no longer.
 
@@ -161,6 +165,7 @@ class TimedSocket:
         self._socket = connected
         self._left = left
         self._waits = True
+        self._limit_set = -1.0
         self._poll = select.poll()
         self._poll.register(connected, select.POLLIN)
 
@@ -170,6 +175,7 @@ class TimedSocket:
     def settimeout(self, seconds: float | None) -> None:
         """Wait, or do not: for how long is not for the caller to say."""
         self._waits = seconds != 0
+        self._limit_set = -1.0
         self._socket.settimeout(seconds)
 
     def is_quiet(self) -> bool:
@@ -197,4 +203,7 @@ class TimedSocket:
         left = self._left()
         if left <= 0:
             raise TimeoutError("timed out")
-        self._socket.settimeout(left)
+        # To tell the system takes a call to it, which most commands can do without.
+        if not 0 <= self._limit_set - left < _SLACK:
+            self._limit_set = left
+            self._socket.settimeout(left)
