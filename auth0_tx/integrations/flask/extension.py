@@ -20,7 +20,7 @@ from ..error_answers import answer_for
 from ..requests_of_users import RequestAuth0
 from .commands import commands
 from .configuration import keywords_for
-from .session_store import FlaskSessionStore
+from .session_store import FlaskSessionStore, is_ours
 
 EXTENSION = "auth0_tx"
 _IN_G = "_auth0_tx"
@@ -40,14 +40,17 @@ class FlaskRequestAuth0(RequestAuth0):
     def login(
         self, options: LoginWithCustomTokenExchangeOptions
     ) -> LoginWithCustomTokenExchangeResult:
-        """Log a user in, with a Flask session that nobody has seen before."""
+        """Log a user in; where Flask's session has the login, it has nothing else by then."""
+        result = super().login(options)
         if isinstance(self.client._context.settings.state_store, FlaskSessionStore):
             # Fixation: what was there before is another visitor's, for all we know.
+            ours = {key: each for key, each in session.items() if is_ours(key)}
             regenerate = getattr(current_app.session_interface, "regenerate", None)
             if regenerate is not None:
                 regenerate(session)
             session.clear()
-        return super().login(options)
+            session.update(ours)
+        return result
 
 
 class Auth0TX:

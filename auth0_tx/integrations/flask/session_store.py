@@ -15,6 +15,11 @@ _LARGEST_COOKIE = 4_000
 """Characters, with some to spare: browsers drop a cookie of more than 4,096 without a word."""
 
 
+def is_ours(key: str) -> bool:
+    """Tell whether *key* of Flask's session is a login session's."""
+    return key.startswith(_PREFIX)
+
+
 class FlaskSessionStore(Unpicklable):
     """Keep a login session in ``flask.session``, whatever keeps that.
 

@@ -343,6 +343,18 @@ def with_flask_session(tenant: Tenant, **changes: Any) -> Flask:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_failed_login(auth0_tenant: Tenant) -> None:
+    """A login that fails takes nothing of the visit away."""
+    app = with_flask_session(auth0_tenant)
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    browser = app.test_client()
+    get(browser, "/touch")
+
+    assert 500 == browser.post("/login", data="nobody's", base_url=HTTPS).status_code
+    assert {"sub": None, "before": "the login"} == get(browser, "/user").json
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_server_side_flask_session(auth0_tenant: Tenant) -> None:
     """With Flask-Session a login gets a new id, and nothing of the visit before it."""
     app = with_flask_session(auth0_tenant)
