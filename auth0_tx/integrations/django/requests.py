@@ -1,7 +1,9 @@
 """What a view has as ``request.auth0``: the client, bound to its request, in both worlds.
 
-An async view awaits the methods with an *a*, as Django's own are called; they run in threads,
-so that one client, and one store, serve views of both kinds.
+An async view awaits the methods with an *a*, as Django's own are called.  They run in the thread
+that Django keeps for what blocks in a request, so that one client, and one store, serve views of
+both kinds, and so that a session in the database is read on the request's own connection, within
+its transaction; elsewhere nobody would close it.
 """
 
 from __future__ import annotations
@@ -49,19 +51,23 @@ class DjangoRequestAuth0(RequestAuth0):
 
     async def aget_user(self) -> dict[str, Any] | None:
         """Give the claims of the user who is logged in, or ``None``."""
-        found: dict[str, Any] | None = await self._in_a_thread(lambda: self.user)
+        found: dict[str, Any] | None = await self._in_thread_of_request(
+            lambda: self.user
+        )
         return found
 
     async def aget_session(self) -> dict[str, Any] | None:
         """Give the login session, or ``None``."""
-        found: dict[str, Any] | None = await self._in_a_thread(lambda: self.session)
+        found: dict[str, Any] | None = await self._in_thread_of_request(
+            lambda: self.session
+        )
         return found
 
     async def aget_access_token(
         self, audience: str | None = None, scope: str | None = None
     ) -> str:
         """Give an access token of the user's."""
-        found: str = await self._in_a_thread(
+        found: str = await self._in_thread_of_request(
             lambda: self.get_access_token(audience, scope)
         )
         return found
@@ -70,7 +76,7 @@ class DjangoRequestAuth0(RequestAuth0):
         self, audience: str, scope: str | None = None
     ) -> TokenExchangeResponse:
         """Exchange the bearer token of the request for one of another API."""
-        found: TokenExchangeResponse = await self._in_a_thread(
+        found: TokenExchangeResponse = await self._in_thread_of_request(
             lambda: self.get_token_on_behalf_of(audience, scope)
         )
         return found
@@ -79,7 +85,7 @@ class DjangoRequestAuth0(RequestAuth0):
         self, options: LoginWithCustomTokenExchangeOptions
     ) -> LoginWithCustomTokenExchangeResult:
         """Log a user in."""
-        found: LoginWithCustomTokenExchangeResult = await self._in_a_thread(
+        found: LoginWithCustomTokenExchangeResult = await self._in_thread_of_request(
             lambda: self.login(options)
         )
         return found
@@ -88,14 +94,14 @@ class DjangoRequestAuth0(RequestAuth0):
         self, *, return_to: str | None = None, revoke: bool = True
     ) -> str:
         """Log the user out; give the URL that ends Auth0's own session."""
-        found: str = await self._in_a_thread(
+        found: str = await self._in_thread_of_request(
             lambda: self.logout(return_to=return_to, revoke=revoke)
         )
         return found
 
-    async def _in_a_thread(self, function: Any) -> Any:
+    async def _in_thread_of_request(self, function: Any) -> Any:
         def bound() -> Any:
             with serving(self._request):
                 return function()
 
-        return await sync_to_async(bound, thread_sensitive=False)()
+        return await sync_to_async(bound, thread_sensitive=True)()
