@@ -72,6 +72,7 @@ class AsyncWorld(Protocol):
 def run(flow: Flow[T], world: BlockingWorld) -> T:
     """Drive *flow* to its end in this thread."""
     failure: Exception | None = None
+    reply: Any
     try:
         effect = next(flow)
         while True:
@@ -81,6 +82,9 @@ def run(flow: Flow[T], world: BlockingWorld) -> T:
                     reply = world.send(effect)
                 elif type(effect) is Call:
                     reply = _not_awaitable(effect.function(*effect.arguments))
+                elif type(effect) is Emit:
+                    _tell(world.on_event, effect.event)
+                    reply = None
                 else:
                     reply = _perform(effect, world)
             except Exception as error:
@@ -114,6 +118,9 @@ async def run_async(flow: Flow[T], world: AsyncWorld) -> T:
                     # Here, as those who wait are many and each coroutine is one more.
                     turn = world.turn(effect)
                     reply = None if turn is None else await turn
+                elif type(effect) is Emit:
+                    _tell(world.on_event, effect.event)
+                    reply = None
                 else:
                     reply = await _perform_async(effect, world)
             except Exception as error:
