@@ -11,14 +11,17 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.hashers import make_password
 from django.http import HttpRequest
 
 
 class Auth0Backend(ModelBackend):  # type: ignore[misc]
     """Find, or make, the user of verified claims; for ``AUTHENTICATION_BACKENDS``.
 
-    A user is known by a username that is made of issuer and subject.  For another user model,
-    or users that you have already, override :meth:`find_user` and :meth:`create_user`.
+    A user is known by a username that is made of issuer and subject, and has no password: one
+    of that name who has was registered by somebody else, and is not logged in.  For another
+    user model, or users that you have already, override :meth:`find_user` and
+    :meth:`create_user`.
     """
 
     def authenticate(
@@ -55,17 +58,19 @@ class Auth0Backend(ModelBackend):  # type: ignore[misc]
         """Give the user who is known by issuer and subject, or ``None``."""
         users = get_user_model()._default_manager
         name = {get_user_model().USERNAME_FIELD: username_of(issuer, subject)}
-        return users.filter(**name).first()
+        user = users.filter(**name).first()
+        return None if user is None or user.has_usable_password() else user
 
     def create_user(self, issuer: str, subject: str, claims: Mapping[str, Any]) -> Any:
         """Make a user who can log in by Auth0 alone; ``None`` where nobody new may."""
         model = get_user_model()
         name = {model.USERNAME_FIELD: username_of(issuer, subject)}
-        user, is_new = model._default_manager.get_or_create(**name)
-        if is_new:
-            user.set_unusable_password()
-            user.save()
-        return user
+        # In one step: another call may find the user right after it.
+        user, _ = model._default_manager.get_or_create(
+            **name, defaults={"password": make_password(None)}
+        )
+        # Whoever knows its password was here first, and would share what comes.
+        return None if user.has_usable_password() else user
 
     def update_user(self, user: Any, claims: Mapping[str, Any]) -> None:
         """Take over what has changed at Auth0; nothing, unless you override it."""

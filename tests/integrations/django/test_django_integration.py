@@ -271,6 +271,21 @@ def test_backend(project: Project, tables: None) -> None:
     assert authenticate(None, username="a", password="b") is None
 
 
+def test_registered_before(project: Project, tables: None) -> None:
+    """Who registers under a user's name beforehand, with a password, gets no login of theirs."""
+    from django.contrib.auth import authenticate, get_user_model
+
+    project()
+    claims = {"iss": "https://a/", "sub": "victim"}
+    theirs = authenticate(None, auth0_claims=claims)
+    assert theirs is not None
+    theirs.set_password("the attacker's")
+    theirs.save()
+
+    assert authenticate(None, auth0_claims=claims) is None
+    assert 1 == get_user_model().objects.count()
+
+
 # Logging out from outside.
 
 
