@@ -70,8 +70,8 @@ async def backchannel_logout(request: web.Request) -> web.Response:
         await auth0.client.handle_backchannel_logout(
             token if isinstance(token, str) else "", auth0.store_options
         )
-    except BackchannelLogoutError:
-        status = 400
+    except BackchannelLogoutError as error:
+        status = answer_for(error).status
     return web.Response(status=status, headers={"Cache-Control": "no-store"})
 
 

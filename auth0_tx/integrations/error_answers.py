@@ -1,11 +1,12 @@
 """What an API answers to its caller when an exchange fails: a status, and no detail.
 
 A caller can do something about its own token, and about nothing else; what went wrong
-between this service and Auth0 is for its log.
+between this service and Auth0 goes to its log.
 """
 
 from __future__ import annotations
 
+import logging
 from math import ceil
 
 import attrs
@@ -21,6 +22,8 @@ from ..errors import (
     RefusedError,
     TransportError,
 )
+
+log: logging.Logger = logging.getLogger("auth0_tx.answers")
 
 
 @attrs.frozen(kw_only=True)
@@ -44,7 +47,21 @@ class ErrorAnswer:
 
 
 def answer_for(error: Auth0Error) -> ErrorAnswer:
-    """Give what to answer to a request that failed by *error*."""
+    """Give what to answer to a request that failed by *error*, and log what the caller is not told.
+
+    An error of this service's own is logged with its traceback, as one that nobody caught is.
+    """
+    answer = _answer(error)
+    if answer.status == 500:
+        log.error("answered 500 to %s", error, exc_info=error)
+    elif answer.status > 500:
+        log.warning("answered %d to %s", answer.status, error)
+    else:
+        log.info("answered %d to %s", answer.status, error)
+    return answer
+
+
+def _answer(error: Auth0Error) -> ErrorAnswer:
     if isinstance(error, LoginRequiredError):
         return ErrorAnswer(status=401, error="login_required")
     if isinstance(error, BackchannelLogoutError):

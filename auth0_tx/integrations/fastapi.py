@@ -6,6 +6,7 @@ async def orders(token: Annotated[TokenExchangeResponse, Depends(OnBehalfOf(API)
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Annotated, Any
 
 from ..errors import Auth0Error, ConfigurationError
@@ -94,7 +95,7 @@ class RequiredUser(SecurityBase):
         return user
 
 
-class _BearerExchange(SecurityBase):
+class _BearerExchange(SecurityBase, ABC):
     """What both exchanges of a request's bearer token have in common."""
 
     model: SecurityBaseModel
@@ -112,8 +113,8 @@ class _BearerExchange(SecurityBase):
             answer = answer_for(error)
         raise HTTPException(answer.status, answer.error, answer.headers or None)
 
-    async def _exchanged(self, request: Request) -> TokenExchangeResponse:
-        raise NotImplementedError
+    @abstractmethod
+    async def _exchanged(self, request: Request) -> TokenExchangeResponse: ...
 
 
 class OnBehalfOf(_BearerExchange):

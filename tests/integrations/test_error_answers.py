@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from auth0_tx import (
@@ -55,3 +57,27 @@ def test_waiting_time() -> None:
     answer = answer_for(RateLimitError("no", retry_after=1.2))
 
     assert {"Retry-After": "2"} == answer.headers
+
+
+@pytest.mark.parametrize(
+    ("error", "level", "has_traceback"),
+    [
+        (StoreError("the store is down"), logging.ERROR, True),
+        (NotSentError("no connection"), logging.WARNING, False),
+        (LoginRequiredError("no session"), logging.INFO, False),
+    ],
+    ids=["own", "the tenant's", "the caller's"],
+)
+def test_logged(
+    caplog: pytest.LogCaptureFixture,
+    error: Auth0Error,
+    level: int,
+    has_traceback: bool,
+) -> None:
+    """The log has what the caller is not told, as loud as it is this service's affair."""
+    with caplog.at_level(logging.INFO, "auth0_tx"):
+        answer = answer_for(error)
+    (record,) = caplog.records
+
+    assert f"answered {answer.status} to {error}" == record.getMessage()
+    assert (level, has_traceback) == (record.levelno, record.exc_info is not None)

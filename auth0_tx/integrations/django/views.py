@@ -7,6 +7,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from ...errors import BackchannelLogoutError
+from ..error_answers import answer_for
 from .clients import get_client
 
 
@@ -20,6 +21,6 @@ def backchannel_logout(request: HttpRequest) -> HttpResponse:
         get_client().handle_backchannel_logout(
             str(request.POST.get("logout_token", "")), {"request": request}
         )
-    except BackchannelLogoutError:
-        status = 400
+    except BackchannelLogoutError as error:
+        status = answer_for(error).status
     return HttpResponse(status=status, headers={"Cache-Control": "no-store"})

@@ -106,8 +106,8 @@ class Auth0TX:
                 _state_of(current_app).client.handle_backchannel_logout(
                     token, _store_options()
                 )
-            except BackchannelLogoutError:
-                answer.status_code = 400
+            except BackchannelLogoutError as error:
+                answer.status_code = answer_for(error).status
             return answer
 
         return blueprint
