@@ -23,6 +23,10 @@ from ..errors import (
     TransportError,
 )
 
+# What Auth0 says to a wrong secret, and of a grant that the application may not use: the
+# credentials and the settings are this service's own.
+_OF_THE_CLIENT = ((401, "access_denied"), (403, "unauthorized_client"))
+
 log: logging.Logger = logging.getLogger("auth0_tx.answers")
 
 
@@ -83,8 +87,7 @@ def _answer(error: Auth0Error) -> ErrorAnswer:
 
 
 def _refused(error: RefusedError) -> ErrorAnswer:
-    if error.code == "invalid_client":
-        # The credentials are this service's own.
+    if error.code == "invalid_client" or (error.status, error.code) in _OF_THE_CLIENT:
         return ErrorAnswer(status=500, error="server_error")
     if error.status == 403:
         return ErrorAnswer(status=403, error="access_denied")
