@@ -21,7 +21,6 @@ _MOST_CONNECTIONS = 100
 _AT_ONCE = 0.001
 """Seconds; none at all would mean not to wait, and is another error."""
 
-
 _SLACK = 0.01
 """Seconds by which a wait may be longer than what is left."""
 
@@ -129,11 +128,12 @@ class Timed:
 
     A timeout of redis-py's own is for one wait, and a command may be many: one for each
     address of a host, for each step of the greeting, for each piece of an answer.
+
+    Attributes:
+        left: gives the seconds that the thread's command has left.
     """
 
-    def left(self) -> float:
-        """Give the seconds that the thread's command has left."""
-        raise NotImplementedError
+    left: Callable[[], float]
 
     @property
     def socket_timeout(self) -> float:
