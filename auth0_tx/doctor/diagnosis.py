@@ -17,7 +17,15 @@ from .installation_checks import checked_installation
 from .network_checks import checked_network
 from .verdict import Verdict
 
-_AFTER = ("network", "discovery", "keys", "clock", "client authentication", "profile")
+_AFTER = (
+    "DNS",
+    "TLS",
+    "discovery",
+    "keys",
+    "clock",
+    "client authentication",
+    "profile",
+)
 
 
 def diagnose(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import socket
 import ssl
 import threading
@@ -14,14 +13,14 @@ from ipaddress import ip_address
 from typing import Any
 
 from ..core.configuration import Settings
-from ..core.effects import Response
+from ..core.effects import COMMON_HEADERS, Request, Response, Send
 from ..core.keys import KeySet, load_jwks
-from ..core.metadata import read_document, read_metadata
-from ..errors import ConfigurationError
+from ..core.metadata import discovery_url, read_document, read_metadata
+from ..errors import ConfigurationError, CustomTokenExchangeError
+from ..shells.requests_transport import RequestsTransport
 from ..shells.tls import Trust
 from .verdict import Verdict
 
-_DISCOVERY = "/.well-known/openid-configuration"
 _LARGEST = 524_288
 _SKEW_NOTED, _SKEW_FATAL = 30.0, 300.0
 _DAYS_NOTED = 14
@@ -35,12 +34,12 @@ def checked_network(
     clock: Callable[[], float],
 ) -> Iterator[Verdict]:
     """Check each step from the tenant's name to its keys."""
-    if through_proxy:
-        yield Verdict(
-            "network", "skipped", "requests go by way of a proxy, which is not examined"
-        )
-        return
     assert settings.domain is not None
+    if through_proxy:
+        # The name is the proxy's to find.
+        yield from _skipped("requests go by way of a proxy", "DNS", "TLS")
+        yield from _documents(settings, settings.domain, seconds, clock)
+        return
     host, port, is_plain = _address(settings.domain)
     addresses = _resolved(host, port, seconds)
     if addresses is None:
@@ -61,7 +60,7 @@ def checked_network(
         if tls.level == "failed":
             yield from _skipped("there is no connection", "discovery", "keys", "clock")
             return
-    yield from _documents(settings, host, port, is_plain, seconds, clock)
+    yield from _documents(settings, settings.domain, seconds, clock)
 
 
 def _address(domain: str) -> tuple[str, int, bool]:
@@ -153,82 +152,52 @@ def _secured(secured: ssl.SSLSocket, now: float) -> Verdict:
 
 
 def _documents(
-    settings: Settings,
-    host: str,
-    port: int,
-    is_plain: bool,
-    seconds: float,
-    clock: Callable[[], float],
+    settings: Settings, domain: str, seconds: float, clock: Callable[[], float]
 ) -> Iterator[Verdict]:
-    assert settings.domain is not None
-
-    def get(path: str) -> Response | None:
-        return _got(settings, host, port, is_plain, path, seconds)
-
-    answer = get(_DISCOVERY)
+    answer = _got(settings, discovery_url(domain), seconds)
     received = clock()
-    if answer is None:
-        yield Verdict(
-            "discovery",
-            "failed",
-            f"nothing whole came from {_DISCOVERY}",
-            _WRONG_DOMAIN,
-        )
+    if isinstance(answer, str):
+        yield Verdict("discovery", "failed", answer, _WRONG_DOMAIN)
         yield from _skipped("there is no discovery document", "keys", "clock")
         return
     document, rule = read_document(answer)
     metadata = None
     if rule is None:
-        metadata, rule = read_metadata(document, settings.domain)
+        metadata, rule = read_metadata(document, domain)
     if metadata is None:
         status = "" if answer.status == 200 else f" (HTTP {answer.status})"
         yield Verdict("discovery", "failed", f"{rule}{status}", _WRONG_DOMAIN)
         yield from _skipped("the discovery document does not hold", "keys", "clock")
         return
     yield Verdict("discovery", "ok", f"the issuer is {metadata.issuer}")
-    path = metadata.jwks_uri.partition("://")[2].partition("/")[2]
-    yield _keys(get(f"/{path}"))
+    yield _keys(_got(settings, metadata.jwks_uri, seconds))
     yield _clock(answer.header("date"), received)
 
 
-def _got(
-    settings: Settings,
-    host: str,
-    port: int,
-    is_plain: bool,
-    path: str,
-    seconds: float,
-) -> Response | None:
-    """Give a whole answer, or ``None``."""
-    ends = time.monotonic() + seconds
-    connection: http.client.HTTPConnection
-    if is_plain:
-        connection = http.client.HTTPConnection(host, port, timeout=seconds)
-    else:
-        context = Trust(settings.verify, settings.trust_env).context()
-        connection = http.client.HTTPSConnection(
-            host, port, timeout=seconds, context=context
-        )
+def _got(settings: Settings, url: str, seconds: float) -> Response | str:
+    """Give a whole answer, as the client would ask for it, or why there is none."""
+    transport = RequestsTransport(
+        None,
+        Trust(settings.verify, settings.trust_env),
+        settings.proxy,
+        settings.trust_env,
+        max_connections=1,
+    )
+    deadline = time.monotonic() + seconds
     try:
-        connection.request("GET", path, headers={"Accept-Encoding": "identity"})
-        response = connection.getresponse()
-        octets = b""
-        while time.monotonic() < ends and len(octets) <= _LARGEST:
-            piece = response.read1(65_536)
-            if not piece:
-                return Response(response.status, response.getheaders(), octets)
-            octets += piece
-    except (OSError, http.client.HTTPException):
-        return None
+        return transport.send(
+            Send(lambda: Request("GET", url, COMMON_HEADERS), deadline, _LARGEST)
+        )
+    except CustomTokenExchangeError as error:
+        return error.message
     finally:
-        connection.close()
-    return None
+        transport.close()
 
 
-def _keys(answer: Response | None) -> Verdict:
+def _keys(answer: Response | str) -> Verdict:
     advice = "ID tokens cannot be verified without them"
-    if answer is None:
-        return Verdict("keys", "failed", "nothing whole came for them", advice)
+    if isinstance(answer, str):
+        return Verdict("keys", "failed", answer, advice)
     document, rule = read_document(answer)
     if rule is not None:
         return Verdict("keys", "failed", rule, advice)

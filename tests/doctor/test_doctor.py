@@ -154,7 +154,7 @@ def test_resolver() -> None:
         {"domain": lambda _: "t.auth0.com", "client_id": "c", "client_secret": "s"}
     )
 
-    assert "skipped" == verdicts["network"].level
+    assert "skipped" == verdicts["DNS"].level
 
 
 def test_public_client(auth0_tenant: Tenant) -> None:
@@ -219,12 +219,13 @@ def test_environment(
 
 
 def test_through_a_proxy(auth0_tenant: Tenant) -> None:
-    """The network behind a proxy is not examined, and the client goes through it."""
+    """What a proxy hides is not examined, and the documents are asked for through it."""
     keywords = settings_of(auth0_tenant, proxy="http://127.0.0.1:9")
     verdicts = examined(keywords)
 
-    assert "skipped" == verdicts["network"].level
-    assert "failed" == verdicts["client authentication"].level
+    assert "skipped" == verdicts["DNS"].level == verdicts["TLS"].level
+    assert "failed" == verdicts["discovery"].level
+    assert 0 == auth0_tenant.count("/.well-known/openid-configuration")
 
 
 def test_netrc(auth0_tenant: Tenant, tmp_path: Path) -> None:
@@ -319,6 +320,8 @@ def test_closed_port() -> None:
         ("/.well-known/openid-configuration", faults.html(), "discovery"),
         ("/.well-known/openid-configuration", faults.status(404), "discovery"),
         ("/.well-known/openid-configuration", faults.reset(), "discovery"),
+        # Its headers alone would take a minute.
+        ("/.well-known/openid-configuration", faults.drip(10), "discovery"),
         ("/.well-known/jwks.json", faults.status(500), "keys"),
         ("/.well-known/jwks.json", faults.reset(), "keys"),
         (
@@ -327,7 +330,7 @@ def test_closed_port() -> None:
             "keys",
         ),
     ],
-    ids=["html", "404", "reset", "keys-500", "keys-reset", "no-keys"],
+    ids=["html", "404", "reset", "drip", "keys-500", "keys-reset", "no-keys"],
 )
 def test_documents(auth0_tenant: Tenant, path: str, fault: Any, check: str) -> None:
     """Documents that are not what they must be are told of."""
