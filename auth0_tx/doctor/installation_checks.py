@@ -14,6 +14,7 @@ EXTRAS = {
     "celery": "celery",
     "cli": "rich",
     "django": "django",
+    "fastapi": "fastapi",
     "flask": "flask",
     "otel": "opentelemetry-api",
     "redis": "redis",

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from auth0_tx import RetryPolicy
 from auth0_tx.doctor import Verdict, diagnose
+from auth0_tx.doctor.installation_checks import EXTRAS
 from auth0_tx.stores import MemoryStore
 from auth0_tx.tenant import Application, Tenant, faults
 
@@ -55,6 +57,13 @@ def test_healthy(auth0_tenant: Tenant) -> None:
     assert set() == {each.advice for each in verdicts.values()} - {""}
     assert 1 == auth0_tenant.count("/oauth/token")
     assert [] == [log for log in auth0_tenant.logs if log.type == "secte"]
+
+
+def test_extras() -> None:
+    """Every extra that there is is looked for."""
+    provided = metadata("auth0-tx").get_all("Provides-Extra")
+    assert provided is not None
+    assert {*provided} - {"test"} == {*EXTRAS}
 
 
 def test_no_probe(auth0_tenant: Tenant) -> None:
