@@ -6,7 +6,6 @@ Each operation is one step of the interpreter's, so that threads need no lock.
 from __future__ import annotations
 
 from collections import OrderedDict
-from contextlib import suppress
 
 from ..errors import ConfigurationError
 from ..secret import Unpicklable
@@ -47,9 +46,10 @@ class MemoryTokenCache(Unpicklable):
         if not tokens.is_good(now):
             self._tokens.pop(key, None)
             return None
-        # Another thread may have just made room of it.
-        with suppress(KeyError):
+        try:
             self._tokens.move_to_end(key)
+        except KeyError:  # pragma: no cover - another thread made room of it
+            return tokens
         return tokens
 
     def keep(self, key: bytes, tokens: CachedTokens, now: float) -> None:

@@ -82,6 +82,9 @@ def run(flow: Flow[T], world: BlockingWorld) -> T:
                     reply = world.send(effect)
                 elif type(effect) is Call:
                     reply = _not_awaitable(effect.function(*effect.arguments))
+                elif type(effect) is Turn:
+                    # A thread that waits costs the same wherever it does.
+                    reply = None
                 elif type(effect) is Emit:
                     _tell(world.on_event, effect.event)
                     reply = None
@@ -145,7 +148,6 @@ def _perform(effect: Effect, world: BlockingWorld) -> Any:
         case Share():
             return world.share(effect)
         case Turn():
-            # A thread that waits costs the same wherever it does.
             return None
         case Sleep(seconds):
             return time.sleep(seconds)

@@ -21,6 +21,9 @@ _MOST_CONNECTIONS = 100
 _AT_ONCE = 0.001
 """Seconds; none at all would mean not to wait, and is another error."""
 
+_SHORTEST_WAIT, _LONGEST_WAIT = 0.001, 0.016
+"""Seconds between two looks for a free connection."""
+
 _SLACK = 0.01
 """Seconds by which a wait may be longer than what is left."""
 
@@ -47,10 +50,11 @@ class BlockingCommands:
 
     def _start_over(self) -> None:
         self._pid = os.getpid()
-        self._places = threading.Semaphore(self._most)
-        self._idle: list[Any] = []
+        # Each place is a connection, or the room for one; the last to be left is taken first.
+        # A list's own steps are all the lock there is, as most often one is free.
+        self._free: list[Any] = [None] * self._most
         # Connections of a store that nobody has any more are closed with it.
-        weakref.finalize(self, _close_all, self._idle, self._pid)
+        weakref.finalize(self, _close_all, self._free, self._pid)
 
     def send(self, read: Callable[[Any], Any], *command: str | bytes | int) -> Any:
         """Send a command; give what *read* makes of the answer.
@@ -63,24 +67,35 @@ class BlockingCommands:
             # What was inherited through a fork is its parent's.
             self._start_over()
         self._clock.start(self._timeout)
-        places, idle = self._places, self._idle
-        if not places.acquire(timeout=self._timeout):
-            raise RedisConnectionError("no connection was free in time")
+        free = self._free
+        connection = self._taken(free)
         try:
-            connection = idle.pop() if idle else self._kind(**self._settings)
-            try:
-                _see_that_it_is_open(connection)
-                connection.send_packed_command([_packed(command)], check_health=False)
-                reply = connection.read_response(disable_decoding=True)
-            except BaseException:
-                # An answer may be under way yet, and must not be read as the next one's.
+            if connection is None:
+                connection = self._kind(**self._settings)
+            _see_that_it_is_open(connection)
+            connection.send_packed_command([_packed(command)], check_health=False)
+            reply = connection.read_response(disable_decoding=True)
+        except BaseException:
+            # An answer may be under way yet, and must not be read as the next one's.
+            if connection is not None:
                 connection.disconnect()
-                raise
-            finally:
-                idle.append(connection)
+            raise
         finally:
-            places.release()
+            free.append(connection)
         return read(reply)
+
+    def _taken(self, free: list[Any]) -> Any:
+        """Take a connection, or the room for one, as soon as there is any."""
+        wait = _SHORTEST_WAIT
+        while True:
+            try:
+                return free.pop()
+            except IndexError:
+                left = self._clock.left()
+            if left <= 0:
+                raise RedisConnectionError("no connection was free in time")
+            time.sleep(min(wait, left))
+            wait = min(wait * 2, _LONGEST_WAIT)
 
 
 class _CommandClock:
@@ -119,7 +134,7 @@ def _packed(command: tuple[str | bytes | int, ...]) -> bytes:
 
 def _close_all(connections: list[Any], pid: int) -> None:
     if pid == os.getpid():
-        for each in connections:
+        for each in filter(None, connections):
             each.disconnect()
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from ...errors import Auth0Error, ConfigurationError, StoreError
 from ...events import CacheFailed
 from ..cache_keys import CacheKey
+from ..cache_seal import opened, sealed
 from ..cached_tokens import CachedTokens, read_tokens, write_tokens
 from ..context import Context
 from ..effects import Call, Emit, Flow, Warn
@@ -38,9 +39,6 @@ def found_tokens(context: Context, key: CacheKey) -> Flow[CachedTokens | None]:
     octets = yield from _asked(context, cache.get, (key.name,), may_raise=True)
     if not isinstance(octets, bytes):
         return None
-    # Not at the top: a cache in memory has no need of a cipher.
-    from ..cache_seal import opened
-
     payload, now = opened(key.seal, octets), context.clock()
     tokens = None if payload is None else read_tokens(payload, now)
     return tokens if tokens is not None and tokens.is_good(now) else None
@@ -53,8 +51,6 @@ def keep_tokens(context: Context, key: CacheKey, tokens: CachedTokens) -> Flow[N
         cache.keep(key, tokens, now)
         return
     assert cache is not None
-    from ..cache_seal import sealed
-
     octets = sealed(key.seal, write_tokens(tokens), context.new_secret())
     ttl = max(tokens.ends_at - now, 0.001)
     yield from _asked(context, partial(cache.set, ttl=ttl), (key.name, octets))
