@@ -176,14 +176,14 @@ def _documents(
 
 def _got(settings: Settings, url: str, seconds: float) -> Response | str:
     """Give a whole answer, as the client would ask for it, or why there is none."""
-    transport = RequestsTransport(
-        None,
-        Trust(settings.verify, settings.trust_env),
-        settings.proxy,
-        settings.trust_env,
-        max_connections=1,
-    )
     deadline = time.monotonic() + seconds
+    try:
+        trust = Trust(settings.verify, settings.trust_env)
+    except ConfigurationError as error:
+        return error.message
+    transport = RequestsTransport(
+        None, trust, settings.proxy, settings.trust_env, max_connections=1
+    )
     try:
         return transport.send(
             Send(lambda: Request("GET", url, COMMON_HEADERS), deadline, _LARGEST)

@@ -73,19 +73,20 @@ def run(flow: Flow[T], world: BlockingWorld) -> T:
     """Drive *flow* to its end in this thread."""
     failure: Exception | None = None
     reply: Any
+    effect: Effect
     try:
         effect = next(flow)
         while True:
             try:
                 # Most effects by far.
-                if type(effect) is Send:
+                if isinstance(effect, Send):
                     reply = world.send(effect)
-                elif type(effect) is Call:
+                elif isinstance(effect, Call):
                     reply = _not_awaitable(effect.function(*effect.arguments))
-                elif type(effect) is Turn:
+                elif isinstance(effect, Turn):
                     # A thread that waits costs the same wherever it does.
                     reply = None
-                elif type(effect) is Emit:
+                elif isinstance(effect, Emit):
                     _tell(world.on_event, effect.event)
                     reply = None
                 else:
@@ -110,18 +111,19 @@ async def run_async(flow: Flow[T], world: AsyncWorld) -> T:
     """Drive *flow* to its end in this task."""
     failure: Exception | None = None
     reply: Any
+    effect: Effect
     try:
         effect = next(flow)
         while True:
             try:
                 # Most effects by far, and the fewer coroutines they pass the better.
-                if type(effect) is Send:
+                if isinstance(effect, Send):
                     reply = await world.send(effect)
-                elif type(effect) is Turn:
+                elif isinstance(effect, Turn):
                     # Here, as those who wait are many and each coroutine is one more.
                     turn = world.turn(effect)
                     reply = None if turn is None else await turn
-                elif type(effect) is Emit:
+                elif isinstance(effect, Emit):
                     _tell(world.on_event, effect.event)
                     reply = None
                 else:
@@ -141,35 +143,24 @@ async def run_async(flow: Flow[T], world: AsyncWorld) -> T:
         flow.close()
 
 
-def _perform(effect: Effect, world: BlockingWorld) -> Any:
+def _perform(effect: Share[Any] | Sleep | Warn, world: BlockingWorld) -> Any:
     match effect:
-        case Send():
-            return world.send(effect)
         case Share():
             return world.share(effect)
-        case Turn():
-            return None
         case Sleep(seconds):
             return time.sleep(seconds)
-        case Call(function, arguments):
-            return _not_awaitable(function(*arguments))
-        case Emit(event):
-            return _tell(world.on_event, event)
         case Warn(logger, message):
             return logging.getLogger(logger).warning(message)
         case _:
             assert_never(effect)
 
 
-async def _perform_async(effect: Effect, world: AsyncWorld) -> Any:
+async def _perform_async(
+    effect: Call[Any] | Share[Any] | Sleep | Warn, world: AsyncWorld
+) -> Any:
     match effect:
-        case Send():
-            return await world.send(effect)
         case Share():
             return await world.share(effect)
-        case Turn():
-            turn = world.turn(effect)
-            return None if turn is None else await turn
         case Sleep(seconds):
             # Not at the top: a blocking client must not pay for importing asyncio.
             from asyncio import sleep
@@ -180,8 +171,6 @@ async def _perform_async(effect: Effect, world: AsyncWorld) -> Any:
             if type(reply) in _PLAIN or not inspect.isawaitable(reply):
                 return reply
             return await reply
-        case Emit(event):
-            return _tell(world.on_event, event)
         case Warn(logger, message):
             return logging.getLogger(logger).warning(message)
         case _:

@@ -285,10 +285,12 @@ def test_untrusted_certificate(auth0_tenant: Tenant) -> None:
 
 
 def test_no_bundle(auth0_tenant: Tenant) -> None:
-    """A bundle that is none is the client's own affair."""
-    verdicts = examined(settings_of(auth0_tenant, verify="/nowhere.pem"))
+    """A bundle that is none is told of, also where only the documents need it."""
+    keywords = settings_of(auth0_tenant, verify="/nowhere.pem")
+    behind_proxy = examined({**keywords, "proxy": "http://127.0.0.1:9"})
 
-    assert "failed" in (verdicts["TLS"].level, verdicts["configuration"].level)
+    assert "CA bundle" in examined(keywords)["TLS"].found
+    assert "CA bundle" in behind_proxy["discovery"].found
 
 
 @contextmanager

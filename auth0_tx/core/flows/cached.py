@@ -121,23 +121,15 @@ def exchanged_or_cached(
     in_memory = isinstance(context.settings.token_cache, MemoryTokenCache)
     if not in_memory:
         yield from Turn(deadline)
-    domain = context.settings.domain
-    if domain is None:
-        domain = yield from domain_for(context, store_options)
+    domain = yield from domain_for(context, store_options)
     key = cache_key(context.settings.cache_hash_key, (domain, *cacheable.fields))
+    wanted = _Wanted(cacheable, domain, key, started, deadline)
     # A refresh token is one caller's: the first of two who use it would spend it.
     if "offline_access" in (cacheable.scope or "").split():
         if in_memory:
             yield from Turn(deadline)
-        wanted = _Wanted(cacheable, domain, key, started, deadline)
         return (yield from _sent(context, wanted))
     found = yield from found_tokens(context, key)
-    if found is not None and context.settings.on_event is None:
-        # Most calls of a busy application end here.
-        now = context.clock()
-        if now < found.renew_at:
-            return found.given(now)
-    wanted = _Wanted(cacheable, domain, key, started, deadline)
     if found is not None:
         return (yield from _given(context, wanted, found))
     if in_memory:
