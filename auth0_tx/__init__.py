@@ -46,8 +46,8 @@ from .version import __version__
 if TYPE_CHECKING:
     from .aio import AsyncServerClient
     from .client import ServerClient
-    from .core.actors import actor_chain
-    from .core.session_transfer import build_session_transfer_redirect
+    from .core.jose.claims import actor_chain
+    from .core.wire.redirects import build_session_transfer_redirect
 
 __all__ = [
     "AmbiguousError",
@@ -90,8 +90,8 @@ __all__ = [
 _LAZY = {
     "AsyncServerClient": ".aio",
     "ServerClient": ".client",
-    "actor_chain": ".core.actors",
-    "build_session_transfer_redirect": ".core.session_transfer",
+    "actor_chain": ".core.jose.claims",
+    "build_session_transfer_redirect": ".core.wire.redirects",
 }
 
 

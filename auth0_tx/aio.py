@@ -9,13 +9,12 @@ from typing import Any
 
 import aiohttp
 
-from .core.client_auth import ClientAuthMethod
+from .core.cache.token_cache import AsyncTokenCache, MemoryTokenCache, TokenCache
 from .core.configuration import StoreOptions, Verify, configure
-from .core.cookies import CookieStore
 from .core.flows import access_tokens, exchange, login, logout, on_behalf_of, preparation, session_transfer
-from .core.memory_token_cache import MemoryTokenCache
-from .core.session_store import AsyncStateStore, StateStore
-from .core.token_cache import AsyncTokenCache, TokenCache
+from .core.session.cookies import CookieStore
+from .core.session.store import AsyncStateStore, StateStore
+from .core.wire.client_auth import ClientAuthMethod
 from .events import Event
 from .secret import concealed
 from .shells.aiohttp_shell import AsyncShell

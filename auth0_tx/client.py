@@ -9,13 +9,12 @@ from typing import Any
 
 import requests
 
-from .core.client_auth import ClientAuthMethod
+from .core.cache.token_cache import MemoryTokenCache, TokenCache
 from .core.configuration import StoreOptions, Verify, configure
-from .core.cookies import CookieStore
 from .core.flows import access_tokens, exchange, login, logout, on_behalf_of, preparation, session_transfer
-from .core.memory_token_cache import MemoryTokenCache
-from .core.session_store import StateStore
-from .core.token_cache import TokenCache
+from .core.session.cookies import CookieStore
+from .core.session.store import StateStore
+from .core.wire.client_auth import ClientAuthMethod
 from .events import Event
 from .secret import concealed
 from .shells.requests_shell import BlockingShell

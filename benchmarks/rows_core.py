@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
-from auth0_tx.core.client_auth import client_authentication
 from auth0_tx.core.configuration import configure
 from auth0_tx.core.flows.exchange import custom_token_exchange
-from auth0_tx.core.id_token import Expected, verify_id_token
-from auth0_tx.core.keys import read_jwks
+from auth0_tx.core.jose.id_token import Expected, verify_id_token
+from auth0_tx.core.jose.keys import read_jwks
+from auth0_tx.core.wire.client_auth import client_authentication
 from auth0_tx.shells.clocks import context_for
 from auth0_tx.shells.drivers import run
 

@@ -14,12 +14,11 @@ from joserfc.jwk import OctKey
 
 from auth0_tx.core.configuration import configure
 from auth0_tx.core.context import Context
-from auth0_tx.core.cookies import CookieStore, split
 from auth0_tx.core.flows.exchange import custom_token_exchange
 from auth0_tx.core.flows.login import get_user, login_with_custom_token_exchange
-from auth0_tx.core.jwe import direct_key
-from auth0_tx.core.seal import sealer
-from auth0_tx.core.sessions import write_session
+from auth0_tx.core.session.cookies import CookieStore, split
+from auth0_tx.core.session.seal import direct_key, sealer
+from auth0_tx.core.session.state import write_session
 from auth0_tx.shells.clocks import context_for
 from auth0_tx.shells.drivers import run
 from auth0_tx.values import LoginWithCustomTokenExchangeOptions

@@ -24,8 +24,8 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from auth0_tx.core.client_auth import PrivateKeyJwt
 from auth0_tx.core.configuration import Settings
+from auth0_tx.core.wire.client_auth import PrivateKeyJwt
 from auth0_tx.errors import Auth0Error, MfaRequiredError
 from auth0_tx.tenant import Application, ReceivedRequest, Reply, Tenant
 from auth0_tx.values import CustomTokenExchangeOptions, TokenExchangeResponse

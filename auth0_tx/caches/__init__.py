@@ -6,8 +6,7 @@ what one of your own must have: four short methods, each of which touches one ke
 
 from __future__ import annotations
 
-from ..core.memory_token_cache import MemoryTokenCache
-from ..core.token_cache import AsyncTokenCache, TokenCache
+from ..core.cache.token_cache import AsyncTokenCache, MemoryTokenCache, TokenCache
 from .redis_token_cache import RedisTokenCache
 
 __all__ = [

@@ -13,21 +13,20 @@ from ..events import Event
 from ..secret import Unpicklable
 from ..secret import secret as secret_text
 from ..values import CachePolicy, RetryPolicy, SessionPolicy
-from .cache_keys import client_hash_key
-from .client_auth import (
+from .cache.token_cache import AsyncTokenCache, MemoryTokenCache, TokenCache
+from .cache.tokens import client_hash_key
+from .session.cookies import CookieStore
+from .session.store import AsyncStateStore, StateStore
+from .wire.client_auth import (
     METHODS,
     SIGNING_ALGORITHMS,
     ClientAuthentication,
     ClientAuthMethod,
     client_authentication,
 )
-from .cookies import CookieStore
-from .domains import normalise_domain
-from .grants import LONGEST_TOKEN
-from .memory_token_cache import MemoryTokenCache
-from .problems import Problem, text_rule
-from .session_store import AsyncStateStore, StateStore
-from .token_cache import AsyncTokenCache, TokenCache
+from .wire.domains import normalise_domain
+from .wire.grants import LONGEST_TOKEN
+from .wire.problems import Problem, text_rule
 
 if TYPE_CHECKING:
     import os

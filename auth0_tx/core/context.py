@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
 
-from .cache_state import CacheState
+from .cache.token_cache import CacheState
 from .configuration import Settings
-from .cookies import Cookies
-from .metadata import Metadata
-from .retries import RetryState
-from .rotations import Rotations
+from .session.cookies import Cookies
+from .session.rotations import Rotations
+from .wire.metadata import Metadata
+from .wire.retries import RetryState
 
 if TYPE_CHECKING:
     # A key set brings the JOSE library, which most exchanges never need.
-    from .keys import KeySet
-    from .seal import Sealer
+    from .jose.keys import KeySet
+    from .session.seal import Sealer
 
 V = TypeVar("V")
 

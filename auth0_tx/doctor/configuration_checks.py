@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..core.configuration import Settings
-from ..core.cookies import CookieStore
+from ..core.session.cookies import CookieStore
 from .verdict import Verdict
 
 _SHORTEST_SECRET = 32

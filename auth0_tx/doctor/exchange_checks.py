@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..core.grants import check_exchange
+from ..core.wire.grants import check_exchange
 from ..errors import (
     BlockedError,
     CustomTokenExchangeError,

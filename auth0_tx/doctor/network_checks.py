@@ -14,8 +14,8 @@ from typing import Any
 
 from ..core.configuration import Settings
 from ..core.effects import COMMON_HEADERS, Request, Response, Send
-from ..core.keys import KeySet, load_jwks
-from ..core.metadata import discovery_url, read_document, read_metadata
+from ..core.jose.keys import KeySet, load_jwks
+from ..core.wire.metadata import discovery_url, read_document, read_metadata
 from ..errors import ConfigurationError, CustomTokenExchangeError
 from ..shells.requests_transport import RequestsTransport
 from ..shells.tls import Trust

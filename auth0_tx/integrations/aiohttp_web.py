@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 
 from ..aio import AsyncServerClient
-from ..core.cookies import named_by, set_cookie_field, vary_on_cookies
+from ..core.session.cookies import named_by, set_cookie_field, vary_on_cookies
 from ..errors import Auth0Error, BackchannelLogoutError, ConfigurationError
 from ..shells.aiohttp_requests import COMMIT
 from ..shells.http_cookies import CACHE_CONTROL, Commit

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
-from ..core.cookies import named_by, set_cookie_field, vary_on_cookies
+from ..core.session.cookies import named_by, set_cookie_field, vary_on_cookies
 from ..shells.http_cookies import CACHE_CONTROL, COMMITTED, Commit
 
 Scope: TypeAlias = MutableMapping[str, Any]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from aiohttp.web import RequestKey
 
-from ..core.cookies import SetCookie
+from ..core.session.cookies import SetCookie
 
 WRITTEN: RequestKey[dict[str, SetCookie]] = RequestKey("auth0_tx.cookies", dict)
 """The cookies that a request was answered with, by name."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from ..core.cookies import SetCookie, named_by, vary_on_cookies
+from ..core.session.cookies import SetCookie, named_by, vary_on_cookies
 from ..errors import InvalidInputError
 from ..secret import secret
 

@@ -6,8 +6,8 @@ what one of your own must have: five short methods, each of which touches one ke
 
 from __future__ import annotations
 
-from ..core.cookies import CookieStore
-from ..core.session_store import AsyncStateStore, StateStore
+from ..core.session.cookies import CookieStore
+from ..core.session.store import AsyncStateStore, StateStore
 from .memory_store import MemoryStore
 from .redis_store import RedisStore
 

@@ -18,8 +18,8 @@ from world import (
 )
 
 from auth0_tx.core.context import Context
-from auth0_tx.core.cookies import SetCookie
 from auth0_tx.core.flows.login import get_session, login_with_custom_token_exchange
+from auth0_tx.core.session.cookies import SetCookie
 from auth0_tx.values import LoginWithCustomTokenExchangeOptions
 
 COOKIE = "__Host-auth0_tx"

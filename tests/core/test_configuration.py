@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from vectors_tokens import P256, RSA
 
 from auth0_tx.caches import MemoryTokenCache
-from auth0_tx.core.client_auth import METHODS
 from auth0_tx.core.configuration import SECRETS, Settings, configure
-from auth0_tx.core.cookies import CookieStore
+from auth0_tx.core.session.cookies import CookieStore
+from auth0_tx.core.wire.client_auth import METHODS
 from auth0_tx.errors import ConfigurationError, InvalidInputError
 from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
 from auth0_tx.secret import concealed

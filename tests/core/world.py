@@ -29,7 +29,7 @@ from auth0_tx.core.effects import (
     Sleep,
     Turn,
 )
-from auth0_tx.core.metadata import Metadata
+from auth0_tx.core.wire.metadata import Metadata
 from auth0_tx.errors import Auth0Error
 from auth0_tx.secret import concealed, secret
 from auth0_tx.values import CustomTokenExchangeOptions

@@ -11,7 +11,7 @@ from fastapi import BackgroundTasks, FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 
 from auth0_tx import AsyncServerClient, LoginWithCustomTokenExchangeOptions
-from auth0_tx.core.cookies import SetCookie
+from auth0_tx.core.session.cookies import SetCookie
 from auth0_tx.errors import InvalidInputError
 from auth0_tx.integrations.asgi import SessionCommitMiddleware
 from auth0_tx.shells.http_cookies import COMMITTED, HttpCookies

@@ -101,6 +101,45 @@ def _room_of(name: str) -> str:
     return ".".join(parts[:2]) if is_room else parts[0]
 
 
+CORE = {
+    # Each room of the core, and the rooms that it may enter.
+    "effects": (),
+    "wire": ("effects",),
+    "jose": ("wire",),
+    "session": ("wire", "jose"),
+    "cache": ("wire",),
+    "configuration": ("wire", "session", "cache"),
+    "context": ("configuration", "wire", "jose", "session", "cache"),
+    "flows": (
+        "context",
+        "configuration",
+        "cache",
+        "session",
+        "jose",
+        "wire",
+        "effects",
+    ),
+}
+
+
+@pytest.mark.parametrize("path", modules("core"), ids=name_of)
+def test_arrows_of_the_core_go_down(path: Path) -> None:
+    """A room of the core imports only from the rooms below it, as listed here."""
+    room = name_of(path).split(".")[1:2] or [""]
+
+    rooms = {
+        _core_room_of(name)
+        for _, name in imports(path)
+        if name.startswith("auth0_tx.core.")
+    }
+
+    assert rooms - {room[0], *CORE.get(room[0], ())} == set()
+
+
+def _core_room_of(name: str) -> str:
+    return name.split(".")[2]
+
+
 @pytest.mark.parametrize("path", modules("core"), ids=name_of)
 def test_core_touches_nothing(path: Path) -> None:
     """The core imports no clock, socket, loop, thread, logger or HTTP library."""

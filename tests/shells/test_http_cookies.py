@@ -13,7 +13,7 @@ from aiohttp.test_utils import make_mocked_request
 from framework_kinds import AIOHTTP, FLASK_CONTEXTS, KINDS, STARLETTE, Kind
 from starlette.websockets import WebSocket
 
-from auth0_tx.core.cookies import SetCookie
+from auth0_tx.core.session.cookies import SetCookie
 from auth0_tx.errors import InvalidInputError
 from auth0_tx.shells.http_cookies import COMMITTED, Commit, HttpCookies
 

@@ -20,7 +20,7 @@ from kept_sessions import Site
 from own_stores import OwnAsyncStore, OwnStore
 
 from auth0_tx import BackchannelLogoutError, ConfigurationError
-from auth0_tx.core.session_names import session_key
+from auth0_tx.core.session.store import session_key
 from auth0_tx.stores import CookieStore, MemoryStore, RedisStore
 from auth0_tx.tenant import Tenant
 from tests.e2e.sessions.logged_in import AUDIENCE, SECRET, Browser, refreshes

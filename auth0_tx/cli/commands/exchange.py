@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attrs import evolve
 
-from ...core.client_auth import METHODS, SIGNING_ALGORITHMS
+from ...core.wire.client_auth import METHODS, SIGNING_ALGORITHMS
 from ...events import Event, ExchangeFinished, ExchangeRetried
 from ...secret import concealed
 from ...values import CustomTokenExchangeOptions, TokenExchangeResponse

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...core.actors import actor_chain
+from ...core.jose.claims import actor_chain
 from .plain import printable, value_text
 from .style import Style
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from ...core.actors import actor_chain
+from ...core.jose.claims import actor_chain
 from ...errors import Auth0Error
 from ...events import Event, ExchangeFinished, KeysFetched, MetadataFetched
 from ...values import TokenExchangeResponse

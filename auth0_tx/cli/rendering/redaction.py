@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ...core.actors import actor_chain
+from ...core.jose.claims import actor_chain
 from ...values import TokenExchangeResponse
 from ..failures import error_members
 from .plain import printable, rows, value_text

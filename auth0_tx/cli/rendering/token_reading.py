@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import attrs
 
-from ...core.actors import actor_problem
-from ...core.strict_json import read_json
+from ...core.jose.claims import actor_problem
+from ...core.wire.reading import read_json
 
 Kind = Literal["JWT", "JWS", "JWE", "opaque"]
 

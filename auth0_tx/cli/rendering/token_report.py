@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...core.actors import actor_chain
+from ...core.jose.claims import actor_chain
 from .actor_tree import actor_tree
 from .plain import rows, value_text
 from .style import Style

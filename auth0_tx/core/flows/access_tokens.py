@@ -9,8 +9,8 @@ from ...values import CustomTokenExchangeOptions
 from ..configuration import StoreOptions
 from ..context import Context
 from ..effects import Flow
-from ..grants import check_access_token_options
-from ..sessions import find_token
+from ..session.state import find_token
+from ..wire.grants import check_access_token_options
 from .exchanging_again import Supplier, exchanged_again
 from .renewing import refreshed
 from .session_state import Session, session_for

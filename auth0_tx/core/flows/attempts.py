@@ -9,7 +9,7 @@ from ...errors import AmbiguousError, CustomTokenExchangeError, TransportError
 from ...events import ExchangeRetried
 from ..context import Context
 from ..effects import Emit, Flow, Response, Send, Sleep
-from ..retries import Effect, delay_before_next
+from ..wire.retries import Effect, delay_before_next
 
 T = TypeVar("T")
 

@@ -21,13 +21,19 @@ from ...errors import (
 )
 from ...events import CacheHit, CacheJoined, CacheMissed
 from ...values import TokenExchangeResponse
-from ..cache_keys import CacheKey, cache_key
-from ..cached_tokens import CachedTokens, cached_tokens, is_shareable, own_copy
-from ..claimed_expiry import claimed_expiry
+from ..cache.token_cache import MemoryTokenCache
+from ..cache.tokens import (
+    CachedTokens,
+    CacheKey,
+    cache_key,
+    cached_tokens,
+    is_shareable,
+    own_copy,
+)
 from ..configuration import StoreOptions
 from ..context import Context
 from ..effects import Emit, Flow, Share, Sleep, Turn
-from ..memory_token_cache import MemoryTokenCache
+from ..jose.claims import claimed_expiry
 from .caching import (
     LOCK_SECONDS,
     drop_tokens,

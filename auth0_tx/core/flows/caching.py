@@ -12,12 +12,17 @@ from typing import Any
 
 from ...errors import Auth0Error, ConfigurationError, StoreError
 from ...events import CacheFailed
-from ..cache_keys import CacheKey
-from ..cache_seal import opened, sealed
-from ..cached_tokens import CachedTokens, read_tokens, write_tokens
+from ..cache.token_cache import MemoryTokenCache
+from ..cache.tokens import (
+    CachedTokens,
+    CacheKey,
+    opened,
+    read_tokens,
+    sealed,
+    write_tokens,
+)
 from ..context import Context
 from ..effects import Call, Emit, Flow, Warn
-from ..memory_token_cache import MemoryTokenCache
 
 LOCK_SECONDS = 5.0
 """How long a lock lasts whose owner has died."""

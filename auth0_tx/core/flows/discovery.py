@@ -8,9 +8,9 @@ from ...errors import CustomTokenExchangeError, DiscoveryError
 from ...events import MetadataFetched
 from ..configuration import StoreOptions
 from ..context import Context, Kept
-from ..domains import normalise_resolved_domain
 from ..effects import Call, Emit, Flow, Share
-from ..metadata import Metadata, discovery_url, read_metadata
+from ..wire.domains import normalise_resolved_domain
+from ..wire.metadata import Metadata, discovery_url, read_metadata
 from .documents import LONGEST_STALE, RETRY_AFTER_FAILURE, fetched
 
 DEFAULT_AGE = 3_600.0

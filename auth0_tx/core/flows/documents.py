@@ -19,8 +19,13 @@ from ...errors import (
 )
 from ..context import Context
 from ..effects import Flow, Response, Send
-from ..metadata import DOCUMENT_LIMIT, document_request, freshness, read_document
-from ..retry_after import parse_retry_after
+from ..wire.metadata import (
+    DOCUMENT_LIMIT,
+    document_request,
+    freshness,
+    read_document,
+)
+from ..wire.reading import parse_retry_after
 from .attempts import attempted
 
 LONGEST_FETCH = 5.0

@@ -6,7 +6,7 @@ from ...values import CustomTokenExchangeOptions, TokenExchangeResponse
 from ..configuration import StoreOptions
 from ..context import Context
 from ..effects import Flow
-from ..grants import check_exchange, exchange_fields
+from ..wire.grants import check_exchange, exchange_fields
 from .cached import Cacheable, exchanged_or_cached, held
 from .delegation import with_actor
 from .granting import Exchanged, exchange_grant, exchanged

@@ -11,11 +11,11 @@ from ...errors import CustomTokenExchangeError, IdTokenError, InvalidInputError
 from ...values import CustomTokenExchangeOptions
 from ..configuration import StoreOptions
 from ..context import Context
-from ..cookies import CookieStore
 from ..effects import Call, Flow, Share
-from ..grants import with_openid
-from ..rotations import Refreshed
-from ..sessions import State, merged, named_audience, with_user
+from ..session.cookies import CookieStore
+from ..session.rotations import Refreshed
+from ..session.state import State, merged, named_audience, with_user
+from ..wire.grants import with_openid
 from .granting import Exchanged, exchange_grant, exchanged
 from .renewing import kept, told_of_rotation
 from .session_state import Session, check_writable, write

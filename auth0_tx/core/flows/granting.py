@@ -14,10 +14,10 @@ from ...values import CustomTokenExchangeOptions, TokenExchangeResponse
 from ..configuration import StoreOptions
 from ..context import Context
 from ..effects import Emit, Flow, Request, Response, Send, Turn
-from ..grants import check_exchange, exchange_form, grant_request
-from ..metadata import Metadata
-from ..replies import TOKEN_RESPONSE_LIMIT, Asked, read_token_response
-from ..retries import Effect, refusal_key
+from ..wire.grants import check_exchange, exchange_form, grant_request
+from ..wire.metadata import Metadata
+from ..wire.replies import TOKEN_RESPONSE_LIMIT, Asked, read_token_response
+from ..wire.retries import Effect, refusal_key
 from .attempts import attempted
 from .discovery import domain_for, metadata_for
 

@@ -13,11 +13,11 @@ from ...errors import CustomTokenExchangeError, SigningKeyError
 from ...events import KeysFetched
 from ..context import Context, Kept
 from ..effects import Emit, Flow, Share
-from ..metadata import Metadata
+from ..wire.metadata import Metadata
 from .documents import LONGEST_STALE, RETRY_AFTER_FAILURE, fetched
 
 if TYPE_CHECKING:
-    from ..keys import KeySet
+    from ..jose.keys import KeySet
 
 DEFAULT_AGE = 600.0
 
@@ -89,7 +89,7 @@ def _refreshed(
 def _fetched(
     context: Context, metadata: Metadata, deadline: float, asked_again_at: float
 ) -> Flow[Kept[KeySet]]:
-    from ..keys import read_jwks
+    from ..jose.keys import read_jwks
 
     document = yield from fetched(
         context, metadata.domain, metadata.jwks_uri, deadline, DEFAULT_AGE

@@ -13,8 +13,8 @@ from ...values import (
 from ..configuration import StoreOptions
 from ..context import Context
 from ..effects import Flow
-from ..grants import with_openid
-from ..sessions import ceiling_problem, exposed, new_session
+from ..session.state import ceiling_problem, exposed, new_session
+from ..wire.grants import with_openid
 from .granting import Exchanged, exchange_grant, exchanged
 from .session_state import begin, check_keeping, check_writable, session_for
 from .verification import verified_claims

@@ -13,13 +13,12 @@ from ...errors import (
 )
 from ..configuration import StoreOptions
 from ..context import Context
-from ..cookies import CookieStore
 from ..effects import Flow, Request, Send
-from ..grants import grant_request, revocation_form
-from ..logout_url import logout_url
-from ..metadata import DOCUMENT_LIMIT
-from ..session_names import label, logout_token_key
-from ..session_store import AsyncStateStore, StateStore
+from ..session.cookies import CookieStore
+from ..session.store import AsyncStateStore, StateStore, label, logout_token_key
+from ..wire.grants import grant_request, revocation_form
+from ..wire.metadata import DOCUMENT_LIMIT
+from ..wire.redirects import logout_url
 from .discovery import domain_for, metadata_for
 from .keys import keys_for
 from .session_state import Session, check_keeping, check_writable, end, session_for
@@ -27,7 +26,7 @@ from .stored import stored, stored_value
 from .verification import ID_TOKEN_ALGORITHMS
 
 if TYPE_CHECKING:
-    from ..logout_token import LogoutToken
+    from ..jose.logout_token import LogoutToken
 
 LONGEST_REVOCATION = 3.0
 """Seconds that a logout waits for the refresh token to be revoked."""
@@ -102,8 +101,8 @@ def handle_backchannel_logout(
             "state_store must be a store on the server to end sessions from Auth0's side",
             parameter="state_store",
         )
-    from ..jws import key_id
-    from ..logout_token import read_logout_token
+    from ..jose.jws import key_id
+    from ..jose.logout_token import read_logout_token
 
     deadline = context.monotonic() + context.settings.timeout
     domain = yield from domain_for(context, store_options)

@@ -7,12 +7,11 @@ from functools import partial
 from ...errors import ConfigurationError
 from ...token_types import TokenType
 from ...values import TokenExchangeResponse
-from ..cache_keys import in_any_order
 from ..configuration import StoreOptions
 from ..context import Context
 from ..effects import Flow
-from ..grants import check_on_behalf_of, on_behalf_of_form
-from ..replies import Asked
+from ..wire.grants import check_on_behalf_of, normalise_scope, on_behalf_of_form
+from ..wire.replies import Asked
 from .cached import Cacheable, exchanged_or_cached, held
 from .granting import Exchanged, Grant, exchanged, own_secrets
 
@@ -54,7 +53,7 @@ def get_token_on_behalf_of(
             parameter="client_auth",
         )
     check_on_behalf_of(access_token, audience, scope)
-    fields = ("on behalf of", access_token, audience, in_any_order(scope))
+    fields = ("on behalf of", access_token, audience, normalise_scope(scope))
     if context.settings.token_cache is not None:
         found = held(context, fields)
         if found is not None:

@@ -28,13 +28,10 @@ from ...events import SessionRotated
 from ...values import TokenExchangeResponse
 from ..configuration import StoreOptions
 from ..context import Context
-from ..cookies import CookieStore
 from ..effects import Emit, Flow, Share
-from ..grants import refresh_form
-from ..metadata import Metadata
-from ..replies import Asked
-from ..rotations import Refreshed, refresh_key
-from ..sessions import (
+from ..session.cookies import CookieStore
+from ..session.rotations import Refreshed, refresh_key
+from ..session.state import (
     State,
     find_token,
     id_token_expiry,
@@ -43,6 +40,9 @@ from ..sessions import (
     scope_of,
     without_refresh_token,
 )
+from ..wire.grants import refresh_form
+from ..wire.metadata import Metadata
+from ..wire.replies import Asked
 from .discovery import metadata_for
 from .granting import granted, own_secrets
 from .session_lock import locked

@@ -8,10 +8,10 @@ from ...errors import CustomTokenExchangeErrorCode as Code
 from ...errors import StoreError
 from ..configuration import StoreOptions
 from ..context import Context
-from ..cookies import CookieStore, SetCookie, held, split
 from ..effects import Call, Flow
-from ..legacy_session import LEGACY_COOKIE, read_legacy_session
-from ..sessions import State, is_alive
+from ..session.cookies import CookieStore, SetCookie, held, split
+from ..session.legacy import LEGACY_COOKIE, read_legacy_session
+from ..session.state import State, is_alive
 
 
 def set_state(

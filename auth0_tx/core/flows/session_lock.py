@@ -16,9 +16,9 @@ from ...errors import (
 )
 from ...errors import CustomTokenExchangeErrorCode as Code
 from ..context import Context
-from ..cookies import CookieStore
 from ..effects import Flow, Sleep
-from ..session_names import lock_key
+from ..session.cookies import CookieStore
+from ..session.store import lock_key
 from .session_state import Session, reread
 from .stored import stored, stored_value
 

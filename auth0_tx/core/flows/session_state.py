@@ -17,11 +17,9 @@ from ...errors import CustomTokenExchangeErrorCode as Code
 from ...secret import secret
 from ..configuration import StoreOptions
 from ..context import Context
-from ..cookies import CookieStore, cookie_name, join
 from ..effects import Call, Flow
-from ..session_names import is_session_id, labels_of, session_key
-from ..session_store import AsyncStateStore, StateStore
-from ..sessions import (
+from ..session.cookies import CookieStore, cookie_name, join
+from ..session.state import (
     State,
     is_alive,
     read_session,
@@ -29,12 +27,19 @@ from ..sessions import (
     touched,
     write_session,
 )
+from ..session.store import (
+    AsyncStateStore,
+    StateStore,
+    is_session_id,
+    labels_of,
+    session_key,
+)
 from .discovery import domain_for
 from .session_cookies import forget_cookies, legacy_session, set_cookies, set_state
 from .stored import stored, stored_value
 
 if TYPE_CHECKING:
-    from ..seal import Sealer
+    from ..session.seal import Sealer
 
 
 @attrs.frozen(eq=False)
@@ -216,7 +221,7 @@ def session_cookie(context: Context) -> str:
 
 def _sealer(context: Context, session_id: str) -> Sealer:
     """Give what seals sessions: one for all cookies, or one for each stored session."""
-    from ..seal import sealer
+    from ..session.seal import sealer
 
     purpose = f"session {session_cookie(context)}"
     # Without a secret, the id alone makes the key: 256 bits that the store does not have.
@@ -230,7 +235,7 @@ def _sealer(context: Context, session_id: str) -> Sealer:
 
 
 def _sealed(context: Context, session_id: str, state: State) -> str:
-    from ..seal import MAX_SEALED_LENGTH
+    from ..session.seal import MAX_SEALED_LENGTH
 
     sealed: str = secret(_sealer(context, session_id).seal(write_session(state)))
     # Or it would be kept, and never open: its user would be logged out at once.

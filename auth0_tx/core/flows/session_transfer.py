@@ -16,8 +16,8 @@ from ...values import CustomTokenExchangeOptions, SessionTransferToken
 from ..configuration import StoreOptions
 from ..context import Context
 from ..effects import Flow
-from ..grants import token_exchange
-from ..session_transfer import (
+from ..wire.grants import token_exchange
+from ..wire.redirects import (
     named_refusal,
     read_session_transfer,
     session_transfer_audience,

@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import Auth0Error, StoreError
 from ..context import Context
 from ..effects import Call, Flow
-from ..session_store import AsyncStateStore, StateStore
+from ..session.store import AsyncStateStore, StateStore
 
 _AT_ONCE = 0.25
 """Seconds within which a write must have failed to be tried again: what was issued must not

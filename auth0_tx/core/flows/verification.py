@@ -8,7 +8,7 @@ from ...errors import IdTokenError
 from ...values import TokenExchangeResponse
 from ..context import Context
 from ..effects import Flow
-from ..metadata import Metadata
+from ..wire.metadata import Metadata
 from .keys import keys_for
 
 ID_TOKEN_ALGORITHMS = ("RS256", "PS256")
@@ -28,8 +28,8 @@ def verified_claims(
         IdTokenError: the ID token does not hold.
         SigningKeyError: the keys to tell cannot be had.
     """
-    from ..id_token import Expected, check_id_token
-    from ..jws import key_id
+    from ..jose.id_token import Expected, check_id_token
+    from ..jose.jws import key_id
 
     id_token = response.id_token
     assert id_token is not None

@@ -14,7 +14,7 @@ from hashlib import sha256
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from ...core.seal import Sealer, sealer
+from ...core.session.seal import Sealer, sealer
 from ...errors import Auth0Error, ConfigurationError, InvalidInputError, StoreError
 from ...secret import SecretStr, Unpicklable, concealed
 from ...stores.redis_commands import commands_for, is_done, value_of

@@ -17,7 +17,7 @@ from auth0_tx import (
     ServerClient,
     TokenExchangeResponse,
 )
-from auth0_tx.core.jws import key_id
+from auth0_tx.core.jose.jws import key_id
 from auth0_tx.tenant import Certificates, KeySupply, Settings, Tenant
 
 FLIPS = 10

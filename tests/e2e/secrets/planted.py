@@ -17,8 +17,8 @@ from urllib.parse import quote
 import pytest
 
 import auth0_tx
-from auth0_tx.core.client_auth import client_authentication
 from auth0_tx.core.configuration import configure
+from auth0_tx.core.wire.client_auth import client_authentication
 from auth0_tx.errors import MfaRequiredError, RefusedError
 from auth0_tx.secret import SecretStr
 from auth0_tx.tenant import Application, ReceivedRequest, Tenant

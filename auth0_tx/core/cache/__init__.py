@@ -1,0 +1,1 @@
+"""Exchanged tokens kept for others: their key, their seal, their lifetime."""

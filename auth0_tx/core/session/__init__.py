@@ -1,0 +1,1 @@
+"""The login session as values: its state, cookies, seal, and where it is stored."""

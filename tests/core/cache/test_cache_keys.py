@@ -1,0 +1,146 @@
+"""The key of cached tokens: equal for equal inputs, and for no others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from world import SECRETS, options
+
+from auth0_tx.core.cache.tokens import cache_key, client_hash_key
+from auth0_tx.core.wire.grants import exchange_fields, normalise_scope
+
+KEY = b"k" * 64
+TEXTS = st.none() | st.text(max_size=5)
+CLIENT = {
+    "client_id": "the-client",
+    "method": "client_secret_post",
+    "credential": SECRETS["client_secret"],
+    "secret": "",
+}
+
+
+def hash_key(**changes: Any) -> bytes:
+    """Give what a client hashes with."""
+    return client_hash_key(**{**CLIENT, **changes})
+
+
+@given(st.lists(TEXTS, max_size=6), st.lists(TEXTS, max_size=6))
+def test_fields(some: list[str | None], others: list[str | None]) -> None:
+    """Two lists of fields have the same key where they are the same, and only there."""
+    assert (some == others) == (cache_key(KEY, some) == cache_key(KEY, others))
+
+
+@given(st.lists(st.text(max_size=9), min_size=2, max_size=2), st.integers(0, 9))
+def test_boundaries(texts: list[str], at: int) -> None:
+    """Characters that move from one field to the next make another key."""
+    whole = "".join(texts)
+    moved = [whole[:at], whole[at:]]
+
+    assert (moved == texts) == (cache_key(KEY, moved) == cache_key(KEY, texts))
+
+
+ALL = {
+    "subject_token": SECRETS["subject_token"],
+    "subject_token_type": "urn:acme:legacy-token",
+    "actor_token": SECRETS["actor_token"],
+    "actor_token_type": "urn:acme:agent-token",
+    "audience": "https://api.example.com",
+    "scope": "openid read:data",
+    "organization": "org_a",
+    "authorization_params": {"device": "one", "campaign": "two"},
+}
+CHANGED = {
+    "subject_token": "another-token",
+    "subject_token_type": "urn:acme:other-token",
+    "actor_token": "another-agent",
+    "actor_token_type": "urn:acme:other-agent",
+    "audience": "https://other.example.com",
+    "scope": "openid read:data write:data",
+    "organization": "org_b",
+    "authorization_params": {"device": "one", "campaign": "three"},
+}
+
+
+def test_every_option() -> None:
+    """There is no option of an exchange that this table leaves out."""
+    names = {field.name for field in attrs.fields(type(options()))}
+
+    assert names - {"subject_token_reusable"} == set(ALL) == set(CHANGED)
+
+
+@pytest.mark.parametrize("name", sorted(CHANGED))
+@pytest.mark.parametrize("value", ["other", "absent"])
+def test_any_one_option(name: str, value: str) -> None:
+    """An option that is another, or is absent, makes another key."""
+    changed = CHANGED[name] if value == "other" else None
+    one = exchange_fields(options(**ALL))
+    other = exchange_fields(options(**{**ALL, name: changed}))
+
+    assert cache_key(KEY, one) != cache_key(KEY, other)
+
+
+@given(st.data())
+def test_users(data: Any) -> None:
+    """Two users, however alike their tokens and parameters, never share a key."""
+    text = st.text(st.characters(codec="ascii", exclude_categories=["C"]), max_size=4)
+    parameters = st.dictionaries(text, text, max_size=3)
+    ones = {
+        "subject_token": data.draw(text),
+        "authorization_params": data.draw(parameters),
+    }
+    others = {
+        "subject_token": data.draw(text),
+        "authorization_params": data.draw(parameters),
+    }
+    same = ones == others
+
+    assert same == (
+        exchange_fields(options(**ones)) == exchange_fields(options(**others))
+    )
+
+
+def test_order() -> None:
+    """The order of scopes, and that of extension parameters, makes no difference."""
+    turned = {
+        **ALL,
+        "scope": "read:data openid",
+        "authorization_params": {"campaign": "two", "device": "one"},
+    }
+
+    assert exchange_fields(options(**ALL)) == exchange_fields(options(**turned))
+    assert normalise_scope("b a") == normalise_scope("a b b") == "a b"
+    assert normalise_scope("a") == "a"
+    assert normalise_scope(None) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("client_id", "another-client"),
+        ("method", "client_secret_basic"),
+        ("credential", "a-wrong-secret"),
+        ("credential", None),
+        ("credential", b"a-private-key"),
+        ("credential", {"kty": "EC", "d": "a-private-key"}),
+        ("secret", "a-session-secret"),
+    ],
+    ids=["id", "method", "wrong", "none", "pem", "jwk", "secret"],
+)
+def test_clients(name: str, value: Any) -> None:
+    """A client with another credential does not find what this one was given."""
+    assert hash_key() != hash_key(**{name: value})
+    assert hash_key(**{name: value}) == hash_key(**{name: value})
+
+
+def test_nothing_shows() -> None:
+    """A key does not print, and the part that a cache sees is not the one that seals."""
+    key = cache_key(hash_key(), exchange_fields(options()))
+
+    assert "<redacted>" == repr(key)
+    assert key.seal.hex() not in key.name
+    assert 64 == len(key.name)
+    assert 32 == len(key.seal)

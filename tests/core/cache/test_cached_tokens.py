@@ -1,0 +1,223 @@
+"""Cached tokens: for how long they are given, and to whom they are not."""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64encode
+from math import inf
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from world import NOW, SECRETS
+
+from auth0_tx.core.cache.tokens import (
+    CachedTokens,
+    cached_tokens,
+    opened,
+    own_copy,
+    read_tokens,
+    sealed,
+    write_tokens,
+)
+from auth0_tx.core.jose.claims import claimed_expiry
+from auth0_tx.errors import IdTokenError
+from auth0_tx.values import CachePolicy, TokenExchangeResponse
+
+POLICY = CachePolicy(margin_seconds=30, renew_seconds=100)
+
+
+def encoded(claims: Any) -> str:
+    """Make what looks like a JWT."""
+    payload = urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    return f"e30.{payload}.c2ln"
+
+
+def response(**changes: Any) -> TokenExchangeResponse:
+    """Give an answer."""
+    given: dict[str, Any] = {
+        "access_token": SECRETS["access_token"],
+        "token_type": "Bearer",
+        "expires_in": 3_600,
+        "scope": "openid",
+        **changes,
+    }
+    return TokenExchangeResponse(**given)
+
+
+def cached(
+    policy: CachePolicy = POLICY,
+    *,
+    tokens_end: float = inf,
+    renewable: bool = True,
+    random: float = 0.0,
+    **changes: Any,
+) -> CachedTokens | None:
+    """Cache an answer."""
+    return cached_tokens(
+        response(**changes),
+        policy,
+        tokens_end=tokens_end,
+        renewable=renewable,
+        now=NOW,
+        random=random,
+    )
+
+
+def lasting(policy: CachePolicy = POLICY, **changes: Any) -> float:
+    """Give for how many seconds an answer is given."""
+    tokens = cached(policy, **changes)
+    return 0.0 if tokens is None else tokens.ends_at - NOW
+
+
+def test_expiry() -> None:
+    """Tokens are given until the margin before their expiry."""
+    tokens = cached()
+    assert tokens is not None
+
+    assert 3_570 == tokens.ends_at - NOW
+    assert tokens.is_good(NOW)
+    assert tokens.is_good(NOW + 3_569.9)
+    assert not tokens.is_good(NOW + 3_570)
+    assert not tokens.is_good(NOW - 1)
+
+
+def test_other_limits() -> None:
+    """Neither the policy's age nor the end of what was exchanged is outlived."""
+    assert 60 == lasting(CachePolicy(max_age=60))
+    assert 10 == lasting(tokens_end=NOW + 10)
+    assert 0 == lasting(tokens_end=NOW - 1)
+    assert 0 == lasting(tokens_end=0.0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"expires_in": None},
+        {"expires_in": 30},
+        {"refresh_token": SECRETS["refresh_token"]},
+        {"token_type": "N_A"},
+        {"act_error": IdTokenError("no")},
+    ],
+    ids=["no-lifetime", "too-short", "refresh-token", "no-bearer", "no-actor"],
+)
+def test_not_for_a_cache(changes: dict[str, Any]) -> None:
+    """What has no known end, is one caller's, or is in part a failure, is not cached."""
+    assert cached(**changes) is None
+
+
+def test_what_is_left() -> None:
+    """Who is given cached tokens is told the seconds that they last from then."""
+    tokens = cached()
+    assert tokens is not None
+
+    assert [3_600, 3_600, 3_595, 3_500] == [
+        tokens.given(NOW + passed).expires_in for passed in (0, 0.9, 5, 100)
+    ]
+
+
+def test_renewal() -> None:
+    """The last part of their time, a random part of it less, is for renewing them."""
+    early, late = cached(random=0.0), cached(random=0.99)
+    assert early is not None
+    assert late is not None
+
+    assert 100 == early.ends_at - early.renew_at
+    assert 50 < late.ends_at - late.renew_at < 51
+
+
+def test_short_lives() -> None:
+    """A fifth of a short life is for renewal, and not more than there is of it."""
+    tokens = cached(CachePolicy(margin_seconds=0), expires_in=100)
+    assert tokens is not None
+
+    assert 20 == tokens.ends_at - tokens.renew_at
+
+
+def test_no_renewal() -> None:
+    """A subject token that may be good for one use is never exchanged early."""
+    for tokens in (cached(renewable=False), cached(CachePolicy(renew_seconds=0))):
+        assert tokens is not None
+        assert inf == tokens.renew_at
+
+
+@given(
+    act=st.none() | st.dictionaries(st.text(), st.text()),
+    scope=st.none() | st.text(),
+    renewable=st.booleans(),
+)
+def test_round_trip(act: Any, scope: str | None, renewable: bool) -> None:
+    """What was written, sealed and opened is what is read."""
+    tokens = cached(act=act, scope=scope, renewable=renewable)
+    assert tokens is not None
+    payload = opened(b"k" * 32, sealed(b"k" * 32, write_tokens(tokens), "a"))
+    assert payload is not None
+    read = read_tokens(payload, NOW)
+    assert read is not None
+
+    assert tokens.response == read.response
+    assert (tokens.stored_at, tokens.renew_at, tokens.ends_at) == (
+        read.stored_at,
+        read.renew_at,
+        read.ends_at,
+    )
+
+
+@given(st.binary(max_size=60))
+def test_what_was_not_sealed(octets: bytes) -> None:
+    """Whatever else a cache has under a key is nothing."""
+    assert opened(b"k" * 32, octets) is None
+
+
+@given(st.integers(min_value=0), st.integers(1, 255))
+def test_altered(at: int, by: int) -> None:
+    """An entry with one bit changed, or of another key, does not open."""
+    octets = bytearray(sealed(b"k" * 32, b"payload", "a"))
+    octets[at % len(octets)] ^= by
+
+    assert opened(b"k" * 32, bytes(octets)) is None
+    assert opened(b"l" * 32, sealed(b"k" * 32, b"payload", "a")) is None
+
+
+@pytest.mark.parametrize("payload", [b"", b"[]", b"{}", b"7", b"[1,2,3]", b"\xff"])
+def test_another_version(payload: bytes) -> None:
+    """What another version of the library has sealed is nothing."""
+    assert read_tokens(payload, NOW) is None
+
+
+def test_own_copy() -> None:
+    """Of those who share an answer, none can change what another has."""
+    shared = response(act={"sub": "agent"}, act_error=IdTokenError("no"))
+    mine, yours = own_copy(shared), own_copy(shared)
+    assert mine.act is not None
+    mine.act["sub"] = "me"
+
+    assert yours.act == shared.act == {"sub": "agent"}
+    assert mine.act_error is not yours.act_error
+    assert str(mine.act_error) == str(shared.act_error)
+
+
+@pytest.mark.parametrize(
+    ("token", "expected"),
+    [
+        (None, inf),
+        ("opaque", inf),
+        ("a.b.c", inf),
+        ("a.b.c.d.e", inf),
+        (encoded({"sub": "alice"}), inf),
+        (encoded([]), inf),
+        (encoded({"exp": 1_700_000_000}), 1_700_000_000),
+        (encoded({"exp": 1_700_000_000.5}), 1_700_000_000.5),
+        (encoded({"exp": True}), 0),
+        (encoded({"exp": "tomorrow"}), 0),
+        (encoded({"exp": None}), 0),
+        (encoded({"exp": -1}), 0),
+        (encoded({"exp": 10**400}), 0),
+        (encoded({"exp": float("nan")}), 0),
+    ],
+    ids=lambda value: str(value)[-12:],
+)
+def test_claimed_expiry(token: str | None, expected: float) -> None:
+    """A JWT ends when it says; when it says so in no way that is one, at once."""
+    assert expected == claimed_expiry(token)

@@ -1,0 +1,206 @@
+"""Logging out from Auth0's side: the sessions that a logout token names, and no others."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from browser import SECRET, Browser, PaperStore, keeper, log_in, session_of
+from id_tokens import SIGNING_KEYS
+from vectors_tokens import sign
+from world import ISSUER, NOW, SECRETS, Clock, answer, client, fail, play
+
+from auth0_tx.core.context import Context
+from auth0_tx.core.flows.logout import handle_backchannel_logout
+from auth0_tx.core.jose.logout_token import LOGOUT_EVENT
+from auth0_tx.core.session.cookies import CookieStore
+from auth0_tx.errors import (
+    BackchannelLogoutError,
+    ConfigurationError,
+    SigningKeyError,
+    StoreError,
+)
+from auth0_tx.secret import secret
+
+
+@pytest.fixture
+def store(clock: Clock) -> PaperStore:
+    """A store with nothing in it."""
+    return PaperStore(clock)
+
+
+@pytest.fixture
+def context(clock: Clock, store: PaperStore) -> Context:
+    """A client that keeps sessions in a store."""
+    return keeper(clock, state_store=store)
+
+
+def logout_token(**claims: Any) -> str:
+    """Sign a logout token with *claims*; those that are ``...`` are left out."""
+    said = {
+        "iss": ISSUER,
+        "aud": "the-client",
+        "iat": int(NOW),
+        "exp": int(NOW) + 120,
+        "jti": "jti-1",
+        "sub": "auth0|user",
+        "events": {LOGOUT_EVENT: {}},
+        **claims,
+    }
+    payload = {name: value for name, value in said.items() if value is not ...}
+    header = {"alg": "RS256", "typ": "logout+jwt", "kid": "key-1"}
+    token = sign(header, json.dumps(payload).encode(), SIGNING_KEYS["key-1"])
+    # As the client does, whose own frames must not show it.
+    return secret(token)
+
+
+def logged_in(context: Context, **claims: Any) -> Browser:
+    """Give a browser that is logged in."""
+    browser = Browser()
+    log_in(context, browser, **claims)
+    return browser
+
+
+def told(context: Context, *replies: Any, **claims: Any) -> None:
+    """Have Auth0 say that somebody has logged out."""
+    play(handle_backchannel_logout(context, logout_token(**claims)), *replies)
+
+
+def test_user(context: Context, store: PaperStore) -> None:
+    """A token that names a user ends all of that user's sessions, and nobody else's."""
+    theirs = [logged_in(context), logged_in(context, sid="s-1")]
+    others = [logged_in(context, sub="auth0|other")]
+    told(context)
+
+    assert [None, None] == [session_of(context, each) for each in theirs]
+    assert all(session_of(context, each) for each in others)
+    assert 1 == len(store.sessions())
+
+
+def test_session(context: Context) -> None:
+    """A token that names a session ends that one, and leaves the user's others."""
+    ended, other = logged_in(context, sid="s-1"), logged_in(context, sid="s-2")
+    told(context, sid="s-1", sub=...)
+
+    assert session_of(context, ended) is None
+    assert session_of(context, other) is not None
+
+
+def test_session_of_a_user(context: Context) -> None:
+    """With both, sessions that an exchange began end too: Auth0 gave them no sid."""
+    ended, other = logged_in(context, sid="s-1"), logged_in(context, sid="s-2")
+    exchanged, somebody = logged_in(context), logged_in(context, sub="auth0|other")
+    told(context, sid="s-1")
+
+    assert [None, None] == [session_of(context, each) for each in (ended, exchanged)]
+    assert all(session_of(context, each) for each in (other, somebody))
+
+
+def test_nobody(context: Context) -> None:
+    """A token that names nobody here ends nothing, and is in order."""
+    logged_in(context, sub="auth0|other")
+    told(context)
+
+
+def test_twice(context: Context, clock: Clock) -> None:
+    """A token is good for one use, for as long as it is good."""
+    logged_in(context)
+    told(context)
+    browser = logged_in(context)
+    clock.wait(179)
+    error, _ = fail(
+        handle_backchannel_logout(context, logout_token()),
+    )
+
+    assert isinstance(error, BackchannelLogoutError)
+    assert "used before" in error.message
+    assert session_of(context, browser) is not None
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"iss": "https://other.example/"},
+        {"aud": "other"},
+        {"events": {}},
+        {"nonce": "n"},
+        {"sub": ...},
+        {"jti": ...},
+        {"exp": int(NOW) - 61},
+    ],
+    ids=str,
+)
+def test_token_that_does_not_hold(context: Context, claims: dict[str, Any]) -> None:
+    """A token that does not hold ends nothing, and is told to be answered with 400."""
+    browser = logged_in(context)
+    error, _ = fail(handle_backchannel_logout(context, logout_token(**claims)))
+
+    assert isinstance(error, BackchannelLogoutError)
+    assert ("invalid_logout_token", "verify") == (error.code, error.phase)
+    assert session_of(context, browser) is not None
+    assert (None, None) == (error.__cause__, error.__context__)
+
+
+@pytest.mark.parametrize("token", ["", "a.b.c", 5, None])
+def test_no_token(context: Context, token: Any) -> None:
+    """What is no token at all does not hold."""
+    logged_in(context)
+    error, _ = fail(handle_backchannel_logout(context, token))
+
+    assert isinstance(error, BackchannelLogoutError)
+
+
+def test_no_keys(context: Context) -> None:
+    """Without the tenant's keys nobody can tell, and Auth0 may try again."""
+    error, _ = fail(
+        handle_backchannel_logout(context, logout_token()), answer(b"down", 404)
+    )
+
+    assert isinstance(error, SigningKeyError)
+
+
+@pytest.mark.parametrize(
+    "configured", [{}, {"secret": SECRET}, {"state_store": CookieStore()}], ids=str
+)
+def test_sessions_that_are_not_kept(clock: Clock, configured: dict[str, Any]) -> None:
+    """Sessions in cookies cannot be ended by anybody else, and that is said."""
+    context = client(clock, **configured)
+    error, asked = fail(handle_backchannel_logout(context, logout_token()))
+
+    assert isinstance(error, ConfigurationError)
+    assert ("state_store", []) == (error.parameter, asked.requests)
+
+
+@pytest.mark.parametrize("failing", [["take_index"], ["take_index", "delete"]])
+def test_store_that_fails(
+    context: Context, store: PaperStore, failing: list[str]
+) -> None:
+    """Where the store fails it is told, and the same token may be sent again."""
+    browser = logged_in(context)
+    store.failing = list(failing)
+    error, _ = fail(handle_backchannel_logout(context, logout_token()))
+
+    assert isinstance(error, StoreError)
+    assert (None, None) == (error.__cause__, error.__context__)
+    if failing == ["take_index"]:
+        told(context)
+        assert session_of(context, browser) is None
+
+
+def test_store_that_fails_at_first(context: Context, store: PaperStore) -> None:
+    """Where nothing can be noted nothing is ended."""
+    browser = logged_in(context)
+    store.failing = ["set", "set"]
+    error, _ = fail(handle_backchannel_logout(context, logout_token()))
+
+    assert isinstance(error, StoreError)
+    assert session_of(context, browser) is not None
+
+
+def test_labels_tell_nothing(context: Context, store: PaperStore) -> None:
+    """What a session is found by reveals neither user nor session."""
+    logged_in(context, sid="s-secret", sub="auth0|secret")
+
+    assert "secret" not in f"{dict(store.index)}"
+    assert SECRETS["access_token"] not in f"{store.values}"

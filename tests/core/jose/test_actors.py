@@ -1,0 +1,115 @@
+"""Who acts for whom, by the ``act`` claim."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from vectors_tokens import shown_by
+
+from auth0_tx.core.jose.claims import MAX_ACTORS, actor_chain, actor_problem
+from auth0_tx.errors import InvalidInputError
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """Give an act claim of *depth* actors, the current one with the highest number."""
+    act: dict[str, Any] = {"sub": "actor 1"}
+    for number in range(2, depth + 1):
+        act = {"sub": f"actor {number}", "act": act}
+    return act
+
+
+def test_nobody() -> None:
+    """Without the claim nobody acts."""
+    assert () == actor_chain(None)
+
+
+def test_rfc_8693_figure_6() -> None:
+    """The outermost actor is the current one, and the innermost came first."""
+    act = {
+        "sub": "https://service16.example.com",
+        "act": {"sub": "https://service77.example.com"},
+    }
+
+    assert (
+        {"sub": "https://service16.example.com"},
+        {"sub": "https://service77.example.com"},
+    ) == actor_chain(act)
+
+
+def test_other_members() -> None:
+    """What else an actor is said to be is kept, and the claim itself is not changed."""
+    act = {"sub": "a", "role": "support", "act": {"sub": "b", "sub_profile": "human"}}
+
+    chain = actor_chain(act)
+    assert ({"sub": "a", "role": "support"}, {"sub": "b", "sub_profile": "human"}) == (
+        chain
+    )
+    chain[0]["role"] = "admin"
+    assert {"sub": "b", "sub_profile": "human"} == act["act"]
+    assert "support" == act["role"]
+
+
+@pytest.mark.parametrize("depth", range(1, MAX_ACTORS + 1))
+def test_depth(depth: int) -> None:
+    """A chain of up to eight actors is read whole, the current one first."""
+    assert [f"actor {number}" for number in range(depth, 0, -1)] == [
+        actor["sub"] for actor in actor_chain(nested(depth))
+    ]
+
+
+CIRCLE: dict[str, Any] = {"sub": "a"}
+CIRCLE["act"] = CIRCLE
+
+MALFORMED: dict[str, Any] = {
+    "a string": "auth0|agent",
+    "a list": [{"sub": "a"}],
+    "a number": 7,
+    "an empty object": {},
+    "no sub": {"role": "support"},
+    "sub is null": {"sub": None},
+    "sub is empty": {"sub": ""},
+    "sub is a number": {"sub": 7},
+    "sub is a list": {"sub": ["a"]},
+    "nested null": {"sub": "a", "act": None},
+    "nested string": {"sub": "a", "act": "b"},
+    "nested without sub": {"sub": "a", "act": {"role": "b"}},
+    "nine deep": nested(MAX_ACTORS + 1),
+    "ninety deep": nested(90),
+    "without end": CIRCLE,
+}
+
+
+@pytest.mark.parametrize("act", MALFORMED.values(), ids=MALFORMED)
+def test_malformed(act: Any) -> None:
+    """A claim that names nobody at some level is refused, and not read in part."""
+    with pytest.raises(InvalidInputError) as refused:
+        actor_chain(act)
+
+    assert "act" == refused.value.parameter
+    assert refused.value.message == actor_problem(act)
+
+
+def test_error_shows_nothing() -> None:
+    """The error does not say who acted."""
+    with pytest.raises(InvalidInputError) as refused:
+        actor_chain({"sub": "hidden-actor", "act": {"role": "hidden-role"}})
+
+    assert "hidden" not in shown_by(refused.value)
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=3),
+        lambda inner: st.dictionaries(st.sampled_from(["sub", "act", "role"]), inner),
+    )
+)
+def test_any_claim(act: Any) -> None:
+    """Any value is a chain of actors with names, or refused."""
+    if act is not None and actor_problem(act) is not None:
+        with pytest.raises(InvalidInputError):
+            actor_chain(act)
+    else:
+        assert all(actor["sub"] and "act" not in actor for actor in actor_chain(act))

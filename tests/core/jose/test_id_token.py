@@ -1,0 +1,613 @@
+"""What an ID token must say, and what it must not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import Enum
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from vectors_tokens import (
+    ED25519,
+    OTHER_RSA,
+    P256,
+    P384,
+    RSA,
+    SIGNERS,
+    encode,
+    key_set,
+    public,
+    shown_by,
+    sign,
+)
+
+from auth0_tx.core.jose.id_token import (
+    MAX_LIFETIME,
+    MAX_PAYLOAD_LENGTH,
+    Expected,
+    check_claims,
+    check_id_token,
+    verify_claims,
+    verify_id_token,
+)
+from auth0_tx.core.jose.keys import ALGORITHMS, read_jwks
+from auth0_tx.errors import IdTokenError, SigningKeyError
+from auth0_tx.secret import SecretStr
+
+ISSUER = "https://tenant.us.auth0.com/"
+CLIENT = "client-123"
+NOW = 1_700_000_000
+LEEWAY = 60
+
+CLAIMS: dict[str, Any] = {
+    "iss": ISSUER,
+    "aud": CLIENT,
+    "sub": "auth0|user",
+    "iat": NOW - 5,
+    "exp": NOW + 36_000,
+}
+EXPECTED = Expected(issuer=ISSUER, client_id=CLIENT, now=NOW)
+KEYS = read_jwks(key_set(public(RSA, kid="a"), public(OTHER_RSA, kid="b")))
+
+
+class Claim(Enum):
+    """What stands for a claim that is not there: its name is the same in every process."""
+
+    MISSING = "missing"
+
+
+MISSING = Claim.MISSING
+
+
+def said(**claims: Any) -> bytes:
+    """Give the payload of a good token with *claims* set, or left out if MISSING."""
+    members = {**CLAIMS, **claims}
+    return json.dumps(
+        {name: value for name, value in members.items() if value is not MISSING}
+    ).encode()
+
+
+def expected(**members: Any) -> Expected:
+    """Give what a good token is expected to say, with *members* set."""
+    return Expected(**{"issuer": ISSUER, "client_id": CLIENT, "now": NOW, **members})
+
+
+def accepts(payload: bytes, wanted: Expected = EXPECTED) -> bool:
+    """Tell whether *payload* holds."""
+    return isinstance(check_claims(payload, wanted, algorithm="RS256"), dict)
+
+
+def problem(payload: bytes, wanted: Expected = EXPECTED) -> str:
+    """Give what is wrong with *payload*."""
+    with pytest.raises(IdTokenError) as refused:
+        verify_claims(payload, wanted, algorithm="RS256")
+    assert "invalid_id_token" == refused.value.code
+    return refused.value.message
+
+
+def verified(token: str, **members: Any) -> dict[str, Any]:
+    """Verify *token* as a client of the tenant does."""
+    wanted = expected(**members)
+    return verify_id_token(token, KEYS, wanted, algorithms=("RS256", "PS256"))
+
+
+def test_good_token() -> None:
+    """A token that says what it must is worth its claims."""
+    claims = {**CLAIMS, "act": {"sub": "auth0|agent"}, "https://acme.com/x": [1, None]}
+    token = sign(
+        {"alg": "RS256", "typ": "JWT", "kid": "a"}, json.dumps(claims).encode()
+    )
+
+    assert claims == verified(token)
+    assert claims == check_id_token(token, KEYS, EXPECTED, algorithms=["RS256"])
+    assert claims == verify_claims(
+        json.dumps(claims).encode(), EXPECTED, algorithm="RS256"
+    )
+
+
+def test_good_signature_by_nobody() -> None:
+    """A token whose key is not there may hold once newer keys are."""
+    with pytest.raises(SigningKeyError):
+        verified(sign({"alg": "RS256", "kid": "next"}, said()))
+
+
+def test_bad_signature() -> None:
+    """Claims are not looked at before the signature holds."""
+    with pytest.raises(IdTokenError, match="signature"):
+        verified(sign({"alg": "RS256", "kid": "a"}, b"{", OTHER_RSA))
+
+
+def test_algorithm_not_listed() -> None:
+    """A tenant that signs with another algorithm than it may is not believed."""
+    with pytest.raises(IdTokenError, match="alg"):
+        verified(sign({"alg": "RS512", "kid": "a"}, said()))
+
+
+@pytest.mark.parametrize("kind", ["JWT", "jwt", "application/jwt", "id_token", ""])
+def test_typ(kind: str) -> None:
+    """A token may say that it is a JWT, or something that means nothing here."""
+    assert verified(sign({"alg": "RS256", "typ": kind, "kid": "a"}, said()))
+    assert verified(sign({"alg": "RS256", "kid": "a"}, said()))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "at+jwt",
+        "AT+JWT",
+        "application/at+jwt",
+        "Application/At+Jwt",
+        "logout+jwt",
+        "application/logout+jwt",
+        "dpop+jwt",
+        "secevent+jwt",
+        "at+jwt;v=1",
+        "at+jwt ",
+        7,
+        None,
+        ["JWT"],
+    ],
+    ids=repr,
+)
+def test_typ_of_another_kind(kind: object) -> None:
+    """An access token or a logout token is no ID token, whatever else it says."""
+    with pytest.raises(IdTokenError, match="kind"):
+        verified(sign({"alg": "RS256", "typ": kind, "kid": "a"}, said()))
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        MISSING,
+        None,
+        "",
+        7,
+        [ISSUER],
+        ISSUER[:-1],
+        ISSUER + "/",
+        ISSUER.upper(),
+        "https://Tenant.us.auth0.com/",
+        "http://tenant.us.auth0.com/",
+        "https://tenant.us.auth0.com:443/",
+        "https://tenant.us.auth0.com/\n",
+        "https://other.us.auth0.com/",
+        "https://",
+    ],
+    ids=repr,
+)
+def test_issuer(issuer: object) -> None:
+    """The issuer is the tenant to the letter."""
+    assert f"the ID token's iss is not {ISSUER!r}" == problem(said(iss=issuer))
+
+
+@pytest.mark.parametrize("audience", [CLIENT, [CLIENT], [CLIENT, CLIENT]], ids=repr)
+@pytest.mark.parametrize("party", [MISSING, CLIENT], ids=["no azp", "azp"])
+def test_audience(audience: object, party: object) -> None:
+    """A token is for this client, and may say so as a list, and twice."""
+    assert accepts(said(aud=audience, azp=party))
+
+
+@pytest.mark.parametrize(
+    "audience",
+    [
+        MISSING,
+        None,
+        "",
+        7,
+        [],
+        [[CLIENT]],
+        {CLIENT: 1},
+        "other",
+        ["other"],
+        [CLIENT, "other"],
+        ["other", CLIENT],
+        [CLIENT, None],
+        CLIENT.upper(),
+        CLIENT[:-1],
+        f"{CLIENT} other",
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("party", [MISSING, CLIENT], ids=["no azp", "azp"])
+def test_audience_of_others(audience: object, party: object) -> None:
+    """A token for others, or for others as well, is not for this client."""
+    assert "aud" in problem(said(aud=audience, azp=party))
+
+
+@pytest.mark.parametrize("party", [None, "", "other", 7, [CLIENT]], ids=repr)
+def test_authorized_party(party: object) -> None:
+    """A token that was issued to another party is not for this client."""
+    assert "azp" in problem(said(azp=party))
+    assert "azp" in problem(said(aud=[CLIENT], azp=party))
+
+
+@pytest.mark.parametrize("subject", ["a", "auth0|user", "ü", "s" * 255])
+def test_subject(subject: str) -> None:
+    """The user's id has 1 to 255 characters."""
+    assert accepts(said(sub=subject))
+
+
+@pytest.mark.parametrize(
+    "subject", [MISSING, None, "", "s" * 256, 7, True, ["a"], {"a": 1}], ids=repr
+)
+def test_no_subject(subject: object) -> None:
+    """A token that does not say whose it is, is nobody's."""
+    assert "sub" in problem(said(sub=subject))
+
+
+@pytest.mark.parametrize("name", ["iat", "exp", "nbf"])
+@pytest.mark.parametrize(
+    "date",
+    [None, "", str(NOW), True, False, [NOW], {"at": NOW}, -1, -0.5, 2**62, 1e300],
+    ids=repr,
+)
+def test_date_that_is_none(name: str, date: object) -> None:
+    """A date is a number of seconds that a calendar has."""
+    assert f"{name} is not a date" in problem(said(**{name: date}))
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "1e400", "9" * 300, "9" * 5_000])
+@pytest.mark.parametrize("name", ["iat", "exp", "nbf"])
+def test_number_that_is_none(name: str, text: str) -> None:
+    """Numbers that are none, or have no end, are no date."""
+    payload = said(**{name: "DATE"}).replace(b'"DATE"', text.encode())
+
+    assert problem(payload)
+
+
+@pytest.mark.parametrize("name", ["iat", "exp"])
+def test_no_date(name: str) -> None:
+    """A token without a date has no end, or no beginning."""
+    assert f"{name} is not a date" in problem(said(**{name: MISSING}))
+
+
+def test_fractions() -> None:
+    """A date may have a fraction of a second."""
+    assert accepts(said(iat=NOW - 0.5, exp=NOW + 0.5, nbf=NOW - 0.25))
+
+
+@pytest.mark.parametrize("leeway", [0, LEEWAY, 0.5])
+def test_expiry_edge(leeway: float) -> None:
+    """A token holds until the moment of exp and the leeway, and not at it."""
+    wanted = expected(leeway=leeway)
+
+    assert accepts(said(exp=NOW - leeway + 1, iat=NOW - 100), wanted)
+    assert "exp has passed" in problem(said(exp=NOW - leeway, iat=NOW - 100), wanted)
+    assert "exp has passed" in problem(
+        said(exp=NOW - leeway - 1, iat=NOW - 100), wanted
+    )
+
+
+@pytest.mark.parametrize("name", ["iat", "nbf"])
+@pytest.mark.parametrize("leeway", [0, LEEWAY, 0.5])
+def test_beginning_edge(name: str, leeway: float) -> None:
+    """A token holds from the moment of iat and nbf on, less the leeway."""
+    wanted = expected(leeway=leeway)
+
+    assert accepts(said(**{name: NOW + leeway - 1}), wanted)
+    assert accepts(said(**{name: NOW + leeway}), wanted)
+    assert "in the future" in problem(said(**{name: NOW + leeway + 1}), wanted)
+
+
+def test_default_leeway() -> None:
+    """Clocks may be a minute apart."""
+    assert accepts(said(iat=NOW + 60))
+    assert "future" in problem(said(iat=NOW + 61))
+
+
+def test_lifetime() -> None:
+    """A token that would hold for years, or ends before it begins, is refused."""
+    assert accepts(said(iat=NOW, exp=NOW + MAX_LIFETIME))
+    assert "seconds" in problem(said(iat=NOW, exp=NOW + MAX_LIFETIME + 1))
+    assert "seconds" in problem(said(iat=0, exp=NOW + 1))
+    assert accepts(said(iat=NOW, exp=NOW + 1))
+    assert "not after iat" in problem(said(iat=NOW + 10, exp=NOW + 10))
+    assert "not after iat" in problem(said(iat=NOW + 11, exp=NOW + 10))
+
+
+def test_old_token() -> None:
+    """A token that was issued long ago holds for as long as it says."""
+    assert accepts(said(iat=NOW - 86_400, exp=NOW + 1))
+
+
+def test_nonce() -> None:
+    """A nonce that was sent must come back as it was."""
+    assert accepts(said(nonce="n-1"), expected(nonce="n-1"))
+    assert accepts(said(nonce="n-1"))
+    for nonce in (MISSING, None, "", "n-2", "N-1", ["n-1"]):
+        assert "nonce" in problem(said(nonce=nonce), expected(nonce="n-1"))
+
+
+# OIDC Core A.3, whose token is signed with RS256.
+ACCESS_TOKEN = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y"
+AT_HASH = "77QmUPtjPfzWtF2AnpK9RQ"
+
+
+def test_published_access_token_hash() -> None:
+    """The access token that came along is the one the token is about."""
+    assert accepts(said(at_hash=AT_HASH), expected(access_token=ACCESS_TOKEN))
+
+
+@pytest.mark.parametrize(
+    "at_hash",
+    [None, "", 7, [AT_HASH], AT_HASH + "==", AT_HASH[:-1], "x" * 22],
+    ids=repr,
+)
+def test_access_token_hash(at_hash: object) -> None:
+    """A hash of any other access token is refused, and without one not looked at."""
+    wanted = expected(access_token=ACCESS_TOKEN)
+
+    assert "at_hash" in problem(said(at_hash=at_hash), wanted)
+    assert accepts(said(at_hash=at_hash))
+    assert accepts(said(), wanted)
+
+
+@pytest.mark.parametrize("algorithm", SIGNERS)
+def test_access_token_hash_of_algorithm(algorithm: str) -> None:
+    """The hash is half of the one that the token's alg is named after."""
+    bits = algorithm[2:] if algorithm[2:].isdigit() else "512"
+    digest = hashlib.new(f"sha{bits}", ACCESS_TOKEN.encode()).digest()
+    token = sign(
+        {"alg": algorithm, "kid": "k"},
+        said(at_hash=encode(digest[: len(digest) // 2])),
+        SIGNERS[algorithm],
+    )
+    keys = read_jwks(key_set(public(SIGNERS[algorithm], kid="k")))
+
+    def held(access_token: str) -> bool:
+        wanted = expected(access_token=access_token)
+        claims = check_id_token(token, keys, wanted, algorithms=ALGORITHMS)
+        return isinstance(claims, dict)
+
+    assert held(ACCESS_TOKEN)
+    assert not held(ACCESS_TOKEN[:-1])
+    assert not held("\ud800")
+
+
+def test_organization_by_id() -> None:
+    """An organization that was asked for by its id is there to the letter."""
+    wanted = expected(organization="org_abc")
+
+    assert accepts(said(org_id="org_abc"), wanted)
+    assert accepts(said(org_id="org_abc", org_name="acme"), wanted)
+    for organization in (MISSING, None, "", "org_ABC", "org_abcd", ["org_abc"], 7):
+        payload = said(org_id=organization, org_name="org_abc")
+        assert "the ID token's org_id is not 'org_abc'" == problem(payload, wanted)
+
+
+def test_organization_by_name() -> None:
+    """An organization that was asked for by its name is there, in lower case."""
+    for name in ("acme", "Acme", "ACME"):
+        wanted = expected(organization=name)
+        assert accepts(said(org_id="org_abc", org_name="acme"), wanted)
+        for organization in (MISSING, None, "", "acm", "acme2", "ACME", ["acme"]):
+            payload = said(org_id="acme", org_name=organization)
+            assert "org_name" in problem(payload, wanted)
+
+
+def test_organization_not_asked_for() -> None:
+    """An organization that nobody asked for is passed on, as said and no more."""
+    claims = check_claims(said(org_id="org_abc"), EXPECTED, algorithm="RS256")
+
+    assert {**CLAIMS, "org_id": "org_abc"} == claims
+
+
+def chain(depth: int) -> dict[str, Any]:
+    """Give an act claim of *depth* actors."""
+    act: dict[str, Any] = {"sub": "first"}
+    for _ in range(depth - 1):
+        act = {"sub": "later", "role": "support", "act": act}
+    return act
+
+
+@pytest.mark.parametrize("depth", range(1, 9))
+def test_actors(depth: int) -> None:
+    """A token may name up to eight actors."""
+    assert accepts(said(act=chain(depth)))
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        None,
+        "auth0|agent",
+        ["auth0|agent"],
+        {},
+        {"sub": ""},
+        {"sub": 7},
+        {"client_id": "a"},
+        {"sub": "a", "act": {}},
+        {"sub": "a", "act": None},
+        chain(9),
+        chain(40),
+    ],
+    ids=lambda act: repr(act)[:30],
+)
+def test_no_actors(act: object) -> None:
+    """An actor without a name, or too long a line of them, is refused."""
+    assert "act" in problem(said(act=act))
+
+
+PAYLOADS = {
+    "nothing": b"",
+    "no JSON": b"claims",
+    "cut": said()[:-1],
+    "more after it": said() + b"{}",
+    "a list": b"[" + said() + b"]",
+    "a string": b'"claims"',
+    "a number": b"7",
+    "null": b"null",
+    "sub twice": said()[:-1] + b',"sub":"auth0|admin"}',
+    "act.sub twice": said()[:-1] + b',"act":{"sub":"a","sub":"b"}}',
+    "sub twice, once escaped": said()[:-1] + b',"\\u0073ub":"auth0|admin"}',
+    "NaN": said()[:-1] + b',"x":NaN}',
+    "too large a number": said()[:-1] + b',"x":-1e400}',
+    "5,000 digits": said()[:-1] + b',"x":' + b"9" * 5_000 + b"}",
+    "deep lists": said()[:-1] + b',"x":' + b"[" * 20_000 + b"]" * 20_000 + b"}",
+    "deep objects": b'{"x":' * 10_000 + b"1" + b"}" * 10_000,
+    "open lists": b"[" * 60_000,
+    "half a surrogate pair": said(sub="\ud800"),
+    "half a pair in a name": said()[:-1] + b',"\\udfff":1}',
+    "not UTF-8": said()[:-1] + b',"x":"\xff"}',
+    "a surrogate in UTF-8": said()[:-1] + b',"x":"\xed\xa0\x80"}',
+    "UTF-16": said().decode().encode("utf-16"),
+    "UTF-32": said().decode().encode("utf-32"),
+    "byte order mark": b"\xef\xbb\xbf" + said(),
+    "NUL at the end": said() + b"\0",
+    "control character": said()[:-1] + b',"x":"\n"}',
+    "1 MB": said(x="x" * 1_000_000),
+}
+
+
+@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
+def test_hostile_payload(payload: bytes) -> None:
+    """A payload that is not one plain object is refused, even by a good key."""
+    assert problem(payload)
+    if len(payload) < MAX_PAYLOAD_LENGTH * 3 // 4 - 300:
+        with pytest.raises(IdTokenError, match="payload"):
+            verified(sign({"alg": "RS256", "kid": "a"}, payload))
+
+
+def test_largest_payload() -> None:
+    """A payload is measured before it is read."""
+    spare = MAX_PAYLOAD_LENGTH - len(said(x=""))
+
+    assert accepts(said(x="x" * spare))
+    assert "longer" in problem(said(x="x" * (spare + 1)))
+
+
+# The tests of the OpenID Foundation for relying parties that concern an ID token which
+# came from the token endpoint, by the names of their modules.
+UNSIGNED = encode(b'{"alg":"none"}')
+GOOD_HEAD = {"alg": "RS256", "typ": "JWT", "kid": "a"}
+RELYING_PARTY: dict[str, tuple[bool, str]] = {
+    "oidcc-client-test": (True, sign(GOOD_HEAD, said())),
+    "valid-aud-as-array": (True, sign(GOOD_HEAD, said(aud=[CLIENT]))),
+    "idtoken-sig-rs256": (True, sign(GOOD_HEAD, said())),
+    "idtoken-sig-none": (False, f"{UNSIGNED}.{encode(said())}."),
+    "invalid-sig-rs256": (False, sign(GOOD_HEAD, said(), OTHER_RSA)),
+    "invalid-sig-es256": (False, sign({"alg": "ES256", "kid": "a"}, said(), P256)),
+    "invalid-iss": (False, sign(GOOD_HEAD, said(iss=ISSUER + "invalid"))),
+    "missing-iss": (False, sign(GOOD_HEAD, said(iss=MISSING))),
+    "invalid-aud": (False, sign(GOOD_HEAD, said(aud=CLIENT + "invalid"))),
+    "missing-aud": (False, sign(GOOD_HEAD, said(aud=MISSING))),
+    "invalid-secondary-aud": (False, sign(GOOD_HEAD, said(aud=[CLIENT, "other"]))),
+    "invalid-azp": (False, sign(GOOD_HEAD, said(azp="other"))),
+    "missing-sub": (False, sign(GOOD_HEAD, said(sub=MISSING))),
+    "missing-iat": (False, sign(GOOD_HEAD, said(iat=MISSING))),
+    "missing-exp": (False, sign(GOOD_HEAD, said(exp=MISSING))),
+    "expired": (False, sign(GOOD_HEAD, said(iat=NOW - 900, exp=NOW - 600))),
+    "invalid-null-alg": (False, sign({"alg": None}, said(), RSA, "RS256")),
+    "invalid-alternate-alg": (False, sign({"alg": "ES384"}, said(), P384)),
+    "kid-absent-multiple-jwks": (True, sign({"alg": "RS256"}, said(), OTHER_RSA)),
+    "eddsa": (False, sign({"alg": "EdDSA"}, said(), ED25519)),
+}
+
+
+@pytest.mark.parametrize(
+    ("good", "token"), RELYING_PARTY.values(), ids=list(RELYING_PARTY)
+)
+def test_relying_party(good: bool, token: str) -> None:
+    """A relying party's conformance tests pass."""
+    held = check_id_token(token, KEYS, EXPECTED, algorithms=["RS256", "ES256"])
+
+    assert good is isinstance(held, dict)
+
+
+def test_key_without_name() -> None:
+    """A token without a kid holds where the tenant has one key."""
+    keys = read_jwks(key_set(public(RSA)))
+    token = sign({"alg": "RS256"}, said())
+
+    assert CLAIMS == check_id_token(token, keys, EXPECTED, algorithms=["RS256"])
+
+
+def test_expected_prints_no_token() -> None:
+    """What is expected shows neither the nonce nor the access token."""
+    shown = repr(expected(nonce="hidden-nonce", access_token="hidden-token"))
+
+    assert ISSUER in shown
+    assert "hidden" not in shown
+
+
+NEEDLES = {
+    "sub": "hidden-subject",
+    "email": "hidden-email",
+    "https://acme.com/hidden-name": "hidden-role",
+}
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"iss": "hidden-issuer"},
+        {"aud": "hidden-audience"},
+        {"azp": "hidden-party"},
+        {"sub": {"hidden-subject": 1}},
+        {"iat": "hidden-date"},
+        {"exp": 1},
+        {"nonce": "hidden-other-nonce"},
+        {"at_hash": "hidden-hash"},
+        {"org_id": "hidden-organization"},
+        {"act": {"hidden-actor": 1}},
+        {"x": "\ud800"},
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("wrap", [str, SecretStr])
+def test_error_shows_nothing(claims: dict[str, Any], wrap: Any) -> None:
+    """Neither an error nor the frames it passed show a token, a claim or a nonce."""
+    good = {"nonce": "hidden-nonce", "org_id": "org_abc", "at_hash": AT_HASH}
+    payload = said(**{**NEEDLES, **good, **claims})
+    token = sign(GOOD_HEAD, payload)
+    needles = [*token.split("."), token[:40], "hidden", AT_HASH, ACCESS_TOKEN]
+    wanted = {
+        "nonce": wrap("hidden-nonce"),
+        "access_token": wrap(ACCESS_TOKEN),
+        "organization": "org_abc",
+    }
+
+    with pytest.raises(IdTokenError) as by_token:
+        verified(wrap(token), **wanted)
+    with pytest.raises(IdTokenError) as by_payload:
+        verify_claims(payload, expected(**wanted), algorithm="RS256")
+
+    for error in (by_token.value, by_payload.value):
+        shown = shown_by(error)
+        assert [] == [needle for needle in needles if needle in shown]
+        assert error.__cause__ is error.__context__ is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner)
+    ),
+    max_leaves=8,
+)
+ASKED = expected(organization="acme", nonce="n", access_token="at")
+
+
+@given(st.binary(max_size=300))
+def test_any_octets(payload: bytes) -> None:
+    """Any octets are refused, and only as an ID token is."""
+    assert isinstance(check_claims(payload, ASKED, algorithm="RS256"), IdTokenError)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            ["iss", "aud", "azp", "sub", "iat", "exp", "nbf", "nonce", "act", "at_hash"]
+        ),
+        JSON,
+        min_size=1,
+    )
+)
+def test_any_claims(claims: dict[str, Any]) -> None:
+    """Whatever a claim is, the token holds or is refused as an ID token is."""
+    for wanted in (EXPECTED, ASKED):
+        held = check_claims(said(**claims), wanted, algorithm="RS256")
+        assert isinstance(held, dict | IdTokenError)

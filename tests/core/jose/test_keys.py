@@ -1,0 +1,316 @@
+"""Which keys of a JWKS document may check a signature, and how they are found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+from vectors_tokens import (
+    ED25519,
+    P256,
+    P384,
+    P521,
+    RSA,
+    encode,
+    key_set,
+    public,
+    shown_by,
+)
+
+from auth0_tx.core.jose.keys import (
+    ALGORITHMS,
+    MAX_KEYS,
+    MAX_TRIES,
+    decode_base64url,
+    load_jwks,
+    read_jwks,
+)
+from auth0_tx.errors import SigningKeyError
+
+MODULUS = RSA.public_key.public_numbers().n
+
+
+def number(value: int) -> str:
+    """Give *value* as a JWK has it (RFC 7518 section 2)."""
+    return encode(value.to_bytes((value.bit_length() + 7) // 8, "big"))
+
+
+def roca_modulus() -> int:
+    """Give a number of 2048 bits with the mark of the faulty generator."""
+    product = 1
+    for prime in range(2, 168):
+        if all(prime % divisor for divisor in range(2, prime)):
+            product *= prime
+    largest = 2**2048 // product - 1
+    return largest * product + pow(65_537, 1_234_567, product)
+
+
+USABLE = {
+    "RSA": (public(RSA), "RS256"),
+    "RSA with a leading zero octet": (
+        public(RSA, n=encode(b"\0" + MODULUS.to_bytes(256, "big"))),
+        "PS512",
+    ),
+    "RSA with exponent 3": (public(RSA, e="Aw"), "RS256"),
+    "P-256": (public(P256), "ES256"),
+    "P-384": (public(P384), "ES384"),
+    "P-521": (public(P521), "ES512"),
+    "Ed25519": (public(ED25519), "EdDSA"),
+    "for signatures": (public(RSA, use="sig", key_ops=["verify"]), "RS256"),
+    "with certificates": (
+        public(RSA, x5c=["MII"], x5t="AA", x5u="https://evil.example/"),
+        "RS256",
+    ),
+}
+
+UNUSABLE: dict[str, Any] = {
+    "no object": "RSA",
+    "null": None,
+    "no kty": {"n": "AQAB", "e": "AQAB"},
+    "unknown kty": public(RSA, kty="LWE"),
+    "kty in another case": public(RSA, kty="rsa"),
+    "kty that is no string": public(RSA, kty=["RSA"]),
+    "symmetric": {"kty": "oct", "k": encode(b"k" * 32)},
+    "private RSA": RSA.as_dict(private=True),
+    "private EC": P256.as_dict(private=True),
+    "private Ed25519": ED25519.as_dict(private=True),
+    "for encryption": public(RSA, use="enc"),
+    "use that is no string": public(RSA, use=["sig"]),
+    "for signing only": public(RSA, key_ops=["sign"]),
+    "for nothing": public(RSA, key_ops=[]),
+    "key_ops that is no list": public(RSA, key_ops="verify"),
+    "kid that is no string": public(RSA, kid=7),
+    "kid that is null": public(RSA, kid=None),
+    "alg that is no string": public(RSA, alg=["RS256"]),
+    "alg of another kind of key": public(RSA, alg="ES256"),
+    "alg that is symmetric": public(RSA, alg="HS256"),
+    "alg for encryption": public(RSA, alg="RSA-OAEP"),
+    "no n": {"kty": "RSA", "e": "AQAB"},
+    "no e": {"kty": "RSA", "n": number(MODULUS)},
+    "n that is no string": public(RSA, n=MODULUS),
+    "n that is padded": public(RSA, n=number(MODULUS) + "=="),
+    "n that is not base64url": public(RSA, n="+" * 342),
+    "RSA of 2047 bits": public(RSA, n=number(2**2046 + 1)),
+    "RSA of 1024 bits": public(RSA, n=number(2**1023 + 1)),
+    "RSA of 16385 bits": public(RSA, n=number(2**16_384 + 1)),
+    "even modulus": public(RSA, n=number(MODULUS - 1)),
+    "exponent 0": public(RSA, e="AA"),
+    "exponent 1": public(RSA, e="AQ"),
+    "exponent 2": public(RSA, e="Ag"),
+    "even exponent": public(RSA, e=number(65_536)),
+    "exponent of 65 bits": public(RSA, e=number(2**64 + 1)),
+    "ROCA": public(RSA, n=number(roca_modulus())),
+    "off its curve": public(P256, y=encode(b"\1" * 32)),
+    "on another curve": public(P256, crv="P-384"),
+    "secp256k1": public(ECKey.generate_key("secp256k1")),
+    "crv that is no string": public(P256, crv=["P-256"]),
+    "no x": {"kty": "EC", "crv": "P-256", "y": encode(b"\1" * 32)},
+    "no y": {"kty": "EC", "crv": "P-256", "x": encode(b"\1" * 32)},
+    "x one octet too long": public(
+        P256,
+        x=encode(b"\0" + decode_base64url(str(P256["x"]))),  # type: ignore[operator]
+    ),
+    "y one octet too short": public(P256, y=encode(b"\1" * 31)),
+    "ES512 named after its curve": public(P521, alg="ES521"),
+    "Ed448": public(OKPKey.generate_key("Ed448")),
+    "X25519": public(OKPKey.generate_key("X25519")),
+    "Ed25519 of 31 octets": public(ED25519, x=encode(b"\1" * 31)),
+    "Ed25519 without x": {"kty": "OKP", "crv": "Ed25519"},
+}
+
+
+@pytest.mark.parametrize(("entry", "algorithm"), USABLE.values(), ids=USABLE)
+def test_good_key(entry: dict[str, Any], algorithm: str) -> None:
+    """A sound public key for signatures is kept, for the algorithms of its kind."""
+    keys = read_jwks(key_set({**entry, "kid": "k"}))
+
+    assert 1 == len(keys)
+    assert 1 == len(keys.find("k", algorithm))
+
+
+@pytest.mark.parametrize("entry", UNUSABLE.values(), ids=UNUSABLE)
+def test_unusable_key(entry: object) -> None:
+    """A key that is malformed, weak or not for signatures leaves the others usable."""
+    keys = read_jwks({"keys": [entry, public(P384, kid="good")]})
+
+    assert 1 == len(keys)
+    assert frozenset({"good"}) == keys.ids
+    assert 1 == len(keys.find("good", "ES384"))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [None, [], "keys", 7, {}, {"keys": None}, {"keys": {}}, {"keys": "RSA"}],
+    ids=repr,
+)
+def test_no_key_set(document: object) -> None:
+    """What is not an object with a list of keys is refused as a whole."""
+    with pytest.raises(SigningKeyError) as refused:
+        read_jwks(document)
+
+    assert "list of keys" in refused.value.message
+    assert isinstance(load_jwks(document), SigningKeyError)
+
+
+def test_empty_key_set() -> None:
+    """A set without keys is a set: it has no key for anybody."""
+    keys = read_jwks({"keys": []})
+
+    assert 0 == len(keys)
+    assert frozenset() == keys.ids
+    assert not keys.has(None)
+    assert () == keys.find(None, "RS256")
+
+
+def test_alg_narrows() -> None:
+    """A key that names its algorithm is for no other."""
+    keys = read_jwks(key_set(public(RSA, kid="k", alg="PS256")))
+
+    assert {"PS256"} == {name for name in ALGORITHMS if keys.find("k", name)}
+
+
+def test_no_algorithm_is_symmetric() -> None:
+    """Only signatures with a key pair are known."""
+    expected = {
+        f"{kind}{bits}" for kind in ("RS", "PS", "ES") for bits in (256, 384, 512)
+    }
+
+    assert expected | {"EdDSA"} == ALGORITHMS
+
+
+def test_find_by_name() -> None:
+    """A key is found by its own name and by none, and not by another's."""
+    keys = read_jwks(key_set(public(RSA, kid="a"), public(P256, kid="b")))
+
+    assert frozenset({"a", "b"}) == keys.ids
+    assert keys.find("a", "RS256") == keys.find(None, "RS256")
+    assert () == keys.find("b", "RS256")
+    assert () == keys.find("c", "RS256")
+    assert (True, False, True) == (keys.has("a"), keys.has("c"), keys.has(None))
+
+
+def test_key_without_name() -> None:
+    """A key without a name serves only tokens that name no key."""
+    entry = {name: value for name, value in public(RSA).items() if name != "kid"}
+    keys = read_jwks(key_set(entry))
+
+    assert frozenset() == keys.ids
+    assert 1 == len(keys.find(None, "RS256"))
+    assert () == keys.find("", "RS256")
+
+
+def test_keys_of_one_name() -> None:
+    """Keys that share a name are all candidates, in the order of the document."""
+    keys = read_jwks(key_set(public(RSA, kid="a"), public(RSA, kid="a", e="Aw")))
+
+    assert [65_537, 3] == [
+        key.public_key.public_numbers().e
+        for key in keys.find("a", "RS256")
+        if isinstance(key, RSAKey)
+    ]
+
+
+def test_few_candidates() -> None:
+    """However many keys fit a token, only a few are tried."""
+    keys = read_jwks(key_set(*[public(ED25519, kid="a")] * (MAX_TRIES + 1)))
+
+    assert MAX_TRIES + 1 == len(keys)
+    assert MAX_TRIES == len(keys.find("a", "EdDSA"))
+    assert MAX_TRIES == len(keys.find(None, "EdDSA"))
+
+
+def test_many_keys() -> None:
+    """Of a document of any size a hundred usable keys are kept."""
+    entries = [public(ED25519, kid=str(n)) for n in range(MAX_KEYS + 50)]
+    keys = read_jwks({"keys": [None] * 50 + entries})
+
+    assert 100 == MAX_KEYS == len(keys)
+    assert keys.has(str(MAX_KEYS - 1))
+    assert not keys.has(str(MAX_KEYS))
+
+
+def test_published_private_key() -> None:
+    """A private key in a document is nowhere in the error that refuses it."""
+    secret = str(RSA.as_dict(private=True)["d"])
+
+    with pytest.raises(SigningKeyError) as refused:
+        read_jwks({"keys": {"0": {"kty": "RSA", "d": secret}}})
+
+    assert secret not in shown_by(refused.value)
+
+
+def test_key_set_prints_its_names_only() -> None:
+    """A key set in a log line shows which keys it has, and not their numbers."""
+    assert "frozenset({'a'})" in repr(read_jwks(key_set(public(RSA, kid="a"))))
+    assert "RSAKey" not in repr(read_jwks(key_set(public(RSA, kid="a"))))
+
+
+@given(st.binary(max_size=100))
+def test_base64url(octets: bytes) -> None:
+    """What was encoded without padding decodes to what it was."""
+    assert octets == decode_base64url(encode(octets))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A",
+        "AA=",
+        "AA==",
+        "=",
+        "AB",
+        "AAB",
+        "A A",
+        "AA\n",
+        "A+A",
+        "AA/_",
+        "ÄÄ",
+        "\ud800",
+    ],
+    ids=ascii,
+)
+def test_other_base64(text: str) -> None:
+    """Padding, spare bits, white space and other alphabets are refused."""
+    assert decode_base64url(text) is None
+
+
+@given(st.text(max_size=12))
+def test_base64url_has_one_form(text: str) -> None:
+    """No two texts decode to the same octets."""
+    octets = decode_base64url(text)
+
+    assert octets is None or text == encode(octets)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner)
+    ),
+    max_leaves=8,
+)
+MEMBERS = st.sampled_from(
+    ["kty", "use", "key_ops", "alg", "kid", "n", "e", "crv", "x", "y", "d"]
+)
+
+
+@given(JSON)
+def test_any_document(document: object) -> None:
+    """Any JSON value is a key set or refused as none."""
+    keys = load_jwks(document)
+
+    assert isinstance(keys, SigningKeyError) or 0 == len(keys)
+
+
+@given(
+    st.sampled_from([public(RSA), public(P256), public(P521), public(ED25519)]),
+    st.dictionaries(MEMBERS, JSON, min_size=1, max_size=3),
+)
+def test_any_member(entry: dict[str, Any], members: dict[str, Any]) -> None:
+    """Whatever a member of a key is, the key is usable or left out."""
+    keys = read_jwks(key_set({**entry, **members}))
+
+    assert len(keys) in (0, 1)

@@ -1,0 +1,239 @@
+"""A session's cookies: their names, their chunks, and the fields that set them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auth0_tx.core.session.cookies import (
+    CookieStore,
+    SetCookie,
+    cookie_name,
+    held,
+    join,
+    named_by,
+    set_cookie_field,
+    split,
+    vary_on_cookies,
+)
+
+NAME = "__Host-auth0_tx"
+SMALL = CookieStore(longest_chunk=4, most_chunks=3)
+SEALED = st.text("ABCxyz019-_.", max_size=40)
+
+# What other code of the same site may call its cookies.
+FOREIGN = [
+    "auth0_tx",
+    "auth0_tx.theme",
+    "auth0_tx_session_theme",
+    "__Host-auth0_tx.",
+    "__Host-auth0_tx.theme",
+    "__Host-auth0_tx.0.theme",
+    "__Host-auth0_tx._0",
+    "__Host-auth0_tx.-1",
+    "__Host-auth0_tx.+1",
+    "__Host-auth0_tx. 1",
+    "__Host-auth0_tx.1.0",
+    "__Host-auth0_tx.\u0661",
+    "__Host-auth0_tx.²",
+    "__Host-auth0_tx.100000",
+    "__Host-auth0_tx_0",
+    "__Host-auth0_tx0",
+    "__host-auth0_tx.0",
+    "\udcff",
+    "",
+]
+
+
+@given(SEALED, st.integers(1, 50), st.integers(1, 60))
+def test_joins_what_was_split(text: str, size: int, most: int) -> None:
+    """What is split is joined again, unless it takes too many cookies."""
+    store = CookieStore(longest_chunk=size, most_chunks=most)
+
+    chunks = split(NAME, text, store)
+
+    assert (len(text) > size * most) is (chunks is None)
+    if chunks is not None:
+        assert text == join(NAME, chunks, store)
+        assert [] == [each for each in chunks.values() if len(each) > size]
+        assert list(chunks) == held(NAME, chunks)
+
+
+@given(SEALED, st.dictionaries(st.sampled_from(FOREIGN), st.text()))
+def test_what_is_not_ours_changes_nothing(text: str, others: dict[str, str]) -> None:
+    """Cookies whose names begin like ours neither join a session nor are deleted with it."""
+    store = CookieStore(longest_chunk=4, most_chunks=10)
+    chunks = split(NAME, text, store)
+    assert chunks is not None
+
+    cookies = {**others, **chunks}
+
+    assert text == join(NAME, cookies, store)
+    assert list(chunks) == held(NAME, cookies)
+
+
+@given(st.dictionaries(st.text() | st.just(NAME) | st.just(f"{NAME}.0"), st.text()))
+def test_any_cookies_can_be_read(cookies: dict[str, str]) -> None:
+    """Whatever a browser sends is joined to some text or to nothing, and never raises."""
+    found = join(NAME, cookies, SMALL)
+
+    assert found is None or isinstance(found, str)
+    assert set(held(NAME, cookies)) <= set(cookies)
+
+
+def test_one_cookie_where_one_will_do() -> None:
+    """A text that just fits is one cookie, without a number."""
+    assert {NAME: "1234"} == split(NAME, "1234", SMALL)
+
+
+def test_several_cookies_are_numbered() -> None:
+    """A longer text is several cookies, numbered from 0."""
+    expected = {f"{NAME}.0": "1234", f"{NAME}.1": "5678", f"{NAME}.2": "9"}
+
+    assert expected == split(NAME, "123456789", SMALL)
+
+
+@pytest.mark.parametrize(
+    ("length", "fits"), [(12, True), (13, False), (131_072, False)], ids=str
+)
+def test_cookies_are_bounded(length: int, fits: bool) -> None:
+    """What takes more cookies than allowed is not split at all."""
+    assert fits is (split(NAME, "x" * length, SMALL) is not None)
+
+
+def test_default_bounds() -> None:
+    """By default a cookie fits into 4,096 bytes with its name, and all into 28,000."""
+    store = CookieStore()
+    longest = split(f"__Secure-{'n' * 64}", "x" * 28_000, store)
+
+    assert longest is not None
+    assert 4_096 > max(len(name) + 1 + len(value) for name, value in longest.items())
+    assert split(NAME, "x" * 28_001, store) is None
+
+
+@pytest.mark.parametrize(
+    ("cookies", "expected"),
+    [
+        pytest.param({}, None, id="nothing"),
+        pytest.param({".1": "5678", ".2": "9"}, None, id="the first is missing"),
+        pytest.param({".0": "1234", ".2": "9"}, "1234", id="one between is missing"),
+        pytest.param(
+            {".0": "1234", ".1": "5678"}, "12345678", id="the last is missing"
+        ),
+        pytest.param(
+            {".0": "5678", ".1": "1234", ".2": "9"}, "567812349", id="swapped"
+        ),
+        pytest.param({".0": "", ".1": ""}, None, id="empty chunks"),
+        pytest.param({"": "", ".0": "1234"}, "", id="empty"),
+        pytest.param(
+            {"": "whole", ".0": "1234"}, "whole", id="whole, and an old chunk"
+        ),
+        pytest.param(
+            {".0": "a", ".1": "b", ".2": "c", ".3": "old"}, None, id="too many chunks"
+        ),
+    ],
+)
+def test_chunks_that_are_not_as_they_were(
+    cookies: dict[str, str], expected: str | None
+) -> None:
+    """Chunks are joined in their order up to a gap: no other text than the seal refuses."""
+    sent = {f"{NAME}{suffix}": value for suffix, value in cookies.items()}
+
+    assert expected == join(NAME, sent, SMALL)
+
+
+def test_finds_all_that_a_session_left() -> None:
+    """The whole and every numbered cookie are found, also beyond the most there may be."""
+    sent = [NAME, f"{NAME}.0", f"{NAME}.7", f"{NAME}.99", *FOREIGN]
+
+    assert sent[:4] == held(NAME, sent)
+
+
+def test_finds_chunks_with_another_mark() -> None:
+    """Auth0's own SDK puts an underscore before its numbers."""
+    sent = ["_a0_session_0", "_a0_session_theme", "_a0_session_é", "_a0_session.1"]
+
+    assert ["_a0_session_0"] == held("_a0_session", sent, "_")
+
+
+@pytest.mark.parametrize(
+    ("expected", "secure", "domain", "path"),
+    [
+        ("__Host-auth0_tx", True, None, "/"),
+        ("__Secure-auth0_tx", True, "example.com", "/"),
+        ("__Secure-auth0_tx", True, None, "/app"),
+        ("auth0_tx", False, None, "/"),
+        ("auth0_tx", False, "example.com", "/app"),
+    ],
+)
+def test_prefix_is_the_strictest_that_holds(
+    expected: str, secure: bool, domain: str | None, path: str
+) -> None:
+    """A name has the strictest prefix that its attributes allow."""
+    assert expected == cookie_name("auth0_tx", secure=secure, domain=domain, path=path)
+
+
+def test_field_of_a_cookie() -> None:
+    """A cookie is written with each of its attributes."""
+    cookie = SetCookie(name=NAME, value="sealed", max_age=60)
+
+    expected = (
+        "__Host-auth0_tx=sealed; Max-Age=60; Path=/; SameSite=Lax; HttpOnly; Secure"
+    )
+    assert expected == set_cookie_field(cookie)
+
+
+def test_field_of_a_deleted_cookie() -> None:
+    """A cookie is deleted with the attributes that it was set with, or browsers refuse."""
+    cookie = SetCookie(
+        name="auth0_tx",
+        value="",
+        max_age=0,
+        path="/app",
+        domain="example.com",
+        secure=False,
+        same_site="strict",
+    )
+
+    expected = (
+        "auth0_tx=; Max-Age=0; Path=/app; SameSite=Strict; HttpOnly; Domain=example.com"
+    )
+    assert expected == set_cookie_field(cookie)
+
+
+def test_value_does_not_print() -> None:
+    """A cookie to set does not show its value."""
+    assert "sealed" not in repr(SetCookie(name=NAME, value="sealed", max_age=60))
+
+
+@pytest.mark.parametrize(
+    ("expected", "field"),
+    [
+        (NAME, f"{NAME}=a=b; Path=/"),
+        ("theme", " theme =dark"),
+        ("flag", "flag; Secure"),
+        ("", "=x"),
+    ],
+)
+def test_name_in_a_field(expected: str, field: str) -> None:
+    """A field names its cookie before the first equals sign."""
+    assert expected == named_by(field)
+
+
+@pytest.mark.parametrize(
+    ("expected", "fields"),
+    [
+        ("Cookie", []),
+        ("Cookie", [""]),
+        ("Accept, Cookie", ["Accept"]),
+        ("Accept, Origin, Cookie", ["Accept", "Origin"]),
+        ("Accept,cookie", ["Accept,cookie"]),
+        ("Accept, COOKIE", ["Accept", "COOKIE"]),
+        ("X-Cookie, Cookie", ["X-Cookie"]),
+        ("*", ["*"]),
+    ],
+)
+def test_vary_names_the_cookies_once(expected: str, fields: list[str]) -> None:
+    """Vary has what it had, and Cookie once; an asterisk covers everything."""
+    assert expected == vary_on_cookies(fields)

@@ -1,0 +1,431 @@
+"""Sessions of Auth0's own SDK: what is taken over, and that the rest is no session.
+
+The cookies are sealed by another implementation here; that the SDK's are the same is
+proved with the SDK itself, among the tests of whole clients.
+"""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from legacy_cookies import (
+    CHUNK,
+    DOMAIN,
+    ISSUER,
+    NOW,
+    SECRET,
+    THEIRS,
+    TOKEN_SET,
+    chunked,
+    sealed,
+)
+
+from auth0_tx.core.session.legacy import (
+    LEGACY_COOKIE,
+    MOST_CHUNKS,
+    read_legacy_session,
+)
+from auth0_tx.core.session.state import is_session, read_session, write_session
+from auth0_tx.values import SessionPolicy
+
+POLICY = SessionPolicy()
+
+OURS: dict[str, Any] = {
+    "user": {"sub": "auth0|alice", "name": "Alice", "iss": ISSUER},
+    "id_token": "id.token.1",
+    "refresh_token": "rt-1",
+    "token_sets": [{**TOKEN_SET, "requested_scope": None}],
+    "domain": DOMAIN,
+    "internal": {
+        "audience": "https://api.example.com",
+        "sid": "sid-1",
+        "created_at": NOW - 1_000,
+        "used_at": NOW,
+        "expires_at": NOW - 1_000 + 259_200,
+    },
+}
+
+
+class Member(Enum):
+    """What stands for a member that is not there: its name is the same in every process."""
+
+    MISSING = "missing"
+
+
+MISSING = Member.MISSING
+
+
+def read(cookies: dict[str, str], **changes: Any) -> dict[str, Any] | None:
+    """Read the session in *cookies*."""
+    given = {"domain": DOMAIN, "now": NOW, "policy": POLICY, **changes}
+    return read_legacy_session(cookies, given.pop("secret", SECRET), **given)
+
+
+def taken_over(**members: Any) -> dict[str, Any] | None:
+    """Read a session of the SDK's with *members* set, or left out if MISSING."""
+    state = {k: v for k, v in {**THEIRS, **members}.items() if v is not MISSING}
+    return read(chunked(sealed(state)))
+
+
+def test_taken_over() -> None:
+    """A session of the SDK's is one of ours, as if it had been used just now."""
+    session = taken_over()
+
+    assert OURS == session
+    assert OURS == read_session(write_session(session))
+
+
+def test_prints_no_token() -> None:
+    """The tokens of a session that was taken over do not print."""
+    shown = repr(taken_over())
+
+    assert "Alice" in shown
+    for token in ("id.token.1", "rt-1", "at-1"):
+        assert token not in shown
+
+
+def test_single_cookie() -> None:
+    """A session in one cookie without a number is read as well."""
+    assert OURS == read({LEGACY_COOKIE: sealed(THEIRS)})
+
+
+def test_no_cookie() -> None:
+    """A browser that never had a session of the SDK's has none."""
+    assert read({}) is None
+    assert read({"other": "x", f"{LEGACY_COOKIE}_1": sealed(THEIRS)}) is None
+
+
+def long(length: int) -> str:
+    """Seal a session that takes at least *length* characters."""
+    return sealed({**THEIRS, "x": "x" * length})
+
+
+def test_chunks() -> None:
+    """A session in several cookies is read, in whatever order they come."""
+    cookies = chunked(long(10_000))
+    assert len(cookies) > 2
+
+    assert OURS == read(cookies)
+    assert OURS == read(dict(reversed(cookies.items())))
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_lost_chunk(lost: int) -> None:
+    """A session that lost one of its cookies is none (F1)."""
+    cookies = chunked(long(10_000))
+    del cookies[f"{LEGACY_COOKIE}_{lost}"]
+
+    assert read(cookies) is None
+
+
+def test_mixed_chunks() -> None:
+    """Chunks swapped, or of two sessions, are no session (F1)."""
+    one, two = chunked(long(10_000)), chunked(long(10_000))
+    first, second = f"{LEGACY_COOKIE}_0", f"{LEGACY_COOKIE}_1"
+
+    assert read({**one, first: two[first]}) is None
+    assert read({**one, first: one[second], second: one[first]}) is None
+
+
+def test_stale_chunks() -> None:
+    """Cookies that a longer session left are passed over (D31)."""
+    assert OURS == read({**chunked(long(10_000)), **chunked(sealed(THEIRS))})
+
+
+def test_other_names() -> None:
+    """Cookies whose names begin alike are somebody else's (D31)."""
+    cookies = {
+        **chunked(sealed(THEIRS)),
+        f"{LEGACY_COOKIE}_theme": "dark",
+        f"{LEGACY_COOKIE}_01": "x",
+        f"{LEGACY_COOKIE}_-1": "x",
+        f"{LEGACY_COOKIE}s": "x",
+    }
+
+    assert OURS == read(cookies)
+    assert read({f"{LEGACY_COOKIE}_00": sealed(THEIRS)}) is None
+
+
+def test_too_many_chunks() -> None:
+    """More cookies than the SDK ever deletes are not put together."""
+    spare = len(chunked(long(CHUNK * (MOST_CHUNKS - 1) * 3 // 4 - 1_000)))
+    most = chunked(long(CHUNK * MOST_CHUNKS * 3 // 4 - 1_000))
+    more = chunked(long(CHUNK * (MOST_CHUNKS + 1) * 3 // 4 - 1_000))
+    assert [MOST_CHUNKS - 1, MOST_CHUNKS, MOST_CHUNKS + 1] == [
+        spare,
+        len(most),
+        len(more),
+    ]
+
+    assert OURS == read(most)
+    assert read(more) is None
+
+
+def test_too_long_cookie() -> None:
+    """A cookie longer than the SDK makes them is not its own."""
+    assert read({LEGACY_COOKIE: long(5_000)}) is None
+    assert read({f"{LEGACY_COOKIE}_0": long(5_000)}) is None
+
+
+def test_wrong_secret() -> None:
+    """Another secret opens nothing (F2)."""
+    cookies = chunked(sealed(THEIRS))
+
+    assert read(cookies, secret=SECRET + ".") is None
+    assert read(cookies, secret="\ud800") is None
+
+
+def test_every_part() -> None:
+    """A cookie in which a character is another, or missing, is no session (F1)."""
+    text = sealed(THEIRS)
+    for place in range(0, len(text), 7):
+        other = "A" if text[place] != "A" else "B"
+        changed = text[:place] + other + text[place + 1 :]
+        assert read(chunked(changed)) is None
+        assert read(chunked(text[:place])) is None
+
+
+def test_short_tag() -> None:
+    """A tag cut short is no tag (F4)."""
+    head, _, tag = sealed(THEIRS).rpartition(".")
+
+    for length in range(len(tag)):
+        assert read(chunked(f"{head}.{tag[:length]}")) is None
+
+
+@pytest.mark.parametrize(
+    "header", [{"zip": "DEF"}, {"kid": "a"}, {"typ": "JWT"}], ids=repr
+)
+def test_other_header(header: dict[str, str]) -> None:
+    """A header that is not the SDK's is refused: nothing is unpacked, no key is chosen."""
+    assert read(chunked(sealed(THEIRS, **header))) is None
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [DOMAIN, f"https://{DOMAIN}", ISSUER, f"{DOMAIN}/", "Tenant.US.Auth0.com", None],
+    ids=repr,
+)
+def test_domain(spelling: str | None) -> None:
+    """A domain is noted as it was configured, and by early versions not at all."""
+    assert OURS == taken_over(domain=spelling)
+    assert OURS == taken_over(domain=MISSING)
+
+
+@pytest.mark.parametrize(
+    "domain",
+    ["other.us.auth0.com", f"http://{DOMAIN}", "", "x y", 7, [DOMAIN], "localhost"],
+    ids=repr,
+)
+def test_other_domain(domain: object) -> None:
+    """A session of another tenant, or of none, is none of this one."""
+    assert taken_over(domain=domain) is None
+
+
+def user(**claims: Any) -> dict[str, Any]:
+    """Give the SDK's user with *claims* set, or left out if MISSING."""
+    members = {**THEIRS["user"], **claims}
+    return {name: value for name, value in members.items() if value is not MISSING}
+
+
+def test_issuer() -> None:
+    """The issuer is the tenant, whether it is noted or the domain stands for it."""
+    assert OURS == taken_over(user=user(iss=MISSING))
+    assert taken_over(user=user(iss=MISSING), domain=None) is None
+    for issuer in (ISSUER[:-1], "https://other.us.auth0.com/", 7, ""):
+        assert taken_over(user=user(iss=issuer)) is None
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        MISSING,
+        None,
+        "auth0|alice",
+        [],
+        {},
+        user(sub=MISSING),
+        user(sub=None),
+        user(sub=""),
+        user(sub=7),
+        user(sub=["auth0|alice"]),
+    ],
+    ids=repr,
+)
+def test_nobody(who: object) -> None:
+    """A session without a user, which the SDK does make, is none (D14)."""
+    assert taken_over(user=who) is None
+
+
+def test_labels() -> None:
+    """A token set without audience or scope is what the SDK made of a refresh (D11, D12)."""
+    session = taken_over(
+        token_sets=[{**TOKEN_SET, "audience": None, "scope": None}, TOKEN_SET]
+    )
+
+    assert session is not None
+    assert ["default", "https://api.example.com"] == [
+        each["audience"] for each in session["token_sets"]
+    ]
+    assert session["token_sets"][0]["scope"] is None
+
+
+@pytest.mark.parametrize(
+    "token_sets",
+    [
+        MISSING,
+        None,
+        {},
+        "at-1",
+        [None],
+        ["at-1"],
+        [{}],
+        [{**TOKEN_SET, "access_token": None}],
+        [{**TOKEN_SET, "audience": 7}],
+        [{**TOKEN_SET, "scope": ["openid"]}],
+        [{**TOKEN_SET, "expires_at": "soon"}],
+        [{**TOKEN_SET, "expires_at": True}],
+        [{**TOKEN_SET, "expires_at": 10**30}],
+        [TOKEN_SET, {**TOKEN_SET, "expires_at": 1.5}],
+    ],
+    ids=repr,
+)
+def test_other_token_sets(token_sets: object) -> None:
+    """Token sets of another shape make it no session."""
+    assert taken_over(token_sets=token_sets) is None
+
+
+def test_no_tokens() -> None:
+    """A session may have a user and no token."""
+    session = taken_over(token_sets=[], id_token=None, refresh_token=MISSING)
+
+    assert session is not None
+    assert [[], None, None] == [
+        session[name] for name in ("token_sets", "id_token", "refresh_token")
+    ]
+
+
+@pytest.mark.parametrize("name", ["id_token", "refresh_token"])
+def test_other_tokens(name: str) -> None:
+    """A token is a text."""
+    assert taken_over(**{name: 7}) is None
+
+
+def internal(**members: Any) -> dict[str, Any]:
+    """Give what the SDK notes for itself, with *members* set, or left out if MISSING."""
+    given = {**THEIRS["internal"], **members}
+    return {name: value for name, value in given.items() if value is not MISSING}
+
+
+@pytest.mark.parametrize(
+    "noted",
+    [
+        MISSING,
+        None,
+        [],
+        internal(created_at=MISSING),
+        internal(created_at=None),
+        internal(created_at=str(NOW)),
+        internal(created_at=True),
+        internal(created_at=-1),
+        internal(created_at=float(NOW)),
+        internal(created_at=10**400),
+        internal(created_at=253_402_300_799),
+        internal(sid=MISSING),
+        internal(sid=7),
+        internal(session_expires_at="soon"),
+        internal(session_expires_at=True),
+        internal(session_expires_at=-1),
+    ],
+    ids=lambda noted: "missing" if noted is MISSING else repr(noted)[:60],
+)
+def test_other_internal(noted: object) -> None:
+    """A session that does not say when it was made has no end, and is none."""
+    assert taken_over(internal=noted) is None
+
+
+@pytest.mark.parametrize("seconds", [60, 7_200])
+def test_absolute_lifetime(seconds: int) -> None:
+    """A session ends when it would have ended had it been ours from the first."""
+    policy = SessionPolicy(absolute_seconds=seconds)
+    session = read(chunked(sealed(THEIRS)), policy=policy)
+
+    assert session is not None
+    assert NOW - 1_000 + seconds == session["internal"]["expires_at"]
+
+
+def test_ceiling() -> None:
+    """A session ends where the user's identity provider ends it, if that is sooner."""
+    for noted, claimed, expected in (
+        (NOW + 100, None, NOW + 100),
+        # A login by token exchange notes the claim alone (D4).
+        (None, NOW + 200, NOW + 200),
+        (NOW + 100, NOW + 200, NOW + 100),
+        (NOW + 300, NOW + 200, NOW + 200),
+        (NOW + 10**6, NOW + 10**6, NOW - 1_000 + 259_200),
+        (NOW - 10, None, NOW - 10),
+    ):
+        session = taken_over(
+            internal=internal(session_expires_at=noted),
+            user=user(session_expiry=claimed),
+        )
+        assert session is not None
+        assert expected == session["internal"]["expires_at"]
+    assert taken_over(user=user(session_expiry="soon")) is None
+
+
+PAYLOADS = {
+    "nothing": b"",
+    "no JSON": b"session",
+    "a list": b"[]",
+    "null": b"null",
+    "a user twice": b'{"user":{},' + json.dumps(THEIRS).encode()[1:],
+    "NaN": json.dumps({**THEIRS, "x": float("nan")}).encode(),
+    "half a surrogate pair": json.dumps({**THEIRS, "x": "\ud800"}).encode(),
+    "not UTF-8": b'{"x":"\xff"}',
+    "deep lists": b'{"x":' + b"[" * 5_000 + b"]" * 5_000 + b"}",
+    "a pickle": b"\x80\x04N.",
+}
+
+
+@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
+def test_hostile_payload(payload: bytes) -> None:
+    """What is well sealed and no session is none."""
+    assert read(chunked(sealed(payload))) is None
+
+
+NAMES = st.sampled_from([LEGACY_COOKIE, *(f"{LEGACY_COOKIE}_{n}" for n in range(3))])
+GOOD = sealed(THEIRS)
+
+
+@given(
+    st.dictionaries(NAMES | st.text(), st.text() | st.sampled_from([GOOD, GOOD[:-1]]))
+)
+def test_any_cookies(cookies: dict[str, str]) -> None:
+    """Whatever a browser sends, there is a session or none, and nothing is raised."""
+    assert read(cookies) in (None, OURS)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.text(max_size=3) | st.sampled_from([*THEIRS, *TOKEN_SET, "sub"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(list(THEIRS)), JSON))
+def test_any_state(members: dict[str, Any]) -> None:
+    """Whatever was sealed, it is taken over whole or is nothing, and nothing is raised."""
+    session = taken_over(**members)
+
+    assert session is None or is_session(session)

@@ -1,0 +1,80 @@
+"""What became of refresh tokens is remembered for a while, by a hash, and bounded."""
+
+from __future__ import annotations
+
+from auth0_tx.core.session.rotations import (
+    LONGEST_MEMORY,
+    Refreshed,
+    Rotations,
+    refresh_key,
+)
+from auth0_tx.errors import RefusedError
+from auth0_tx.values import TokenExchangeResponse
+
+PROCESS_KEY = b"k" * 32
+OUTCOME = Refreshed(
+    None, "openid", TokenExchangeResponse(access_token="at-2", token_type="Bearer"), 7.0
+)
+
+
+def test_remembered() -> None:
+    """What a refresh brought is given to those who come a moment later."""
+    rotations = Rotations()
+    rotations.put(b"a", OUTCOME, 100.0)
+
+    assert OUTCOME is rotations.get(b"a", 100.0)
+    assert OUTCOME is rotations.get(b"a", 100.0 + LONGEST_MEMORY - 0.001)
+    assert rotations.get(b"b", 100.0) is None
+
+
+def test_forgotten() -> None:
+    """It is forgotten after a minute, and stays forgotten."""
+    rotations = Rotations()
+    rotations.put(b"a", OUTCOME, 100.0)
+
+    assert rotations.get(b"a", 100.0 + LONGEST_MEMORY) is None
+    assert rotations.get(b"a", 100.0) is None
+
+
+def test_refusal() -> None:
+    """That a refresh was refused is remembered in the same way."""
+    rotations, refusal = Rotations(), RefusedError("no", "invalid_grant", 403)
+    rotations.put(b"a", refusal, 0.0)
+
+    assert refusal is rotations.get(b"a", 1.0)
+
+
+def test_newest_counts() -> None:
+    """What became of a token last is what counts."""
+    rotations = Rotations()
+    rotations.put(b"a", RefusedError("no", "invalid_grant", 403), 0.0)
+    rotations.put(b"a", OUTCOME, 50.0)
+
+    assert OUTCOME is rotations.get(b"a", 50.0 + LONGEST_MEMORY - 1)
+
+
+def test_bounded() -> None:
+    """No more than a thousand are remembered, and the oldest goes first."""
+    rotations = Rotations()
+    for number in range(1_025):
+        rotations.put(b"%d" % number, OUTCOME, 0.0)
+
+    assert rotations.get(b"0", 0.0) is None
+    assert OUTCOME is rotations.get(b"1", 0.0)
+    assert OUTCOME is rotations.get(b"1024", 0.0)
+
+
+def test_key() -> None:
+    """A token's key is its own, and that of one process."""
+    key = refresh_key(PROCESS_KEY, "rt-1")
+
+    assert key == refresh_key(PROCESS_KEY, "rt-1")
+    assert key != refresh_key(PROCESS_KEY, "rt-2")
+    assert key != refresh_key(b"l" * 32, "rt-1")
+    assert 32 == len(key)
+    assert b"rt-1" not in key
+
+
+def test_prints_no_token() -> None:
+    """What is remembered does not print a token."""
+    assert "at-2" not in repr(OUTCOME)

@@ -1,0 +1,213 @@
+"""A tenant's published documents: what is read of them, and what they may not say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from world import DISCOVERY_URL, DOCUMENT, DOMAIN, ISSUER, METADATA, answer
+
+from auth0_tx.core.effects import COMMON_HEADERS, Response
+from auth0_tx.core.wire.metadata import (
+    DOCUMENT_LIMIT,
+    LONGEST_AGE,
+    SHORTEST_AGE,
+    discovery_url,
+    document_request,
+    freshness,
+    read_document,
+    read_metadata,
+)
+
+DEFAULT = 600.0
+
+
+def rule(**changes: Any) -> str:
+    """Give the rule that a good document with *changes* breaks."""
+    document = {**DOCUMENT, **changes}
+    found, broken = read_metadata(
+        {name: value for name, value in document.items() if value is not ...}, DOMAIN
+    )
+    assert found is None
+    assert broken is not None
+    return broken
+
+
+def test_request() -> None:
+    """A document is fetched from its well-known place, with nothing of the client's."""
+    request = document_request(discovery_url(DOMAIN))
+
+    assert ("GET", DISCOVERY_URL, None) == (request.method, request.url, request.body)
+    assert COMMON_HEADERS == request.headers
+    assert "identity" == request.headers["Accept-Encoding"]
+
+
+def test_loopback_over_http() -> None:
+    """A loopback that is spelt out with http is asked over http."""
+    assert "http://localhost:80/.well-known/openid-configuration" == discovery_url(
+        "http://localhost:80"
+    )
+
+
+def test_metadata() -> None:
+    """Of a document, the issuer and two endpoints are used."""
+    more = {"authorization_endpoint": "http://evil.example.com", "x": [1]}
+
+    assert (METADATA, None) == read_metadata({**DOCUMENT, **more}, DOMAIN)
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        ...,
+        None,
+        1,
+        ["https://tenant.us.auth0.com/"],
+        "",
+        "https://tenant.us.auth0.com",
+        "https://tenant.us.auth0.com//",
+        "https://Tenant.us.auth0.com/",
+        "https://tenant.us.auth0.com/path/",
+        "http://tenant.us.auth0.com/",
+        "https://other.us.auth0.com/",
+        "https://tenant.us.auth0.com:443/",
+        "https://evil.com/https://tenant.us.auth0.com/",
+    ],
+    ids=repr,
+)
+def test_other_issuer(issuer: Any) -> None:
+    """The issuer is the configured domain's, character by character."""
+    assert "the issuer is not the configured domain's" == rule(issuer=issuer)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        ...,
+        None,
+        5,
+        "",
+        "http://tenant.us.auth0.com/x",
+        "https://other.us.auth0.com/x",
+        "https://tenant.us.auth0.com.evil.com/x",
+        "https://tenant.us.auth0.com@evil.com/x",
+        "https://user@tenant.us.auth0.com/x",
+        "https://tenant.us.auth0.com:8443/x",
+        "https://127.0.0.1/x",
+        "https://10.0.0.1/x",
+        "https://t\u0435nant.us.auth0.com/x",
+        "https://tenant.us.auth0.com/../x",
+        "https://tenant.us.auth0.com/x#f",
+        "https://tenant.us.auth0.com/\r\nx",
+        "https://tenant.us.auth0.com/" + "x" * 3_000,
+        "file:///etc/passwd",
+    ],
+    ids=lambda value: repr(value)[:50],
+)
+@pytest.mark.parametrize("name", ["token_endpoint", "jwks_uri"])
+def test_endpoint_elsewhere(name: str, url: Any) -> None:
+    """An endpoint that is not plainly on the configured domain is refused."""
+    broken = rule(**{name: url})
+
+    assert broken.startswith(f"{name} ")
+    assert "evil" not in broken
+
+
+@pytest.mark.parametrize(
+    ("response", "said"),
+    [
+        (answer(b"", 404), "the status is not 200"),
+        (answer(b"", 500), "the status is not 200"),
+        (answer(DOCUMENT, 302, location="https://evil.com"), "the status is not 200"),
+        (answer(DOCUMENT, 201), "the status is not 200"),
+        (attrs.evolve(answer(DOCUMENT), oversized=True), "the body is too large"),
+        (answer(DOCUMENT, content_encoding="gzip"), "the body is compressed"),
+        (answer(b"<html>"), "the body is not JSON"),
+        (answer(b""), "the body is not JSON"),
+        (answer(b'{"a":1,"a":2}'), "the body is not JSON"),
+        (answer([DOCUMENT]), "the body is not a JSON object"),
+        (answer(b"null"), "the body is not a JSON object"),
+    ],
+)
+def test_no_document(response: Response, said: str) -> None:
+    """An answer that is no JSON object is no document."""
+    members, broken = read_document(response)
+
+    assert {} == members
+    assert broken is not None
+    assert broken.startswith(said)
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"content_type": "text/plain"}, {"content_encoding": "identity"}]
+)
+def test_document(headers: dict[str, Any]) -> None:
+    """A JSON object is a document, whatever its media type says."""
+    assert (DOCUMENT, None) == read_document(answer(DOCUMENT, **headers))
+
+
+@pytest.mark.parametrize(
+    ("field", "seconds"),
+    [
+        (None, DEFAULT),
+        ("", DEFAULT),
+        ("no-cache", DEFAULT),
+        ("max-age=0", SHORTEST_AGE),
+        ("max-age=15, stale-while-revalidate=15", SHORTEST_AGE),
+        ("public, max-age=300", 300.0),
+        ("public,max-age=300", 300.0),
+        ('MAX-AGE = "300"', 300.0),
+        ("max-age=300;x", 300.0),
+        ("max-age=315360000", LONGEST_AGE),
+        ("max-age=999999999999", LONGEST_AGE),
+        ("max-age=9999999999999", DEFAULT),
+        ("max-age=-1", DEFAULT),
+        ("max-age=1e3", DEFAULT),
+        ("max-age=٣٠٠", DEFAULT),
+        ("max-age", DEFAULT),
+        ("s-maxage=300", DEFAULT),
+        ("x-max-age=300", DEFAULT),
+    ],
+)
+def test_freshness(field: str | None, seconds: float) -> None:
+    """A document is used for its max-age, within a minute and a day."""
+    response = answer() if field is None else answer(cache_control=field)
+
+    assert seconds == freshness(response, DEFAULT)
+
+
+def test_bounds() -> None:
+    """A document is at most half a MiB, and fresh for a minute at least, at most a day."""
+    assert (524_288, 60.0, 86_400.0) == (DOCUMENT_LIMIT, SHORTEST_AGE, LONGEST_AGE)
+
+
+@given(st.text())
+def test_any_cache_control(field: str) -> None:
+    """Whatever Cache-Control says, the age stays within its bounds."""
+    assert (
+        SHORTEST_AGE <= freshness(answer(cache_control=field), DEFAULT) <= LONGEST_AGE
+    )
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(list(DOCUMENT)),
+        st.text()
+        | st.none()
+        | st.integers()
+        | st.text().map(lambda path: f"{ISSUER}{path}")
+        | st.lists(st.text()),
+    )
+)
+def test_any_document(document: dict[str, Any]) -> None:
+    """Whatever a document says, what is used of it is on the configured domain."""
+    found, broken = read_metadata({**DOCUMENT, **document}, DOMAIN)
+
+    assert (found is None) is (broken is not None)
+    if found is not None:
+        assert ISSUER == found.issuer
+        assert found.token_endpoint.startswith(ISSUER)
+        assert found.jwks_uri.startswith(ISSUER)

@@ -1,0 +1,485 @@
+"""Which failures are sent again, how soon, and how many at most."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from auth0_tx.core.wire.reading import (
+    parse_retry_after as strict_parse_retry_after,
+)
+from auth0_tx.core.wire.retries import (
+    Effect,
+    RetryState,
+    delay_before_next,
+    parse_retry_after,
+    refusal_key,
+)
+from auth0_tx.errors import (
+    AmbiguousError,
+    BlockedError,
+    ClientClosedError,
+    CustomTokenExchangeError,
+    DiscoveryError,
+    InvalidResponseError,
+    MfaRequiredError,
+    NotSentError,
+    RateLimitError,
+    RefusedError,
+)
+from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
+from auth0_tx.values import RetryPolicy
+
+DOMAIN = "tenant.us.auth0.com"
+NOW = 1_000.0
+POLICY = RetryPolicy()
+
+
+def delay(
+    error: CustomTokenExchangeError,
+    policy: RetryPolicy = POLICY,
+    effect: Effect = "once",
+    **changes: Any,
+) -> float | None:
+    """Give the delay after the first attempt of a call with ten seconds left."""
+    given = {"attempt": 1, "remaining": 10.0, "random": 0.5, **changes}
+    return delay_before_next(policy, error, effect=effect, **given)
+
+
+NOT_SENT = NotSentError(retry_safe=True)
+BUSY = RateLimitError(status=429, retry_safe=True)
+
+
+def busy(seconds: float | None) -> RateLimitError:
+    """Give a rate limit that asks to wait *seconds*."""
+    return RateLimitError(status=429, retry_safe=True, retry_after=seconds)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "error", "seconds"),
+    [
+        (1, NOT_SENT, 0.05),
+        (2, NOT_SENT, 0.1),
+        (3, NOT_SENT, 0.2),
+        (6, NOT_SENT, 1.6),
+        (7, NOT_SENT, 2.5),
+        (900, NOT_SENT, 2.5),
+        (5_000, NOT_SENT, 2.5),
+        (1, BUSY, 0.5),
+        (2, BUSY, 1.0),
+        (4, BUSY, 2.5),
+    ],
+)
+def test_backoff(attempt: int, error: CustomTokenExchangeError, seconds: float) -> None:
+    """The wait is random below a bound that doubles, up to the longest."""
+    policy = RetryPolicy(attempts=10_000)
+
+    assert seconds == delay(error, policy, attempt=attempt)
+
+
+@given(
+    st.floats(0, 1, exclude_max=True),
+    st.integers(1, 10_000),
+    st.sampled_from([NOT_SENT, BUSY]),
+)
+def test_jitter(random: float, attempt: int, error: CustomTokenExchangeError) -> None:
+    """Full jitter: any wait below the bound, and never more than the longest."""
+    seconds = delay(error, RetryPolicy(attempts=20_000), attempt=attempt, random=random)
+
+    assert seconds is not None
+    assert 0 <= seconds <= POLICY.longest_delay
+
+
+@pytest.mark.parametrize(
+    ("seconds", "remaining", "expected"),
+    [
+        (0.0, 10.0, 0.0),
+        (1.0, 10.0, 1.0),
+        (5.0, 10.0, 5.0),
+        (5.1, 10.0, None),
+        (86_400.0, 10.0, None),
+        (3.0, 3.0, None),
+        (3.0, 3.1, 3.0),
+        (0.0, 0.0, None),
+        (0.0, -1.0, None),
+    ],
+)
+def test_wait_as_told(seconds: float, remaining: float, expected: float | None) -> None:
+    """A wait that is named is sat out whole, or not begun: it must fit the deadline."""
+    assert expected == delay(busy(seconds), remaining=remaining)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "attempt", "again"),
+    [
+        (1, 1, False),
+        (2, 1, True),
+        (2, 2, False),
+        (3, 2, True),
+        (3, 3, False),
+        (3, 9, False),
+    ],
+)
+def test_attempts(attempts: int, attempt: int, again: bool) -> None:
+    """There are as many attempts as the policy says, the first included."""
+    result = delay(NOT_SENT, RetryPolicy(attempts=attempts), attempt=attempt)
+
+    assert again is (result is not None)
+
+
+BLOCKED = BlockedError(code="too_many_attempts", status=429)
+LIMIT_500 = RateLimitError(status=500)
+SWITCH_503 = RetryPolicy(retry_503=True)
+SWITCH_429 = RetryPolicy(retry_429=False)
+ROWS: list[tuple[str, CustomTokenExchangeError, RetryPolicy, bool, bool]] = [
+    ("not sent", NotSentError(), POLICY, True, True),
+    ("no time to connect", NotSentError(code=Code.TIMEOUT), POLICY, True, True),
+    ("certificate", NotSentError(code=Code.TLS_FAILED), POLICY, False, False),
+    ("408", RefusedError(status=408), POLICY, True, True),
+    ("425", RefusedError(status=425), POLICY, True, True),
+    ("429", BUSY, POLICY, True, True),
+    ("429, switched off", BUSY, SWITCH_429, False, False),
+    ("blocked", BLOCKED, POLICY, False, False),
+    (
+        "blocked with a wait",
+        BlockedError(status=429, retry_after=1),
+        POLICY,
+        False,
+        False,
+    ),
+    ("global limit as 500", LIMIT_500, POLICY, False, False),
+    ("lost", AmbiguousError(), POLICY, False, True),
+    ("timed out", AmbiguousError(code=Code.TIMEOUT), POLICY, False, True),
+    ("500", RefusedError(status=500), POLICY, False, True),
+    ("502", RefusedError(status=502), POLICY, False, True),
+    ("504", RefusedError(status=504), POLICY, False, True),
+    ("504 without JSON", AmbiguousError(status=504), POLICY, False, True),
+    ("501", RefusedError(status=501), POLICY, False, False),
+    ("503", RefusedError(status=503), POLICY, False, True),
+    ("503 with a wait", RefusedError(status=503, retry_after=1), POLICY, False, True),
+    ("503, switched on", RefusedError(status=503), SWITCH_503, False, True),
+    ("503 with both", RefusedError(status=503, retry_after=1), SWITCH_503, True, True),
+    (
+        "503 lost, with both",
+        AmbiguousError(status=503, retry_after=1),
+        SWITCH_503,
+        True,
+        True,
+    ),
+    ("broken 200", InvalidResponseError(status=200), POLICY, False, True),
+    ("redirect", InvalidResponseError(status=302), POLICY, False, False),
+    ("204", InvalidResponseError(status=204), POLICY, False, False),
+    ("400", RefusedError(status=400), POLICY, False, False),
+    ("401", RefusedError(status=401), POLICY, False, False),
+    ("mfa", MfaRequiredError(status=403), POLICY, False, False),
+    ("no such document", DiscoveryError(status=404), POLICY, False, False),
+    ("closed", ClientClosedError(), POLICY, False, False),
+]
+
+
+@pytest.mark.parametrize(
+    ("error", "policy", "once", "reusable"),
+    [row[1:] for row in ROWS],
+    ids=[row[0] for row in ROWS],
+)
+def test_what_is_sent_again(
+    error: CustomTokenExchangeError, policy: RetryPolicy, once: bool, reusable: bool
+) -> None:
+    """What may have taken effect is sent again only where it may do so twice."""
+    assert once is (delay(error, policy, "once") is not None)
+    assert reusable is (delay(error, policy, "reusable") is not None)
+
+
+def test_broken_answer_twice() -> None:
+    """A broken answer is worth one more try and no second."""
+    broken = InvalidResponseError(status=200)
+
+    assert delay(broken, effect="reusable", attempt=1) is not None
+    assert delay(broken, effect="reusable", attempt=2) is None
+
+
+def test_parser_is_public_here() -> None:
+    """The parser of Retry-After is to be had beside the policy."""
+    assert strict_parse_retry_after is parse_retry_after
+
+
+def test_outage() -> None:
+    """In a full outage a client retries ten times and then no more."""
+    state = RetryState(POLICY)
+
+    assert 10 == sum(state.pay_for_retry(NOT_SENT) for _ in range(10_000))
+
+
+def test_outage_of_timeouts() -> None:
+    """A retry after a timeout costs twice as much."""
+    state = RetryState(POLICY)
+    late = AmbiguousError(code=Code.TIMEOUT)
+
+    assert 5 == sum(state.pay_for_retry(late) for _ in range(10_000))
+
+
+def test_successes_pay() -> None:
+    """Five successes pay for a retry, and what is saved is bounded."""
+    state = RetryState(RetryPolicy(budget=5))
+    for _ in range(1_000):
+        state.succeeded()
+
+    assert [True, False] == [state.pay_for_retry(NOT_SENT) for _ in range(2)]
+    for _ in range(4):
+        state.succeeded()
+    assert not state.pay_for_retry(NOT_SENT)
+    state.succeeded()
+    assert state.pay_for_retry(NOT_SENT)
+
+
+def test_no_budget() -> None:
+    """A budget of 0 turns the budget off."""
+    state = RetryState(RetryPolicy(budget=0))
+    state.succeeded()
+
+    assert all(state.pay_for_retry(NOT_SENT) for _ in range(1_000))
+
+
+@given(st.lists(st.sampled_from(["success", "retry", "timeout"]), max_size=300))
+def test_retries_stay_in_proportion(history: list[str]) -> None:
+    """Whatever happens, retries are at most a fifth of the successes, and ten."""
+    state = RetryState(POLICY)
+    successes = retries = 0
+    for event in history:
+        if event == "success":
+            successes += 1
+            state.succeeded()
+        else:
+            code = Code.TIMEOUT if event == "timeout" else None
+            retries += state.pay_for_retry(NotSentError(code=code))
+        assert retries <= successes / 5 + 10
+        assert 0 <= state.budget <= POLICY.budget
+
+
+def fast(**changes: Any) -> RetryState:
+    """Give the state of a client that fails fast."""
+    return RetryState(RetryPolicy(fail_fast=True, **changes))
+
+
+def test_wait_for_all() -> None:
+    """While a wait lasts, calls to that domain fail with what is left of it."""
+    state = fast()
+    state.note_outcome(DOMAIN, busy(30.0), NOW)
+    error = state.still_closed(DOMAIN, NOW + 10)
+
+    assert isinstance(error, RateLimitError)
+    assert (20.0, True, 429) == (error.retry_after, error.retry_safe, error.status)
+    assert state.still_closed("other.auth0.com", NOW + 10) is None
+
+
+def test_one_probe() -> None:
+    """When the wait is over one call goes through, and the others wait for its outcome."""
+    state = fast()
+    state.note_outcome(DOMAIN, busy(30.0), NOW)
+    through = [state.still_closed(DOMAIN, NOW + 30) is None for _ in range(100)]
+
+    assert [True, *[False] * 99] == through
+    state.reopen(DOMAIN)
+    assert state.still_closed(DOMAIN, NOW + 30) is None
+    assert state.still_closed(DOMAIN, NOW + 30) is None
+
+
+def test_lost_probe() -> None:
+    """A probe that is never heard of again is followed by another."""
+    state = fast()
+    state.note_outcome(DOMAIN, busy(30.0), NOW)
+
+    assert state.still_closed(DOMAIN, NOW + 30) is None
+    assert state.still_closed(DOMAIN, NOW + 34.9) is not None
+    assert state.still_closed(DOMAIN, NOW + 35) is None
+
+
+def test_probe_without_delays() -> None:
+    """A probe has a second at least, also where attempts follow each other at once."""
+    state = fast(longest_delay=0.0)
+    state.note_outcome(DOMAIN, busy(30.0), NOW)
+    times = (30.0, 30.9, 31.0)
+
+    assert [True, False, True] == [
+        state.still_closed(DOMAIN, NOW + seconds) is None for seconds in times
+    ]
+
+
+def test_probe_limited_again() -> None:
+    """A probe that meets the limit again renews the wait."""
+    state = fast()
+    state.note_outcome(DOMAIN, busy(30.0), NOW)
+    state.still_closed(DOMAIN, NOW + 30)
+    state.note_outcome(DOMAIN, busy(60.0), NOW + 31)
+    error = state.still_closed(DOMAIN, NOW + 32)
+
+    assert error is not None
+    assert 59.0 == error.retry_after
+
+
+@pytest.mark.parametrize(
+    ("outcome", "opens"),
+    [
+        (RefusedError(code="invalid_grant", status=400), True),
+        (MfaRequiredError(status=403), True),
+        (NOT_SENT, False),
+        (AmbiguousError(), False),
+        (RateLimitError(status=429), False),
+    ],
+)
+def test_probe_refused(outcome: CustomTokenExchangeError, opens: bool) -> None:
+    """A probe that is refused for itself has shown that the limit is over."""
+    state = fast()
+    state.note_outcome(DOMAIN, busy(30.0), NOW)
+    state.still_closed(DOMAIN, NOW + 30)
+    state.note_outcome(DOMAIN, outcome, NOW + 31)
+
+    assert opens is (state.still_closed(DOMAIN, NOW + 31) is None)
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [(BLOCKED, 600.0), (BlockedError(status=429, retry_after=60.0), 60.0)],
+)
+def test_blocked_for_all(error: BlockedError, seconds: float) -> None:
+    """A block of the source IP holds for its time, and trying again is not safe."""
+    state = fast()
+    state.note_outcome(DOMAIN, error, NOW)
+    kept = state.still_closed(DOMAIN, NOW)
+
+    assert isinstance(kept, BlockedError)
+    assert (seconds, False) == (kept.retry_after, kept.retry_safe)
+    assert state.still_closed(DOMAIN, NOW + seconds) is None
+
+
+def test_block_that_is_not_held() -> None:
+    """How long a block holds may be set to nothing."""
+    state = fast(blocked_seconds=0.0)
+    state.note_outcome(DOMAIN, BLOCKED, NOW)
+
+    assert state.still_closed(DOMAIN, NOW) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NOT_SENT,
+        AmbiguousError(status=502, retry_after=30.0),
+        RefusedError(status=400, retry_after=30.0),
+        RateLimitError(status=429),
+        RateLimitError(status=429, retry_after=0.0),
+        RefusedError(status=503),
+    ],
+    ids=repr,
+)
+def test_nothing_to_wait_for(error: CustomTokenExchangeError) -> None:
+    """A failure that asks nobody to wait stops nobody."""
+    state = fast()
+    state.note_outcome(DOMAIN, error, NOW)
+
+    assert state.still_closed(DOMAIN, NOW) is None
+
+
+def test_unavailable_for_all() -> None:
+    """A call that was never sent does not say that it may have taken effect."""
+    state = fast()
+    lost = AmbiguousError(
+        "lost", Code.TOKEN_EXCHANGE_FAILED, 503, retry_after=30.0, correlation_id="c"
+    )
+    state.note_outcome(DOMAIN, lost, NOW)
+    error = state.still_closed(DOMAIN, NOW)
+
+    assert isinstance(error, NotSentError)
+    assert (503, 30.0, True, "c") == (
+        error.status,
+        error.retry_after,
+        error.retry_safe,
+        error.correlation_id,
+    )
+    assert "unknown" not in error.message
+
+
+def test_slow_by_default() -> None:
+    """Nothing is refused locally unless the policy says so."""
+    state = RetryState(POLICY)
+    state.note_outcome(DOMAIN, busy(30.0), NOW)
+    state.remember_refusal(b"key", RefusedError(status=400), NOW)
+
+    assert state.still_closed(DOMAIN, NOW) is None
+    assert state.remembered_refusal(b"key", NOW) is None
+
+
+def remembering() -> RetryState:
+    """Give the state of a client that remembers refusals for a minute."""
+    return RetryState(RetryPolicy(remember_refusals_seconds=60.0))
+
+
+def test_refusal_is_remembered() -> None:
+    """A refusal is given again for its time, as an error of its own each time."""
+    state = remembering()
+    refusal = RefusedError("no", "invalid_grant", 400)
+    state.remember_refusal(b"key", refusal, NOW)
+    again = state.remembered_refusal(b"key", NOW + 59.9)
+
+    assert isinstance(again, RefusedError)
+    assert refusal.args == again.args
+    assert again is not state.remembered_refusal(b"key", NOW)
+    assert again is not refusal
+    assert state.remembered_refusal(b"other", NOW) is None
+    assert state.remembered_refusal(b"key", NOW + 60.0) is None
+    assert state.remembered_refusal(b"key", NOW) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RefusedError(status=401),
+        RefusedError(status=408),
+        RefusedError(status=425),
+        RefusedError(status=500),
+        RefusedError(status=200),
+        RefusedError(),
+        BUSY,
+        BLOCKED,
+        MfaRequiredError(status=403),
+        InvalidResponseError(status=400),
+        NOT_SENT,
+        AmbiguousError(),
+    ],
+    ids=lambda error: f"{type(error).__name__}-{error.status}",
+)
+def test_not_the_token(error: CustomTokenExchangeError) -> None:
+    """What is not the token's fault is not remembered of it."""
+    state = remembering()
+    state.remember_refusal(b"key", error, NOW)
+
+    assert state.remembered_refusal(b"key", NOW) is None
+
+
+def test_refusals_are_bounded() -> None:
+    """The oldest refusals are forgotten before there are too many."""
+    state = remembering()
+    refusal = RefusedError(status=400)
+    for number in range(1_100):
+        state.remember_refusal(b"%d" % number, refusal, NOW)
+
+    assert 1_024 == len(state._refusals)
+    assert state.remembered_refusal(b"75", NOW) is None
+    assert state.remembered_refusal(b"76", NOW) is not None
+    assert state.remembered_refusal(b"1099", NOW) is not None
+
+
+def test_refusal_key() -> None:
+    """A refusal is kept under a keyed hash of the domain and the whole grant."""
+    keys = {
+        refusal_key(key, domain, form)
+        for key in (b"a" * 32, b"b" * 32)
+        for domain in ("a.auth0.com", "b.auth0.com")
+        for form in ("subject_token=a", "subject_token=b")
+    }
+
+    assert 8 == len(keys)
+    assert {32} == set(map(len, keys))
