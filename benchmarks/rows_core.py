@@ -15,7 +15,7 @@ from auth0_tx.core.configuration import configure
 from auth0_tx.core.flows.exchange import custom_token_exchange
 from auth0_tx.core.jose.id_token import Expected, verify_id_token
 from auth0_tx.core.jose.keys import read_jwks
-from auth0_tx.core.wire.client_auth import client_authentication
+from auth0_tx.core.wire.client_auth import build_client_authentication
 from auth0_tx.shells.clocks import context_for
 from auth0_tx.shells.drivers import run
 
@@ -111,7 +111,7 @@ def _assertion(
     sign: Callable[[], bytes],
     at_most: float | None,
 ) -> Row:
-    method = client_authentication(
+    method = build_client_authentication(
         "private_key_jwt", CLIENT_ID, None, key.as_pem(private=True), algorithm
     )
     number = iter(range(10**9))

@@ -22,7 +22,7 @@ from .wire.client_auth import (
     SIGNING_ALGORITHMS,
     ClientAuthentication,
     ClientAuthMethod,
-    client_authentication,
+    build_client_authentication,
 )
 from .wire.domains import normalise_domain
 from .wire.grants import LONGEST_TOKEN
@@ -205,7 +205,7 @@ def configure(
         resolver=domain if callable(domain) else None,
         client_id=client_id,
         client_auth=method,
-        authentication=client_authentication(
+        authentication=build_client_authentication(
             method,
             client_id,
             client_secret,

@@ -26,7 +26,7 @@ V = TypeVar("V")
 
 
 @attrs.frozen
-class Kept(Generic[V]):
+class CachedDocument(Generic[V]):
     """A document and its age.
 
     Attributes:
@@ -50,7 +50,7 @@ class Kept(Generic[V]):
         )
 
 
-class Shelf(Generic[V]):
+class BoundedCache(Generic[V]):
     """A bounded mapping that forgets what was least recently stored.
 
     Each operation is one step of the interpreter's, so that threads need no lock.
@@ -60,13 +60,13 @@ class Shelf(Generic[V]):
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._items: OrderedDict[str, Kept[V]] = OrderedDict()
+        self._items: OrderedDict[str, CachedDocument[V]] = OrderedDict()
 
-    def get(self, key: str) -> Kept[V] | None:
+    def get(self, key: str) -> CachedDocument[V] | None:
         """Give what is kept under *key*."""
         return self._items.get(key)
 
-    def put(self, key: str, kept: Kept[V]) -> None:
+    def put(self, key: str, kept: CachedDocument[V]) -> None:
         """Keep a document, forgetting another where there are too many."""
         self._items.pop(key, None)
         self._items[key] = kept
@@ -104,8 +104,12 @@ class Context:
     new_secret: Callable[[], str]
     process_key: bytes = attrs.field(repr=False)
     cookies: Cookies
-    metadata: Shelf[Metadata] = attrs.field(factory=lambda: Shelf[Metadata](100))
-    key_sets: Shelf[KeySet] = attrs.field(factory=lambda: Shelf["KeySet"](100))
+    metadata: BoundedCache[Metadata] = attrs.field(
+        factory=lambda: BoundedCache[Metadata](100)
+    )
+    key_sets: BoundedCache[KeySet] = attrs.field(
+        factory=lambda: BoundedCache["KeySet"](100)
+    )
     retries: RetryState = attrs.field(init=False)
     rotations: Rotations = attrs.field(factory=Rotations)
     sealers: dict[str, Sealer] = attrs.field(factory=dict)

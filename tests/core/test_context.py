@@ -5,32 +5,32 @@ from __future__ import annotations
 import pytest
 from world import METADATA, NOW, SECRETS, Clock, client
 
-from auth0_tx.core.context import Context, Kept, Shelf
+from auth0_tx.core.context import BoundedCache, CachedDocument, Context
 from auth0_tx.values import RetryPolicy
 
 
 @pytest.mark.parametrize(
     ("kept", "fresh"),
     [
-        (Kept("x", NOW, NOW + 1), True),
-        (Kept("x", NOW - 10, NOW + 0.001), True),
-        (Kept("x", NOW - 10, NOW), False),
-        (Kept("x", NOW + 1, NOW + 100), False),
-        (Kept("x", NOW - 10, NOW - 5, retry_at=NOW + 1), True),
-        (Kept("x", NOW - 10, NOW - 5, retry_at=NOW), False),
-        (Kept("x", NOW + 1, NOW + 2, retry_at=NOW + 30), False),
+        (CachedDocument("x", NOW, NOW + 1), True),
+        (CachedDocument("x", NOW - 10, NOW + 0.001), True),
+        (CachedDocument("x", NOW - 10, NOW), False),
+        (CachedDocument("x", NOW + 1, NOW + 100), False),
+        (CachedDocument("x", NOW - 10, NOW - 5, retry_at=NOW + 1), True),
+        (CachedDocument("x", NOW - 10, NOW - 5, retry_at=NOW), False),
+        (CachedDocument("x", NOW + 1, NOW + 2, retry_at=NOW + 30), False),
     ],
 )
-def test_fresh(kept: Kept[str], fresh: bool) -> None:
+def test_fresh(kept: CachedDocument[str], fresh: bool) -> None:
     """A document is used unasked while it is fresh, and a while after a failed refresh."""
     assert fresh is kept.is_fresh(NOW)
 
 
 def test_shelf() -> None:
     """A shelf is bounded, and forgets what was least recently stored."""
-    shelf: Shelf[str] = Shelf(2)
+    shelf: BoundedCache[str] = BoundedCache(2)
     for name in ("a", "b", "a", "c"):
-        shelf.put(name, Kept(name, NOW, NOW))
+        shelf.put(name, CachedDocument(name, NOW, NOW))
 
     assert shelf.get("b") is None
     assert ["a", "c"] == [kept.value for key in "ac" if (kept := shelf.get(key))]
@@ -38,9 +38,9 @@ def test_shelf() -> None:
 
 def test_shelf_replaces() -> None:
     """What is stored again replaces what was there, and pushes nothing out."""
-    shelf: Shelf[str] = Shelf(2)
+    shelf: BoundedCache[str] = BoundedCache(2)
     for name, value in (("a", "old"), ("b", "b"), ("a", "new")):
-        shelf.put(name, Kept(value, NOW, NOW))
+        shelf.put(name, CachedDocument(value, NOW, NOW))
     a, b = shelf.get("a"), shelf.get("b")
 
     assert a is not None
@@ -52,7 +52,9 @@ def test_many_tenants() -> None:
     """A client of many tenants keeps a hundred of their documents."""
     context = client(Clock(), domain=str)
     for number in range(1_000):
-        context.metadata.put(f"t{number}.auth0.com", Kept(METADATA, NOW, NOW + 60))
+        context.metadata.put(
+            f"t{number}.auth0.com", CachedDocument(METADATA, NOW, NOW + 60)
+        )
     kept = [
         number
         for number in range(1_000)

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, TypeVar
 import pytest
 
 from auth0_tx.core.configuration import configure
-from auth0_tx.core.context import Context, Kept
+from auth0_tx.core.context import CachedDocument, Context
 from auth0_tx.core.effects import (
     Call,
     Effect,
@@ -236,7 +236,7 @@ def client(
     )
     if knows_metadata and settings.domain is not None:
         now = clock()
-        context.metadata.put(settings.domain, Kept(METADATA, now, now + 1e9))
+        context.metadata.put(settings.domain, CachedDocument(METADATA, now, now + 1e9))
     return context
 
 

@@ -173,7 +173,7 @@ class CacheState:
         """Tell whether the cache has just failed."""
         return now < self._rests_until
 
-    def failed(self, now: float) -> bool:
+    def record_failure(self, now: float) -> bool:
         """Note that the cache failed; tell whether to warn of it."""
         self.has_failed = True
         self._rests_until = now + _PAUSE
@@ -182,13 +182,13 @@ class CacheState:
         self._warned_at = now
         return True
 
-    def abandoned(self, name: str, owner: bytes, until: float) -> None:
+    def record_abandoned_lock(self, name: str, owner: bytes, until: float) -> None:
         """Note that a call was cancelled that has, or had, locked *name*."""
         if len(self._abandoned) >= _MANY_LOCKS:
             self._abandoned.clear()
         self._abandoned[name] = owner, until
 
-    def taken_over(self, name: str, now: float) -> bytes | None:
+    def take_over_lock(self, name: str, now: float) -> bytes | None:
         """Give by what owner a cancelled call of this client locked *name*, once."""
         owner, until = self._abandoned.pop(name, (None, now))
         return owner if now < until else None

@@ -56,7 +56,7 @@ class CachedTokens(Unpicklable):
         """Tell whether they may be given; a clock that was set back makes them useless."""
         return self.stored_at <= now < self.ends_at
 
-    def given(self, now: float) -> TokenExchangeResponse:
+    def to_response(self, now: float) -> TokenExchangeResponse:
         """Give the tokens, with the seconds that they last from *now*."""
         left = self.lifetime - int(now - self.stored_at)
         given = self.response
@@ -66,7 +66,7 @@ class CachedTokens(Unpicklable):
         return own_copy(given)
 
 
-def cached_tokens(
+def make_cached_tokens(
     response: TokenExchangeResponse,
     policy: CachePolicy,
     *,
@@ -260,7 +260,7 @@ _VERSION = b"auth0-tx tokens 1"
 _VECTOR_BYTES = 12
 
 
-def sealed(key: bytes, payload: bytes, random: str) -> bytes:
+def seal_entry(key: bytes, payload: bytes, random: str) -> bytes:
     """Encrypt *payload*, with an initialization vector made of *random*, never given before."""
     aead, _ = _cipher()
     vector = blake2b(random.encode(), digest_size=_VECTOR_BYTES).digest()
@@ -268,8 +268,8 @@ def sealed(key: bytes, payload: bytes, random: str) -> bytes:
     return octets
 
 
-def opened(key: bytes, octets: bytes) -> bytes | None:
-    """Decrypt what :func:`sealed` gave; ``None`` for everything else, whatever it is."""
+def open_entry(key: bytes, octets: bytes) -> bytes | None:
+    """Decrypt what :func:`seal_entry` gave; ``None`` for everything else, whatever it is."""
     aead, failures = _cipher()
     vector, rest = octets[:_VECTOR_BYTES], octets[_VECTOR_BYTES:]
     try:

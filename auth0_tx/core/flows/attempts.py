@@ -9,7 +9,7 @@ from ...errors import AmbiguousError, CustomTokenExchangeError, TransportError
 from ...events import ExchangeRetried
 from ..context import Context
 from ..effects import Emit, Flow, Response, Send, Sleep
-from ..wire.retries import Effect, delay_before_next
+from ..wire.retries import Repeatability, delay_before_next
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ def attempted(
     domain: str,
     send: Send,
     read: Callable[[Response], T | CustomTokenExchangeError],
-    effect: Effect,
+    effect: Repeatability,
     exchange_id: int = 0,
 ) -> Flow[T]:
     """Send until an answer reads as a value, or a failure says to stop.
@@ -39,7 +39,7 @@ def attempted(
     while True:
         outcome = yield from _attempt(send, read, effect)
         if not isinstance(outcome, CustomTokenExchangeError):
-            context.retries.succeeded()
+            context.retries.record_success()
             return outcome
         delay = delay_before_next(
             context.settings.retry,
@@ -69,7 +69,7 @@ def attempted(
 def _attempt(
     send: Send,
     read: Callable[[Response], T | CustomTokenExchangeError],
-    effect: Effect,
+    effect: Repeatability,
 ) -> Flow[T | CustomTokenExchangeError]:
     try:
         response = yield from send

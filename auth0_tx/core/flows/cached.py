@@ -26,14 +26,14 @@ from ..cache.tokens import (
     CachedTokens,
     CacheKey,
     cache_key,
-    cached_tokens,
     is_shareable,
+    make_cached_tokens,
     own_copy,
 )
 from ..configuration import StoreOptions
 from ..context import Context
 from ..effects import Emit, Flow, Share, Sleep, Turn
-from ..jose.claims import claimed_expiry
+from ..jose.claims import read_claimed_expiry
 from .caching import (
     LOCK_SECONDS,
     drop_tokens,
@@ -105,7 +105,7 @@ def held(
     now = context.clock()
     key = cache_key(settings.cache_hash_key, (settings.domain, *fields))
     found = settings.token_cache.find(key, now)
-    return None if found is None or now >= found.renew_at else found.given(now)
+    return None if found is None or now >= found.renew_at else found.to_response(now)
 
 
 def exchanged_or_cached(
@@ -169,7 +169,7 @@ def _given(
             return (yield from _renewed(context, wanted, found, owner))
     if context.settings.on_event is not None:
         yield from Emit(CacheHit(domain=wanted.domain))
-    return found.given(now)
+    return found.to_response(now)
 
 
 def _exchanged_for_all(
@@ -231,12 +231,12 @@ def _exchanged(context: Context, wanted: _Wanted) -> Flow[TokenExchangeResponse]
         if found is None:
             response = yield from _kept(context, wanted)
         else:
-            response = found.given(context.clock())
+            response = found.to_response(context.clock())
     except CustomTokenExchangeError as error:
         failure = error
     except GeneratorExit:
         # Nothing can be asked of the world any more: the next of this client goes on.
-        context.cache_state.abandoned(name, owner, until)
+        context.cache_state.record_abandoned_lock(name, owner, until)
         raise
     else:
         yield from unlock_key(context, name, owner)
@@ -253,7 +253,7 @@ def _locked(context: Context, wanted: _Wanted, name: str) -> Flow[bytes]:
     """
     started, wait = context.monotonic(), _LOOK_AGAIN
     until = started + (wanted.deadline - started) / 2
-    left = context.cache_state.taken_over(name, started)
+    left = context.cache_state.take_over_lock(name, started)
     if left is not None:
         return left
     owner = context.new_id().encode()
@@ -269,11 +269,11 @@ def _locked(context: Context, wanted: _Wanted, name: str) -> Flow[bytes]:
 
 def _kept(context: Context, wanted: _Wanted) -> Flow[TokenExchangeResponse]:
     response = yield from _sent(context, wanted)
-    tokens = cached_tokens(
+    tokens = make_cached_tokens(
         response,
         context.settings.cache_policy,
         tokens_end=min(
-            map(claimed_expiry, (*wanted.cacheable.tokens, response.id_token))
+            map(read_claimed_expiry, (*wanted.cacheable.tokens, response.id_token))
         ),
         renewable=wanted.cacheable.renewable,
         now=context.clock(),
@@ -303,7 +303,7 @@ def _renewed(
     if not found.is_good(now):
         raise failure
     # The lock stays, so that an outage is not asked about by every call.
-    return found.given(now)
+    return found.to_response(now)
 
 
 def _is_final(error: CustomTokenExchangeError) -> bool:

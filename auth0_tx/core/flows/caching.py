@@ -16,9 +16,9 @@ from ..cache.token_cache import MemoryTokenCache
 from ..cache.tokens import (
     CachedTokens,
     CacheKey,
-    opened,
+    open_entry,
     read_tokens,
-    sealed,
+    seal_entry,
     write_tokens,
 )
 from ..context import Context
@@ -44,7 +44,7 @@ def found_tokens(context: Context, key: CacheKey) -> Flow[CachedTokens | None]:
     octets = yield from _asked(context, cache.get, (key.name,), may_raise=True)
     if not isinstance(octets, bytes):
         return None
-    payload, now = opened(key.seal, octets), context.clock()
+    payload, now = open_entry(key.seal, octets), context.clock()
     tokens = None if payload is None else read_tokens(payload, now)
     return tokens if tokens is not None and tokens.is_good(now) else None
 
@@ -56,7 +56,7 @@ def keep_tokens(context: Context, key: CacheKey, tokens: CachedTokens) -> Flow[N
         cache.keep(key, tokens, now)
         return
     assert cache is not None
-    octets = sealed(key.seal, write_tokens(tokens), context.new_secret())
+    octets = seal_entry(key.seal, write_tokens(tokens), context.new_secret())
     ttl = max(tokens.ends_at - now, 0.001)
     yield from _asked(context, partial(cache.set, ttl=ttl), (key.name, octets))
 
@@ -119,7 +119,7 @@ def _asked(
         )
     if context.settings.on_event is not None:
         yield from Emit(CacheFailed(kind=kind))
-    if state.failed(context.monotonic()):
+    if state.record_failure(context.monotonic()):
         yield from Warn(
             _LOGGER,
             f"the token cache failed ({kind}): exchanges go on without it",

@@ -7,7 +7,7 @@ import attrs
 from ...errors import CustomTokenExchangeError, DiscoveryError
 from ...events import MetadataFetched
 from ..configuration import StoreOptions
-from ..context import Context, Kept
+from ..context import CachedDocument, Context
 from ..effects import Call, Emit, Flow, Share
 from ..wire.domains import normalise_resolved_domain
 from ..wire.metadata import Metadata, discovery_url, read_metadata
@@ -68,7 +68,9 @@ def _refreshed(context: Context, domain: str, deadline: float) -> Flow[Metadata]
     return kept.value
 
 
-def _fetched(context: Context, domain: str, deadline: float) -> Flow[Kept[Metadata]]:
+def _fetched(
+    context: Context, domain: str, deadline: float
+) -> Flow[CachedDocument[Metadata]]:
     document = yield from fetched(
         context, domain, discovery_url(domain), deadline, DEFAULT_AGE
     )
@@ -76,7 +78,7 @@ def _fetched(context: Context, domain: str, deadline: float) -> Flow[Kept[Metada
     if metadata is None:
         raise DiscoveryError(f"the tenant's metadata does not hold: {rule}", status=200)
     now = context.clock()
-    return Kept(metadata, now, now + document.fresh_for)
+    return CachedDocument(metadata, now, now + document.fresh_for)
 
 
 def _told(

@@ -13,8 +13,8 @@ from ..configuration import StoreOptions
 from ..context import Context
 from ..effects import Call, Flow, Share
 from ..session.cookies import CookieStore
-from ..session.rotations import Refreshed
-from ..session.state import State, merged, named_audience, with_user
+from ..session.rotations import RefreshOutcome
+from ..session.state import State, find_login_audience, merge_tokens, with_user
 from ..wire.grants import with_openid
 from .granting import Exchanged, exchange_grant, exchanged
 from .renewing import kept, told_of_rotation
@@ -31,7 +31,7 @@ Supplier: TypeAlias = Callable[
 class _Again:
     """What another exchange brought, and whom its ID token names."""
 
-    refreshed: Refreshed
+    refreshed: RefreshOutcome
     claims: dict[str, Any] = attrs.field(repr=False)
 
 
@@ -64,7 +64,7 @@ def exchanged_again(
     def change(state: State) -> State:
         found = again.refreshed
         return with_user(
-            merged(
+            merge_tokens(
                 state,
                 found.response,
                 audience=found.audience,
@@ -97,7 +97,7 @@ def _exchanged(
             parameter="subject_token_supplier",
         )
     if audience is None:
-        audience = options.audience or named_audience(session.state)
+        audience = options.audience or find_login_audience(session.state)
     options = with_openid(
         attrs.evolve(
             options,
@@ -147,6 +147,8 @@ def _verified(
             raise IdTokenError(
                 "the tokens are of another user than the session's", tokens_issued=True
             )
-        found = Refreshed(audience, options.scope, issued.response, context.clock())
+        found = RefreshOutcome(
+            audience, options.scope, issued.response, context.clock()
+        )
         return _Again(found, claims)
     raise failure.evolve(tokens_issued=True)

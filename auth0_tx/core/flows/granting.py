@@ -16,8 +16,8 @@ from ..context import Context
 from ..effects import Emit, Flow, Request, Response, Send, Turn
 from ..wire.grants import check_exchange, exchange_form, grant_request
 from ..wire.metadata import Metadata
-from ..wire.replies import TOKEN_RESPONSE_LIMIT, Asked, read_token_response
-from ..wire.retries import Effect, refusal_key
+from ..wire.replies import TOKEN_RESPONSE_LIMIT, TokenRequestInfo, read_token_response
+from ..wire.retries import Repeatability, refusal_key
 from .attempts import attempted
 from .discovery import domain_for, metadata_for
 
@@ -53,8 +53,8 @@ class Grant:
     """
 
     encode: Callable[[], str]
-    asked: Asked
-    effect: Effect
+    asked: TokenRequestInfo
+    effect: Repeatability
     subject_token_type: str
     audience: str | None
     actor: bool
@@ -175,9 +175,9 @@ def granted(
     context: Context,
     metadata: Metadata,
     form: str,
-    asked: Asked,
+    asked: TokenRequestInfo,
     deadline: float,
-    effect: Effect,
+    effect: Repeatability,
     exchange_id: int = 0,
 ) -> Flow[TokenExchangeResponse]:
     """Send a grant until it is answered, or a failure says to stop.
@@ -236,13 +236,13 @@ def own_secrets(context: Context) -> list[str]:
     return secrets
 
 
-def _asked(context: Context, options: CustomTokenExchangeOptions) -> Asked:
+def _asked(context: Context, options: CustomTokenExchangeOptions) -> TokenRequestInfo:
     secrets = [options.subject_token, *own_secrets(context)]
     if options.actor_token is not None:
         secrets.append(options.actor_token)
     if options.authorization_params:
         secrets.extend(options.authorization_params.values())
-    return Asked(
+    return TokenRequestInfo(
         options.scope,
         options.subject_token_type,
         options.subject_token_reusable,
@@ -257,17 +257,17 @@ def _refused_here(
     policy, retries, now = context.settings.retry, context.retries, context.monotonic()
     if policy.remember_refusals_seconds > 0:
         key = refusal_key(context.process_key, domain, form)
-        remembered = retries.remembered_refusal(key, now)
+        remembered = retries.find_refusal(key, now)
         if remembered is not None:
             return remembered
-    return retries.still_closed(domain, now) if policy.fail_fast else None
+    return retries.find_closure(domain, now) if policy.fail_fast else None
 
 
 def _remember(
     context: Context, domain: str, form: str, failure: CustomTokenExchangeError
 ) -> None:
     now = context.monotonic()
-    context.retries.note_outcome(domain, failure, now)
+    context.retries.record_failure(domain, failure, now)
     if context.settings.retry.remember_refusals_seconds > 0:
         key = refusal_key(context.process_key, domain, form)
         context.retries.remember_refusal(key, failure, now)

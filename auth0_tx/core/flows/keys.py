@@ -11,7 +11,7 @@ import attrs
 
 from ...errors import CustomTokenExchangeError, SigningKeyError
 from ...events import KeysFetched
-from ..context import Context, Kept
+from ..context import CachedDocument, Context
 from ..effects import Emit, Flow, Share
 from ..wire.metadata import Metadata
 from .documents import LONGEST_STALE, RETRY_AFTER_FAILURE, fetched
@@ -51,7 +51,7 @@ def keys_for(
     raise failure if isinstance(failure, SigningKeyError) else _unavailable(failure)
 
 
-def _ask_again(kept: Kept[KeySet], key_id: str | None, now: float) -> bool:
+def _ask_again(kept: CachedDocument[KeySet], key_id: str | None, now: float) -> bool:
     """Tell whether a key that is not there is worth a fetch: it may be newer than the set."""
     if key_id is None or kept.value.has(key_id):
         return False
@@ -88,7 +88,7 @@ def _refreshed(
 
 def _fetched(
     context: Context, metadata: Metadata, deadline: float, asked_again_at: float
-) -> Flow[Kept[KeySet]]:
+) -> Flow[CachedDocument[KeySet]]:
     from ..jose.keys import read_jwks
 
     document = yield from fetched(
@@ -96,7 +96,9 @@ def _fetched(
     )
     keys = read_jwks(document.members)
     now = context.clock()
-    return Kept(keys, now, now + document.fresh_for, asked_again_at=asked_again_at)
+    return CachedDocument(
+        keys, now, now + document.fresh_for, asked_again_at=asked_again_at
+    )
 
 
 def _unavailable(error: CustomTokenExchangeError) -> SigningKeyError:

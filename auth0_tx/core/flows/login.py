@@ -13,7 +13,7 @@ from ...values import (
 from ..configuration import StoreOptions
 from ..context import Context
 from ..effects import Flow
-from ..session.state import ceiling_problem, exposed, new_session
+from ..session.state import ceiling_problem, conceal_tokens, create_state
 from ..wire.grants import with_openid
 from .granting import Exchanged, exchange_grant, exchanged
 from .session_state import begin, check_keeping, check_writable, session_for
@@ -97,7 +97,7 @@ def get_session(
     session = yield from session_for(context, store_options)
     if session is None:
         return None
-    return {k: v for k, v in exposed(session.state).items() if k != "internal"}
+    return {k: v for k, v in conceal_tokens(session.state).items() if k != "internal"}
 
 
 def _logged_in(
@@ -131,7 +131,7 @@ def _begun(
     problem = ceiling_problem(claims, now)
     if problem is not None:
         raise IdTokenError(f"the ID token's {problem}", tokens_issued=True)
-    state = new_session(
+    state = create_state(
         issued.response,
         claims,
         audience=options.audience,
@@ -146,7 +146,9 @@ def _begun(
     except StoreError as error:
         failure = error
     else:
-        return LoginWithCustomTokenExchangeResult(state_data=exposed(session.state))
+        return LoginWithCustomTokenExchangeResult(
+            state_data=conceal_tokens(session.state)
+        )
     # To log in again would be to exchange again.
     again = failure.retry_safe and options.subject_token_reusable
     failure = failure.evolve(tokens_issued=True, retry_safe=again)

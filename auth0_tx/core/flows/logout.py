@@ -15,10 +15,10 @@ from ..configuration import StoreOptions
 from ..context import Context
 from ..effects import Flow, Request, Send
 from ..session.cookies import CookieStore
-from ..session.store import AsyncStateStore, StateStore, label, logout_token_key
+from ..session.store import AsyncStateStore, StateStore, index_label, logout_token_key
 from ..wire.grants import grant_request, revocation_form
 from ..wire.metadata import DOCUMENT_LIMIT
-from ..wire.redirects import logout_url
+from ..wire.redirects import build_logout_url
 from .discovery import domain_for, metadata_for
 from .keys import keys_for
 from .session_state import Session, check_keeping, check_writable, end, session_for
@@ -60,7 +60,7 @@ def logout(
     check_keeping(context)
     yield from check_writable(context, store_options)
     domain = yield from domain_for(context, store_options)
-    url = logout_url(domain, context.settings.client_id, return_to)
+    url = build_logout_url(domain, context.settings.client_id, return_to)
     session: Session | None = None
     if revoke:
         try:
@@ -152,11 +152,11 @@ def _labels(told: LogoutToken) -> list[str]:
     """Give the labels of the sessions that end (Back-Channel Logout 1.0 section 2.7)."""
     if told.session_id is None:
         assert told.subject is not None
-        return [label("sub", told.issuer, told.subject)]
-    labels = [label("sid", told.issuer, told.session_id)]
+        return [index_label("sub", told.issuer, told.subject)]
+    labels = [index_label("sid", told.issuer, told.session_id)]
     if told.subject is not None:
         # An exchange makes no session at Auth0, so those it began have no sid to match.
-        labels.append(label("sub without sid", told.issuer, told.subject))
+        labels.append(index_label("sub without sid", told.issuer, told.subject))
     return labels
 
 

@@ -11,7 +11,7 @@ from ..configuration import StoreOptions
 from ..context import Context
 from ..effects import Flow
 from ..wire.grants import check_on_behalf_of, normalise_scope, on_behalf_of_form
-from ..wire.replies import Asked
+from ..wire.replies import TokenRequestInfo
 from .cached import Cacheable, exchanged_or_cached, held
 from .granting import Exchanged, Grant, exchanged, own_secrets
 
@@ -77,7 +77,7 @@ def _grant(
 ) -> Grant:
     return Grant(
         encode=partial(on_behalf_of_form, access_token, audience, scope),
-        asked=Asked(
+        asked=TokenRequestInfo(
             scope,
             TokenType.ACCESS_TOKEN,
             # No Action runs that could spend it: an access token is good until it ends.

@@ -30,19 +30,19 @@ from ..configuration import StoreOptions
 from ..context import Context
 from ..effects import Emit, Flow, Share
 from ..session.cookies import CookieStore
-from ..session.rotations import Refreshed, refresh_key
+from ..session.rotations import RefreshOutcome, refresh_key
 from ..session.state import (
     State,
+    find_label,
+    find_scope,
     find_token,
     id_token_expiry,
-    label_of,
-    merged,
-    scope_of,
+    merge_tokens,
     without_refresh_token,
 )
 from ..wire.grants import refresh_form
 from ..wire.metadata import Metadata
-from ..wire.replies import Asked
+from ..wire.replies import TokenRequestInfo
 from .discovery import metadata_for
 from .granting import granted, own_secrets
 from .session_lock import locked
@@ -127,7 +127,7 @@ def _joined(
     context: Context,
     store_options: StoreOptions | None,
     session: Session,
-    outcome: Refreshed,
+    outcome: RefreshOutcome,
 ) -> Flow[Session]:
     """Write into the cookies of this request what a refresh brought, whoever asked for it."""
     state = _with(session.state, outcome)
@@ -135,8 +135,8 @@ def _joined(
     return written or attrs.evolve(session, state=state)
 
 
-def _with(state: State, outcome: Refreshed) -> State:
-    return merged(
+def _with(state: State, outcome: RefreshOutcome) -> State:
+    return merge_tokens(
         state,
         outcome.response,
         audience=outcome.audience,
@@ -151,7 +151,7 @@ def _refreshed(
     audience: str | None,
     scope: str | None,
     deadline: float,
-) -> Flow[Refreshed | Session]:
+) -> Flow[RefreshOutcome | Session]:
     """Refresh, as the one who does so for all; what is stored is written before this ends."""
     if isinstance(context.settings.state_store, CookieStore):
         return (yield from _outcome(context, session, audience, scope, deadline))
@@ -221,11 +221,11 @@ def _outcome(
     audience: str | None,
     scope: str | None,
     deadline: float,
-) -> Flow[Refreshed]:
+) -> Flow[RefreshOutcome]:
     """Spend the refresh token, unless it was spent here a moment ago."""
     key = _key(context, session)
     known = context.rotations.get(key, context.monotonic())
-    if isinstance(known, Refreshed):
+    if isinstance(known, RefreshOutcome):
         return known
     if known is not None:
         raise known.evolve()
@@ -274,21 +274,21 @@ def _sent(
     audience: str | None,
     scope: str | None,
     deadline: float,
-) -> Flow[Refreshed]:
+) -> Flow[RefreshOutcome]:
     metadata = yield from metadata_for(context, state["domain"], deadline)
     # RFC 6749 section 6: without a scope, the one that was granted before.
-    asked = Asked(
-        scope or scope_of(state, audience),
+    asked = TokenRequestInfo(
+        scope or find_scope(state, audience),
         secrets=[state["refresh_token"], *own_secrets(context)],
     )
     # What the refresh token was issued for needs no naming, and no further policy of Auth0's.
-    named = None if audience == label_of(state, None) else audience
+    named = None if audience == find_label(state, None) else audience
     form = refresh_form(state["refresh_token"], named, scope)
     response = yield from granted(context, metadata, form, asked, deadline, "refresh")
     response = yield from _with_own_id_token(
         context, metadata, state, response, deadline
     )
-    return Refreshed(audience, scope, response, context.clock())
+    return RefreshOutcome(audience, scope, response, context.clock())
 
 
 def _with_own_id_token(

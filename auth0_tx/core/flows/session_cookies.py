@@ -9,7 +9,7 @@ from ...errors import StoreError
 from ..configuration import StoreOptions
 from ..context import Context
 from ..effects import Call, Flow
-from ..session.cookies import CookieStore, SetCookie, held, split
+from ..session.cookies import CookieStore, SetCookie, list_session_cookies, split
 from ..session.legacy import LEGACY_COOKIE, read_legacy_session
 from ..session.state import State, is_alive
 
@@ -48,7 +48,9 @@ def set_cookies(
     """Set a session's cookies for as long as it lasts; delete what else it had."""
     cookies = yield from Call(context.cookies.read, (store_options,))
     name = next(iter(values)).partition(".")[0]
-    surplus = [each for each in held(name, cookies) if each not in values]
+    surplus = [
+        each for each in list_session_cookies(name, cookies) if each not in values
+    ]
     seconds = max(int(state["internal"]["expires_at"] - context.clock()), 1)
     changes = [
         *(_cookie(context, each, text, seconds) for each, text in values.items()),
@@ -69,14 +71,14 @@ def forget_cookies(
 
     Nothing is done where there are none, or no response to do it on.
     """
-    names = held(name, cookies) if name else []
+    names = list_session_cookies(name, cookies) if name else []
     changes = [_cookie(context, each, "", 0) for each in names if each != kept]
     if context.settings.legacy_secret is not None:
         secure = context.settings.session_policy.cookie_secure
         changes += [
             SetCookie(name=each, value="", max_age=0, secure=secure)
             # What else begins with the name is not theirs, and may be no name to set.
-            for each in held(LEGACY_COOKIE, cookies, "_")
+            for each in list_session_cookies(LEGACY_COOKIE, cookies, "_")
         ]
     if changes and (yield from Call(context.cookies.can_write, (store_options,))):
         yield from Call(context.cookies.write, (store_options, changes))

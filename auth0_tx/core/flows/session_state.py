@@ -22,16 +22,16 @@ from ..session.cookies import CookieStore, cookie_name, join
 from ..session.state import (
     State,
     is_alive,
+    note_use,
     read_session,
     seconds_left,
-    touched,
     write_session,
 )
 from ..session.store import (
     AsyncStateStore,
     StateStore,
+    index_labels,
     is_session_id,
-    labels_of,
     session_key,
 )
 from .discovery import domain_for
@@ -174,7 +174,7 @@ def write(
         return None
     if session.value is None:
         lasts = context.settings.session_policy.absolute_seconds
-        for label in labels_of(state):
+        for label in index_labels(state):
             yield from stored(store.add_to_index, label, key, ttl=lasts)
         named = {session_cookie(context): session.id}
         yield from set_cookies(context, store_options, named, state)
@@ -284,7 +284,7 @@ def _kept_alive(
 ) -> Flow[Session]:
     """Note the use of a session now and then, and seal it anew with a new secret."""
     policy = context.settings.session_policy
-    state = touched(session.state, context.clock(), policy)
+    state = note_use(session.state, context.clock(), policy)
     if state is None and not session.is_stale:
         return session
     if isinstance(context.settings.state_store, CookieStore) and not (

@@ -18,7 +18,7 @@ from ..context import Context
 from ..effects import Flow
 from ..wire.grants import token_exchange
 from ..wire.redirects import (
-    named_refusal,
+    name_refusal,
     read_session_transfer,
     session_transfer_audience,
 )
@@ -95,7 +95,7 @@ def request_session_transfer_token(
             )
         )
     except CustomTokenExchangeError as error:
-        failure = named_refusal(error)
+        failure = name_refusal(error)
     raise failure
 
 

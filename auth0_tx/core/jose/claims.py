@@ -60,7 +60,7 @@ def actor_problem(act: object) -> str | None:
 _READ_FAILURES = (AttributeError, RecursionError, TypeError, ValueError)
 
 
-def claimed_expiry(token: str | None) -> float:
+def read_claimed_expiry(token: str | None) -> float:
     """Give when *token* says that it expires, in epoch seconds.
 
     Returns:

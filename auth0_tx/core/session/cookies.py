@@ -98,7 +98,9 @@ def join(name: str, cookies: Mapping[str, str], store: CookieStore) -> str | Non
     return secret("".join(chunks)) or None
 
 
-def held(name: str, cookies: Iterable[str], mark: str = ".") -> list[str]:
+def list_session_cookies(
+    name: str, cookies: Iterable[str], mark: str = "."
+) -> list[str]:
     """Give the names of a session's cookies that are there, in whatever state.
 
     Args:

@@ -14,7 +14,7 @@ from ...values import SessionPolicy
 from ..jose.claims import is_whole_date
 from ..wire.domains import issuer_url, normalise_domain
 from ..wire.reading import read_json
-from .state import DEFAULT_AUDIENCE, State, exposed, is_session, with_user
+from .state import DEFAULT_AUDIENCE, State, conceal_tokens, is_session, with_user
 
 LEGACY_COOKIE = "_a0_session"
 """What auth0-fastapi calls its cookies, each with ``_`` and a number behind."""
@@ -128,7 +128,7 @@ def _taken_over(
             "expires_at": int(min([created + policy.absolute_seconds, *ends])),
         },
     }
-    return exposed(with_user(state, user)) if is_session(state) else None
+    return conceal_tokens(with_user(state, user)) if is_session(state) else None
 
 
 def _user(theirs: Mapping[str, Any], domain: str) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ _MOST = 1_024
 
 
 @attrs.frozen(eq=False)
-class Refreshed:
+class RefreshOutcome:
     """What one refresh brought.
 
     Attributes:
@@ -47,17 +47,17 @@ class Rotations:
     __slots__ = ("_spent",)
 
     def __init__(self) -> None:
-        self._spent: OrderedDict[bytes, tuple[float, Refreshed | Auth0Error]] = (
+        self._spent: OrderedDict[bytes, tuple[float, RefreshOutcome | Auth0Error]] = (
             OrderedDict()
         )
 
-    def put(self, key: bytes, outcome: Refreshed | Auth0Error, now: float) -> None:
+    def put(self, key: bytes, outcome: RefreshOutcome | Auth0Error, now: float) -> None:
         """Remember what became of a refresh token; *now* is on a monotonic clock."""
         self._spent[key] = (now + LONGEST_MEMORY, outcome)
         while len(self._spent) > _MOST:
             self._spent.popitem(last=False)
 
-    def get(self, key: bytes, now: float) -> Refreshed | Auth0Error | None:
+    def get(self, key: bytes, now: float) -> RefreshOutcome | Auth0Error | None:
         """Give what became of a refresh token, while it is remembered."""
         found = self._spent.get(key)
         if found is None:

@@ -35,7 +35,7 @@ _TEXT_OR_NONE = (str, type(None))
 _OF_THE_TOKEN = frozenset({"at_hash", "c_hash", "nonce"})
 
 
-def new_session(
+def create_state(
     response: TokenExchangeResponse,
     claims: Mapping[str, Any],
     *,
@@ -98,7 +98,7 @@ def is_alive(state: State, now: float, policy: SessionPolicy) -> bool:
     )
 
 
-def touched(state: State, now: float, policy: SessionPolicy) -> State | None:
+def note_use(state: State, now: float, policy: SessionPolicy) -> State | None:
     """Note that a session is used; ``None`` while the last note is recent enough."""
     if now - state["internal"]["used_at"] < policy.idle_seconds * _TOUCHED_EACH:
         return None
@@ -112,7 +112,7 @@ def seconds_left(state: State, now: float, policy: SessionPolicy) -> float:
     return float(max(ends - now, 1.0))
 
 
-def label_of(state: State, audience: str | None) -> str:
+def find_label(state: State, audience: str | None) -> str:
     """Give what tokens for *audience* are labelled with; ``None`` is what the login was for."""
     if audience is not None:
         return audience
@@ -120,9 +120,9 @@ def label_of(state: State, audience: str | None) -> str:
     return label
 
 
-def named_audience(state: State) -> str | None:
+def find_login_audience(state: State) -> str | None:
     """Give the audience that a session's login named, if it named one."""
-    label = label_of(state, None)
+    label = find_label(state, None)
     return None if label == DEFAULT_AUDIENCE else label
 
 
@@ -130,7 +130,7 @@ def find_token(
     state: State, audience: str | None, scope: str | None, now: float
 ) -> str | None:
     """Give an access token for *audience* with at least *scope* that is good at *now*."""
-    wanted, label = set((scope or "").split()), label_of(state, audience)
+    wanted, label = set((scope or "").split()), find_label(state, audience)
     for each in state["token_sets"]:
         if (
             each["audience"] == label
@@ -142,7 +142,7 @@ def find_token(
     return None
 
 
-def merged(
+def merge_tokens(
     state: State,
     response: TokenExchangeResponse,
     *,
@@ -155,7 +155,7 @@ def merged(
     What the answer leaves out stays: RFC 6749 section 6 lets a server keep the refresh
     token, and an ID token comes only with ``openid``.
     """
-    new = _token_set(response, label_of(state, audience), scope, now)
+    new = _token_set(response, find_label(state, audience), scope, now)
     kept = [
         each
         for each in state["token_sets"]
@@ -173,9 +173,9 @@ def merged(
     }
 
 
-def scope_of(state: State, audience: str | None) -> str | None:
+def find_scope(state: State, audience: str | None) -> str | None:
     """Give the scope of the tokens that a session has for *audience*."""
-    label = label_of(state, audience)
+    label = find_label(state, audience)
     for each in state["token_sets"]:
         if each["audience"] == label:
             scope: str | None = each["scope"]
@@ -212,7 +212,7 @@ def without_refresh_token(state: State, now: float) -> State:
     return {**state, "refresh_token": None, "internal": internal}
 
 
-def exposed(state: State) -> State:
+def conceal_tokens(state: State) -> State:
     """Give a copy of a session, its tokens as text that does not print."""
     return {
         **state,
@@ -237,7 +237,7 @@ def read_session(payload: bytes) -> State | None:
         state = _decode(payload.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):
         return None
-    return exposed(state) if is_session(state) else None
+    return conceal_tokens(state) if is_session(state) else None
 
 
 def is_session(state: object) -> bool:

@@ -107,7 +107,7 @@ def logout_token_key(issuer: str, token_id: str) -> str:
     return f"jti:{_hashed(f'{len(issuer)}:{issuer}{token_id}')}"
 
 
-def labels_of(state: State) -> list[str]:
+def index_labels(state: State) -> list[str]:
     """Give the labels that a logout token may name a session by: its user, its ``sid``."""
     user = state["user"]
     issuer, sid, subject = user.get("iss"), user.get("sid"), user.get("sub")
@@ -120,13 +120,13 @@ def labels_of(state: State) -> list[str]:
     else:
         kinds["sub without sid"] = subject
     return [
-        label(kind, issuer, value)
+        index_label(kind, issuer, value)
         for kind, value in kinds.items()
         if isinstance(value, str)
     ]
 
 
-def label(kind: str, issuer: str, value: str) -> str:
+def index_label(kind: str, issuer: str, value: str) -> str:
     """Give one label, which reveals neither user nor session."""
     return f"index:{kind.replace(' ', '-')}:{_hashed(f'{len(issuer)}:{issuer}{value}')}"
 

@@ -113,7 +113,7 @@ class PrivateKeyJwt:
         )
 
 
-def client_authentication(
+def build_client_authentication(
     method: ClientAuthMethod,
     client_id: str,
     client_secret: str | None,

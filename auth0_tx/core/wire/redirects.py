@@ -22,7 +22,7 @@ from .domains import issuer_url
 from .problems import Problem, text_rule
 
 
-def logout_url(domain: str, client_id: str, return_to: str | None) -> str:
+def build_logout_url(domain: str, client_id: str, return_to: str | None) -> str:
     """Give the URL to send the browser to.
 
     Args:
@@ -94,7 +94,7 @@ def read_session_transfer(
     )
 
 
-def named_refusal(error: CustomTokenExchangeError) -> CustomTokenExchangeError:
+def name_refusal(error: CustomTokenExchangeError) -> CustomTokenExchangeError:
     """Give a refusal the code that Auth0 has announced for it, where it still has another."""
     if not isinstance(error, RefusedError) or error.code != "invalid_request":
         return error

@@ -28,9 +28,7 @@ from ...token_types import TokenType
 from ...values import TokenExchangeResponse
 from ..effects import Response
 from .hints import hint_for
-from .reading import parse_json, parse_rate_limit_reset, parse_retry_after, read_json
-
-__all__ = ["Asked", "parse_json", "read_token_response"]
+from .reading import parse_rate_limit_reset, parse_retry_after, read_json
 
 TOKEN_RESPONSE_LIMIT = 262_144
 
@@ -51,7 +49,7 @@ _JOSE = r"eyJ[A-Za-z0-9_-]{13,}(?:\.[A-Za-z0-9_-]*)*"
 
 
 @attrs.frozen
-class Asked:
+class TokenRequestInfo:
     """What the request was, as far as reading its answer needs to know.
 
     Attributes:
@@ -70,7 +68,7 @@ class Asked:
 
 
 def read_token_response(
-    response: Response, asked: Asked, now: float
+    response: Response, asked: TokenRequestInfo, now: float
 ) -> TokenExchangeResponse | CustomTokenExchangeError:
     """Read an answer of the token endpoint (RFC 6749 sections 5.1 and 5.2).
 
@@ -102,7 +100,7 @@ def _framing_rule(response: Response) -> str | None:
 
 
 def _read_success(
-    response: Response, asked: Asked, now: float
+    response: Response, asked: TokenRequestInfo, now: float
 ) -> TokenExchangeResponse | CustomTokenExchangeError:
     media_type = (
         (response.header("content-type") or "").partition(";")[0].strip().lower()
@@ -199,7 +197,7 @@ def _is_visible(text: str) -> bool:
 
 
 def _read_refusal(
-    response: Response, asked: Asked, now: float
+    response: Response, asked: TokenRequestInfo, now: float
 ) -> CustomTokenExchangeError:
     value, rule = read_json(response.body)
     if rule is None and isinstance(value, dict):
@@ -220,7 +218,7 @@ def _read_refusal(
 
 
 def _refusal(
-    response: Response, value: Mapping[str, Any], asked: Asked, now: float
+    response: Response, value: Mapping[str, Any], asked: TokenRequestInfo, now: float
 ) -> CustomTokenExchangeError:
     """Make the error for an error response (RFC 6749 section 5.2, and Auth0's variations)."""
     # What the answer itself hands out is not to be shown by its words either.
@@ -257,7 +255,7 @@ def _refusal(
 
 
 def _kind_of_refusal(
-    status: int, code: str, description: str, asked: Asked
+    status: int, code: str, description: str, asked: TokenRequestInfo
 ) -> tuple[type[RefusedError], bool]:
     """Tell what kind of refusal it is, and whether sending again is safe."""
     if code == "too_many_attempts":
@@ -274,7 +272,7 @@ def _kind_of_refusal(
     return RefusedError, status in (408, 425)
 
 
-def _code(value: Mapping[str, Any], asked: Asked) -> str:
+def _code(value: Mapping[str, Any], asked: TokenRequestInfo) -> str:
     """Give the server's own code, verbatim where it is one; empty where it is not."""
     # The Management API's shape has its code in errorCode and prose in error.
     for name in ("errorCode", "error"):
@@ -324,7 +322,7 @@ def _waiting_time(response: Response, now: float) -> float | None:
     return seconds
 
 
-def _correlation_id(response: Response, asked: Asked) -> str | None:
+def _correlation_id(response: Response, asked: TokenRequestInfo) -> str | None:
     for name in _CORRELATION:
         value = response.header(name)
         if value:
@@ -340,7 +338,9 @@ def _kind(media_type: str) -> str:
     return "not application/json" if media_type else "missing"
 
 
-def _invalid(response: Response, rule: str, asked: Asked) -> InvalidResponseError:
+def _invalid(
+    response: Response, rule: str, asked: TokenRequestInfo
+) -> InvalidResponseError:
     return InvalidResponseError(
         rule,
         status=response.status,

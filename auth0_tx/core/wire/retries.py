@@ -25,17 +25,8 @@ from ...errors import (
 )
 from ...errors import CustomTokenExchangeErrorCode as Code
 from ...values import RetryPolicy
-from .reading import parse_retry_after
 
-__all__ = [
-    "Effect",
-    "RetryState",
-    "delay_before_next",
-    "parse_retry_after",
-    "refusal_key",
-]
-
-Effect: TypeAlias = Literal["once", "reusable", "refresh"]
+Repeatability: TypeAlias = Literal["once", "reusable", "refresh"]
 """Whether a request may take effect twice: a grant that may spend its token, or not.
 
 A refresh token that is sent twice may end its whole family, so *refresh* is once at the most.
@@ -52,7 +43,7 @@ def delay_before_next(
     error: CustomTokenExchangeError,
     *,
     attempt: int,
-    effect: Effect,
+    effect: Repeatability,
     remaining: float,
     random: float,
 ) -> float | None:
@@ -82,7 +73,10 @@ def delay_before_next(
 
 
 def _may_resend(
-    policy: RetryPolicy, error: CustomTokenExchangeError, attempt: int, effect: Effect
+    policy: RetryPolicy,
+    error: CustomTokenExchangeError,
+    attempt: int,
+    effect: Repeatability,
 ) -> bool:
     if isinstance(error, NotSentError):
         # A certificate does not get better by asking again.
@@ -122,7 +116,7 @@ class RetryState:
     def __attrs_post_init__(self) -> None:
         self.budget = self.policy.budget
 
-    def succeeded(self) -> None:
+    def record_success(self) -> None:
         """Let one success pay towards the next retry."""
         if self.budget < self.policy.budget:
             self.budget += 1
@@ -141,7 +135,7 @@ class RetryState:
         self.budget -= cost
         return True
 
-    def note_outcome(
+    def record_failure(
         self, domain: str, error: CustomTokenExchangeError, now: float
     ) -> None:
         """Learn from a failure whether calls to *domain* must wait, or need not any more."""
@@ -157,7 +151,7 @@ class RetryState:
             # The limiter let it through, for better or worse.
             self.reopen(domain)
 
-    def still_closed(self, domain: str, now: float) -> CustomTokenExchangeError | None:
+    def find_closure(self, domain: str, now: float) -> CustomTokenExchangeError | None:
         """Give the error to fail with while a wait of *domain* lasts.
 
         When it is over, the first to ask becomes the probe and the wait is pushed a little
@@ -189,9 +183,7 @@ class RetryState:
         while len(self._refusals) > _MOST_REFUSALS:
             self._refusals.popitem(last=False)
 
-    def remembered_refusal(
-        self, key: bytes, now: float
-    ) -> CustomTokenExchangeError | None:
+    def find_refusal(self, key: bytes, now: float) -> CustomTokenExchangeError | None:
         """Give the refusal that *key* met, while it is remembered."""
         found = self._refusals.get(key)
         if found is None:

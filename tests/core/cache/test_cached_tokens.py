@@ -14,14 +14,14 @@ from world import NOW, SECRETS
 
 from auth0_tx.core.cache.tokens import (
     CachedTokens,
-    cached_tokens,
-    opened,
+    make_cached_tokens,
+    open_entry,
     own_copy,
     read_tokens,
-    sealed,
+    seal_entry,
     write_tokens,
 )
-from auth0_tx.core.jose.claims import claimed_expiry
+from auth0_tx.core.jose.claims import read_claimed_expiry
 from auth0_tx.errors import IdTokenError
 from auth0_tx.values import CachePolicy, TokenExchangeResponse
 
@@ -55,7 +55,7 @@ def cached(
     **changes: Any,
 ) -> CachedTokens | None:
     """Cache an answer."""
-    return cached_tokens(
+    return make_cached_tokens(
         response(**changes),
         policy,
         tokens_end=tokens_end,
@@ -113,7 +113,7 @@ def test_what_is_left() -> None:
     assert tokens is not None
 
     assert [3_600, 3_600, 3_595, 3_500] == [
-        tokens.given(NOW + passed).expires_in for passed in (0, 0.9, 5, 100)
+        tokens.to_response(NOW + passed).expires_in for passed in (0, 0.9, 5, 100)
     ]
 
 
@@ -151,7 +151,7 @@ def test_round_trip(act: Any, scope: str | None, renewable: bool) -> None:
     """What was written, sealed and opened is what is read."""
     tokens = cached(act=act, scope=scope, renewable=renewable)
     assert tokens is not None
-    payload = opened(b"k" * 32, sealed(b"k" * 32, write_tokens(tokens), "a"))
+    payload = open_entry(b"k" * 32, seal_entry(b"k" * 32, write_tokens(tokens), "a"))
     assert payload is not None
     read = read_tokens(payload, NOW)
     assert read is not None
@@ -167,17 +167,17 @@ def test_round_trip(act: Any, scope: str | None, renewable: bool) -> None:
 @given(st.binary(max_size=60))
 def test_what_was_not_sealed(octets: bytes) -> None:
     """Whatever else a cache has under a key is nothing."""
-    assert opened(b"k" * 32, octets) is None
+    assert open_entry(b"k" * 32, octets) is None
 
 
 @given(st.integers(min_value=0), st.integers(1, 255))
 def test_altered(at: int, by: int) -> None:
     """An entry with one bit changed, or of another key, does not open."""
-    octets = bytearray(sealed(b"k" * 32, b"payload", "a"))
+    octets = bytearray(seal_entry(b"k" * 32, b"payload", "a"))
     octets[at % len(octets)] ^= by
 
-    assert opened(b"k" * 32, bytes(octets)) is None
-    assert opened(b"l" * 32, sealed(b"k" * 32, b"payload", "a")) is None
+    assert open_entry(b"k" * 32, bytes(octets)) is None
+    assert open_entry(b"l" * 32, seal_entry(b"k" * 32, b"payload", "a")) is None
 
 
 @pytest.mark.parametrize("payload", [b"", b"[]", b"{}", b"7", b"[1,2,3]", b"\xff"])
@@ -220,4 +220,4 @@ def test_own_copy() -> None:
 )
 def test_claimed_expiry(token: str | None, expected: float) -> None:
     """A JWT ends when it says; when it says so in no way that is one, at once."""
-    assert expected == claimed_expiry(token)
+    assert expected == read_claimed_expiry(token)

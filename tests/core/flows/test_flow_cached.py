@@ -460,13 +460,13 @@ def test_many_cancelled() -> None:
     """However many calls are cancelled, few are remembered, and none for long."""
     state = CacheState()
     for number in range(1_001):
-        state.abandoned(f"{number}", b"owner", 5.0)
+        state.record_abandoned_lock(f"{number}", b"owner", 5.0)
 
-    assert state.taken_over("0", 1.0) is None
-    assert b"owner" == state.taken_over("1000", 1.0)
-    assert state.taken_over("1000", 1.0) is None
-    state.abandoned("late", b"owner", 5.0)
-    assert state.taken_over("late", 5.0) is None
+    assert state.take_over_lock("0", 1.0) is None
+    assert b"owner" == state.take_over_lock("1000", 1.0)
+    assert state.take_over_lock("1000", 1.0) is None
+    state.record_abandoned_lock("late", b"owner", 5.0)
+    assert state.take_over_lock("late", 5.0) is None
 
 
 def test_lock_is_not_to_be_had(clock: Clock) -> None:

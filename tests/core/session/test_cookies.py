@@ -10,8 +10,8 @@ from auth0_tx.core.session.cookies import (
     CookieStore,
     SetCookie,
     cookie_name,
-    held,
     join,
+    list_session_cookies,
     named_by,
     set_cookie_field,
     split,
@@ -57,7 +57,7 @@ def test_joins_what_was_split(text: str, size: int, most: int) -> None:
     if chunks is not None:
         assert text == join(NAME, chunks, store)
         assert [] == [each for each in chunks.values() if len(each) > size]
-        assert list(chunks) == held(NAME, chunks)
+        assert list(chunks) == list_session_cookies(NAME, chunks)
 
 
 @given(SEALED, st.dictionaries(st.sampled_from(FOREIGN), st.text()))
@@ -70,7 +70,7 @@ def test_what_is_not_ours_changes_nothing(text: str, others: dict[str, str]) -> 
     cookies = {**others, **chunks}
 
     assert text == join(NAME, cookies, store)
-    assert list(chunks) == held(NAME, cookies)
+    assert list(chunks) == list_session_cookies(NAME, cookies)
 
 
 @given(st.dictionaries(st.text() | st.just(NAME) | st.just(f"{NAME}.0"), st.text()))
@@ -79,7 +79,7 @@ def test_any_cookies_can_be_read(cookies: dict[str, str]) -> None:
     found = join(NAME, cookies, SMALL)
 
     assert found is None or isinstance(found, str)
-    assert set(held(NAME, cookies)) <= set(cookies)
+    assert set(list_session_cookies(NAME, cookies)) <= set(cookies)
 
 
 def test_one_cookie_where_one_will_do() -> None:
@@ -147,14 +147,14 @@ def test_finds_all_that_a_session_left() -> None:
     """The whole and every numbered cookie are found, also beyond the most there may be."""
     sent = [NAME, f"{NAME}.0", f"{NAME}.7", f"{NAME}.99", *FOREIGN]
 
-    assert sent[:4] == held(NAME, sent)
+    assert sent[:4] == list_session_cookies(NAME, sent)
 
 
 def test_finds_chunks_with_another_mark() -> None:
     """Auth0's own SDK puts an underscore before its numbers."""
     sent = ["_a0_session_0", "_a0_session_theme", "_a0_session_é", "_a0_session.1"]
 
-    assert ["_a0_session_0"] == held("_a0_session", sent, "_")
+    assert ["_a0_session_0"] == list_session_cookies("_a0_session", sent, "_")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from auth0_tx.core.session.rotations import (
     LONGEST_MEMORY,
-    Refreshed,
+    RefreshOutcome,
     Rotations,
     refresh_key,
 )
@@ -12,7 +12,7 @@ from auth0_tx.errors import RefusedError
 from auth0_tx.values import TokenExchangeResponse
 
 PROCESS_KEY = b"k" * 32
-OUTCOME = Refreshed(
+OUTCOME = RefreshOutcome(
     None, "openid", TokenExchangeResponse(access_token="at-2", token_type="Bearer"), 7.0
 )
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auth0_tx.core.session.store import (
+    index_label,
+    index_labels,
     is_session_id,
-    label,
-    labels_of,
     lock_key,
     logout_token_key,
     session_key,
@@ -25,7 +25,7 @@ PLAIN = re.compile(r"[a-z]+(?::[a-z-]+)?:[A-Za-z0-9_-]{43}").fullmatch
 
 def labels(**claims: Any) -> list[str]:
     """Give the labels of the session of a user with *claims*."""
-    return labels_of({"user": {"iss": ISSUER, **claims}})
+    return index_labels({"user": {"iss": ISSUER, **claims}})
 
 
 @pytest.mark.parametrize("text", ["A" * 43, "0aZ-_" * 8 + "abc"])
@@ -66,7 +66,10 @@ def test_logout_token_keys() -> None:
 
 def test_labels() -> None:
     """A session with a sid is found by it, or by its user."""
-    expected = [label("sub", ISSUER, "auth0|alice"), label("sid", ISSUER, "sid-1")]
+    expected = [
+        index_label("sub", ISSUER, "auth0|alice"),
+        index_label("sid", ISSUER, "sid-1"),
+    ]
 
     assert expected == labels(sub="auth0|alice", sid="sid-1")
 
@@ -75,8 +78,8 @@ def test_labels() -> None:
 def test_labels_without_sid(sid: object) -> None:
     """A session that an exchange began has no sid, and is found by its user in two ways."""
     expected = [
-        label("sub", ISSUER, "auth0|alice"),
-        label("sub without sid", ISSUER, "auth0|alice"),
+        index_label("sub", ISSUER, "auth0|alice"),
+        index_label("sub without sid", ISSUER, "auth0|alice"),
     ]
 
     assert expected == labels(sub="auth0|alice", sid=sid)
@@ -86,14 +89,14 @@ def test_labels_without_sid(sid: object) -> None:
 def test_no_labels() -> None:
     """A session that names no user, or no issuer, is found by nobody."""
     assert [] == labels(sub=7)
-    assert [] == labels_of({"user": {"sub": "auth0|alice", "sid": "sid-1"}})
+    assert [] == index_labels({"user": {"sub": "auth0|alice", "sid": "sid-1"}})
     assert [] == labels(sub="auth0|alice", iss=None)
 
 
 def test_labels_are_apart() -> None:
     """No two of kind, issuer and value that differ have one label."""
     made = {
-        label(kind, issuer, value)
+        index_label(kind, issuer, value)
         for kind in ("sub", "sid", "sub without sid")
         for issuer in (ISSUER, ISSUER + "a", "")
         for value in ("", "a", "aa", ISSUER)
@@ -105,5 +108,5 @@ def test_labels_are_apart() -> None:
 @given(st.text(), st.text())
 def test_any_text(issuer: str, value: str) -> None:
     """Whatever it is made of, a label is plain ASCII and reveals nothing."""
-    for name in (label("sub", issuer, value), logout_token_key(issuer, value)):
+    for name in (index_label("sub", issuer, value), logout_token_key(issuer, value)):
         assert PLAIN(name)

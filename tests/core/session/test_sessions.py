@@ -13,22 +13,22 @@ from hypothesis import strategies as st
 
 from auth0_tx.core.session.state import (
     ceiling_problem,
-    exposed,
+    conceal_tokens,
+    create_state,
+    find_scope,
     find_token,
     id_token_expiry,
     is_alive,
     is_session,
-    merged,
-    new_session,
+    merge_tokens,
+    note_use,
     read_session,
-    scope_of,
     seconds_left,
-    touched,
     with_user,
     without_refresh_token,
     write_session,
 )
-from auth0_tx.core.session.store import labels_of
+from auth0_tx.core.session.store import index_labels
 from auth0_tx.secret import SecretStr
 from auth0_tx.values import SessionPolicy, TokenExchangeResponse
 
@@ -77,7 +77,7 @@ def session(
         "session_id": "id-1",
         **changes,
     }
-    return new_session(issued or response(), claims or CLAIMS, **given)
+    return create_state(issued or response(), claims or CLAIMS, **given)
 
 
 def joined(
@@ -85,7 +85,7 @@ def joined(
 ) -> dict[str, Any]:
     """Give a session that new tokens have joined."""
     given = {"audience": None, "scope": None, "now": NOW, **changes}
-    return merged(state, issued, **given)
+    return merge_tokens(state, issued, **given)
 
 
 def tokens_of(state: dict[str, Any]) -> list[str]:
@@ -158,7 +158,7 @@ def test_absolute_lifetime() -> None:
     state, now = session(), float(AT)
     while now < AT + 9_900:
         now += 300
-        state = touched(state, now, POLICY) or state
+        state = note_use(state, now, POLICY) or state
 
     assert is_alive(state, AT + 9_999, POLICY)
     assert not is_alive(state, AT + 10_000, POLICY)
@@ -224,10 +224,10 @@ def test_shorter_policy() -> None:
 def test_touched() -> None:
     """A use is noted once in a tenth of the idle time, for each note is a write."""
     state = session()
-    noted = touched(state, AT + 100.5, POLICY)
+    noted = note_use(state, AT + 100.5, POLICY)
 
-    assert touched(state, AT + 99.9, POLICY) is None
-    assert touched(state, AT - 500, POLICY) is None
+    assert note_use(state, AT + 99.9, POLICY) is None
+    assert note_use(state, AT - 500, POLICY) is None
     assert noted == {**state, "internal": {**state["internal"], "used_at": AT + 100}}
 
 
@@ -355,9 +355,9 @@ def test_scope_of() -> None:
     """The scope that an audience's tokens have is what a refresh of them asks for."""
     state = joined(session(), response("at-2", scope=None), audience=API)
 
-    assert "openid read:data" == scope_of(state, None) == scope_of(state, "default")
-    assert scope_of(state, API) is None
-    assert scope_of(state, "https://other.example.com") is None
+    assert "openid read:data" == find_scope(state, None) == find_scope(state, "default")
+    assert find_scope(state, API) is None
+    assert find_scope(state, "https://other.example.com") is None
 
 
 def id_token(payload: object) -> str:
@@ -425,11 +425,11 @@ def test_nothing_changes() -> None:
     state = read_session(write_session(session()))
     assert state is not None
     before = deepcopy({k: v for k, v in state.items() if k != "user"})
-    touched(state, NOW + 500, POLICY)
+    note_use(state, NOW + 500, POLICY)
     joined(state, response("at-2"), now=NOW + 9_999)
     with_user(state, {"sub": "auth0|bob"})
     without_refresh_token(state, NOW)
-    exposed(state)
+    conceal_tokens(state)
 
     assert before == {k: v for k, v in state.items() if k != "user"}
     assert USER == state["user"]
@@ -437,7 +437,7 @@ def test_nothing_changes() -> None:
 
 def test_prints_no_token() -> None:
     """A session that the application sees has its tokens, and does not print them."""
-    state = exposed(
+    state = conceal_tokens(
         json.loads(json.dumps(joined(session(), response("at-2"), audience=API)))
     )
     shown = repr(state)
@@ -450,7 +450,7 @@ def test_prints_no_token() -> None:
 
 def test_exposed_without_tokens() -> None:
     """A token that is not there stays so."""
-    state = exposed(session(response(id_token=None, refresh_token=None)))
+    state = conceal_tokens(session(response(id_token=None, refresh_token=None)))
 
     assert (None, None) == (state["id_token"], state["refresh_token"])
 
@@ -597,15 +597,15 @@ def test_any_state(state: dict[str, Any], audience: str | None) -> None:
     id_token_expiry(read)
     for each in (
         read,
-        touched(read, NOW + 10**6, POLICY) or read,
+        note_use(read, NOW + 10**6, POLICY) or read,
         joined(read, response("at-9"), audience=audience),
         with_user(read, CLAIMS),
         without_refresh_token(read, NOW),
     ):
         assert is_session(each)
-        assert "at-9" not in repr(exposed(each))
-        assert all(name.startswith("index:") for name in labels_of(each))
+        assert "at-9" not in repr(conceal_tokens(each))
+        assert all(name.startswith("index:") for name in index_labels(each))
         assert seconds_left(each, NOW, POLICY) >= 1
         find_token(each, audience, "openid x", NOW)
-        scope_of(each, audience)
+        find_scope(each, audience)
     assert "at-9" in tokens_of(joined(read, response("at-9"), audience=audience))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth0_tx.core.wire.redirects import logout_url, web_url_rule
+from auth0_tx.core.wire.redirects import build_logout_url, web_url_rule
 from auth0_tx.errors import InvalidInputError
 
 DOMAIN = "tenant.us.auth0.com"
@@ -19,7 +19,7 @@ def test_without_return() -> None:
     """The browser is sent to the tenant's own endpoint, for this application."""
     expected = "https://tenant.us.auth0.com/v2/logout?client_id=the-client"
 
-    assert expected == logout_url(DOMAIN, "the-client", None)
+    assert expected == build_logout_url(DOMAIN, "the-client", None)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_without_return() -> None:
 )
 def test_domain(domain: str, start: str) -> None:
     """A tenant on this machine has the same endpoint."""
-    assert logout_url(domain, "the-client", None).startswith(start)
+    assert build_logout_url(domain, "the-client", None).startswith(start)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_domain(domain: str, start: str) -> None:
 )
 def test_return(return_to: str) -> None:
     """Where the browser goes afterwards arrives as it was given."""
-    url = logout_url(DOMAIN, "a client & more", return_to)
+    url = build_logout_url(DOMAIN, "a client & more", return_to)
 
     assert [("client_id", "a client & more"), ("returnTo", return_to)] == parse_qsl(
         urlsplit(url).query
@@ -94,7 +94,7 @@ OTHER_URLS = [
 def test_other_return(return_to: Any) -> None:
     """What is no plain URL of the web is refused, and not repeated."""
     with pytest.raises(InvalidInputError, match=r"^invalid_argument: return_to must"):
-        logout_url(DOMAIN, "the-client", return_to)
+        build_logout_url(DOMAIN, "the-client", return_to)
 
 
 @given(st.text())

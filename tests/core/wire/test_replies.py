@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from world import NOW, SECRETS, TOKENS, answer, refusal
 
 from auth0_tx.core.effects import Response
+from auth0_tx.core.wire.reading import parse_json
 from auth0_tx.core.wire.reading import parse_json as strict_parse_json
-from auth0_tx.core.wire.replies import Asked, parse_json, read_token_response
+from auth0_tx.core.wire.replies import TokenRequestInfo, read_token_response
 from auth0_tx.errors import (
     AmbiguousError,
     BlockedError,
@@ -30,7 +31,7 @@ from auth0_tx.secret import SecretStr
 from auth0_tx.token_types import TokenType
 from auth0_tx.values import TokenExchangeResponse
 
-ASKED = Asked(
+ASKED = TokenRequestInfo(
     "openid read:data",
     "urn:acme:legacy-token",
     secrets=[
@@ -43,14 +44,16 @@ REUSABLE = attrs.evolve(ASKED, reusable=True)
 TOKEN = SECRETS["access_token"]
 
 
-def read(response: Response, asked: Asked = ASKED) -> TokenExchangeResponse:
+def read(response: Response, asked: TokenRequestInfo = ASKED) -> TokenExchangeResponse:
     """Read an answer that holds."""
     result = read_token_response(response, asked, NOW)
     assert isinstance(result, TokenExchangeResponse), result
     return result
 
 
-def failure(response: Response, asked: Asked = ASKED) -> CustomTokenExchangeError:
+def failure(
+    response: Response, asked: TokenRequestInfo = ASKED
+) -> CustomTokenExchangeError:
     """Read an answer that does not."""
     result = read_token_response(response, asked, NOW)
     assert isinstance(result, CustomTokenExchangeError), result
@@ -504,7 +507,7 @@ def test_echo_across_the_cut() -> None:
 
 def test_secrets_that_share_a_beginning() -> None:
     """A secret that begins with another is scrubbed whole."""
-    asked = Asked(secrets=["secret", "secret-and-more"])
+    asked = TokenRequestInfo(secrets=["secret", "secret-and-more"])
 
     assert (
         "<redacted>!" == failure(refusal(400, "x", "secret-and-more!"), asked).message
@@ -547,7 +550,7 @@ def test_tokens_of_the_refusal_itself(place: str) -> None:
 
 def test_short_words_are_not_scrubbed() -> None:
     """A secret so short that the server may say it by chance is left alone."""
-    asked = Asked(secrets=["token", "secret"])
+    asked = TokenRequestInfo(secrets=["token", "secret"])
     error = failure(refusal(400, "x", "bad token and secret"), asked)
 
     assert "bad token and <redacted>" == error.message

@@ -8,14 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth0_tx.core.wire.reading import (
-    parse_retry_after as strict_parse_retry_after,
-)
 from auth0_tx.core.wire.retries import (
-    Effect,
+    Repeatability,
     RetryState,
     delay_before_next,
-    parse_retry_after,
     refusal_key,
 )
 from auth0_tx.errors import (
@@ -41,7 +37,7 @@ POLICY = RetryPolicy()
 def delay(
     error: CustomTokenExchangeError,
     policy: RetryPolicy = POLICY,
-    effect: Effect = "once",
+    effect: Repeatability = "once",
     **changes: Any,
 ) -> float | None:
     """Give the delay after the first attempt of a call with ten seconds left."""
@@ -201,11 +197,6 @@ def test_broken_answer_twice() -> None:
     assert delay(broken, effect="reusable", attempt=2) is None
 
 
-def test_parser_is_public_here() -> None:
-    """The parser of Retry-After is to be had beside the policy."""
-    assert strict_parse_retry_after is parse_retry_after
-
-
 def test_outage() -> None:
     """In a full outage a client retries ten times and then no more."""
     state = RetryState(POLICY)
@@ -225,20 +216,20 @@ def test_successes_pay() -> None:
     """Five successes pay for a retry, and what is saved is bounded."""
     state = RetryState(RetryPolicy(budget=5))
     for _ in range(1_000):
-        state.succeeded()
+        state.record_success()
 
     assert [True, False] == [state.pay_for_retry(NOT_SENT) for _ in range(2)]
     for _ in range(4):
-        state.succeeded()
+        state.record_success()
     assert not state.pay_for_retry(NOT_SENT)
-    state.succeeded()
+    state.record_success()
     assert state.pay_for_retry(NOT_SENT)
 
 
 def test_no_budget() -> None:
     """A budget of 0 turns the budget off."""
     state = RetryState(RetryPolicy(budget=0))
-    state.succeeded()
+    state.record_success()
 
     assert all(state.pay_for_retry(NOT_SENT) for _ in range(1_000))
 
@@ -251,7 +242,7 @@ def test_retries_stay_in_proportion(history: list[str]) -> None:
     for event in history:
         if event == "success":
             successes += 1
-            state.succeeded()
+            state.record_success()
         else:
             code = Code.TIMEOUT if event == "timeout" else None
             retries += state.pay_for_retry(NotSentError(code=code))
@@ -267,54 +258,54 @@ def fast(**changes: Any) -> RetryState:
 def test_wait_for_all() -> None:
     """While a wait lasts, calls to that domain fail with what is left of it."""
     state = fast()
-    state.note_outcome(DOMAIN, busy(30.0), NOW)
-    error = state.still_closed(DOMAIN, NOW + 10)
+    state.record_failure(DOMAIN, busy(30.0), NOW)
+    error = state.find_closure(DOMAIN, NOW + 10)
 
     assert isinstance(error, RateLimitError)
     assert (20.0, True, 429) == (error.retry_after, error.retry_safe, error.status)
-    assert state.still_closed("other.auth0.com", NOW + 10) is None
+    assert state.find_closure("other.auth0.com", NOW + 10) is None
 
 
 def test_one_probe() -> None:
     """When the wait is over one call goes through, and the others wait for its outcome."""
     state = fast()
-    state.note_outcome(DOMAIN, busy(30.0), NOW)
-    through = [state.still_closed(DOMAIN, NOW + 30) is None for _ in range(100)]
+    state.record_failure(DOMAIN, busy(30.0), NOW)
+    through = [state.find_closure(DOMAIN, NOW + 30) is None for _ in range(100)]
 
     assert [True, *[False] * 99] == through
     state.reopen(DOMAIN)
-    assert state.still_closed(DOMAIN, NOW + 30) is None
-    assert state.still_closed(DOMAIN, NOW + 30) is None
+    assert state.find_closure(DOMAIN, NOW + 30) is None
+    assert state.find_closure(DOMAIN, NOW + 30) is None
 
 
 def test_lost_probe() -> None:
     """A probe that is never heard of again is followed by another."""
     state = fast()
-    state.note_outcome(DOMAIN, busy(30.0), NOW)
+    state.record_failure(DOMAIN, busy(30.0), NOW)
 
-    assert state.still_closed(DOMAIN, NOW + 30) is None
-    assert state.still_closed(DOMAIN, NOW + 34.9) is not None
-    assert state.still_closed(DOMAIN, NOW + 35) is None
+    assert state.find_closure(DOMAIN, NOW + 30) is None
+    assert state.find_closure(DOMAIN, NOW + 34.9) is not None
+    assert state.find_closure(DOMAIN, NOW + 35) is None
 
 
 def test_probe_without_delays() -> None:
     """A probe has a second at least, also where attempts follow each other at once."""
     state = fast(longest_delay=0.0)
-    state.note_outcome(DOMAIN, busy(30.0), NOW)
+    state.record_failure(DOMAIN, busy(30.0), NOW)
     times = (30.0, 30.9, 31.0)
 
     assert [True, False, True] == [
-        state.still_closed(DOMAIN, NOW + seconds) is None for seconds in times
+        state.find_closure(DOMAIN, NOW + seconds) is None for seconds in times
     ]
 
 
 def test_probe_limited_again() -> None:
     """A probe that meets the limit again renews the wait."""
     state = fast()
-    state.note_outcome(DOMAIN, busy(30.0), NOW)
-    state.still_closed(DOMAIN, NOW + 30)
-    state.note_outcome(DOMAIN, busy(60.0), NOW + 31)
-    error = state.still_closed(DOMAIN, NOW + 32)
+    state.record_failure(DOMAIN, busy(30.0), NOW)
+    state.find_closure(DOMAIN, NOW + 30)
+    state.record_failure(DOMAIN, busy(60.0), NOW + 31)
+    error = state.find_closure(DOMAIN, NOW + 32)
 
     assert error is not None
     assert 59.0 == error.retry_after
@@ -333,11 +324,11 @@ def test_probe_limited_again() -> None:
 def test_probe_refused(outcome: CustomTokenExchangeError, opens: bool) -> None:
     """A probe that is refused for itself has shown that the limit is over."""
     state = fast()
-    state.note_outcome(DOMAIN, busy(30.0), NOW)
-    state.still_closed(DOMAIN, NOW + 30)
-    state.note_outcome(DOMAIN, outcome, NOW + 31)
+    state.record_failure(DOMAIN, busy(30.0), NOW)
+    state.find_closure(DOMAIN, NOW + 30)
+    state.record_failure(DOMAIN, outcome, NOW + 31)
 
-    assert opens is (state.still_closed(DOMAIN, NOW + 31) is None)
+    assert opens is (state.find_closure(DOMAIN, NOW + 31) is None)
 
 
 @pytest.mark.parametrize(
@@ -347,20 +338,20 @@ def test_probe_refused(outcome: CustomTokenExchangeError, opens: bool) -> None:
 def test_blocked_for_all(error: BlockedError, seconds: float) -> None:
     """A block of the source IP holds for its time, and trying again is not safe."""
     state = fast()
-    state.note_outcome(DOMAIN, error, NOW)
-    kept = state.still_closed(DOMAIN, NOW)
+    state.record_failure(DOMAIN, error, NOW)
+    kept = state.find_closure(DOMAIN, NOW)
 
     assert isinstance(kept, BlockedError)
     assert (seconds, False) == (kept.retry_after, kept.retry_safe)
-    assert state.still_closed(DOMAIN, NOW + seconds) is None
+    assert state.find_closure(DOMAIN, NOW + seconds) is None
 
 
 def test_block_that_is_not_held() -> None:
     """How long a block holds may be set to nothing."""
     state = fast(blocked_seconds=0.0)
-    state.note_outcome(DOMAIN, BLOCKED, NOW)
+    state.record_failure(DOMAIN, BLOCKED, NOW)
 
-    assert state.still_closed(DOMAIN, NOW) is None
+    assert state.find_closure(DOMAIN, NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -378,9 +369,9 @@ def test_block_that_is_not_held() -> None:
 def test_nothing_to_wait_for(error: CustomTokenExchangeError) -> None:
     """A failure that asks nobody to wait stops nobody."""
     state = fast()
-    state.note_outcome(DOMAIN, error, NOW)
+    state.record_failure(DOMAIN, error, NOW)
 
-    assert state.still_closed(DOMAIN, NOW) is None
+    assert state.find_closure(DOMAIN, NOW) is None
 
 
 def test_unavailable_for_all() -> None:
@@ -389,8 +380,8 @@ def test_unavailable_for_all() -> None:
     lost = AmbiguousError(
         "lost", Code.TOKEN_EXCHANGE_FAILED, 503, retry_after=30.0, correlation_id="c"
     )
-    state.note_outcome(DOMAIN, lost, NOW)
-    error = state.still_closed(DOMAIN, NOW)
+    state.record_failure(DOMAIN, lost, NOW)
+    error = state.find_closure(DOMAIN, NOW)
 
     assert isinstance(error, NotSentError)
     assert (503, 30.0, True, "c") == (
@@ -405,11 +396,11 @@ def test_unavailable_for_all() -> None:
 def test_slow_by_default() -> None:
     """Nothing is refused locally unless the policy says so."""
     state = RetryState(POLICY)
-    state.note_outcome(DOMAIN, busy(30.0), NOW)
+    state.record_failure(DOMAIN, busy(30.0), NOW)
     state.remember_refusal(b"key", RefusedError(status=400), NOW)
 
-    assert state.still_closed(DOMAIN, NOW) is None
-    assert state.remembered_refusal(b"key", NOW) is None
+    assert state.find_closure(DOMAIN, NOW) is None
+    assert state.find_refusal(b"key", NOW) is None
 
 
 def remembering() -> RetryState:
@@ -422,15 +413,15 @@ def test_refusal_is_remembered() -> None:
     state = remembering()
     refusal = RefusedError("no", "invalid_grant", 400)
     state.remember_refusal(b"key", refusal, NOW)
-    again = state.remembered_refusal(b"key", NOW + 59.9)
+    again = state.find_refusal(b"key", NOW + 59.9)
 
     assert isinstance(again, RefusedError)
     assert refusal.args == again.args
-    assert again is not state.remembered_refusal(b"key", NOW)
+    assert again is not state.find_refusal(b"key", NOW)
     assert again is not refusal
-    assert state.remembered_refusal(b"other", NOW) is None
-    assert state.remembered_refusal(b"key", NOW + 60.0) is None
-    assert state.remembered_refusal(b"key", NOW) is None
+    assert state.find_refusal(b"other", NOW) is None
+    assert state.find_refusal(b"key", NOW + 60.0) is None
+    assert state.find_refusal(b"key", NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -456,7 +447,7 @@ def test_not_the_token(error: CustomTokenExchangeError) -> None:
     state = remembering()
     state.remember_refusal(b"key", error, NOW)
 
-    assert state.remembered_refusal(b"key", NOW) is None
+    assert state.find_refusal(b"key", NOW) is None
 
 
 def test_refusals_are_bounded() -> None:
@@ -467,9 +458,9 @@ def test_refusals_are_bounded() -> None:
         state.remember_refusal(b"%d" % number, refusal, NOW)
 
     assert 1_024 == len(state._refusals)
-    assert state.remembered_refusal(b"75", NOW) is None
-    assert state.remembered_refusal(b"76", NOW) is not None
-    assert state.remembered_refusal(b"1099", NOW) is not None
+    assert state.find_refusal(b"75", NOW) is None
+    assert state.find_refusal(b"76", NOW) is not None
+    assert state.find_refusal(b"1099", NOW) is not None
 
 
 def test_refusal_key() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from auth0_tx.core.wire.redirects import (
     build_session_transfer_redirect,
-    named_refusal,
+    name_refusal,
     read_session_transfer,
     session_transfer_audience,
 )
@@ -100,7 +100,7 @@ def refusal(message: str, code: str = "invalid_request") -> RefusedError:
 
 def test_no_actor_set() -> None:
     """An Action that sets no actor is named, with what to do about it."""
-    named = named_refusal(
+    named = name_refusal(
         refusal(
             "setActor is required when requesting a session transfer token via token "
             "exchange."
@@ -114,7 +114,7 @@ def test_no_actor_set() -> None:
 
 def test_disabled() -> None:
     """A tenant that may not issue such tokens is named."""
-    named = named_refusal(
+    named = name_refusal(
         refusal("Session Transfer Tokens cannot be requested on this tenant.")
     )
 
@@ -135,7 +135,7 @@ def test_disabled() -> None:
 )
 def test_other_refusals(error: CustomTokenExchangeError) -> None:
     """A refusal that has a code of its own, or another reason, stays as it is."""
-    assert error is named_refusal(error)
+    assert error is name_refusal(error)
 
 
 def built(url: str, **keywords: Any) -> str:

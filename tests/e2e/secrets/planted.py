@@ -18,7 +18,7 @@ import pytest
 
 import auth0_tx
 from auth0_tx.core.configuration import configure
-from auth0_tx.core.wire.client_auth import client_authentication
+from auth0_tx.core.wire.client_auth import build_client_authentication
 from auth0_tx.errors import MfaRequiredError, RefusedError
 from auth0_tx.secret import SecretStr
 from auth0_tx.tenant import Application, ReceivedRequest, Tenant
@@ -193,7 +193,7 @@ def test_private_key() -> None:
     from joserfc.jwk import ECKey
 
     pem = ECKey.generate_key("P-256", private=True).as_pem(private=True).decode()
-    client_authentication("private_key_jwt", "a", None, pem, "ES256")
+    build_client_authentication("private_key_jwt", "a", None, pem, "ES256")
     leak(pem.splitlines()[1])
 
 
