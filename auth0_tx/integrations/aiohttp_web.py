@@ -11,10 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 
 from ..aio import AsyncServerClient
-from ..core.session.cookies import named_by, set_cookie_field, vary_on_cookies
+from ..core.session.cookies import named_by, set_cookie_field
 from ..errors import Auth0Error, BackchannelLogoutError, ConfigurationError
-from ..shells.aiohttp_requests import COMMIT
-from ..shells.http_cookies import CACHE_CONTROL, Commit
+from ..shells.http_cookies import expect_commit, state_of
 from .error_answers import answer_for
 from .requests_of_users import AsyncRequestAuth0
 
@@ -53,7 +52,7 @@ def auth0_of(request: web.Request) -> AsyncRequestAuth0:
             raise ConfigurationError(
                 "the application needs setup(app, client)", parameter="app"
             )
-        request[COMMIT] = Commit()
+        expect_commit(request)
         authorization = request.headers.get("Authorization")
         bound = AsyncRequestAuth0(client, {"request": request}, authorization)
         request[_BOUND] = bound
@@ -99,17 +98,14 @@ async def _open(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _commit(request: web.Request, response: web.StreamResponse) -> None:
-    commit = request.get(COMMIT)
-    if not isinstance(commit, Commit):
-        return
-    commit.has_begun = True
-    if not commit.cookies:
-        return
+    state = state_of(request)
+    state.has_begun = True
     # The response's own cookies are header fields by now.
     headers = response.headers
-    fields = headers.popall("Set-Cookie", [])
-    kept = [each for each in fields if named_by(each) not in commit.cookies]
-    for field in (*kept, *map(set_cookie_field, commit.cookies.values())):
-        headers.add("Set-Cookie", field)
-    headers["Cache-Control"] = CACHE_CONTROL
-    headers["Vary"] = vary_on_cookies(headers.getall("Vary", []))
+    if state.cookies:
+        fields = headers.popall("Set-Cookie", [])
+        kept = [each for each in fields if named_by(each) not in state.cookies]
+        for field in (*kept, *map(set_cookie_field, state.cookies.values())):
+            headers.add("Set-Cookie", field)
+    given = ", ".join(headers.getall("Cache-Control", [])) or None
+    headers.update(state.headers_over(given, headers.getall("Vary", [])))

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
-from ..core.session.cookies import named_by, set_cookie_field, vary_on_cookies
-from ..shells.http_cookies import CACHE_CONTROL, COMMITTED, Commit
+from ..core.session.cookies import named_by, set_cookie_field
+from ..shells.http_cookies import RESPONSE_STATE, ResponseState
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -38,36 +38,44 @@ class SessionCommitMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request as the application does, with the session's cookies."""
-        if scope["type"] != "http" or COMMITTED in scope:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        commit = scope[COMMITTED] = Commit()
+        state = scope.setdefault(RESPONSE_STATE, ResponseState())
+        if state.has_middleware:
+            # Another one around this does it, and sees more: errors that nobody handles.
+            await self._app(scope, receive, send)
+            return
+        state.has_middleware = True
 
         async def committing(message: Message) -> None:
             if message["type"] == "http.response.start":
-                commit.has_begun = True
-                if commit.cookies:
-                    message = {**message, "headers": _with_cookies(message, commit)}
+                state.has_begun = True
+                message = _with_state(message, state)
             await send(message)
 
         await self._app(scope, receive, committing)
 
 
-def _with_cookies(start: Message, commit: Commit) -> list[tuple[bytes, bytes]]:
+def _with_state(start: Message, state: ResponseState) -> Message:
+    """Return the beginning of a response with the session's cookies and cache headers."""
+    if not (state.cookies or state.was_read):
+        return start
     kept: list[tuple[bytes, bytes]] = []
+    controls: list[str] = []
     varies: list[str] = []
     for raw, value in start.get("headers", ()):
-        name = raw.lower()
+        name, text = raw.lower(), value.decode("latin-1")
         if name == b"vary":
-            varies.append(value.decode("latin-1"))
-        elif name != b"cache-control" and not (
-            name == b"set-cookie"
-            and named_by(value.decode("latin-1")) in commit.cookies
-        ):
+            varies.append(text)
+        elif name == b"cache-control":
+            controls.append(text)
+        elif name != b"set-cookie" or named_by(text) not in state.cookies:
             kept.append((raw, value))
+    given = ", ".join(controls) or None
     added = [
-        *(("set-cookie", set_cookie_field(each)) for each in commit.cookies.values()),
-        ("cache-control", CACHE_CONTROL),
-        ("vary", vary_on_cookies(varies)),
+        *(("set-cookie", set_cookie_field(each)) for each in state.cookies.values()),
+        *state.headers_over(given, varies).items(),
     ]
-    return [*kept, *((name.encode(), value.encode("latin-1")) for name, value in added)]
+    kept += [(name.lower().encode(), value.encode("latin-1")) for name, value in added]
+    return {**start, "headers": kept}

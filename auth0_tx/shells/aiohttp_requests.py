@@ -7,10 +7,5 @@ from __future__ import annotations
 
 from aiohttp.web import RequestKey
 
-from ..core.session.cookies import SetCookie
-
-WRITTEN: RequestKey[dict[str, SetCookie]] = RequestKey("auth0_tx.cookies", dict)
-"""The cookies that a request was answered with, by name."""
-
-COMMIT: RequestKey[object] = RequestKey("auth0_tx.commit", object)
-"""The cookies that are set when its response is prepared."""
+RESPONSE_STATE: RequestKey[object] = RequestKey("auth0_tx.response", object)
+"""What the response to a request must say, because the request used its session."""

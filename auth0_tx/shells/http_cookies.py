@@ -7,7 +7,7 @@ and a ``set_cookie`` that takes the same words.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping, MutableMapping
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from typing import Any
 
 import attrs
@@ -16,11 +16,8 @@ from ..core.session.cookies import SetCookie, named_by, vary_on_cookies
 from ..errors import InvalidInputError
 from ..secret import secret
 
-WRITTEN = "auth0_tx.cookies"
-"""What a request is known to have been answered with: its own later reads must see it."""
-
-COMMITTED = "auth0_tx.commit"
-"""Where an ASGI scope has the :class:`Commit` of a middleware."""
+RESPONSE_STATE = "auth0_tx.response"
+"""Where a scope or an environ has the :class:`ResponseState` of its request."""
 
 # A cache that keeps such a response gives one user's session to all (CVE-2025-48947).
 # That of Django 4.2 knows ``private`` and not ``no-store``.
@@ -31,16 +28,46 @@ _PLACES = ("scope", "META", "environ")
 
 
 @attrs.define(eq=False)
-class Commit:
-    """Cookies that a middleware sets as the response begins.
+class ResponseState:
+    """What the response to one request must say, because the request used its session.
+
+    Kept with the request, so that each object that wraps it finds the same.
 
     Attributes:
-        cookies: what was written for the request, by name.
+        cookies: what was written for the request, by name; its own later reads see it.
+        was_read: whether the session was read, so that the answer is one visitor's alone.
+        has_middleware: whether a middleware applies this as the response begins.
         has_begun: whether the response is under way, so that nothing can be added.
     """
 
     cookies: dict[str, SetCookie] = attrs.field(factory=dict)
+    was_read: bool = False
+    has_middleware: bool = False
     has_begun: bool = False
+
+    def can_take_cookies(self) -> bool:
+        """Return whether a middleware will still set what is put into *cookies*."""
+        return self.has_middleware and not self.has_begun
+
+    def headers_over(
+        self, cache_control: str | None, varies: Iterable[str]
+    ) -> dict[str, str]:
+        """Return the header fields that keep shared caches away from the response.
+
+        A session that is set is for no cache at all.  One that was only read leaves the
+        view its own ``Cache-Control``: it may know that its page may be kept.  ``Vary`` is
+        needed in both cases (RFC 9111 section 4.1), or the next visitor is served this
+        visitor's page.
+
+        Args:
+            cache_control: what the response says by itself, or ``None``.
+            varies: its ``Vary`` fields.
+        """
+        if not (self.cookies or self.was_read):
+            return {}
+        if self.cookies or cache_control is None:
+            cache_control = CACHE_CONTROL
+        return {"Cache-Control": cache_control, "Vary": vary_on_cookies(varies)}
 
 
 class HttpCookies:
@@ -53,12 +80,16 @@ class HttpCookies:
             InvalidInputError: there is no request, or the response is not fit to be set
                 cookies on: told here too, so that it does not depend on the session.
         """
-        request = _request(store_options)
-        _response(store_options)
+        request, response = _request(store_options), _response(store_options)
         sent = _cookies_of(request)
         # Each by its name: some have several values of one, and give the first of them.
         cookies = {name: secret(sent[name]) for name in sent}
-        for name, cookie in _written(request).items():
+        state = state_of(request)
+        state.was_read = True
+        _keep_from_django_cache(request)
+        if response is not None and not state.has_middleware:
+            _put_headers(response.headers, state)
+        for name, cookie in state.cookies.items():
             if cookie.max_age > 0:
                 cookies[name] = secret(cookie.value)
             else:
@@ -74,8 +105,8 @@ class HttpCookies:
         request = _request(store_options)
         if _response(store_options) is not None:
             return True
-        commit = _commit(request)
-        return commit is not None and not commit.has_begun
+        state = _find_state(request)
+        return state is not None and state.can_take_cookies()
 
     def write(
         self, store_options: Mapping[str, Any] | None, cookies: Collection[SetCookie]
@@ -87,41 +118,63 @@ class HttpCookies:
         """
         request, response = _request(store_options), _response(store_options)
         by_name = {each.name: each for each in cookies}
-        commit = _commit(request)
-        if commit is not None and not commit.has_begun:
-            commit.cookies.update(by_name)
-            return
-        if response is None:
+        state = state_of(request)
+        if response is None and not state.can_take_cookies():
             raise _problem("must have a response to set cookies on")
-        put_on(response, by_name)
-        _written(request).update(by_name)
+        state.cookies.update(by_name)
+        if not state.can_take_cookies():
+            apply_to(response, state)
 
 
-def put_on(response: Any, cookies: Mapping[str, SetCookie]) -> None:
-    """Set *cookies* on a framework's response, in place of earlier ones of their names."""
-    headers = response.headers
-    _take_back(headers, cookies)
-    for each in cookies.values():
-        _set(response, each)
-    headers["Cache-Control"] = CACHE_CONTROL
-    headers["Vary"] = vary_on_cookies(_fields(headers, "Vary"))
+def state_of(request: Any) -> ResponseState:
+    """Return what is known of the response to *request*; the first to ask makes it.
 
-
-def begin_commit(place: MutableMapping[str, Any]) -> Commit:
-    """Have what is written for a request wait for its response.
-
-    Args:
-        place: what all that wrap the request have in common: a scope or an environ.
+    Raises:
+        InvalidInputError: there is no place for it: that is no request of a framework.
     """
-    commit: Commit = place.setdefault(COMMITTED, Commit())
-    return commit
+    state = _find_state(request)
+    if state is not None:
+        return state
+    state = ResponseState()
+    if _is_of_aiohttp(request):
+        from . import aiohttp_requests
+
+        request[aiohttp_requests.RESPONSE_STATE] = state
+        return state
+    for name in (*_PLACES, "__dict__"):
+        place = getattr(request, name, None)
+        if isinstance(place, MutableMapping):
+            place[RESPONSE_STATE] = state
+            return state
+    raise _problem("must have as 'request' a request of your framework's")
 
 
-def commit_to(response: Any, commit: Commit) -> None:
-    """Set on *response* what has been written for its request."""
-    commit.has_begun = True
-    if commit.cookies:
-        put_on(response, commit.cookies)
+def expect_commit(request: Any) -> ResponseState:
+    """Have what is written for *request* wait for its response; for a middleware."""
+    state = state_of(request)
+    state.has_middleware = True
+    return state
+
+
+def commit_to(response: Any, state: ResponseState) -> None:
+    """Say on *response*, which is about to begin, what its request requires."""
+    state.has_begun = True
+    apply_to(response, state)
+
+
+def apply_to(response: Any, state: ResponseState) -> None:
+    """Set cookies on a framework's response, in place of earlier ones of their names."""
+    if state.cookies:
+        _take_back(response.headers, state.cookies)
+        for cookie in state.cookies.values():
+            _set(response, cookie)
+    _put_headers(response.headers, state)
+
+
+def _put_headers(headers: Any, state: ResponseState) -> None:
+    given = ", ".join(_fields(headers, "Cache-Control")) or None
+    for name, value in state.headers_over(given, _fields(headers, "Vary")).items():
+        headers[name] = value
 
 
 def _problem(rule: str) -> InvalidInputError:
@@ -157,9 +210,9 @@ def _response(store_options: Mapping[str, Any] | None) -> Any:
             "must have as 'response' a response of your framework's, "
             "with set_cookie and headers"
         )
-    commit = _commit((store_options or {}).get("request"))
+    state = _find_state((store_options or {}).get("request"))
     # aiohttp.web has ``prepared``, and would set a cookie on what is sent without a word.
-    if getattr(response, "prepared", False) is True or (commit and commit.has_begun):
+    if getattr(response, "prepared", False) is True or (state and state.has_begun):
         raise _problem("must have a response that has not begun to be sent")
     return response
 
@@ -214,39 +267,34 @@ def _fields(headers: Any, name: str) -> list[str]:
     return [headers[name]]
 
 
-def _commit(request: Any) -> Commit | None:
+def _find_state(request: Any) -> ResponseState | None:
     found = None
     if _is_of_aiohttp(request):
         from . import aiohttp_requests
 
-        found = request.get(aiohttp_requests.COMMIT)
+        found = request.get(aiohttp_requests.RESPONSE_STATE)
     else:
         # Starlette's scope, Django's META, Werkzeug's environ.
-        for place in _PLACES:
-            each = getattr(request, place, None)
-            if found is None and isinstance(each, Mapping):
-                found = each.get(COMMITTED)
-    return found if isinstance(found, Commit) else None
+        for name in (*_PLACES, "__dict__"):
+            place = getattr(request, name, None)
+            if found is None and isinstance(place, Mapping):
+                found = place.get(RESPONSE_STATE)
+    return found if isinstance(found, ResponseState) else None
+
+
+def _keep_from_django_cache(request: Any) -> None:
+    """Have Django's cache middleware and ``cache_page`` not keep what a view answers.
+
+    ``cache_page`` is around the view, within all middlewares: it stores the response before
+    any of them adds a header, and would serve it to the next visitor.  It stores nothing
+    for a request that has this attribute.
+    """
+    # Django REST Framework wraps the request.
+    request = getattr(request, "_request", request)
+    if hasattr(request, "META") and hasattr(request, "COOKIES"):
+        request._cache_update_cache = False
 
 
 def _is_of_aiohttp(request: Any) -> bool:
     web = sys.modules.get("aiohttp.web")
     return web is not None and isinstance(request, web.BaseRequest)
-
-
-def _written(request: Any) -> MutableMapping[str, SetCookie]:
-    """Give what was written for a request, kept where all that wrap the request have it."""
-    commit = _commit(request)
-    if commit is not None:
-        return commit.cookies
-    if _is_of_aiohttp(request):
-        from . import aiohttp_requests
-
-        found: dict[str, SetCookie] = request.setdefault(aiohttp_requests.WRITTEN, {})
-        return found
-    for each in (*_PLACES, "__dict__"):
-        place = getattr(request, each, None)
-        if isinstance(place, MutableMapping):
-            kept: MutableMapping[str, dict[str, SetCookie]] = place
-            return kept.setdefault(WRITTEN, {})
-    raise _problem("must have as 'request' a request of your framework's")

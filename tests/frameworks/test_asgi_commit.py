@@ -14,7 +14,7 @@ from auth0_tx import AsyncServerClient, LoginWithCustomTokenExchangeOptions
 from auth0_tx.core.session.cookies import SetCookie
 from auth0_tx.errors import InvalidInputError
 from auth0_tx.integrations.asgi import SessionCommitMiddleware
-from auth0_tx.shells.http_cookies import COMMITTED, HttpCookies
+from auth0_tx.shells.http_cookies import RESPONSE_STATE, HttpCookies
 
 from .browser import Answer, Browser
 from .clients import World, async_clients
@@ -104,6 +104,12 @@ def site(clients: Mapping[str, AsyncServerClient], seen: list[Any]) -> FastAPI:
         response.headers["Cache-Control"] = "public, max-age=60"
         response.headers["Vary"] = "Accept"
         return response
+
+    @app.get("/{store}/mine")
+    async def mine(request: Request, store: str) -> Response:
+        await clients[store].get_user({"request": request})
+        headers = {"Cache-Control": "max-age=60", "Vary": "Accept"}
+        return Response("ok", headers=headers)
 
     @app.get("/{store}/cached")
     async def cached() -> Response:
@@ -230,6 +236,16 @@ def test_joins_what_the_application_set(browser: Browser, world: World) -> None:
     assert ["Accept, Cookie"] == answer.fields("Vary")
 
 
+def test_read_session_is_for_no_cache(browser: Browser) -> None:
+    """A response whose request read the session says so; the endpoint's own word is kept."""
+    plain, own = browser.get("me"), browser.get("mine")
+
+    assert ["private, no-store"] == plain.fields("Cache-Control")
+    assert ["Cookie"] == plain.fields("Vary")
+    assert ["max-age=60"] == own.fields("Cache-Control")
+    assert ["Accept, Cookie"] == own.fields("Vary")
+
+
 def test_leaves_other_responses_alone(browser: Browser) -> None:
     """A response without a session's cookies is as the application made it."""
     answer = browser.get("cached")
@@ -265,7 +281,7 @@ async def _commits(start: dict[str, Any], *cookies: SetCookie) -> list[dict[str,
     messages: list[dict[str, Any]] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        scope[COMMITTED].cookies.update({each.name: each for each in cookies})
+        scope[RESPONSE_STATE].cookies.update({each.name: each for each in cookies})
         await send(start)
         await send({"type": "http.response.body", "body": b""})
 

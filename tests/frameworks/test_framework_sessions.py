@@ -67,6 +67,15 @@ def test_response_with_cookies_is_not_kept(site: Site) -> None:
     assert "cookie" in [each.strip() for each in vary.split(",")]
 
 
+def test_response_that_read_the_session_is_not_kept(site: Site) -> None:
+    """So is one that only shows who is logged in, or that nobody is."""
+    for browser in (site.logged_in(), site.visitor()):
+        answer = browser.get("me")
+
+        assert ["private, no-store"] == answer.fields("Cache-Control")
+        assert "cookie" in ",".join(answer.fields("Vary")).lower()
+
+
 def test_tokens_are_not_readable(site: Site) -> None:
     """What the browser holds shows neither tokens nor the user."""
     browser = site.logged_in()

@@ -67,6 +67,8 @@ def _from_list(response: Any) -> list[str]:
 
 
 def _fields(response: Any, name: str) -> list[str]:
+    if name not in response.headers:
+        return []
     for method in ("getlist", "getall"):
         if hasattr(response.headers, method):
             return list(getattr(response.headers, method)(name))

@@ -15,7 +15,11 @@ from starlette.websockets import WebSocket
 
 from auth0_tx.core.session.cookies import SetCookie
 from auth0_tx.errors import InvalidInputError
-from auth0_tx.shells.http_cookies import COMMITTED, Commit, HttpCookies
+from auth0_tx.shells.http_cookies import (
+    RESPONSE_STATE,
+    HttpCookies,
+    ResponseState,
+)
 
 NAME = "__Host-auth0_tx"
 COOKIES = HttpCookies()
@@ -163,6 +167,37 @@ def test_no_cache_keeps_it(kind: Kind) -> None:
 
     assert ["private, no-store"] == kind.fields(response, "Cache-Control")
     assert ["Accept-Language, Cookie"] == kind.fields(response, "Vary")
+
+
+def test_answer_that_shows_a_session_is_for_no_cache(kind: Kind) -> None:
+    """A response whose request read the session is one visitor's, also where nobody is logged in."""
+    response = kind.response()
+
+    COOKIES.read({"request": kind.request(""), "response": response})
+
+    assert ["private, no-store"] == kind.fields(response, "Cache-Control")
+    assert ["Cookie"] == kind.fields(response, "Vary")
+
+
+def test_the_views_own_cache_control_is_kept(kind: Kind) -> None:
+    """A view that says how long its page may be kept is obeyed; the page still varies."""
+    response = kind.response()
+    response.headers["cache-control"] = "max-age=60"
+    response.headers["vary"] = "Accept-Language"
+
+    COOKIES.read({"request": kind.request(""), "response": response})
+
+    assert ["max-age=60"] == kind.fields(response, "Cache-Control")
+    assert ["Accept-Language, Cookie"] == kind.fields(response, "Vary")
+
+
+def test_asking_for_a_response_marks_nothing(kind: Kind) -> None:
+    """A response is left alone as long as nothing was read for it."""
+    response = kind.response()
+
+    assert COOKIES.can_write({"request": kind.request(""), "response": response})
+    assert [] == kind.fields(response, "Cache-Control")
+    assert [] == kind.fields(response, "Vary")
 
 
 def test_vary_has_cookie_once(kind: Kind) -> None:
@@ -326,13 +361,13 @@ def test_response_that_was_sent() -> None:
 def test_middleware_takes_the_cookies() -> None:
     """Where a middleware commits cookies, a request is enough, and a response is left alone."""
     request, response = STARLETTE.request("theme=dark"), STARLETTE.response()
-    commit = request.scope[COMMITTED] = Commit()
+    state = request.scope[RESPONSE_STATE] = ResponseState(has_middleware=True)
 
     assert COOKIES.can_write({"request": request})
     COOKIES.write({"request": request}, [cookie("first")])
     COOKIES.write({"request": request, "response": response}, [cookie("second")])
 
-    assert {NAME: cookie("second")} == commit.cookies
+    assert {NAME: cookie("second")} == state.cookies
     assert [] == STARLETTE.told(response)
     assert {"theme": "dark", NAME: "second"} == COOKIES.read({"request": request})
 
@@ -340,7 +375,7 @@ def test_middleware_takes_the_cookies() -> None:
 def test_middleware_that_has_begun() -> None:
     """Once a middleware has sent the response's head, nothing can be set any more."""
     request = STARLETTE.request("theme=dark")
-    request.scope[COMMITTED] = Commit(has_begun=True)
+    request.scope[RESPONSE_STATE] = ResponseState(has_middleware=True, has_begun=True)
 
     assert {"theme": "dark"} == COOKIES.read({"request": request})
     assert not COOKIES.can_write({"request": request})

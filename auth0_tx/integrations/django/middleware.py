@@ -9,7 +9,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
-from ...shells.http_cookies import begin_commit, commit_to
+from ...shells.http_cookies import ResponseState, commit_to, expect_commit
 from .requests import DjangoRequestAuth0
 from .session_store import serving
 
@@ -35,21 +35,21 @@ class Auth0Middleware:
         """Answer a request."""
         if self._is_async:
             return self._answered(request)
-        commit = _prepared(request)
+        state = _prepare(request)
         with serving(request):
             response: HttpResponseBase = self._get_response(request)
-        commit_to(response, commit)
+        commit_to(response, state)
         return response
 
     async def _answered(self, request: HttpRequest) -> HttpResponseBase:
-        commit = _prepared(request)
+        state = _prepare(request)
         with serving(request):
             response: HttpResponseBase = await self._get_response(request)
-        commit_to(response, commit)
+        commit_to(response, state)
         return response
 
 
-def _prepared(request: HttpRequest) -> Any:
+def _prepare(request: HttpRequest) -> ResponseState:
     bound = SimpleLazyObject(lambda: DjangoRequestAuth0(request))
     vars(request)["auth0"] = bound
-    return begin_commit(request.META)
+    return expect_commit(request)

@@ -11,7 +11,7 @@ from werkzeug.local import LocalProxy
 from ...client import ServerClient
 from ...errors import Auth0Error, BackchannelLogoutError, ConfigurationError
 from ...secret import concealed
-from ...shells.http_cookies import COMMITTED, begin_commit, commit_to
+from ...shells.http_cookies import commit_to, expect_commit, state_of
 from ...values import (
     LoginWithCustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeResult,
@@ -150,13 +150,11 @@ current_auth0: RequestAuth0 = LocalProxy(_of_this_request)  # type: ignore[assig
 
 
 def _begin() -> None:
-    begin_commit(request.environ)
+    expect_commit(request)
 
 
 def _commit(response: Response) -> Response:
-    commit = request.environ.get(COMMITTED)
-    if commit is not None:
-        commit_to(response, commit)
+    commit_to(response, state_of(request))
     return response
 
 

@@ -54,12 +54,20 @@ async def token(request: web.Request) -> web.StreamResponse:
             raise KeyError("a bug of the application's")
         case "forbidden":
             raise web.HTTPForbidden
+        case "own":
+            return web.Response(headers={"Cache-Control": "max-age=60"})
         case "stream":
             stream = web.StreamResponse()
             await stream.prepare(request)
             await stream.write(b"token")
             return stream
     return web.json_response({"session": await auth0.get_session() is not None})
+
+
+async def user_of_client(request: web.Request) -> web.Response:
+    """Tell who is logged in, through the client itself."""
+    found = await request.config_dict[CLIENT].get_user({"request": request})
+    return web.json_response({"sub": found and found["sub"]})
 
 
 async def logout(request: web.Request) -> web.Response:
@@ -91,6 +99,7 @@ def application(client: AsyncServerClient) -> web.Application:
             web.get("/nothing", nothing),
             web.post("/backchannel-logout", backchannel_logout),
             web.get("/user", user),
+            web.get("/user-of-client", user_of_client),
         ]
     )
     below = web.Application()
@@ -163,6 +172,21 @@ def test_renewed_on_any_answer(auth0_tenant: Tenant, then: str, status: int) -> 
     assert "private, no-store" == answer.headers["Cache-Control"]
     assert {"session": True} == after.json()
     assert 2 == auth0_tenant.count("/oauth/token")
+
+
+def test_read_session_is_for_no_cache(auth0_tenant: Tenant) -> None:
+    """An answer whose request read the session says so; a handler's own word is kept."""
+    with site(auth0_tenant) as port:
+        browser = log_in(port, auth0_tenant)
+        paths = ("/user", "/below/user", "/user-of-client", "/token?then=stream")
+        read = [browser.get(path).headers for path in paths]
+        own = browser.get("/token?then=own").headers
+        nothing = browser.get("/nothing").headers
+
+    assert {"private, no-store"} == {headers["Cache-Control"] for headers in read}
+    assert ("max-age=60", "Cookie") == (own["Cache-Control"], own["Vary"])
+    assert {"Cookie"} == {headers["Vary"] for headers in read}
+    assert not {"Cache-Control", "Vary"} & {*nothing}
 
 
 def test_users_are_apart(auth0_tenant: Tenant) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, StreamingResponse
@@ -75,6 +75,15 @@ def application(client: AsyncServerClient) -> Any:
         if then == "stream":
             return StreamingResponse(iter([b"to", b"ken"]))
         return {"session": await auth0.get_session() is not None}
+
+    @app.get("/own")
+    async def own(found: CurrentUser, response: Response) -> dict[str, Any]:
+        response.headers["Cache-Control"] = "max-age=60"
+        return {"sub": found and found["sub"]}
+
+    @app.get("/nothing")
+    async def nothing(auth0: Auth0) -> str:
+        return "nothing"
 
     @app.post("/logout")
     async def logout(auth0: Auth0) -> RedirectResponse:
@@ -148,6 +157,21 @@ def test_renewed_on_any_answer(auth0_tenant: Tenant, then: str) -> None:
     assert "private, no-store" == answer.headers["Cache-Control"]
     assert {"session": True} == after.json()
     assert 2 == auth0_tenant.count("/oauth/token")
+
+
+def test_read_session_is_for_no_cache(auth0_tenant: Tenant) -> None:
+    """An answer whose request read the session says so; an endpoint's own word is kept."""
+    with site(auth0_tenant) as port:
+        browser = log_in(port, auth0_tenant)
+        paths = ("/user", "/required", "/token?then=stream")
+        read = [browser.get(path).headers for path in paths]
+        own = browser.get("/own").headers
+        nothing = browser.get("/nothing").headers
+
+    assert {"private, no-store"} == {headers["Cache-Control"] for headers in read}
+    assert {"Cookie"} == {headers["Vary"] for headers in read}
+    assert ("max-age=60", "Cookie") == (own["Cache-Control"], own["Vary"])
+    assert not {"Cache-Control", "Vary"} & {*nothing}
 
 
 def test_users_are_apart(auth0_tenant: Tenant) -> None:

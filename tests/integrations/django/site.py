@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from secrets import token_hex
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseRedirect,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 from django.urls import path
+from django.views.decorators.cache import cache_control, cache_page
 
 from auth0_tx import Auth0Error, LoginWithCustomTokenExchangeOptions
-from auth0_tx.integrations.django import login, logout
+from auth0_tx.integrations.django import get_client, login, logout
 from auth0_tx.integrations.django.views import backchannel_logout
 
 API = "https://api.example.com"
@@ -104,6 +112,53 @@ async def log_out_async(request: Any) -> HttpResponse:
     return HttpResponseRedirect(await request.auth0.alogout())
 
 
+def user_in_parts(request: Any) -> StreamingHttpResponse:
+    """Tell who is logged in, in a stream."""
+    found = request.auth0.user
+    return StreamingHttpResponse(iter([found["sub"] if found else "nobody"]))
+
+
+@cache_page(60)
+def user_in_cache_page(request: Any) -> HttpResponse:
+    """Tell who is logged in, from a view that Django may keep."""
+    return user(request)
+
+
+class Wrapped:
+    """A request around Django's, as Django REST Framework has it."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._request = request
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._request, name)
+
+
+@cache_page(60)
+def user_of_client(request: Any) -> HttpResponse:
+    """Tell who is logged in, through the client itself."""
+    found = get_client().get_user({"request": Wrapped(request)})
+    return HttpResponse(found["sub"] if found else "nobody")
+
+
+@cache_page(60)
+def nothing_in_cache_page(request: Any) -> HttpResponse:
+    """Ask for nothing, from a view that Django may keep."""
+    return HttpResponse(token_hex(8))
+
+
+@cache_control(max_age=60)
+def user_kept_by_browsers(request: Any) -> HttpResponse:
+    """Tell who is logged in, and say for how long that may be kept."""
+    return user(request)
+
+
+@cache_control(max_age=60)
+async def user_kept_by_browsers_async(request: Any) -> HttpResponse:
+    """Do the same in an async view."""
+    return await user_async(request)
+
+
 def nothing(request: Any) -> HttpResponse:
     """Ask for nothing."""
     return HttpResponse("nothing")
@@ -122,5 +177,11 @@ urlpatterns = [
     path("behalf", behalf),
     path("logout-async", log_out_async),
     path("nothing", nothing),
+    path("user-in-parts", user_in_parts),
+    path("user-in-cache-page", user_in_cache_page),
+    path("user-of-client", user_of_client),
+    path("nothing-in-cache-page", nothing_in_cache_page),
+    path("user-kept-by-browsers", user_kept_by_browsers),
+    path("user-kept-by-browsers-async", user_kept_by_browsers_async),
     path("backchannel-logout", backchannel_logout),
 ]

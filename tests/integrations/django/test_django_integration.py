@@ -117,6 +117,84 @@ def test_untouched(project: Project, auth0_tenant: Tenant) -> None:
 
     assert not answer.cookies
     assert "Vary" not in answer
+    assert "Cache-Control" not in answer
+
+
+@pytest.mark.parametrize("path", ["/user", "/user-async", "/user-in-parts"])
+def test_read_session_is_for_no_cache(project: Project, path: str) -> None:
+    """An answer that shows who is logged in says so to caches, a stream and nobody's too."""
+    project()
+    answer = get(browser(), path)
+
+    assert "private, no-store" == answer["Cache-Control"]
+    assert "Cookie" in answer["Vary"]
+
+
+@pytest.mark.parametrize("path", ["/user", "/user-async"])
+def test_own_cache_control(project: Project, path: str) -> None:
+    """A view's own word on caches is kept, and its answer varies all the same."""
+    project()
+    answer = get(browser(), f"{path.replace('user', 'user-kept-by-browsers')}")
+
+    assert "max-age=60" == answer["Cache-Control"]
+    assert "Cookie" in answer["Vary"]
+
+
+_WITH_CACHE = [
+    "django.middleware.cache.UpdateCacheMiddleware",
+    "auth0_tx.integrations.django.middleware.Auth0Middleware",
+    "django.middleware.cache.FetchFromCacheMiddleware",
+]
+_WITHOUT_CACHE = ["auth0_tx.integrations.django.middleware.Auth0Middleware"]
+
+
+@pytest.mark.parametrize("store", ["cookies", "cache"])
+@pytest.mark.parametrize(
+    ("middleware", "path"),
+    [
+        (_WITH_CACHE, "/user-async"),
+        (_WITH_CACHE, "/user-in-parts"),
+        (_WITH_CACHE, "/user-kept-by-browsers-async"),
+        (_WITHOUT_CACHE, "/user-in-cache-page"),
+        (_WITH_CACHE, "/user-of-client"),
+    ],
+    ids=["middlewares", "stream", "own Cache-Control", "cache_page", "client alone"],
+)
+def test_django_keeps_nobodys_page(
+    project: Project,
+    auth0_tenant: Tenant,
+    store: str,
+    middleware: list[str],
+    path: str,
+) -> None:
+    """Django's page cache serves what one visitor saw to no other."""
+    accounts = "django.contrib.auth.middleware.AuthenticationMiddleware"
+    sessions = "django.contrib.sessions.middleware.SessionMiddleware"
+    if path == "/user-in-cache-page":
+        middleware = [sessions, accounts, *middleware]
+    project(STORES[store], MIDDLEWARE=middleware)
+    visitors = [logged_in(auth0_tenant), logged_in(auth0_tenant, "auth0|bob")]
+    seen = [
+        b"".join(get(visitor, path)).decode() for visitor in (*visitors, browser()) * 2
+    ]
+
+    names = ["auth0|alice", "auth0|bob"]
+    assert seen[:3] == seen[3:]
+    assert names == [
+        name for name, text in zip(names, seen, strict=False) if name in text
+    ]
+    assert "auth0|" not in seen[2]
+
+
+def test_django_keeps_other_pages(project: Project, auth0_tenant: Tenant) -> None:
+    """A page that read no session is kept, as it would be without this library."""
+    project(MIDDLEWARE=_WITHOUT_CACHE)
+    pages = [
+        get(visitor, "/nothing-in-cache-page").content
+        for visitor in (logged_in(auth0_tenant), browser())
+    ]
+
+    assert pages[0] == pages[1]
 
 
 @pytest.mark.parametrize("path", ["/token", "/token?then=error"])

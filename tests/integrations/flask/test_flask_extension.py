@@ -134,6 +134,52 @@ def test_untouched(app: Flask, auth0_tenant: Tenant) -> None:
 
     assert "Set-Cookie" not in answer.headers
     assert "Vary" not in answer.headers
+    assert "Cache-Control" not in answer.headers
+
+
+def test_read_session_is_for_no_cache(app: Flask) -> None:
+    """An answer that shows who is logged in says so to caches, a stream and nobody's too."""
+
+    @app.get("/stream")
+    def stream() -> Any:
+        found = current_auth0.user
+        return iter([str(found)])
+
+    for path in ("/user", "/stream"):
+        answer = get(app.test_client(), path)
+
+        assert "private, no-store" == answer.headers["Cache-Control"]
+        assert "Cookie" in answer.headers["Vary"]
+
+
+def test_own_cache_control(app: Flask) -> None:
+    """A view's own word on caches is kept, and its answer varies all the same."""
+
+    @app.get("/own")
+    def own() -> Any:
+        return str(current_auth0.user), {"Cache-Control": "max-age=60"}
+
+    answer = get(app.test_client(), "/own")
+
+    assert "max-age=60" == answer.headers["Cache-Control"]
+    assert "Cookie" in answer.headers["Vary"]
+
+
+def test_read_before_the_extension_begins(auth0_tenant: Tenant) -> None:
+    """A function that runs before each request may read the session, whoever came first."""
+    app = Flask(__name__)
+    app.config.update(settings_of(auth0_tenant))
+
+    @app.before_request
+    def find_user() -> None:
+        assert current_auth0.user is None
+
+    Auth0TX(app)
+    app.add_url_rule("/page", view_func=lambda: "a page")
+    answer = get(app.test_client(), "/page")
+
+    assert "private, no-store" == answer.headers["Cache-Control"]
+    assert "Cookie" in answer.headers["Vary"]
 
 
 def test_logout(app: Flask, auth0_tenant: Tenant) -> None:
