@@ -16,7 +16,7 @@ from .core.session.cookies import CookieStore
 from .core.session.store import StateStore
 from .core.wire.client_auth import ClientAuthMethod
 from .events import Event
-from .secret import concealed
+from .secret import conceal
 from .shells.requests_shell import BlockingShell
 from .values import CachePolicy, CustomTokenExchangeOptions, LoginWithCustomTokenExchangeOptions, LoginWithCustomTokenExchangeResult, RetryPolicy, SessionPolicy, SessionTransferToken, TokenExchangeResponse
 
@@ -88,11 +88,11 @@ class ServerClient(BlockingShell):
         session: requests.Session | None = None,
     ) -> None:
         # Rebound, so that a traceback with locals shows no secret of this frame.
-        client_secret = concealed(client_secret)
-        client_assertion_signing_key = concealed(client_assertion_signing_key)
-        secret = concealed(secret)
-        legacy_secret = concealed(legacy_secret)
-        proxy = concealed(proxy)
+        client_secret = conceal(client_secret)
+        client_assertion_signing_key = conceal(client_assertion_signing_key)
+        secret = conceal(secret)
+        legacy_secret = conceal(legacy_secret)
+        proxy = conceal(proxy)
         settings = configure(
             domain=domain,
             client_id=client_id,
@@ -142,7 +142,7 @@ class ServerClient(BlockingShell):
             AmbiguousError: the answer was lost, and the subject token may be spent.
             CustomTokenExchangeError: the root of these and every other failure.
         """
-        options = concealed(options)
+        options = conceal(options)
         return self._run(
             exchange.custom_token_exchange(
                 self._context,
@@ -181,7 +181,7 @@ class ServerClient(BlockingShell):
             RefusedError: Auth0 said no: the token, the scopes, or who would act.
             CustomTokenExchangeError: the root of these and every other failure.
         """
-        access_token = concealed(access_token)
+        access_token = conceal(access_token)
         return self._run(
             on_behalf_of.get_token_on_behalf_of(
                 self._context,
@@ -217,7 +217,7 @@ class ServerClient(BlockingShell):
             StoreError: the session could not be kept; its ``response`` has the tokens.
             CustomTokenExchangeError: the root of these and every other failure.
         """
-        options = concealed(options)
+        options = conceal(options)
         return self._run(
             login.login_with_custom_token_exchange(
                 self._context,
@@ -373,7 +373,7 @@ class ServerClient(BlockingShell):
             StoreError: the sessions could not be deleted; Auth0 may send the token again.
             CustomTokenExchangeError: the tenant's keys cannot be had, so nobody can tell.
         """
-        logout_token = concealed(logout_token)
+        logout_token = conceal(logout_token)
         return self._run(
             logout.handle_backchannel_logout(
                 self._context,
@@ -412,7 +412,7 @@ class ServerClient(BlockingShell):
             CustomTokenExchangeError: with the code ``actor_unavailable`` where nobody is logged
                 in, ``setactor_required`` or ``session_transfer_disabled`` where Auth0 says so.
         """
-        subject_token = concealed(subject_token)
+        subject_token = conceal(subject_token)
         return self._run(
             session_transfer.request_session_transfer_token(
                 self._context,

@@ -70,12 +70,12 @@ class Unpicklable:
         )
 
 
-def concealed(value: Any) -> Any:
+def conceal(value: Any) -> Any:
     """Wrap whatever holds a secret so that it does not print: text, a list, a JWK."""
     if isinstance(value, bytes):
         return SecretBytes(value)
     if isinstance(value, (list, tuple)):
-        return [concealed(each) for each in value]
+        return [conceal(each) for each in value]
     if isinstance(value, Mapping):
-        return SecretMapping({name: concealed(each) for name, each in value.items()})
+        return SecretMapping({name: conceal(each) for name, each in value.items()})
     return secret(value)

@@ -228,7 +228,7 @@ def method(source: Source, function: ast.FunctionDef, world: World) -> str:
 def concealed(function: ast.FunctionDef) -> str:
     """Rebind what may hold tokens, so that a traceback with locals shows none of them."""
     names = [arg.arg for arg in function.args.args if arg.arg in HELD_TOKENS]
-    return "".join(f"    {name} = concealed({name})\n" for name in names)
+    return "".join(f"    {name} = conceal({name})\n" for name in names)
 
 
 def constructor(source: Source, configure: ast.FunctionDef, world: World) -> str:
@@ -240,7 +240,7 @@ def constructor(source: Source, configure: ast.FunctionDef, world: World) -> str
     return CONSTRUCTOR.format(
         world=world,
         parameters=indented(parameters(source, configure, world, 0), 4),
-        concealed=indented([f"{name} = concealed({name})" for name in secrets], 4),
+        concealed=indented([f"{name} = conceal({name})" for name in secrets], 4),
         arguments=indented(arguments(configure, 0), 8),
     )
 
@@ -283,7 +283,7 @@ def imports(sources: list[Source], body: str, world: World) -> str:
         "configure"
     }
     found[".core.flows"] = set(CONVERSATIONS)
-    found[".secret"] = {"concealed"}
+    found[".secret"] = {"conceal"}
     found[f".shells.{world.base_module}"] = {world.base}
     ours = [line(module, names) for module, names in found.items() if module[0] == "."]
     theirs = [

@@ -14,7 +14,7 @@ from typing import Any
 from attrs import evolve
 
 from ..errors import Auth0Error
-from ..secret import concealed
+from ..secret import conceal
 from .arguments import HelpAsked, command_parser, top_parser
 from .console import Console
 from .failures import UsageError, error_lines, error_members, exit_status, of_system
@@ -40,7 +40,7 @@ def main(
         configured: the keywords of a client that an application has configured, in place
             of options and variables.
     """
-    configured = concealed(configured)
+    configured = conceal(configured)
     console = evolve(Console.of_process(), configured=configured)
     words = list(sys.argv[1:] if argv is None else argv)
     try:

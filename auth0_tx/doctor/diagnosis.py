@@ -9,7 +9,7 @@ from typing import Any
 
 from ..core.configuration import Settings, configure
 from ..errors import ConfigurationError
-from ..secret import concealed
+from ..secret import conceal
 from .configuration_checks import checked_configuration, checked_session
 from .environment_checks import checked_environment, proxy_of
 from .exchange_checks import checked_exchange
@@ -53,7 +53,7 @@ def diagnose(
         A verdict for each check, in order; none of them raises.
     """
     # What is found is told of; what it was found with is not.
-    keywords, subject_token = concealed(keywords), concealed(subject_token)
+    keywords, subject_token = conceal(keywords), conceal(subject_token)
     return list(
         _verdicts(
             keywords,
@@ -103,7 +103,7 @@ def _verdicts(
             yield Verdict(name, "skipped", "the tenant is not reached")
         return
     yield from checked_exchange(
-        concealed({**keywords, "timeout": seconds}),
+        conceal({**keywords, "timeout": seconds}),
         subject_token,
         subject_token_type,
         probe,
@@ -111,7 +111,7 @@ def _verdicts(
 
 
 def _settings(keywords: Mapping[str, Any]) -> Settings | Verdict:
-    own = concealed({k: each for k, each in keywords.items() if k != "session"})
+    own = conceal({k: each for k, each in keywords.items() if k != "session"})
     try:
         return configure(**own)
     except ConfigurationError as error:

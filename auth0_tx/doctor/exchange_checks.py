@@ -14,7 +14,7 @@ from ..errors import (
     RateLimitError,
     RefusedError,
 )
-from ..secret import concealed
+from ..secret import conceal
 from ..values import CustomTokenExchangeOptions, RetryPolicy
 from .verdict import Verdict
 
@@ -55,7 +55,7 @@ def _failure(
     quiet = {"retry": RetryPolicy(attempts=1), "token_cache": None, "on_event": None}
     # Stores of another world are no matter here.
     left_out = ("session", "state_store", "secret", "legacy_secret")
-    own = concealed({k: each for k, each in keywords.items() if k not in left_out})
+    own = conceal({k: each for k, each in keywords.items() if k not in left_out})
     with ServerClient(**{**own, **quiet}) as client:
         try:
             client.custom_token_exchange(options)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ConfigurationError
-from ..secret import concealed
+from ..secret import conceal
 from ..values import CachePolicy, RetryPolicy, SessionPolicy
 from .keywords import client_keywords
 
@@ -38,7 +38,7 @@ def keywords_of(settings: Mapping[str, Any], shown: str) -> dict[str, Any]:
             )
         if keyword in _POLICIES and isinstance(value, Mapping):
             value = _policy(keyword, value, shown.format(name))
-        keywords[keyword] = concealed(value) if isinstance(value, str) else value
+        keywords[keyword] = conceal(value) if isinstance(value, str) else value
     return keywords
 
 

@@ -21,7 +21,7 @@ from auth0_tx.core.session.cookies import CookieStore
 from auth0_tx.core.wire.client_auth import METHODS
 from auth0_tx.errors import ConfigurationError, InvalidInputError
 from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
-from auth0_tx.secret import concealed
+from auth0_tx.secret import conceal
 from auth0_tx.values import CachePolicy, RetryPolicy, SessionPolicy
 
 NEEDLE = "needle-of-this-test"
@@ -38,7 +38,7 @@ def configured(**changes: Any) -> Settings:
     keywords = {**LEAST, **changes}
     return configure(
         **{
-            name: concealed(value) if name in SECRETS else value
+            name: conceal(value) if name in SECRETS else value
             for name, value in keywords.items()
         }
     )
@@ -442,13 +442,15 @@ SECRETIVE = {
 }
 
 
-@pytest.mark.parametrize("conceal", [False, True])
+@pytest.mark.parametrize("as_client_does", [False, True])
 @pytest.mark.parametrize("keywords", SECRETIVE.values(), ids=SECRETIVE.keys())
-def test_settings_print_no_secret(keywords: dict[str, Any], conceal: bool) -> None:
+def test_settings_print_no_secret(
+    keywords: dict[str, Any], as_client_does: bool
+) -> None:
     """Settings do not print what is secret, whole, taken apart or by their attributes."""
     proxy = f"http://user:{NEEDLE}@proxy.example.com"
     given: dict[str, Any] = {**LEAST, "proxy": proxy, **keywords}
-    settings = configured(**given) if conceal else configure(**given)
+    settings = configured(**given) if as_client_does else configure(**given)
     shown = [
         repr(settings),
         str(settings),

@@ -21,7 +21,7 @@ from auth0_tx.secret import (
     SecretMapping,
     SecretStr,
     Unpicklable,
-    concealed,
+    conceal,
     secret,
 )
 
@@ -134,7 +134,7 @@ def test_not_text(value: Any) -> None:
 )
 def test_concealed(value: Any, kind: type) -> None:
     """Whatever holds a secret is wrapped all through, and is equal to what it was."""
-    wrapped = concealed(value)
+    wrapped = conceal(value)
 
     assert kind is type(wrapped)
     assert NEEDLE not in repr(wrapped)

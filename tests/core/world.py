@@ -31,7 +31,7 @@ from auth0_tx.core.effects import (
 )
 from auth0_tx.core.wire.metadata import Metadata
 from auth0_tx.errors import Auth0Error
-from auth0_tx.secret import concealed, secret
+from auth0_tx.secret import conceal, secret
 from auth0_tx.values import CustomTokenExchangeOptions
 
 T = TypeVar("T")
@@ -219,7 +219,7 @@ def client(
     hidden = ("client_secret", "client_assertion_signing_key", "secret", "proxy")
     settings = configure(
         **{
-            name: concealed(value) if name in hidden else value
+            name: conceal(value) if name in hidden else value
             for name, value in given.items()
         }
     )

@@ -10,7 +10,7 @@ from attrs import evolve
 
 from ...core.wire.client_auth import METHODS, SIGNING_ALGORITHMS
 from ...events import Event, ExchangeFinished, ExchangeRetried
-from ...secret import concealed
+from ...secret import conceal
 from ...values import CustomTokenExchangeOptions, TokenExchangeResponse
 from ..arguments import Parser, parameter, refuse_option, seconds
 from ..console import Console
@@ -207,7 +207,7 @@ def _configured(
     """Give an application's own client, without what only its sessions need."""
     left_out = ("session", "state_store", "secret", "legacy_secret", "token_cache")
     own = {name: each for name, each in keywords.items() if name not in left_out}
-    return dict(concealed({**own, "timeout": arguments.timeout}))
+    return dict(conceal({**own, "timeout": arguments.timeout}))
 
 
 def _named(value: str | None, option: str, variable: str, console: Console) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.session.seal import Sealer, sealer
 from ...errors import Auth0Error, ConfigurationError, InvalidInputError, StoreError
-from ...secret import SecretStr, Unpicklable, concealed
+from ...secret import SecretStr, Unpicklable, conceal
 from ...stores.redis_commands import commands_for, is_done, value_of
 from .handles import is_handle, new_handle
 
@@ -44,7 +44,7 @@ class _Vault(Unpicklable):
         ttl: float = 3_600.0,
         timeout: float = 1.0,
     ) -> None:
-        secret = concealed(secret)
+        secret = conceal(secret)
         is_async, self._command = commands_for(redis, prefix, timeout)
         if is_async != self._awaits:
             name = "AsyncSubjectTokenVault" if is_async else "SubjectTokenVault"

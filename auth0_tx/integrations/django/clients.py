@@ -12,7 +12,7 @@ from django.utils.module_loading import import_string
 
 from ...client import ServerClient
 from ...errors import ConfigurationError
-from ...secret import concealed
+from ...secret import conceal
 from ...shells.after_fork import renew_after_fork
 from ..settings_values import keywords_of
 
@@ -71,7 +71,7 @@ def keywords() -> dict[str, Any]:
     Raises:
         ConfigurationError: a name is unknown, or a path leads nowhere.
     """
-    given = concealed(getattr(settings, SETTING, None))
+    given = conceal(getattr(settings, SETTING, None))
     if not isinstance(given, Mapping):
         raise ConfigurationError(
             "the setting AUTH0_TX must be a dictionary", parameter=SETTING
@@ -83,7 +83,7 @@ def keywords() -> dict[str, Any]:
     if "secret" not in found:
         # Django's own keys, which rotate; ours are derived from them, for one purpose each.
         keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-        found["secret"] = concealed([each for each in keys if each]) or None
+        found["secret"] = conceal([each for each in keys if each]) or None
     return found
 
 

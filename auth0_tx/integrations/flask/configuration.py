@@ -9,7 +9,7 @@ from flask import Flask
 
 from ...core.configuration import configure
 from ...errors import ConfigurationError
-from ...secret import concealed
+from ...secret import conceal
 from ..settings_values import keywords_of
 from .session_store import FlaskSessionStore
 
@@ -30,12 +30,12 @@ def keywords_for(app: Flask, given: Mapping[str, Any]) -> dict[str, Any]:
         ConfigurationError: a setting is unknown, or needed and not there.
     """
     settings = {
-        name.removeprefix(_OURS): concealed(value) if isinstance(value, str) else value
+        name.removeprefix(_OURS): conceal(value) if isinstance(value, str) else value
         for name, value in app.config.items()
         if name.startswith(_OURS)
     }
     shared = {
-        name: concealed(app.config[f"AUTH0_{name}"])
+        name: conceal(app.config[f"AUTH0_{name}"])
         for name in _SHARED
         if app.config.get(f"AUTH0_{name}") is not None
     }
@@ -63,5 +63,5 @@ def _secret_keys(app: Flask) -> list[str] | None:
         for each in keys
         if each
     ]
-    found: list[str] | None = concealed(texts) or None
+    found: list[str] | None = conceal(texts) or None
     return found

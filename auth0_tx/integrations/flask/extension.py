@@ -10,7 +10,7 @@ from werkzeug.local import LocalProxy
 
 from ...client import ServerClient
 from ...errors import Auth0Error, BackchannelLogoutError, ConfigurationError
-from ...secret import concealed
+from ...secret import conceal
 from ...shells.http_cookies import commit_to, expect_commit, state_of
 from ...values import (
     LoginWithCustomTokenExchangeOptions,
@@ -68,7 +68,7 @@ class Auth0TX:
     """
 
     def __init__(self, app: Flask | None = None, **keywords: Any) -> None:
-        self._keywords = {name: concealed(each) for name, each in keywords.items()}
+        self._keywords = {name: conceal(each) for name, each in keywords.items()}
         if app is not None:
             self.init_app(app)
 

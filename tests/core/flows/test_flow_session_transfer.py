@@ -33,7 +33,7 @@ from auth0_tx.errors import (
     StoreError,
 )
 from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
-from auth0_tx.secret import concealed
+from auth0_tx.secret import conceal
 from auth0_tx.token_types import TokenType
 from auth0_tx.values import SessionTransferToken
 
@@ -71,7 +71,7 @@ def transfer(
     }
     # As the client does, whose own frames must not show them.
     for name in ("subject_token", "actor_token"):
-        asked_for[name] = concealed(asked_for.get(name))
+        asked_for[name] = conceal(asked_for.get(name))
     return request_session_transfer_token(context, **asked_for)
 
 
