@@ -16,6 +16,7 @@ from .core.session.cookies import CookieStore
 from .core.session.store import AsyncStateStore, StateStore
 from .core.wire.client_auth import ClientAuthMethod
 from .events import Event
+from .frameworks.cookies import HttpCookies
 from .secret import conceal
 from .shells.aiohttp_shell import AsyncShell
 from .values import CachePolicy, CustomTokenExchangeOptions, LoginWithCustomTokenExchangeOptions, LoginWithCustomTokenExchangeResult, RetryPolicy, SessionPolicy, SessionTransferToken, TokenExchangeResponse
@@ -115,7 +116,7 @@ class AsyncServerClient(AsyncShell):
             clock=clock,
             on_event=on_event,
         )
-        super().__init__(settings, session)
+        super().__init__(settings, session, HttpCookies())
 
     async def custom_token_exchange(
         self,

@@ -16,6 +16,7 @@ from .core.session.cookies import CookieStore
 from .core.session.store import StateStore
 from .core.wire.client_auth import ClientAuthMethod
 from .events import Event
+from .frameworks.cookies import HttpCookies
 from .secret import conceal
 from .shells.requests_shell import BlockingShell
 from .values import CachePolicy, CustomTokenExchangeOptions, LoginWithCustomTokenExchangeOptions, LoginWithCustomTokenExchangeResult, RetryPolicy, SessionPolicy, SessionTransferToken, TokenExchangeResponse
@@ -115,7 +116,7 @@ class ServerClient(BlockingShell):
             clock=clock,
             on_event=on_event,
         )
-        super().__init__(settings, session)
+        super().__init__(settings, session, HttpCookies())
 
     def custom_token_exchange(
         self,

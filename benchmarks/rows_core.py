@@ -16,6 +16,7 @@ from auth0_tx.core.flows.exchange import custom_token_exchange
 from auth0_tx.core.jose.id_token import Expected, verify_id_token
 from auth0_tx.core.jose.keys import read_jwks
 from auth0_tx.core.wire.client_auth import build_client_authentication
+from auth0_tx.frameworks.cookies import HttpCookies
 from auth0_tx.shells.clocks import context_for
 from auth0_tx.shells.drivers import run
 
@@ -32,7 +33,7 @@ def core(bench: Bench) -> list[Row]:
     settings = configure(
         domain=DOMAIN, client_id=CLIENT_ID, client_secret=CLIENT_SECRET
     )
-    context, world, side = context_for(settings), NoWire(), Side()
+    context, world, side = context_for(settings, HttpCookies()), NoWire(), Side()
 
     def burst(count: int) -> None:
         for _ in range(count):

@@ -15,6 +15,7 @@ from auth0_tx.core.configuration import configure
 from auth0_tx.core.context import Context
 from auth0_tx.core.flows.exchange import custom_token_exchange
 from auth0_tx.events import Event, ExchangeFinished, ExchangeStarted
+from auth0_tx.frameworks.cookies import HttpCookies
 from auth0_tx.integrations.otel import OpenTelemetrySubscriber
 from auth0_tx.shells.clocks import context_for
 from auth0_tx.shells.drivers import run
@@ -98,7 +99,8 @@ def _context(subscriber: Callable[[Event], object] | None) -> Context:
             client_id=CLIENT_ID,
             client_secret=CLIENT_SECRET,
             on_event=None if subscriber is None else told,
-        )
+        ),
+        HttpCookies(),
     )
 
 

@@ -19,6 +19,7 @@ from auth0_tx.core.flows.login import get_user, login_with_custom_token_exchange
 from auth0_tx.core.session.cookies import CookieStore, split
 from auth0_tx.core.session.seal import direct_key, sealer
 from auth0_tx.core.session.state import write_session
+from auth0_tx.frameworks.cookies import HttpCookies
 from auth0_tx.shells.clocks import context_for
 from auth0_tx.shells.drivers import run
 from auth0_tx.values import LoginWithCustomTokenExchangeOptions
@@ -147,7 +148,7 @@ def _context() -> Context:
         client_secret=CLIENT_SECRET,
         secret=_SECRET,
     )
-    return context_for(settings)
+    return context_for(settings, HttpCookies())
 
 
 def _options() -> LoginWithCustomTokenExchangeOptions:

@@ -109,7 +109,7 @@ def __init__(
     settings = configure(
 {arguments}
     )
-    super().__init__(settings, session)"""
+    super().__init__(settings, session, HttpCookies())"""
 
 METHOD = '''\
 {world.define} {name}(
@@ -283,6 +283,7 @@ def imports(sources: list[Source], body: str, world: World) -> str:
         "configure"
     }
     found[".core.flows"] = set(CONVERSATIONS)
+    found[".frameworks.cookies"] = {"HttpCookies"}
     found[".secret"] = {"conceal"}
     found[f".shells.{world.base_module}"] = {world.base}
     ours = [line(module, names) for module, names in found.items() if module[0] == "."]

@@ -13,7 +13,7 @@ from aiohttp import web
 from ..aio import AsyncServerClient
 from ..core.session.cookies import named_by, set_cookie_field
 from ..errors import Auth0Error, BackchannelLogoutError, ConfigurationError
-from ..shells.http_cookies import expect_commit, state_of
+from ..frameworks.cookies import expect_commit, get_state
 from .error_answers import answer_for
 from .requests_of_users import AsyncRequestAuth0
 
@@ -98,7 +98,7 @@ async def _open(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _commit(request: web.Request, response: web.StreamResponse) -> None:
-    state = state_of(request)
+    state = get_state(request)
     state.has_begun = True
     # The response's own cookies are header fields by now.
     headers = response.headers
@@ -108,4 +108,4 @@ async def _commit(request: web.Request, response: web.StreamResponse) -> None:
         for field in (*kept, *map(set_cookie_field, state.cookies.values())):
             headers.add("Set-Cookie", field)
     given = ", ".join(headers.getall("Cache-Control", [])) or None
-    headers.update(state.headers_over(given, headers.getall("Vary", [])))
+    headers.update(state.cache_headers(given, headers.getall("Vary", [])))

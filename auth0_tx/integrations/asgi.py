@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
 from ..core.session.cookies import named_by, set_cookie_field
-from ..shells.http_cookies import RESPONSE_STATE, ResponseState
+from ..frameworks.cookies import RESPONSE_STATE, ResponseState
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -75,7 +75,7 @@ def _with_state(start: Message, state: ResponseState) -> Message:
     given = ", ".join(controls) or None
     added = [
         *(("set-cookie", set_cookie_field(each)) for each in state.cookies.values()),
-        *state.headers_over(given, varies).items(),
+        *state.cache_headers(given, varies).items(),
     ]
     kept += [(name.lower().encode(), value.encode("latin-1")) for name, value in added]
     return {**start, "headers": kept}

@@ -11,6 +11,7 @@ import aiohttp
 
 from ..core.configuration import Settings
 from ..core.effects import Flow, Response, Send, Share, Turn
+from ..core.session.cookies import Cookies
 from ..errors import ConfigurationError
 from ..events import Event
 from ..secret import Unpicklable
@@ -31,6 +32,7 @@ class AsyncShell(Unpicklable):
         self,
         settings: Settings,
         session: aiohttp.ClientSession | None,
+        cookies: Cookies,
     ) -> None:
         trust = Trust(settings.verify, settings.trust_env)
         if session is not None and not isinstance(session, aiohttp.ClientSession):
@@ -39,7 +41,7 @@ class AsyncShell(Unpicklable):
             )
         check_async_store(settings.state_store, "state_store")
         check_async_store(settings.token_cache, "token_cache")
-        self._context = context_for(settings)
+        self._context = context_for(settings, cookies)
         self.on_event: Callable[[Event], object] | None = settings.on_event
         self._transport = AiohttpTransport(
             session,

@@ -10,10 +10,10 @@ import uuid
 
 from ..core.configuration import Settings
 from ..core.context import Context
-from .http_cookies import HttpCookies
+from ..core.session.cookies import Cookies
 
 
-def context_for(settings: Settings) -> Context:
+def context_for(settings: Settings, cookies: Cookies) -> Context:
     """Make what a client's flows share, on the system's clocks and randomness."""
     return Context(
         settings,
@@ -24,7 +24,7 @@ def context_for(settings: Settings) -> Context:
         _new_id,
         _new_secret,
         os.urandom(32),
-        HttpCookies(),
+        cookies,
     )
 
 

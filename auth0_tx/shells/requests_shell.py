@@ -10,6 +10,7 @@ import requests
 
 from ..core.configuration import Settings
 from ..core.effects import Flow, Response, Send, Share
+from ..core.session.cookies import Cookies
 from ..errors import ConfigurationError
 from ..events import Event
 from ..secret import Unpicklable
@@ -31,6 +32,7 @@ class BlockingShell(Unpicklable):
         self,
         settings: Settings,
         session: requests.Session | None,
+        cookies: Cookies,
     ) -> None:
         trust = Trust(settings.verify, settings.trust_env)
         if session is not None and not isinstance(session, requests.Session):
@@ -39,7 +41,7 @@ class BlockingShell(Unpicklable):
             )
         check_blocking_store(settings.state_store, "state_store")
         check_blocking_store(settings.token_cache, "token_cache")
-        self._context = context_for(settings)
+        self._context = context_for(settings, cookies)
         self.on_event: Callable[[Event], object] | None = settings.on_event
         self._flights = ThreadFlights()
         self._transport = RequestsTransport(

@@ -13,8 +13,8 @@ from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 from auth0_tx import AsyncServerClient, LoginWithCustomTokenExchangeOptions
 from auth0_tx.core.session.cookies import SetCookie
 from auth0_tx.errors import InvalidInputError
+from auth0_tx.frameworks.cookies import RESPONSE_STATE, HttpCookies
 from auth0_tx.integrations.asgi import SessionCommitMiddleware
-from auth0_tx.shells.http_cookies import RESPONSE_STATE, HttpCookies
 
 from .browser import Answer, Browser
 from .clients import World, async_clients

@@ -22,6 +22,7 @@ ROOMS = {
     "values": ("errors", "secret"),
     "core": ("core", "values", "errors", *LEAVES),
     "shells": ("shells", "core", "values", "errors", *LEAVES),
+    "frameworks": ("frameworks", "core", "errors", "secret"),
     "integrations": (
         "integrations",
         "",
@@ -32,13 +33,14 @@ ROOMS = {
         "caches",
         "stores",
         "shells",
+        "frameworks",
         "core",
         "values",
         "errors",
         *LEAVES,
     ),
-    "client": ("shells", "core", "values", "errors", *LEAVES),
-    "aio": ("shells", "core", "values", "errors", *LEAVES),
+    "client": ("shells", "frameworks", "core", "values", "errors", *LEAVES),
+    "aio": ("shells", "frameworks", "core", "values", "errors", *LEAVES),
     "stores": ("stores", "core", "errors", "secret"),
     "caches": ("caches", "stores", "core", "errors", "secret"),
     "doctor": ("doctor", "", "client", "shells", "core", "values", "errors", *LEAVES),
@@ -138,6 +140,20 @@ def test_arrows_of_the_core_go_down(path: Path) -> None:
 
 def _core_room_of(name: str) -> str:
     return name.split(".")[2]
+
+
+def test_frameworks_are_not_imported() -> None:
+    """The room of the frameworks knows them by their shape; one key needs aiohttp.web itself."""
+    hosts = {"aiohttp", "django", "flask", "starlette", "werkzeug"}
+
+    importing = [
+        name_of(path)
+        for path in modules("frameworks")
+        for _, name in imports(path)
+        if name.split(".")[0] in hosts
+    ]
+
+    assert ["frameworks.aiohttp_keys"] == importing
 
 
 @pytest.mark.parametrize("path", modules("core"), ids=name_of)

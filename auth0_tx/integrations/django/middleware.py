@@ -9,7 +9,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
-from ...shells.http_cookies import ResponseState, commit_to, expect_commit
+from ...frameworks.cookies import ResponseState, commit, expect_commit
 from .requests import DjangoRequestAuth0
 from .session_store import serving
 
@@ -38,14 +38,14 @@ class Auth0Middleware:
         state = _prepare(request)
         with serving(request):
             response: HttpResponseBase = self._get_response(request)
-        commit_to(response, state)
+        commit(response, state)
         return response
 
     async def _answered(self, request: HttpRequest) -> HttpResponseBase:
         state = _prepare(request)
         with serving(request):
             response: HttpResponseBase = await self._get_response(request)
-        commit_to(response, state)
+        commit(response, state)
         return response
 
 

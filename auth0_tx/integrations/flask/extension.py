@@ -10,8 +10,8 @@ from werkzeug.local import LocalProxy
 
 from ...client import ServerClient
 from ...errors import Auth0Error, BackchannelLogoutError, ConfigurationError
+from ...frameworks.cookies import commit, expect_commit, get_state
 from ...secret import conceal
-from ...shells.http_cookies import commit_to, expect_commit, state_of
 from ...values import (
     LoginWithCustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeResult,
@@ -154,7 +154,7 @@ def _begin() -> None:
 
 
 def _commit(response: Response) -> Response:
-    commit_to(response, state_of(request))
+    commit(response, get_state(request))
     return response
 
 

@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
-from framework_kinds import AIOHTTP, FLASK_CONTEXTS, KINDS, STARLETTE, Kind
 from starlette.websockets import WebSocket
 
 from auth0_tx.core.session.cookies import SetCookie
 from auth0_tx.errors import InvalidInputError
-from auth0_tx.shells.http_cookies import (
+from auth0_tx.frameworks.cookies import (
     RESPONSE_STATE,
     HttpCookies,
     ResponseState,
 )
+
+from .framework_kinds import AIOHTTP, FLASK_CONTEXTS, KINDS, STARLETTE, Kind
 
 NAME = "__Host-auth0_tx"
 COOKIES = HttpCookies()
@@ -336,7 +337,7 @@ def test_response_in_place_of_the_request(kind: Kind) -> None:
 def test_response_of_another_kind(kind: Kind, response: Any) -> None:
     """What is no response, or only its class, is refused before anything is asked."""
     expected = (
-        "store_options must have as 'response' a response of your framework's, "
+        "store_options must have as 'response' a response of your framework, "
         "with set_cookie and headers"
     )
     store_options = {"request": kind.request(""), "response": response}
