@@ -1,4 +1,4 @@
-"""`python -m auth0_tx.cli`, where the command is not on the path."""
+"""``python -m auth0_tx.cli``, for when ``auth0-tx`` is not on the path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,17 @@
-"""The process's streams and surroundings: the only place that writes or reads them."""
+"""The process's streams and environment, as one value: nothing else reads or writes them.
+
+Theory of operation. Commands get a ``Console`` and touch no global stream, so a test can
+run them with streams of its own. Three things may go wrong with real ones, and none may end
+in a traceback:
+
+- **A stream is closed** (``auth0-tx ... >&-``, or ``pythonw``): Python then sets it to
+  ``None``. An empty stream replaces it.
+- **The encoding lacks a character** (a C locale, a Windows code page): it is written as an
+  escape, as a UnicodeEncodeError would lose the whole result.
+- **The reader leaves** (``| head``): writing to standard output raises BrokenPipeError,
+  which ends the run. The interpreter flushes the stream once more on its way out, so
+  :meth:`Console.discard_output` points it at the null device first.
+"""
 
 from __future__ import annotations
 
@@ -16,22 +29,23 @@ from typing import Any, BinaryIO, TextIO
 
 import attrs
 
-from .rendering.style import Style, style_for
+from .rendering.style import Style, choose_style
 
 
 @attrs.frozen(kw_only=True)
 class Console:
-    """Where a run writes, and what it may read.
+    """What a run reads from, and where it writes.
 
     Attributes:
-        stdin: the bytes of standard input.
-        stdout: results, and nothing else.
-        stderr: errors and progress.
-        stdin_is_terminal: whether somebody would have to type the input.
+        stdin: standard input, as bytes.
+        stdout: standard output, for results and nothing else.
+        stderr: standard error, for errors and progress.
+        stdin_is_terminal: whether a person would have to type the input.
         environ: the environment.
-        clock: gives epoch seconds.
-        style: how to set off what goes to *stdout*.
-        configured: the keywords of the client, where an application has it configured.
+        clock: returns epoch seconds.
+        style: how to set off text on *stdout*.
+        client_keywords: the keywords of the client that an application has configured;
+            ``None`` if options and variables describe it.
     """
 
     stdin: BinaryIO
@@ -41,12 +55,12 @@ class Console:
     environ: Mapping[str, str] = attrs.field(repr=False)
     clock: Callable[[], float]
     style: Style
-    configured: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+    client_keywords: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
 
     @classmethod
-    def of_process(cls) -> Console:
-        """Take the streams as they are now; one that is closed counts as empty."""
+    def from_process(cls, client_keywords: Mapping[str, Any] | None = None) -> Console:
+        """Make a console of the process's streams as they are now."""
         stdin, stdout = sys.stdin, sys.stdout or io.StringIO()
         is_terminal = stdout.isatty()
         return cls(
@@ -56,7 +70,7 @@ class Console:
             stdin_is_terminal=stdin is not None and stdin.isatty(),
             environ=os.environ,
             clock=time.time,
-            style=style_for(
+            style=choose_style(
                 os.environ,
                 is_terminal=is_terminal,
                 encoding=stdout.encoding or "utf-8",
@@ -64,34 +78,36 @@ class Console:
                 width=shutil.get_terminal_size().columns,
                 has_rich=is_terminal and find_spec("rich") is not None,
             ),
+            client_keywords=client_keywords,
         )
 
     def write(self, text: str) -> None:
-        """Write *text* and a newline to standard output, at once."""
-        self.stdout.write(_encodable(text, self.stdout) + "\n")
+        """Write *text* and a newline to standard output, and flush it."""
+        self.stdout.write(_replace_unencodable(text, self.stdout) + "\n")
         self.stdout.flush()
 
     def write_json(self, members: Mapping[str, object]) -> None:
-        """Write one JSON object on one line; escaped, so that no terminal minds it."""
+        """Write one JSON object on one line, in ASCII."""
+        # json.dumps escapes all else, so no control character reaches a terminal.
         self.write(json.dumps(members))
 
-    def tell(self, *lines: str) -> None:
-        """Write *lines* to standard error, whole also when threads write at once."""
-        text = "".join(f"{_encodable(line, self.stderr)}\n" for line in lines)
-        # Nobody is left to be told that nobody listens.
+    def log(self, *lines: str) -> None:
+        """Write *lines* to standard error; those of two threads are not mixed."""
+        text = "".join(f"{_replace_unencodable(line, self.stderr)}\n" for line in lines)
+        # A reader of errors who has left is no reason to lose the result.
         with self._lock, suppress(OSError, ValueError):
             self.stderr.write(text)
             self.stderr.flush()
 
-    def abandon_output(self) -> None:
-        """Point standard output at nothing, as the interpreter flushes it once more."""
+    def discard_output(self) -> None:
+        """Point standard output at the null device, for the interpreter's last flush."""
         with suppress(OSError, ValueError):
             descriptor = self.stdout.fileno()
-            nothing = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nothing, descriptor)
-            os.close(nothing)
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, descriptor)
+            os.close(null)
 
 
-def _encodable(text: str, stream: TextIO) -> str:
+def _replace_unencodable(text: str, stream: TextIO) -> str:
     encoding = stream.encoding or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)

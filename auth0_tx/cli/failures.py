@@ -1,6 +1,7 @@
-"""What is said of a run that failed: one line for what happened, one for what to do.
+"""How a run that failed is reported: one line for what happened, one for what to do.
 
-Pure: nothing here writes, and nothing repeats a value that was given.
+Pure: nothing here writes. Nothing repeats a value that was given, not even a path: a token
+in the place of a file name is the most likely mistake on this command line.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from ..errors import (
     NotSentError,
 )
 from ..errors import CustomTokenExchangeErrorCode as Code
-from .rendering.plain import printable
+from .rendering.text import make_printable
 
 
-class UsageError(Exception):
-    """An argument, or what it names, cannot be used.
+class CommandError(Exception):
+    """The command cannot go on: an argument is wrong, or the system refused something.
 
     Attributes:
-        message: the rule that is broken.
-        hint: what to do instead.
-        status: the exit status.
+        message: what is wrong.
+        hint: what to do about it, if that is known.
+        status: the exit status, 2 for an argument and 1 for the system.
     """
 
     def __init__(
@@ -35,49 +36,54 @@ class UsageError(Exception):
         self.status = status
 
 
-def of_system(what: str, error: OSError, hint: str | None = None) -> UsageError:
-    """Give the failure that the system's *error* is, without the path it may hold."""
-    return UsageError(f"{what}: {system_reason(error)}", hint=hint, status=1)
+def system_failure(what: str, error: OSError, hint: str | None = None) -> CommandError:
+    """Make the failure of a run that the system's *error* ends."""
+    return CommandError(f"{what}: {format_reason(error)}", hint=hint, status=1)
 
 
-def system_reason(error: OSError | ValueError) -> str:
-    """Say in the system's words, and no others, why something could not be had."""
-    return getattr(error, "strerror", None) or "it is not possible"
+def format_reason(error: OSError | ValueError) -> str:
+    """Return the system's reason, without the path that ``str(error)`` contains."""
+    if isinstance(error, ValueError):
+        # open() raises one for a null byte in the path.
+        return "not a valid file name"
+    return error.strerror or "unknown error"
 
 
-def exit_status(error: Auth0Error | UsageError) -> int:
-    """Give the exit status that *error* ends the run with."""
-    if isinstance(error, UsageError):
+def choose_exit_status(error: Auth0Error | CommandError) -> int:
+    """Return the exit status of a run that *error* ends."""
+    if isinstance(error, CommandError):
         return error.status
     return 2 if isinstance(error, InvalidInputError) else 1
 
 
-def error_lines(program: str, error: Auth0Error | UsageError) -> list[str]:
-    """Say what happened, and below it what to do about it, where that is known."""
-    if isinstance(error, UsageError):
+def format_error(program: str, error: Auth0Error | CommandError) -> list[str]:
+    """Say what happened, and below it what to do about it, if that is known."""
+    if isinstance(error, CommandError):
         first, hint = error.message, error.hint
     else:
-        about = [f"HTTP {error.status}"] if error.status is not None else []
+        details = [f"HTTP {error.status}"] if error.status is not None else []
         if error.correlation_id:
-            about.append(f"correlation id {error.correlation_id}")
-        aside = f" ({', '.join(about)})" if about else ""
-        first, hint = f"{error.code}: {error.message}{aside}", advice(error)
+            # Auth0's support finds the request by it.
+            details.append(f"correlation id {error.correlation_id}")
+        aside = f" ({', '.join(details)})" if details else ""
+        first, hint = f"{error.code}: {error.message}{aside}", choose_hint(error)
     lines = [f"{program}: {first}"]
     if hint:
         lines.append(f"hint: {hint}")
-    return [printable(line) for line in lines]
+    # A server may put an escape sequence into its error_description.
+    return [make_printable(line) for line in lines]
 
 
-def error_members(error: Auth0Error | UsageError) -> dict[str, Any]:
-    """Give what ``--json`` says of *error*."""
-    if isinstance(error, UsageError):
+def error_to_json(error: Auth0Error | CommandError) -> dict[str, Any]:
+    """Return what ``--json`` shows of *error*."""
+    if isinstance(error, CommandError):
         code = "usage" if error.status == 2 else "system"
         return {"code": code, "message": error.message, "hint": error.hint}
     return {
         "type": type(error).__name__,
         "code": str(error.code),
         "message": error.message,
-        "hint": advice(error),
+        "hint": choose_hint(error),
         "status": error.status,
         "phase": error.phase,
         "retry_safe": error.retry_safe,
@@ -88,17 +94,19 @@ def error_members(error: Auth0Error | UsageError) -> dict[str, Any]:
     }
 
 
-def advice(error: Auth0Error) -> str | None:
-    """Say what to do about *error*: the library's hint, or what its kind allows."""
+def choose_hint(error: Auth0Error) -> str | None:
+    """Return what to do about *error*: the library's hint, or what its kind allows."""
     if error.code == Code.TLS_FAILED:
-        # The library's own hint names its keyword, which here is an option.
-        return "if the server's certificate is of a CA of your own, pass --verify PATH."
+        # The library's own hint names its keyword; here that is an option.
+        return "if your own CA signed the server's certificate, pass --verify PATH."
     if error.hint:
         return error.hint
     if error.retry_after is not None:
-        return f"wait {error.retry_after:.0f} s, then try again."
+        return f"wait {error.retry_after:.0f} s, then retry."
     if isinstance(error, AmbiguousError):
-        return "the subject token may be spent; get a fresh one before you try again."
+        return (
+            "the subject token may have been used up; get a new one before you retry."
+        )
     if isinstance(error, NotSentError):
-        return "nothing was sent: check the domain and the network, then try again."
+        return "nothing was sent: check the domain and the network, then retry."
     return None

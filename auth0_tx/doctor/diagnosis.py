@@ -118,10 +118,11 @@ def _settings(keywords: Mapping[str, Any]) -> Settings | Verdict:
         return Verdict("configuration", "failed", error.message, error.hint or "")
     except TypeError:
         missing = [name for name in ("domain", "client_id") if name not in own]
+    verb = "is" if len(missing) == 1 else "are"
     return Verdict(
         "configuration",
         "failed",
-        f"{' and '.join(missing)} must be given"
+        f"{' and '.join(missing)} {verb} missing"
         if missing
-        else "there is a keyword that a client does not have",
+        else "a keyword is not one of the client's",
     )

@@ -1,4 +1,4 @@
-"""Run `auth0-tx`, in this process or in one of its own, and keep what it wrote."""
+"""Runs of `auth0-tx`, in this process or in one of its own, with what they wrote."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Outcome:
         return members
 
     def shown(self, *secrets: str) -> list[str]:
-        """Return the secrets, or tell-tale pieces of them, that were written."""
+        """Return the secrets, or recognizable pieces of them, that were written."""
         written = self.out + self.err
         pieces = {
             piece
@@ -64,7 +64,7 @@ class Terminal(io.TextIOWrapper):
 
 @attrs.frozen
 class InProcess:
-    """Call `main` with streams and surroundings of the test's own."""
+    """Call `main` with the test's own streams and environment."""
 
     monkeypatch: pytest.MonkeyPatch
 
@@ -76,7 +76,7 @@ class InProcess:
         encoding: str = "utf-8",
         terminal: bool = False,
     ) -> Outcome:
-        """Run the command with *words*; none of this machine's own variables counts."""
+        """Run the command with *words*, without this machine's own variables."""
         kind = Terminal if terminal else io.TextIOWrapper
         out, err = io.BytesIO(), io.BytesIO()
         with self.monkeypatch.context() as patch:
@@ -95,11 +95,13 @@ class InProcess:
 
 def environment(**changes: str) -> dict[str, str]:
     """Return this process's environment without our variables, and with *changes*."""
-    kept = {name: value for name, value in os.environ.items() if name not in VARIABLES}
-    return kept | changes
+    others = {
+        name: value for name, value in os.environ.items() if name not in VARIABLES
+    }
+    return others | changes
 
 
-def started(
+def start(
     *words: str, environ: Mapping[str, str] | None = None
 ) -> subprocess.Popen[str]:
     """Start the command in a process of its own, its output in pipes."""
@@ -132,7 +134,7 @@ def run(
 
 
 def python(*words: str, stdin: str = "") -> Outcome:
-    """Run Python as one would in another terminal."""
+    """Run Python in a process of its own."""
     finished = subprocess.run(
         [sys.executable, *words],
         env=environment(),
@@ -147,7 +149,7 @@ def python(*words: str, stdin: str = "") -> Outcome:
 
 
 def at(tenant: Tenant) -> dict[str, str]:
-    """Return the variables that lead to *tenant*."""
+    """Return the variables that point to *tenant*."""
     return {
         "AUTH0_DOMAIN": tenant.domain,
         "AUTH0_CLIENT_ID": tenant.client_id,
@@ -169,7 +171,7 @@ def words_for(tenant: Tenant, *more: str) -> Sequence[str]:
     )
 
 
-def encoded(value: object) -> str:
+def encode(value: object) -> str:
     """Return *value* as JSON in base64url, as a part of a token is."""
     return urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
@@ -177,4 +179,4 @@ def encoded(value: object) -> str:
 def jwt(claims: object, header: object = None, signature: str = "c2ln") -> str:
     """Return a token with *claims* that nobody signed."""
     head = {"alg": "RS256", "typ": "JWT"} if header is None else header
-    return f"{encoded(head)}.{encoded(claims)}.{signature}"
+    return f"{encode(head)}.{encode(claims)}.{signature}"

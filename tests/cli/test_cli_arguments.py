@@ -7,7 +7,7 @@ import argparse
 import pytest
 from command_runs import InProcess
 
-from auth0_tx.cli.arguments import parameter, port, seconds
+from auth0_tx.cli.arguments import parse_parameter, parse_port, parse_seconds
 from auth0_tx.version import __version__
 
 NEEDLE = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhdXRoMHxhbGljZSJ9.c2lnbmF0dXJl"
@@ -55,7 +55,7 @@ NEEDLE = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhdXRoMHxhbGljZSJ9.c2lnbmF0dXJl"
     ids=lambda words: " ".join(words).replace(NEEDLE, "TOKEN"),
 )
 def test_no_word_is_repeated(command: InProcess, words: list[str]) -> None:
-    """A secret in the wrong place is refused, in two lines at most, and not shown."""
+    """A secret in the wrong place is refused in two lines at most, and not shown."""
     outcome = command(*words, terminal=True)
 
     assert (2, "", []) == (outcome.status, outcome.out, outcome.shown(NEEDLE))
@@ -72,28 +72,28 @@ def test_no_word_is_repeated(command: InProcess, words: list[str]) -> None:
     ],
 )
 def test_secret_option_explains(command: InProcess, option: str, instead: str) -> None:
-    """An option that would take a secret says why it does not, and what to use."""
+    """An option that would take a secret says why it is refused, and what to use."""
     outcome = command("exchange", option, "value")
 
     assert [
-        f"auth0-tx exchange: {option} is not taken: a secret on the command line shows "
-        "in the list of processes and stays in the shell's history",
+        f"auth0-tx exchange: {option} is not supported: a secret on the command line is "
+        "visible in the process list and stays in the shell's history",
         f"hint: {instead} PATH (- for standard input)",
     ] == outcome.err.splitlines()
 
 
 def test_unknown_option_is_named(command: InProcess) -> None:
-    """An option that is plainly one is named, so that a slip is found."""
+    """A misspelt option is named, so that it can be found."""
     outcome = command("demo", "--colour=never")
 
     assert [
-        "auth0-tx demo: there is no option --colour",
+        "auth0-tx demo: unrecognized option --colour",
         "hint: see auth0-tx demo --help",
     ] == outcome.err.splitlines()
 
 
 def test_unknown_command(command: InProcess) -> None:
-    """A word that is no command is answered with those that are."""
+    """The error for an unknown command lists those that exist."""
     outcome = command("test")
 
     assert 2 == outcome.status
@@ -113,7 +113,7 @@ def test_no_command(command: InProcess) -> None:
 
 @pytest.mark.parametrize("name", ["demo", "doctor", "exchange", "inspect", "tenant"])
 def test_help(command: InProcess, name: str) -> None:
-    """Each command has help, which tells the exit status."""
+    """Each command has help, which explains the exit status."""
     outcome = command(name, "--help")
 
     assert (0, "") == (outcome.status, outcome.err)
@@ -143,14 +143,14 @@ def test_version(command: InProcess) -> None:
 )
 def test_port(word: str, number: int) -> None:
     """A port is a number up to 65535."""
-    assert number == port(word)
+    assert number == parse_port(word)
 
 
 @pytest.mark.parametrize("word", ["", "-1", "65536", "٣", "1.5", "9" * 5000, "x"])
 def test_no_port(word: str) -> None:
-    """Nothing else is."""
+    """Nothing else is accepted."""
     with pytest.raises(argparse.ArgumentTypeError, match="must be a port"):
-        port(word)
+        parse_port(word)
 
 
 @pytest.mark.parametrize(
@@ -158,14 +158,14 @@ def test_no_port(word: str) -> None:
 )
 def test_seconds(word: str, number: float) -> None:
     """Seconds are a positive number."""
-    assert number == seconds(word)
+    assert number == parse_seconds(word)
 
 
 @pytest.mark.parametrize("word", ["", "0", "-1", "nan", "inf", "1e400", "ten"])
 def test_no_seconds(word: str) -> None:
-    """Nothing else is."""
+    """Nothing else is accepted."""
     with pytest.raises(argparse.ArgumentTypeError, match="must be a positive number"):
-        seconds(word)
+        parse_seconds(word)
 
 
 @pytest.mark.parametrize(
@@ -174,11 +174,11 @@ def test_no_seconds(word: str) -> None:
 )
 def test_parameter(word: str, pair: tuple[str, str]) -> None:
     """A parameter is split at its first equals sign."""
-    assert pair == parameter(word)
+    assert pair == parse_parameter(word)
 
 
 @pytest.mark.parametrize("word", ["", "a", "=b", "a b=c", "é=c"])
 def test_no_parameter(word: str) -> None:
-    """What has no name is none."""
+    """A parameter needs a name."""
     with pytest.raises(argparse.ArgumentTypeError, match="must be name=value"):
-        parameter(word)
+        parse_parameter(word)

@@ -1,4 +1,4 @@
-"""The process's streams: written whole, safely, and also when nobody reads them."""
+"""The process's streams: whole lines, safe characters, and readers who leave."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from auth0_tx.cli.console import Console
 
 
 class Broken(io.StringIO):
-    """A stream that nobody reads any more."""
+    """A stream whose reader has left."""
 
     def write(self, text: str, /) -> int:
         raise BrokenPipeError(32, "Broken pipe")
@@ -25,21 +25,21 @@ def with_streams(
     patch.setattr(sys, "stdin", None)
     patch.setattr(sys, "stdout", stdout)
     patch.setattr(sys, "stderr", stderr)
-    return Console.of_process()
+    return Console.from_process()
 
 
 def test_closed_streams(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process whose streams are closed reads nothing, and writes to nobody."""
+    """A process whose streams are closed reads nothing, and its output is lost."""
     console = with_streams(monkeypatch, None)
     console.write("text")
-    console.tell("text")
-    console.abandon_output()
+    console.log("text")
+    console.discard_output()
 
     assert (b"", False) == (console.stdin.read(), console.stdin_is_terminal)
 
 
 def test_narrow_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the encoding does not have is escaped, and never an error."""
+    """A character that the encoding lacks is escaped, and never an error."""
     octets = io.BytesIO()
     console = with_streams(monkeypatch, io.TextIOWrapper(octets, "ascii", newline=""))
     console.write("Zoë └─")
@@ -48,7 +48,7 @@ def test_narrow_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_json_is_one_line_of_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
-    """JSON has every character escaped that a terminal could mind."""
+    """JSON escapes every character that could affect a terminal."""
     stdout = io.StringIO()
     with_streams(monkeypatch, stdout).write_json({"a": "\x1b\n\u202eë"})
 
@@ -56,19 +56,19 @@ def test_json_is_one_line_of_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nobody_reads_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nobody listens, what is told is lost without harm."""
+    """Without a reader of errors, what is logged is lost without harm."""
     console = with_streams(monkeypatch, io.StringIO(), Broken())
 
-    console.tell("text")
+    console.log("text")
 
 
-def test_abandoned_output(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Output that is given up goes nowhere, also what is still to be flushed."""
+def test_discarded_output(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Discarded output goes nowhere, not even what is still to be flushed."""
     path = tmp_path / "out"
     with path.open("w") as file:
         console = with_streams(monkeypatch, file)
         file.write("left over")
-        console.abandon_output()
+        console.discard_output()
 
     assert "" == path.read_text()
 

@@ -10,7 +10,7 @@ from command_runs import InProcess, jwt
 
 from auth0_tx import RefusedError, TokenExchangeResponse
 from auth0_tx.cli import running_tenant
-from auth0_tx.cli.rendering.demo_report import Demonstration, Exchange, demo_text
+from auth0_tx.cli.rendering.demo_report import Demonstration, Exchange, format_demo
 from auth0_tx.cli.rendering.style import Style
 from auth0_tx.events import ExchangeFinished, KeysFetched, MetadataFetched
 
@@ -22,7 +22,7 @@ ID_TOKEN = jwt(CLAIMS | {"exp": NOW + 36_000})
 
 
 def exchange(act: dict[str, object] | None = ACT) -> Exchange:
-    """Return one exchange, as the demo keeps it."""
+    """Return one exchange, as the demo records it."""
     return Exchange(
         client="ServerClient",
         world="blocking",
@@ -58,7 +58,7 @@ DEMONSTRATION = Demonstration(
 
 def test_text() -> None:
     """The demo shows what was sent, what came back, who acts, and a refusal."""
-    shown = demo_text(DEMONSTRATION, Style())
+    shown = format_demo(DEMONSTRATION, Style())
 
     assert (
         f"""\
@@ -71,7 +71,7 @@ at a local Auth0 tenant: https://localhost:8443/
     scope          openid
     client_secret  <redacted>
 
-  Came back  HTTP 200; discovery 10 ms, signing keys 2 ms, in all 30 ms
+  Received  HTTP 200; discovery 10 ms, signing keys 2 ms, total 30 ms
     access_token  <redacted: JWT, {len(ACCESS_TOKEN)} characters>
     token_type    Bearer
     id_token      <redacted: JWT, {len(ID_TOKEN)} characters>
@@ -85,15 +85,15 @@ at a local Auth0 tenant: https://localhost:8443/
     sub  auth0|alice
     act  {{"sub": "agent|copilot", "act": {{"sub": "auth0|support_agent"}}}}
 
-  Who acts
+  Actors
     agent|copilot           current actor
     └─ auth0|support_agent  earlier actor
        └─ auth0|alice       subject
 
 2  AsyncServerClient  {"─" * 47}  asyncio
-  sent       1,024 bytes, the same as above
-  came back  HTTP 200; discovery 10 ms, signing keys 2 ms, in all 30 ms
-  who acts   agent|copilot, for auth0|support_agent, as above
+  sent      1,024 bytes, the same as above
+  received  HTTP 200; discovery 10 ms, signing keys 2 ms, total 30 ms
+  actors    agent|copilot, for auth0|support_agent, as above
 
 3  A refusal  {"─" * 17}  urn:ietf:params:oauth:token-type:access_token
   RefusedError
@@ -104,21 +104,21 @@ at a local Auth0 tenant: https://localhost:8443/
     retry_safe  False
     hint        send another.
 
-Next: auth0-tx tenant keeps such a tenant running for your code."""
+Next: auth0-tx tenant runs a local tenant for your own code."""
         == shown
     )
 
 
-def test_text_tells_the_truth() -> None:
-    """Were the worlds to differ, or the actor not verified, the text would say so."""
+def test_text_is_true() -> None:
+    """If the worlds differed, or the actor was not verified, the text would say so."""
     other = exchange({"sub": "auth0|bob"})
     differing = attrs.evolve(DEMONSTRATION, asynchronous=other, same_request=False)
     unverified = attrs.evolve(DEMONSTRATION, blocking=exchange(None))
 
-    assert "1,024 bytes, not the same as above" in demo_text(differing, Style())
-    assert "who acts   auth0|bob\n" in demo_text(differing, Style())
-    assert "ID token  not verified" in demo_text(unverified, Style())
-    assert "nobody but the subject" in demo_text(unverified, Style())
+    assert "1,024 bytes, not the same as above" in format_demo(differing, Style())
+    assert "actors    auth0|bob\n" in format_demo(differing, Style())
+    assert "ID token  not verified" in format_demo(unverified, Style())
+    assert "none that the client verified" in format_demo(unverified, Style())
 
 
 def test_demo(command: InProcess) -> None:
@@ -128,7 +128,7 @@ def test_demo(command: InProcess) -> None:
     assert (0, "") == (outcome.status, outcome.err)
     assert "ID token  verified by the client" in outcome.out
     assert re.search(r"sent +\d+ bytes, the same as above\n", outcome.out)
-    assert "who acts   agent|copilot, for auth0|support_agent, as above" in outcome.out
+    assert "actors    agent|copilot, for auth0|support_agent, as above" in outcome.out
     assert "hint        Auth0 keeps urn:ietf token types" in outcome.out
     assert "eyJ" not in outcome.out
     assert "\x1b" not in outcome.out
@@ -178,16 +178,16 @@ def test_demo_as_json(command: InProcess) -> None:
 
 
 def test_no_sockets(command: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that cannot run the tenant is told so, in one line."""
+    """A machine that cannot run the tenant gets an error in one line."""
 
     def start(self: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(running_tenant.LoggedTenant, "start", start)
+    monkeypatch.setattr(running_tenant.ReportingTenant, "start", start)
     outcome = command("demo", "--json")
 
     assert (1, "system") == (outcome.status, outcome.members["error"]["code"])
     assert (
-        "auth0-tx demo: the local tenant cannot start: Operation not permitted\n"
+        "auth0-tx demo: cannot start the local tenant: Operation not permitted\n"
         == outcome.err
     )

@@ -11,13 +11,13 @@ from auth0_tx.tenant import Tenant
 
 
 def words_for(tenant: Tenant, *more: str) -> list[str]:
-    """Give the words of a run for a tenant."""
+    """Return the words of a run for a tenant."""
     assert tenant.ca_file is not None
     return ["doctor", "--verify", tenant.ca_file, *more]
 
 
 def test_healthy(command: InProcess, tenant: Tenant) -> None:
-    """Each check has a line, the token is not shown, and the status is 0."""
+    """Each check has a line, no secret is shown, and the status is 0."""
     environ = at(tenant)
     outcome = command(
         *words_for(tenant, "--subject-token-type", LEGACY), environ=environ
@@ -32,7 +32,7 @@ def test_healthy(command: InProcess, tenant: Tenant) -> None:
 
 def test_failure(command: InProcess, tenant: Tenant) -> None:
     """A check that failed says what to do, and the status is 1."""
-    environ = {**at(tenant), "AUTH0_CLIENT_SECRET": "wrong, and nobody's"}
+    environ = {**at(tenant), "AUTH0_CLIENT_SECRET": "a wrong secret"}
     outcome = command(*words_for(tenant), environ=environ)
 
     assert 1 == outcome.status
@@ -41,9 +41,9 @@ def test_failure(command: InProcess, tenant: Tenant) -> None:
 
 
 def test_json(command: InProcess, tenant: Tenant) -> None:
-    """As JSON there are the same checks, by their names."""
+    """As JSON, the checks have the same names."""
     outcome = command(*words_for(tenant, "--json"), environ=at(tenant))
-    checks = {each["check"]: each["level"] for each in outcome.members["checks"]}
+    checks = {check["check"]: check["level"] for check in outcome.members["checks"]}
 
     assert outcome.members["ok"]
     assert "ok" == checks["client authentication"]
@@ -60,15 +60,15 @@ def test_strict(command: InProcess, tenant: Tenant) -> None:
 
 
 def test_nothing_given(command: InProcess) -> None:
-    """Without settings, that is what is wrong."""
+    """Missing settings are named."""
     outcome = command("doctor", environ={})
 
     assert 1 == outcome.status
-    assert "domain and client_id must be given" in outcome.out
+    assert "domain and client_id are missing" in outcome.out
 
 
 def test_files(command: InProcess, tenant: Tenant, tmp_path: Path) -> None:
-    """Secrets may come from files, one of them from standard input; a key is for its method."""
+    """Secrets may come from files, and at most one from standard input."""
     secret = tmp_path / "secret"
     secret.write_text(tenant.client_secret or "")
     environ = {**at(tenant), "AUTH0_CLIENT_SECRET": ""}
@@ -85,7 +85,7 @@ def test_files(command: InProcess, tenant: Tenant, tmp_path: Path) -> None:
 
 
 def test_configured(tenant: Tenant, capsys: object) -> None:
-    """An application's own settings stand in for options."""
+    """An application's own settings replace the options."""
     keywords = {
         "domain": tenant.domain,
         "client_id": tenant.client_id,
@@ -94,4 +94,4 @@ def test_configured(tenant: Tenant, capsys: object) -> None:
     }
 
     assert 0 == main(["doctor"], keywords)
-    assert 1 == main(["doctor"], {**keywords, "client_secret": "wrong, and nobody's"})
+    assert 1 == main(["doctor"], {**keywords, "client_secret": "a wrong secret"})

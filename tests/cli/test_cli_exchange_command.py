@@ -23,7 +23,7 @@ def grants(tenant: Tenant) -> list[dict[str, str]]:
 
 @WORLDS
 def test_exchange(command: InProcess, tenant: Tenant, world: tuple[str, ...]) -> None:
-    """An exchange shows what came back, with every token described."""
+    """An exchange shows what came back, with every token redacted."""
     environ = at(tenant)
     outcome = command(*words_for(tenant, *FULL, *world), environ=environ)
 
@@ -67,7 +67,7 @@ def test_same_request(
 
 
 def test_json(command: InProcess, tenant: Tenant) -> None:
-    """As JSON the response is one object, its tokens described."""
+    """As JSON the response is one object, its tokens redacted."""
     outcome = command(*words_for(tenant, *FULL, "--json"), environ=at(tenant))
 
     assert 1 == outcome.out.count("\n")
@@ -82,7 +82,7 @@ def test_json(command: InProcess, tenant: Tenant) -> None:
 
 
 def test_show_tokens(command: InProcess, tenant: Tenant) -> None:
-    """The tokens are shown where that is asked for, as text and as JSON."""
+    """With --show-tokens the tokens are shown, as text and as JSON."""
     words = words_for(tenant, *FULL, "--show-tokens")
     text = command(*words, environ=at(tenant))
     as_json = command(*words, "--json", environ=at(tenant))
@@ -93,7 +93,7 @@ def test_show_tokens(command: InProcess, tenant: Tenant) -> None:
 
 
 def test_actor(command: InProcess, tenant: Tenant) -> None:
-    """An actor token from a file brings the chain of who acts, as a tree and a list."""
+    """With an actor token the actors are shown, as a tree and as a list."""
     actor = tenant.subject_token("agent|copilot", act={"sub": "auth0|support_agent"})
     words = words_for(
         tenant, *FULL, "--actor-token-type", LEGACY, "--actor-token-file", "-"
@@ -117,7 +117,7 @@ def test_actor(command: InProcess, tenant: Tenant) -> None:
 
 
 def test_actor_from_variable(command: InProcess, tenant: Tenant) -> None:
-    """The actor token may be in a variable; half a pair is refused, and not dropped."""
+    """The actor token may be in a variable; without its type it is refused."""
     environ = at(tenant) | {"AUTH0_TX_ACTOR_TOKEN": tenant.subject_token("auth0|bob")}
     whole = command(
         *words_for(tenant, "--scope", "openid", "--actor-token-type", LEGACY, "--json"),
@@ -131,7 +131,7 @@ def test_actor_from_variable(command: InProcess, tenant: Tenant) -> None:
 
 
 def test_secrets_from_files(command: InProcess, tenant: Tenant, tmp_path: Path) -> None:
-    """Secrets come from files, whose last newline does not count."""
+    """Secrets come from files, without the newline at the end."""
     environ = at(tenant)
     subject, secret = tmp_path / "subject", tmp_path / "secret"
     subject.write_text(environ.pop("AUTH0_TX_SUBJECT_TOKEN") + "\n")
@@ -147,7 +147,7 @@ def test_secrets_from_files(command: InProcess, tenant: Tenant, tmp_path: Path) 
 
 
 def test_signing_key(command: InProcess, tenant: Tenant, tmp_path: Path) -> None:
-    """A private key signs an assertion; the secret in the environment is let lie."""
+    """A private key signs an assertion; the secret in the environment is not used."""
     key = ec.generate_private_key(ec.SECP256R1())
     public = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo

@@ -1,4 +1,4 @@
-"""`auth0-tx exchange`, where it does not succeed: what is said, and what is not."""
+"""`auth0-tx exchange` when it fails: what is reported, and what is not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WORLDS = pytest.mark.parametrize("world", [(), ("--async",)], ids=["blocking", "
 
 
 @pytest.mark.parametrize(
-    ("dropped", "words", "lines"),
+    ("missing", "words", "lines"),
     [
         (
             "AUTH0_DOMAIN",
@@ -29,7 +29,7 @@ WORLDS = pytest.mark.parametrize("world", [(), ("--async",)], ids=["blocking", "
             "AUTH0_CLIENT_SECRET",
             (),
             [
-                "the client's secret is missing",
+                "the client secret is missing",
                 "hint: set AUTH0_CLIENT_SECRET, or pass --client-secret-file PATH "
                 "(- for standard input)",
             ],
@@ -54,7 +54,7 @@ WORLDS = pytest.mark.parametrize("world", [(), ("--async",)], ids=["blocking", "
         (
             "NO_COLOR",
             ("--param", "a=1", "--param", "a=2"),
-            ["--param: a name is given twice"],
+            ["--param: the same name is used twice"],
         ),
         (
             "NO_COLOR",
@@ -69,13 +69,13 @@ WORLDS = pytest.mark.parametrize("world", [(), ("--async",)], ids=["blocking", "
 def test_missing(
     command: InProcess,
     tenant: Tenant,
-    dropped: str,
+    missing: str,
     words: tuple[str, ...],
     lines: list[str],
 ) -> None:
-    """What is missing is named with the ways to give it, and nothing is sent."""
+    """A missing value is named with the ways to pass it, and nothing is sent."""
     environ = at(tenant)
-    environ.pop(dropped, None)
+    environ.pop(missing, None)
     outcome = command(*words_for(tenant), *words, environ=environ)
 
     assert (2, "", ()) == (outcome.status, outcome.out, tenant.requests)
@@ -108,7 +108,7 @@ def test_missing_type(command: InProcess, tenant: Tenant) -> None:
 def test_refused_by_the_library(
     command: InProcess, tenant: Tenant, words: tuple[str, ...], parameter: str
 ) -> None:
-    """What breaks a rule of the library's is a usage error, before a byte is sent."""
+    """Breaking one of the library's rules ends with 2, before a byte is sent."""
     outcome = command(
         *words_for(tenant), *words, "--json", stdin=b"a", environ=at(tenant)
     )
@@ -121,7 +121,7 @@ def test_refused_by_the_library(
 def test_white_space_is_refused(
     command: InProcess, tenant: Tenant, padding: str
 ) -> None:
-    """A padded token is the library's to refuse, and is not shown."""
+    """The library refuses a padded token, which is not shown."""
     token = tenant.subject_token("auth0|alice")
     outcome = command(
         *words_for(tenant, "--subject-token-file", "-"),
@@ -157,7 +157,7 @@ def test_refusal(command: InProcess, tenant: Tenant, world: tuple[str, ...]) -> 
 
 
 def test_echoed_secret(command: InProcess, tenant: Tenant) -> None:
-    """A server that repeats a token in its refusal does not get it shown."""
+    """A token that a server repeats in its refusal is not shown."""
     environ = at(tenant)
     token = environ["AUTH0_TX_SUBJECT_TOKEN"]
     tenant.inject(
@@ -169,10 +169,10 @@ def test_echoed_secret(command: InProcess, tenant: Tenant) -> None:
 
 
 @WORLDS
-def test_retry_is_told(
+def test_retry_is_logged(
     command: InProcess, tenant: Tenant, world: tuple[str, ...]
 ) -> None:
-    """A retry is told on standard error, and the result stays alone on the other."""
+    """A retry is logged to standard error; standard output has the result alone."""
     tenant.inject(faults.handshake_reset(), path=None)
     outcome = command(*words_for(tenant, *world, "--json"), environ=at(tenant))
 
@@ -184,7 +184,7 @@ def test_retry_is_told(
 def test_untrusted_certificate(
     command: InProcess, tenant: Tenant, world: tuple[str, ...]
 ) -> None:
-    """Without the tenant's CA it is not trusted, and the hint names --verify."""
+    """Without its CA the tenant is not trusted, and the hint names --verify."""
     outcome = command(
         "exchange", "--subject-token-type", LEGACY, *world, environ=at(tenant)
     )
@@ -195,10 +195,10 @@ def test_untrusted_certificate(
 
 
 @WORLDS
-def test_verify_is_no_bundle(
+def test_invalid_bundle(
     command: InProcess, tenant: Tenant, tmp_path: Path, world: tuple[str, ...]
 ) -> None:
-    """A bundle that holds no certificate ends in words, in either world."""
+    """A bundle without a certificate ends with an error message, in both worlds."""
     path = tmp_path / "ca.pem"
     path.write_text("nothing")
     outcome = command(
@@ -211,7 +211,7 @@ def test_verify_is_no_bundle(
 
 
 def test_unknown_actor(command: InProcess, tenant: Tenant) -> None:
-    """An exchange whose actor cannot be told succeeds, and says so."""
+    """An exchange whose actor is not known succeeds, and says so."""
     environ = at(tenant) | {"AUTH0_TX_ACTOR_TOKEN": tenant.subject_token("auth0|bob")}
     outcome = command(*words_for(tenant, "--actor-token-type", LEGACY), environ=environ)
 

@@ -14,7 +14,7 @@ OPAQUE = "opaque-token-that-is-a-secret"
 
 
 def test_from_stdin(command: InProcess) -> None:
-    """A token on standard input is decoded, and nothing is claimed of it."""
+    """A token on standard input is decoded, and marked as not verified."""
     outcome = command("inspect", stdin=f"{TOKEN}\n".encode())
 
     assert (0, "") == (outcome.status, outcome.err)
@@ -25,7 +25,7 @@ def test_from_stdin(command: InProcess) -> None:
 
 
 def test_dash_is_stdin(command: InProcess) -> None:
-    """A dash stands for standard input, also where a variable is set."""
+    """A dash means standard input, even if the variable is set."""
     outcome = command(
         "inspect", "-", "--json", stdin=TOKEN.encode(), environ={"AUTH0_TX_TOKEN": "x"}
     )
@@ -42,7 +42,7 @@ def test_from_file(command: InProcess, tmp_path: Path) -> None:
 
 
 def test_from_variable(command: InProcess) -> None:
-    """A token in the variable is decoded where no file is named."""
+    """The token in the variable is decoded if no file is named."""
     outcome = command("inspect", "--json", environ={"AUTH0_TX_TOKEN": TOKEN})
 
     assert {"sub": "auth0|alice", "exp": 1_700_000_000} == outcome.members["claims"]
@@ -58,13 +58,13 @@ def test_opaque(command: InProcess) -> None:
 
 
 def test_no_token(command: InProcess) -> None:
-    """Somebody at a terminal is told how to give a token, and not left waiting."""
+    """A user at a terminal is told how to pass a token, and not left waiting."""
     outcome = command("inspect", terminal=True)
 
     assert (2, "") == (outcome.status, outcome.out)
     assert [
-        "auth0-tx inspect: there is no token",
-        "hint: pass a file, or -, or set AUTH0_TX_TOKEN",
+        "auth0-tx inspect: no token was passed",
+        "hint: pass a file, pass - for standard input, or set AUTH0_TX_TOKEN",
     ] == outcome.err.splitlines()
 
 
@@ -79,7 +79,7 @@ def test_no_token(command: InProcess) -> None:
 def test_empty(
     command: InProcess, words: list[str], environ: dict[str, str], what: str
 ) -> None:
-    """Nothing is no token."""
+    """An empty input is refused."""
     outcome = command("inspect", *words, stdin=b"\n", environ=environ)
 
     assert (2, f"auth0-tx inspect: {what}\n") == (outcome.status, outcome.err)
@@ -92,9 +92,9 @@ def test_token_as_file(command: InProcess) -> None:
     assert (2, []) == (outcome.status, outcome.shown(TOKEN))
     assert {
         "code": "usage",
-        "message": "the file cannot be used: No such file or directory",
-        "hint": "a token itself is not taken here; pass it by a file, - or "
-        "AUTH0_TX_TOKEN",
+        "message": "cannot read the file: No such file or directory",
+        "hint": "the argument is a file's name, not a token; pass the token in a file, "
+        "on standard input, or in AUTH0_TX_TOKEN",
     } == outcome.members["error"]
 
 
@@ -121,7 +121,7 @@ def test_colour_on_a_terminal(command: InProcess) -> None:
 
 
 def test_ascii_terminal(command: InProcess) -> None:
-    """A stream that has only ASCII gets a tree in ASCII."""
+    """A stream whose encoding is ASCII gets a tree in ASCII."""
     token = jwt({"sub": "Zoë", "act": {"sub": "agent"}})
     outcome = command("inspect", stdin=token.encode(), encoding="ascii")
 

@@ -13,12 +13,12 @@ from command_runs import InProcess
 
 from auth0_tx.cli import main
 from auth0_tx.cli.commands import inspect
-from auth0_tx.cli.signals import Terminated, ended_by_signals
+from auth0_tx.cli.signals import Terminated, exit_on_signals
 
 TERMINATING = [signal.SIGTERM, signal.SIGHUP]
 
 
-def raising(error: BaseException) -> Callable[..., int]:
+def make_command(error: BaseException) -> Callable[..., int]:
     """Return a command that raises *error*."""
 
     def run(*_: object) -> int:
@@ -28,7 +28,7 @@ def raising(error: BaseException) -> Callable[..., int]:
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "told"),
+    ("error", "status", "message"),
     [
         (KeyboardInterrupt(), 130, ""),
         (Terminated(), 143, ""),
@@ -36,7 +36,7 @@ def raising(error: BaseException) -> Callable[..., int]:
         (
             OSError(28, "No space left on device"),
             1,
-            "auth0-tx: cannot go on: No space left on device\n",
+            "auth0-tx: system error: No space left on device\n",
         ),
     ],
 )
@@ -45,19 +45,19 @@ def test_end(
     monkeypatch: pytest.MonkeyPatch,
     error: BaseException,
     status: int,
-    told: str,
+    message: str,
 ) -> None:
-    """An interrupt and a lost reader end quietly, a full disk with a word about it."""
-    monkeypatch.setattr(inspect, "run", raising(error))
+    """An interrupt and a lost reader end quietly, a full disk with a message."""
+    monkeypatch.setattr(inspect, "run", make_command(error))
     outcome = command("inspect")
 
-    assert (status, "", told) == (outcome.status, outcome.out, outcome.err)
+    assert (status, "", message) == (outcome.status, outcome.out, outcome.err)
 
 
 def test_words_of_the_process(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without words of its own `main` takes the process's."""
+    """Without words, `main` takes those of the process."""
     monkeypatch.setattr(sys, "argv", ["auth0-tx", "--version"])
 
     assert 0 == main()
@@ -66,19 +66,19 @@ def test_words_of_the_process(
 
 @pytest.mark.parametrize("number", TERMINATING)
 def test_signal_is_raised(number: signal.Signals) -> None:
-    """A signal that would end the process at once is raised instead, for clean-up."""
+    """A signal that would end the process at once raises instead, for clean-up."""
     before = signal.getsignal(number)
-    with pytest.raises(Terminated), ended_by_signals():
+    with pytest.raises(Terminated), exit_on_signals():
         signal.raise_signal(number)
 
     assert before == signal.getsignal(number)
 
 
 def test_ignored_signal_stays_ignored() -> None:
-    """A signal that is ignored, as under nohup, is left so."""
+    """A signal that is ignored, as under nohup, stays ignored."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with ended_by_signals():
+        with exit_on_signals():
             signal.raise_signal(signal.SIGHUP)
             during = signal.getsignal(signal.SIGHUP)
     finally:
@@ -88,14 +88,14 @@ def test_ignored_signal_stays_ignored() -> None:
 
 
 def test_system_without_signal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A system that has no SIGHUP does without."""
+    """A system without SIGHUP handles SIGTERM alone."""
     monkeypatch.delattr(signal, "SIGHUP")
-    with pytest.raises(Terminated), ended_by_signals():
+    with pytest.raises(Terminated), exit_on_signals():
         signal.raise_signal(signal.SIGTERM)
 
 
 def test_other_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a thread, where signals cannot be had, a run goes without them."""
+    """In a thread, where Python cannot set handlers, a run goes without them."""
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     statuses: list[int] = []
     thread = threading.Thread(target=lambda: statuses.append(main(["--version"])))

@@ -18,7 +18,7 @@ from command_runs import (
     jwt,
     python,
     run,
-    started,
+    start,
     words_for,
 )
 
@@ -28,9 +28,9 @@ HEAVY = ("aiohttp", "requests", "joserfc", "authlib", "cryptography", "asyncio",
 
 
 @contextmanager
-def served(*words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run `auth0-tx tenant`, and give the process and the first line it wrote."""
-    process = started("tenant", *words)
+def serve(*words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run `auth0-tx tenant`; yield the process and the first line it wrote."""
+    process = start("tenant", *words)
     try:
         assert process.stdout is not None
         yield process, process.stdout.readline()
@@ -39,7 +39,7 @@ def served(*words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         process.communicate()
 
 
-def ended(process: subprocess.Popen[str], number: signal.Signals) -> Outcome:
+def end(process: subprocess.Popen[str], number: signal.Signals) -> Outcome:
     """Send a signal, and return how the process ended."""
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
@@ -55,7 +55,7 @@ def test_demo() -> None:
 
 
 def test_help_imports_little() -> None:
-    """Help loads no HTTP, JOSE or asyncio library, so that it is there at once."""
+    """Help loads no HTTP, JOSE or asyncio library, so that it shows at once."""
     outcome = python(
         "-c",
         "import sys; from auth0_tx.cli import main; main(['--help']); "
@@ -67,7 +67,7 @@ def test_help_imports_little() -> None:
 
 
 def test_inspect_imports_little() -> None:
-    """Neither does `inspect`."""
+    """`inspect` loads none of them either."""
     outcome = python(
         "-c",
         "import sys; from auth0_tx.cli import main; main(['inspect', '--json']); "
@@ -82,7 +82,7 @@ def test_inspect_imports_little() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_tenant_snippet_and_end(number: signal.Signals) -> None:
     """The printed snippet works when pasted, and a signal ends the tenant cleanly."""
-    with served() as (process, _):
+    with serve() as (process, _):
         assert process.stdout is not None
         lines: list[str] = []
         while not lines or lines[-1] != "asyncio.run(main())\n":
@@ -92,13 +92,13 @@ def test_tenant_snippet_and_end(number: signal.Signals) -> None:
         facts = dict(line.split() for line in lines[:rule] if line.startswith("  "))
         interactive = number == signal.SIGINT
         pasted = python("-i" if interactive else "-", stdin=snippet)
-        ending = ended(process, number)
+        ending = end(process, number)
 
     assert 2 == pasted.out.count("TokenExchangeResponse(access_token=<redacted>")
     assert "Error" not in pasted.err
     assert (0, "") == (ending.status, ending.out)
     assert [
-        "Ctrl-C stops the tenant; its requests follow.",
+        "Press Ctrl-C to stop the tenant. Its requests are listed below.",
         *["GET /.well-known/openid-configuration 200", "POST /oauth/token 200"] * 2,
     ] == ending.err.splitlines()
     assert not Path(facts["ca_file"]).parent.exists()
@@ -107,7 +107,7 @@ def test_tenant_snippet_and_end(number: signal.Signals) -> None:
 def test_tenant_as_json(tmp_path: Path) -> None:
     """`tenant --json` writes one line of facts, which lead `exchange` to success."""
     ca_file = tmp_path / "ca.pem"
-    with served("--json", "--ca-file", str(ca_file)) as (process, line):
+    with serve("--json", "--ca-file", str(ca_file)) as (process, line):
         facts: dict[str, Any] = json.loads(line)
         outcome = run(
             *("exchange", "--json", "--verify", facts["ca_file"]),
@@ -117,7 +117,7 @@ def test_tenant_as_json(tmp_path: Path) -> None:
             stdin=facts["subject_token"] + "\n",
             environ={"AUTH0_CLIENT_SECRET": facts["client_secret"]},
         )
-        ending = ended(process, signal.SIGTERM)
+        ending = end(process, signal.SIGTERM)
 
     assert (0, "", "Bearer") == (
         outcome.status,
@@ -137,21 +137,21 @@ def test_exchange_is_interrupted(
 ) -> None:
     """An exchange that hangs ends at a signal, without a traceback."""
     tenant.inject(faults.silence(), path="/oauth/token")
-    process = started(*words_for(tenant, *world, "--timeout", "60"), environ=at(tenant))
+    process = start(*words_for(tenant, *world, "--timeout", "60"), environ=at(tenant))
     while not tenant.count("/oauth/token"):
         assert process.poll() is None
-    outcome = ended(process, number)
+    outcome = end(process, number)
 
     assert (status, "", "") == (outcome.status, outcome.out, outcome.err)
 
 
 def test_signal_in_any_callback() -> None:
-    """A signal that comes while the loop is at work ends the run, and is not lost in it."""
+    """A signal that comes while a callback runs ends the run, and is not lost in it."""
     outcome = python(
         "-c",
         """
 import asyncio, os, signal
-from auth0_tx.cli.signals import Terminated, ended_by_signals, run_coroutine
+from auth0_tx.cli.signals import Terminated, exit_on_signals, run_coroutine
 
 async def main():
     loop = asyncio.get_running_loop()
@@ -163,21 +163,21 @@ async def main():
     finally:
         print("closed")
 
-with ended_by_signals():
+with exit_on_signals():
     before = signal.getsignal(signal.SIGTERM)
     try:
         run_coroutine(main())
     except Terminated:
-        print("told", before is signal.getsignal(signal.SIGTERM))
+        print("terminated", before is signal.getsignal(signal.SIGTERM))
     try:
         os.kill(os.getpid(), signal.SIGTERM)
         signal.sigtimedwait([], 5)
     except Terminated:
-        print("told again")
+        print("terminated again")
 """,
     )
 
-    assert (0, "closed\ntold True\ntold again\n", "") == (
+    assert (0, "closed\nterminated True\nterminated again\n", "") == (
         outcome.status,
         outcome.out,
         outcome.err,
@@ -199,10 +199,10 @@ def test_secret_is_not_in_a_refusal(tenant: Tenant) -> None:
 
 
 def test_reader_that_leaves(tmp_path: Path) -> None:
-    """A reader that leaves early, as `head` does, is no error to speak of."""
+    """A reader that leaves early, as `head` does, is not reported as an error."""
     token = tmp_path / "token"
     token.write_text(jwt({"sub": "x" * 700_000}))
-    process = started("inspect", str(token))
+    process = start("inspect", str(token))
     assert process.stdout is not None
     process.stdout.close()
     assert process.stderr is not None
@@ -214,7 +214,7 @@ def test_reader_that_leaves(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_full_disk() -> None:
-    """A disk that is full is said to be, in one line."""
+    """A full disk is reported in one line."""
     with open("/dev/full", "w") as full:
         finished = subprocess.run(
             [sys.executable, "-m", "auth0_tx.cli", "--version"],
@@ -234,13 +234,13 @@ def test_full_disk() -> None:
             check=False,
         )
 
-    said = "auth0-tx: cannot go on: No space left on device\n"
-    assert (1, said) == (finished.returncode, finished.stderr)
-    assert (1, said) == (inspected.returncode, inspected.stderr)
+    message = "auth0-tx: system error: No space left on device\n"
+    assert (1, message) == (finished.returncode, finished.stderr)
+    assert (1, message) == (inspected.returncode, inspected.stderr)
 
 
 def test_closed_output() -> None:
-    """Standard streams that are closed are no reason for a traceback."""
+    """Closed standard streams do not cause a traceback."""
     outcome = python(
         "-c",
         "import os, subprocess, sys; os.close(0); os.close(1); "

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from auth0_tx.cli.console import Console
-from auth0_tx.cli.failures import UsageError
+from auth0_tx.cli.failures import CommandError
 from auth0_tx.cli.rendering.style import Style
 from auth0_tx.cli.secret_sources import (
     LONGEST,
@@ -34,7 +34,7 @@ def console(stdin: bytes = b"", environ: Mapping[str, str] | None = None) -> Con
 
 
 def source(path: str | None = None, variable: str | None = "A_TOKEN") -> Source:
-    """Return where a token may come from."""
+    """Return a source for a token."""
     return Source("the token", "--token-file", path, variable)
 
 
@@ -53,7 +53,7 @@ def source(path: str | None = None, variable: str | None = "A_TOKEN") -> Source:
     ],
 )
 def test_one_newline(tmp_path: Path, octets: bytes, text: str) -> None:
-    """One newline at the end is the file's; the rest is for the library to judge."""
+    """One newline at the end is dropped; the library judges the rest."""
     path = tmp_path / "token"
     path.write_bytes(octets)
 
@@ -73,7 +73,7 @@ def test_variable() -> None:
 
 
 def test_neither() -> None:
-    """Without either there is none."""
+    """Without either, there is no secret."""
     assert read_secret(source(), console()) is None
     assert read_secret(source(variable=None), console()) is None
 
@@ -92,18 +92,21 @@ def test_secrets_do_not_print(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("octets", "reason"),
-    [(b"\xff\xfea", "not UTF-8 text"), (b"a" * (LONGEST + 1), "longer than")],
+    [
+        (b"\xff\xfea", "it is not UTF-8 text"),
+        (b"a" * (LONGEST + 1), "it is longer than"),
+    ],
 )
 def test_no_text(octets: bytes, reason: str) -> None:
-    """A file that is no text, or no end of it, is refused."""
-    with pytest.raises(UsageError, match=f"the token cannot be used: {reason}"):
+    """A file that is not text, or is endless, is refused."""
+    with pytest.raises(CommandError, match=f"cannot read the token: {reason}"):
         read_text("the token", "-", console(octets))
 
 
 @pytest.mark.parametrize("path", ["needle/needle", "needle\0", "needle" * 1000])
 def test_no_file(path: str) -> None:
     """A file that cannot be opened is refused without its name."""
-    with pytest.raises(UsageError, match="the token cannot be used: ") as caught:
+    with pytest.raises(CommandError, match="cannot read the token: ") as caught:
         read_text("the token", path, console())
 
     assert "needle" not in caught.value.message
@@ -112,7 +115,7 @@ def test_no_file(path: str) -> None:
 
 def test_directory(tmp_path: Path) -> None:
     """A directory is refused."""
-    with pytest.raises(UsageError, match="the token cannot be used: Is a directory"):
+    with pytest.raises(CommandError, match="cannot read the token: Is a directory"):
         read_text("the token", str(tmp_path), console())
 
 
@@ -121,7 +124,7 @@ def test_stdin_twice() -> None:
     second = Source("the secret", "--secret-file", "-")
 
     check_stdin_once([source("-"), source("x"), source()])
-    with pytest.raises(UsageError, match="both --token-file and --secret-file"):
+    with pytest.raises(CommandError, match="both --token-file and --secret-file"):
         check_stdin_once([source("-"), second])
 
 
@@ -133,5 +136,5 @@ def test_stdin_twice() -> None:
     ],
 )
 def test_ways(variable: str | None, ways: str) -> None:
-    """How to give a secret is said with all its ways."""
+    """The hint names every way to pass a secret."""
     assert ways == source(variable=variable).ways

@@ -1,43 +1,54 @@
-"""Colour and signs: on a terminal that wants them, and nowhere else."""
+"""Colour and signs: on a terminal that wants them, where rich is installed, and nowhere else."""
 
 from __future__ import annotations
 
 import pytest
 
-from auth0_tx.cli.rendering.style import Style, style_for
+from auth0_tx.cli.rendering.style import RichStyle, Style, choose_style
+
+LOOKS = ["strong", "faint", "name", "good", "warning", "bad"]
 
 
-def styled(
+def choose(
     terminal: bool = True,
     windows: bool = False,
     encoding: str = "utf-8",
+    has_rich: bool = True,
     **environ: str,
 ) -> Style:
     """Return the style for a stream."""
-    return style_for(environ, is_terminal=terminal, encoding=encoding, windows=windows)
+    return choose_style(
+        environ,
+        is_terminal=terminal,
+        encoding=encoding,
+        windows=windows,
+        has_rich=has_rich,
+    )
 
 
 @pytest.mark.parametrize(
-    ("style", "colour"),
+    ("style", "is_rich"),
     [
-        (styled(), True),
-        (styled(TERM="xterm"), True),
-        (styled(NO_COLOR=""), True),
-        (styled(NO_COLOR="1"), False),
-        (styled(NO_COLOR="0"), False),
-        (styled(TERM="dumb"), False),
-        (styled(terminal=False), False),
-        (styled(windows=True), False),
-        (styled(windows=True, WT_SESSION="x"), True),
-        (styled(windows=True, TERM="xterm"), True),
-        (styled(windows=True, WT_SESSION="x", NO_COLOR="1"), False),
+        (choose(), True),
+        (choose(TERM="xterm"), True),
+        (choose(NO_COLOR=""), True),
+        (choose(NO_COLOR="1"), False),
+        (choose(NO_COLOR="0"), False),
+        (choose(TERM="dumb"), False),
+        (choose(terminal=False), False),
+        (choose(has_rich=False), False),
+        (choose(windows=True), False),
+        (choose(windows=True, WT_SESSION="x"), True),
+        (choose(windows=True, TERM="xterm"), True),
+        (choose(windows=True, WT_SESSION="x", NO_COLOR="1"), False),
     ],
 )
-def test_colour(style: Style, colour: bool) -> None:
-    """Colour is for terminals that understand it, unless NO_COLOR is set."""
-    assert colour is style.colour
+def test_choice(style: Style, is_rich: bool) -> None:
+    """Rich is for terminals that understand colour, unless NO_COLOR is set."""
+    assert is_rich is isinstance(style, RichStyle)
 
 
+@pytest.mark.parametrize("has_rich", [True, False])
 @pytest.mark.parametrize(
     ("encoding", "branch"),
     [
@@ -48,26 +59,32 @@ def test_colour(style: Style, colour: bool) -> None:
         ("?", "`- "),
     ],
 )
-def test_signs(encoding: str, branch: str) -> None:
-    """The tree is drawn with what the encoding has."""
-    assert branch == styled(encoding=encoding).branch
+def test_signs(encoding: str, branch: str, has_rich: bool) -> None:
+    """The tree is drawn with signs that the encoding has."""
+    assert branch == choose(encoding=encoding, has_rich=has_rich).branch
 
 
 def test_rule_sign() -> None:
     """So are lines."""
-    assert ("─", "-") == (styled().rule, styled(encoding="ascii").rule)
+    assert ("─", "-") == (choose().rule, choose(encoding="ascii").rule)
 
 
-@pytest.mark.parametrize("name", ["strong", "faint", "name", "good", "warning", "bad"])
+@pytest.mark.parametrize("name", LOOKS)
 def test_painting(name: str) -> None:
-    """Each kind of text is set off by one escape sequence, which is taken back."""
-    painted = getattr(Style(colour=True), name)("text")
+    """With rich, each kind of text is between one escape sequence and its reset."""
+    painted = getattr(choose(), name)("text")
 
     assert painted.startswith("\x1b[")
     assert painted.endswith("mtext\x1b[0m")
-    assert "text" == getattr(Style(colour=False), name)("text")
 
 
-def test_nothing_is_not_painted() -> None:
+@pytest.mark.parametrize("name", LOOKS)
+def test_no_painting(name: str) -> None:
+    """Without rich, every text is shown as it is."""
+    assert "text" == getattr(Style(), name)("text")
+
+
+@pytest.mark.parametrize("style", [choose(), Style()], ids=["rich", "plain"])
+def test_empty_text(style: Style) -> None:
     """Empty text stays empty."""
-    assert "" == Style(colour=True).bad("")
+    assert "" == style.bad("")

@@ -16,7 +16,7 @@ from command_runs import InProcess
 from auth0_tx import CustomTokenExchangeError, CustomTokenExchangeOptions, ServerClient
 from auth0_tx.cli.commands import tenant as command_tenant
 from auth0_tx.cli.console import Console
-from auth0_tx.cli.failures import UsageError
+from auth0_tx.cli.failures import CommandError
 from auth0_tx.cli.rendering.style import Style
 from auth0_tx.cli.signals import Terminated
 
@@ -72,12 +72,12 @@ class Session:
 
 @pytest.mark.parametrize("no_tls", [False, True])
 def test_facts_are_enough(no_tls: bool) -> None:
-    """The facts are all that an exchange needs, and each request leaves a line."""
+    """The facts are enough for an exchange, and each request is logged."""
     session = Session(Session.exchange)
 
     assert 0 == session.run(no_tls=no_tls)
     assert [
-        "Ctrl-C stops the tenant; its requests follow.",
+        "Press Ctrl-C to stop the tenant. Its requests are listed below.",
         "GET /.well-known/openid-configuration 200",
         "POST /oauth/token 200",
     ] == session.err.getvalue().splitlines()
@@ -108,7 +108,7 @@ def test_refusal_is_logged() -> None:
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), Terminated()])
 def test_ends_cleanly(error: KeyboardInterrupt) -> None:
-    """An interrupt is how it ends: with success, and its port free."""
+    """An interrupt ends it with success, and frees its port."""
 
     def during(session: Session) -> None:
         raise error
@@ -122,7 +122,7 @@ def test_ends_cleanly(error: KeyboardInterrupt) -> None:
 
 
 def test_ca_file(tmp_path: Path) -> None:
-    """The CA's certificate is written where asked, and is what clients are told of."""
+    """The CA's certificate is written to the path, which the facts name."""
     path = tmp_path / "ca.pem"
     first, second = Session(Session.exchange), Session(Session.exchange)
     first.run(ca_file=str(path))
@@ -137,27 +137,27 @@ def test_ca_file(tmp_path: Path) -> None:
     "content", ["", "a bundle", "public", "-----BEGIN é", "-----BEGIN CERTIFICATE-----"]
 )
 def test_other_file_is_not_written_over(tmp_path: Path, content: str) -> None:
-    """A file that no tenant wrote is left as it is."""
+    """A file that no tenant wrote is not overwritten."""
     path = tmp_path / "ca.pem"
     path.write_text(
         Path(certifi.where()).read_text() if content == "public" else content
     )
     before = path.read_text()
-    with pytest.raises(UsageError, match="no tenant wrote"):
+    with pytest.raises(CommandError, match="auth0-tx did not write"):
         Session(lambda _: None).run(ca_file=str(path))
 
     assert before == path.read_text()
 
 
 def test_ca_file_cannot_be_read(tmp_path: Path) -> None:
-    """A directory is no place for the file."""
-    with pytest.raises(UsageError, match="--ca-file cannot be used: Is a directory"):
+    """A directory in the place of the file is refused."""
+    with pytest.raises(CommandError, match="cannot read the --ca-file: Is a directory"):
         Session(lambda _: None).run(ca_file=str(tmp_path))
 
 
 def test_ca_file_cannot_be_written(tmp_path: Path) -> None:
-    """A directory that is not there is said to be missing, and the tenant ends."""
-    with pytest.raises(UsageError, match="--ca-file cannot be written: No such file"):
+    """A missing directory is reported, and the tenant stops."""
+    with pytest.raises(CommandError, match="cannot write the --ca-file: No such file"):
         Session(lambda _: None).run(ca_file=str(tmp_path / "none" / "ca.pem"))
 
 
@@ -169,20 +169,20 @@ def test_no_ca_without_tls(command: InProcess) -> None:
 
 
 def test_port_is_taken(command: InProcess) -> None:
-    """A port that is taken is said to be, with what to do."""
+    """A port in use is reported, with what to do."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         outcome = command("tenant", "--port", str(port))
 
     assert (1, "") == (outcome.status, outcome.out)
     assert [
-        "auth0-tx tenant: the local tenant cannot start: Address already in use",
-        "hint: leave --port out for one that is free",
+        "auth0-tx tenant: cannot start the local tenant: Address already in use",
+        "hint: leave out --port to use any free port",
     ] == outcome.err.splitlines()
 
 
 def test_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It waits in turns, so that an interrupt is heard on every system."""
+    """It waits in turns, so that Ctrl-C interrupts it on every system."""
     waits: list[float] = []
 
     def wait(self: object, seconds: float) -> None:
@@ -192,6 +192,6 @@ def test_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(command_tenant.threading.Event, "wait", wait)
     with pytest.raises(KeyboardInterrupt):
-        command_tenant.until_interrupted()
+        command_tenant.wait_forever()
 
     assert [1.0, 1.0, 1.0] == waits

@@ -1,4 +1,4 @@
-"""What `tenant` says: the facts, the code to paste, a line for each request."""
+"""The output of `tenant`: the facts, the code to paste, a line for each request."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import pytest
 from auth0_tx.cli.rendering.style import Style
 from auth0_tx.cli.rendering.tenant_report import (
     ConnectionFacts,
-    facts_members,
-    facts_text,
-    log_line,
-    snippet,
+    facts_to_json,
+    format_facts,
+    write_snippet,
 )
-from auth0_tx.cli.running_tenant import error_code
-from auth0_tx.tenant import Reply
+from auth0_tx.cli.running_tenant import format_request
+from auth0_tx.tenant import ReceivedRequest, Reply
 
 FACTS = ConnectionFacts(
     issuer="https://localhost:8443/",
@@ -27,9 +26,9 @@ FACTS = ConnectionFacts(
 
 def test_text() -> None:
     """The facts are set out, and what follows the rule is the snippet alone."""
-    head, _, tail = facts_text(FACTS, Style()).partition("─" * 72 + "\n")
+    head, _, tail = format_facts(FACTS, Style()).partition("─" * 72 + "\n")
 
-    assert snippet(FACTS) == tail
+    assert write_snippet(FACTS) == tail
     assert (
         """\
 A local Auth0 tenant is running
@@ -60,7 +59,7 @@ def test_snippet_compiles_with_any_path() -> None:
         subject_token="t",
     )
     scope: dict[str, object] = {}
-    head = snippet(facts).partition("options =")[0]
+    head = write_snippet(facts).partition("options =")[0]
     exec(compile(head, "snippet", "exec"), scope)
 
     assert {
@@ -82,9 +81,9 @@ def test_snippet_without_tls() -> None:
         subject_token="t",
     )
 
-    assert "verify" not in snippet(facts)
-    assert "ca_file" not in facts_text(facts, Style())
-    assert facts_members(facts)["ca_file"] is None
+    assert "verify" not in write_snippet(facts)
+    assert "ca_file" not in format_facts(facts, Style())
+    assert facts_to_json(facts)["ca_file"] is None
 
 
 def test_facts_do_not_print() -> None:
@@ -94,27 +93,27 @@ def test_facts_do_not_print() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "error", "line"),
+    ("path", "reply", "line"),
     [
-        ("/oauth/token", None, "POST /oauth/token 400"),
-        ("/oauth/token", "invalid_grant", "POST /oauth/token 400 invalid_grant"),
-        ("/\x1b[2J", "a\nb", "POST /\\u001b[2J 400 a\\nb"),
+        ("/oauth/token", Reply.of({}), "POST /oauth/token 200"),
+        (
+            "/oauth/token",
+            Reply.of({"error": "invalid_grant"}, status=400),
+            "POST /oauth/token 400 invalid_grant",
+        ),
+        (
+            "/\x1b[2J",
+            Reply.of({"error": "a\nb"}, status=400),
+            "POST /\\u001b[2J 400 a\\nb",
+        ),
+        ("/", Reply.of({"error": "x"}), "POST / 200"),
+        ("/", Reply.of({}, status=404), "POST / 404"),
+        ("/", Reply.of({"error": 1}, status=400), "POST / 400"),
+        ("/", Reply(404, b"no"), "POST / 404"),
     ],
 )
-def test_log_line(path: str, error: object, line: str) -> None:
-    """A request is one line, whatever its path holds."""
-    assert line == log_line("POST", path, 400, error)
+def test_log_line(path: str, reply: Reply, line: str) -> None:
+    """A request is one line, with the error of a refusal, whatever its path contains."""
+    request = ReceivedRequest(method="POST", path=path, query="token=needle")
 
-
-@pytest.mark.parametrize(
-    ("reply", "code"),
-    [
-        (Reply.of({"error": "x"}, status=400), "x"),
-        (Reply.of({"error": "x"}), None),
-        (Reply.of({}, status=404), None),
-        (Reply(404, b"no"), None),
-    ],
-)
-def test_error_code(reply: Reply, code: object) -> None:
-    """Only a refusal has an error, and only where its body says so."""
-    assert code == error_code(reply)
+    assert line == format_request(request, reply)

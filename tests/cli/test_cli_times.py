@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from auth0_tx.cli.rendering.times import as_date, date_words, duration, utc
+from auth0_tx.cli.rendering.times import (
+    describe_date,
+    format_duration,
+    format_utc,
+    parse_date,
+)
 
 NOW = 1_700_000_000.0
 UTC = "2023-11-14 22:13:20 UTC"
@@ -27,7 +32,7 @@ UTC = "2023-11-14 22:13:20 UTC"
 )
 def test_duration(seconds: float, words: str) -> None:
     """A duration is said in the unit that fits, rounded."""
-    assert words == duration(seconds)
+    assert words == format_duration(seconds)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +51,7 @@ def test_duration(seconds: float, words: str) -> None:
 )
 def test_date_words(claim: str, away: float, words: str) -> None:
     """A date is said by what it means for the token, with its moment in UTC."""
-    assert f"{words}, {UTC}" == date_words(claim, NOW, NOW - away)
+    assert f"{words}, {UTC}" == describe_date(claim, NOW, NOW - away)
 
 
 @pytest.mark.parametrize(
@@ -54,11 +59,11 @@ def test_date_words(claim: str, away: float, words: str) -> None:
 )
 def test_no_date(value: object) -> None:
     """What is no NumericDate of this calendar is called none."""
-    assert "not a date" == date_words("exp", value, NOW)
+    assert "not a date" == describe_date("exp", value, NOW)
 
 
 @pytest.mark.parametrize("value", [0, 253_402_300_799, 253_402_300_798.999_999_9])
 def test_calendar_edges(value: float) -> None:
     """The first and the last second that are dates can be written."""
-    assert value == as_date(value)
-    assert utc(value).endswith("UTC")
+    assert value == parse_date(value)
+    assert format_utc(value).endswith("UTC")

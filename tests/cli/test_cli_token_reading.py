@@ -5,13 +5,13 @@ from __future__ import annotations
 from base64 import urlsafe_b64encode
 
 import pytest
-from command_runs import encoded, jwt
+from command_runs import encode, jwt
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from auth0_tx.cli.rendering.style import Style
-from auth0_tx.cli.rendering.token_reading import description, read_token
-from auth0_tx.cli.rendering.token_report import token_members, token_text
+from auth0_tx.cli.rendering.token_reading import describe_token, read_token
+from auth0_tx.cli.rendering.token_report import format_token, token_to_json
 
 NOW = 1_700_000_000.0
 
@@ -43,22 +43,22 @@ def test_jwt() -> None:
     [
         ("opaque", "it has neither the three parts of a JWT nor the five of a JWE"),
         ("", "it has neither the three parts of a JWT nor the five of a JWE"),
-        ("..", "its first part is no JOSE header: it is not base64url"),
-        ("a.b.c", "its first part is no JOSE header: it is not base64url"),
-        ("e30=.e30.c", "its first part is no JOSE header: it is not base64url"),
-        ("é.e30.c", "its first part is no JOSE header: it is not base64url"),
+        ("..", "its first part is not a JOSE header: it is not base64url"),
+        ("a.b.c", "its first part is not a JOSE header: it is not base64url"),
+        ("e30=.e30.c", "its first part is not a JOSE header: it is not base64url"),
+        ("é.e30.c", "its first part is not a JOSE header: it is not base64url"),
         (
             f"{part(b'[]')}.e30.c",
-            "its first part is no JOSE header: it is not a JSON object",
+            "its first part is not a JOSE header: it is not a JSON object",
         ),
         (
             f"{part(b'{')}.e30.c",
-            "its first part is no JOSE header: it is not JSON (RFC 8259 section 2)",
+            "its first part is not a JOSE header: it is not JSON (RFC 8259 section 2)",
         ),
     ],
 )
 def test_opaque(token: str, reason: str) -> None:
-    """What does not begin as a token of JOSE does is opaque, with the reason."""
+    """Text that does not begin with a JOSE header is opaque, with the reason."""
     read = read_token(token)
 
     assert ("opaque", reason, None, None) == (
@@ -84,10 +84,10 @@ def test_opaque(token: str, reason: str) -> None:
     ],
 )
 def test_no_claims(payload: bytes, reason: str) -> None:
-    """A signed token whose payload is no claims keeps its header, and says why."""
-    read = read_token(f"{encoded({'alg': 'RS256'})}.{part(payload)}.c2ln")
+    """A signed token whose payload is not claims keeps its header, and says why."""
+    read = read_token(f"{encode({'alg': 'RS256'})}.{part(payload)}.c2ln")
 
-    assert ("JWS", f"its second part is no claims: {reason}") == (
+    assert ("JWS", f"its payload is not a set of claims: {reason}") == (
         read.kind,
         read.reason,
     )
@@ -96,7 +96,7 @@ def test_no_claims(payload: bytes, reason: str) -> None:
 
 def test_jwe() -> None:
     """An encrypted token has a header, and no claims to show."""
-    read = read_token(f"{encoded({'alg': 'dir', 'enc': 'A256GCM'})}..a.b.c")
+    read = read_token(f"{encode({'alg': 'dir', 'enc': 'A256GCM'})}..a.b.c")
 
     assert ("JWE", {"alg": "dir", "enc": "A256GCM"}, None) == (
         read.kind,
@@ -110,35 +110,35 @@ def test_jwe() -> None:
     [
         (
             f" {jwt({})}",
-            "there is white space around the token; an exchange refuses it",
+            "there is white space around the token; an exchange would refuse it",
         ),
         (
             f"Bearer {jwt({})}",
-            "the scheme in front is not part of the token; leave it out",
+            "the scheme before the token is not part of it; remove it",
         ),
         (
             jwt({}, {"alg": "nOnE"}),
-            "alg is none: anybody could have made this token",
+            "alg is none: anyone could have made this token",
         ),
         (
             jwt({}, signature=""),
-            "it has no signature: anybody could have made this token",
+            "it has no signature: anyone could have made this token",
         ),
         (
             jwt({"act": "auth0|bob"}),
-            "the act claim does not hold: act is not an object (RFC 8693 section 4.1)",
+            "the act claim is not valid: act is not an object (RFC 8693 section 4.1)",
         ),
     ],
 )
 def test_notes(text: str, note: str) -> None:
-    """What to mind about a token is said, and the token is read all the same."""
+    """A doubtful token gets a note, and is read all the same."""
     read = read_token(text)
 
     assert ("JWT", (note,)) == (read.kind, read.notes)
 
 
 def test_act() -> None:
-    """An act claim that holds together is given; one that does not is not."""
+    """A valid act claim is returned, and no other."""
     act = {"sub": "agent", "act": {"sub": "sam"}}
 
     assert act == read_token(jwt({"act": act})).act
@@ -147,12 +147,12 @@ def test_act() -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "said"),
+    ("token", "words"),
     [("x" * 1500, "opaque, 1,500 characters"), (jwt({}), "JWT, 49 characters")],
 )
-def test_description(token: str, said: str) -> None:
+def test_description(token: str, words: str) -> None:
     """A token is described by its kind and length."""
-    assert said == description(token)
+    assert words == describe_token(token)
 
 
 json_values = st.recursive(
@@ -178,17 +178,17 @@ hostile = (
     | st.binary().map(lambda octets: octets.decode("latin-1"))
     | st.lists(st.binary().map(part), min_size=1, max_size=6).map(".".join)
     | st.builds(jwt, claims, st.dictionaries(st.text(), json_values), st.text())
-    | st.builds(lambda *parts: ".".join(parts), *[json_values.map(encoded)] * 3)
+    | st.builds(lambda *parts: ".".join(parts), *[json_values.map(encode)] * 3)
 )
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(hostile)
 def test_hostile_token(text: str) -> None:
-    """Whatever the input, it is read and set out, and no control character passes."""
+    """Whatever the input, it is formatted, and no control character passes."""
     read = read_token(text)
-    lines = token_text(read, NOW, Style()).split("\n")
-    members = token_members(read, NOW)
+    lines = format_token(read, NOW, Style()).split("\n")
+    members = token_to_json(read, NOW)
 
     assert all(line.isprintable() for line in lines)
     assert (False, read.kind) == (members["verified"], members["kind"])

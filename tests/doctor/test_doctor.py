@@ -141,7 +141,7 @@ def test_throttled(auth0_tenant: Tenant) -> None:
         ({"domain": "10.0.0.1"}, "an IP address is not accepted"),
         ({"client_secret": None}, "is needed"),
         ({"timeout": -1}, "positive"),
-        ({"colour": "red"}, "a keyword that a client does not have"),
+        ({"colour": "red"}, "a keyword is not one of the client's"),
     ],
     ids=["domain", "secret", "timeout", "keyword"],
 )

@@ -1,4 +1,9 @@
-"""`auth0-tx demo`: the library's main job, end to end, on a tenant of its own."""
+"""``auth0-tx demo``: an exchange from end to end, on a local tenant.
+
+Both clients exchange the same tokens, then one sends a request that Auth0 refuses. The
+tenant records what it received, so that the report shows what was on the wire and not what
+the client meant to send.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +19,8 @@ from ..console import Console
 from ..rendering.demo_report import (
     Demonstration,
     Exchange,
-    demo_members,
-    demo_text,
+    demo_to_json,
+    format_demo,
 )
 from ..signals import run_coroutine
 
@@ -29,58 +34,58 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Exchange a token on a local Auth0 tenant, with the blocking and the async client: what
 was sent, what came back, who acts, and what a refusal looks like.
-It needs no account and no network; the tenant ends with the command."""
+It needs no account and no network; the tenant stops with the command."""
 EPILOG = ""
 
 _LEGACY = "urn:acme:legacy-token"
-# What a newcomer sends first, and what Auth0 keeps for itself.
+# The type that newcomers try first. Auth0 reserves it, and refuses it.
 _REFUSED_TYPE = str(TokenType.ACCESS_TOKEN)
 
 
 def add_arguments(parser: Parser) -> None:
-    """Declare what the command takes: nothing of its own."""
+    """Declare the command's arguments: none but the common ones."""
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Do the exchanges, then show them.
+    """Run the exchanges, then show them.
 
     Raises:
-        UsageError: this machine cannot run a local tenant.
+        CommandError: this machine cannot run a local tenant.
         CustomTokenExchangeError: an exchange that should succeed did not.
     """
-    demonstration = _demonstrated(console)
+    demonstration = _run_exchanges(console)
     if arguments.json:
-        console.write_json(demo_members(demonstration))
+        console.write_json(demo_to_json(demonstration))
     else:
-        console.write(demo_text(demonstration, console.style))
+        console.write(format_demo(demonstration, console.style))
     return 0
 
 
-def _demonstrated(console: Console) -> Demonstration:
-    from ..running_tenant import started_tenant
+def _run_exchanges(console: Console) -> Demonstration:
+    from ..running_tenant import start_tenant
 
     received: Received = []
-    tenant = started_tenant(lambda *pair: received.append(pair))
+    tenant = start_tenant(lambda request, reply: received.append((request, reply)))
     try:
-        options = _options(tenant)
-        blocking = _exchanged(tenant, options, received)
-        asynchronous = run_coroutine(_exchanged_async(tenant, options, received))
-        first, second = (request for request, _ in _grants(received))
+        options = _make_options(tenant)
+        blocking = _exchange(tenant, options, received)
+        asynchronous = run_coroutine(_exchange_async(tenant, options, received))
+        first, second = (request for request, _ in _select_grants(received))
         return Demonstration(
             issuer=tenant.issuer,
             blocking=blocking,
             asynchronous=asynchronous,
             same_request=(first.headers, first.body) == (second.headers, second.body),
             refused_type=_REFUSED_TYPE,
-            refusal=_refusal(tenant),
+            refusal=_provoke_refusal(tenant),
             now=console.clock(),
         )
     finally:
         tenant.close()
 
 
-def _options(tenant: Tenant) -> CustomTokenExchangeOptions:
-    # The support engineer acted before the agent did, so the agent's token says so.
+def _make_options(tenant: Tenant) -> CustomTokenExchangeOptions:
+    # RFC 8693 section 4.1: the agent's own token names who acted before the agent did.
     agent = tenant.subject_token("agent|copilot", act={"sub": "auth0|support_agent"})
     return CustomTokenExchangeOptions(
         subject_token=tenant.subject_token("auth0|alice"),
@@ -92,7 +97,7 @@ def _options(tenant: Tenant) -> CustomTokenExchangeOptions:
     )
 
 
-def _exchanged(
+def _exchange(
     tenant: Tenant,
     options: CustomTokenExchangeOptions,
     received: Received,
@@ -100,12 +105,12 @@ def _exchanged(
     from ...client import ServerClient
 
     events: list[Event] = []
-    with ServerClient(**_keywords(tenant), on_event=events.append) as client:
+    with ServerClient(**_make_keywords(tenant), on_event=events.append) as client:
         response = client.custom_token_exchange(options)
-    return _seen("ServerClient", "blocking", response, events, received)
+    return _record("ServerClient", "blocking", response, events, received)
 
 
-async def _exchanged_async(
+async def _exchange_async(
     tenant: Tenant,
     options: CustomTokenExchangeOptions,
     received: Received,
@@ -113,19 +118,21 @@ async def _exchanged_async(
     from ...aio import AsyncServerClient
 
     events: list[Event] = []
-    async with AsyncServerClient(**_keywords(tenant), on_event=events.append) as client:
+    async with AsyncServerClient(
+        **_make_keywords(tenant), on_event=events.append
+    ) as client:
         response = await client.custom_token_exchange(options)
-    return _seen("AsyncServerClient", "asyncio", response, events, received)
+    return _record("AsyncServerClient", "asyncio", response, events, received)
 
 
-def _seen(
+def _record(
     client: str,
     world: str,
     response: TokenExchangeResponse,
     events: Sequence[Event],
     received: Received,
 ) -> Exchange:
-    request, reply = _grants(received)[-1]
+    request, reply = _select_grants(received)[-1]
     return Exchange(
         client=client,
         world=world,
@@ -137,19 +144,19 @@ def _seen(
     )
 
 
-def _grants(received: Received) -> Received:
-    # Discovery comes before the exchange, and the keys for its ID token after it.
+def _select_grants(received: Received) -> Received:
+    # Discovery comes before the exchange, and the keys to verify its ID token after it.
     return [pair for pair in received if pair[0].path == "/oauth/token"]
 
 
-def _refusal(tenant: Tenant) -> RefusedError:
+def _provoke_refusal(tenant: Tenant) -> RefusedError:
     from ...client import ServerClient
 
     options = CustomTokenExchangeOptions(
         subject_token=tenant.subject_token("auth0|alice"),
         subject_token_type=_REFUSED_TYPE,
     )
-    with ServerClient(**_keywords(tenant)) as client:
+    with ServerClient(**_make_keywords(tenant)) as client:
         try:
             client.custom_token_exchange(options)
         except RefusedError as error:
@@ -157,7 +164,7 @@ def _refusal(tenant: Tenant) -> RefusedError:
     raise AssertionError("a reserved type was exchanged")  # pragma: no cover
 
 
-def _keywords(tenant: Tenant) -> dict[str, Any]:
+def _make_keywords(tenant: Tenant) -> dict[str, Any]:
     return {
         "domain": tenant.domain,
         "client_id": tenant.client_id,

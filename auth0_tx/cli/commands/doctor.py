@@ -1,71 +1,98 @@
-"""`auth0-tx doctor`: find out what keeps exchanges from working."""
+"""``auth0-tx doctor``: find out why exchanges fail, and what to do about it.
+
+The checks are those of :mod:`auth0_tx.doctor`; this command reads the settings, shows the
+verdicts and turns them into an exit status.
+"""
 
 from __future__ import annotations
 
 import argparse
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
-from attrs import evolve
-
-from ...doctor import diagnose
-from ..arguments import Parser, refuse_option, seconds
+from ...doctor import Level, Verdict, diagnose
+from ..arguments import Parser, parse_seconds
+from ..client_options import (
+    CLIENT_SECRET,
+    SIGNING_KEY,
+    SUBJECT_TOKEN,
+    add_client_options,
+    read_client_keywords,
+    refuse_secrets,
+)
 from ..console import Console
-from ..rendering.doctor_report import doctor_members, doctor_text
-from ..secret_sources import check_stdin_once, read_secret
-from .exchange import CLIENT_SECRET, SIGNING_KEY, SUBJECT_TOKEN, Sources
+from ..rendering.style import Style
+from ..rendering.text import make_printable
+from ..secret_sources import check_stdin_once, locate, read_secret
 
 DESCRIPTION = """\
 Check the way to a tenant, step by step: installation, settings, DNS, TLS, discovery, keys,
-clock, the client's credentials, and the profile. Each line says what to do."""
+clock, the client's credentials, and the profile. Each failed check says what to do."""
 EPILOG = """\
-The credentials are proven by one exchange of a token type that no profile has, which the
-tenant refuses before any Action runs; --no-probe leaves it out. A subject token that is
-given, with its type, is exchanged, and may be spent by it.
+The credentials are checked with one exchange of a token type that no profile has. The
+tenant refuses it before any Action runs; --no-probe leaves it out. A subject token that is
+passed together with its type is exchanged, which may use it up.
 
 Secrets come from files and variables, as for auth0-tx exchange.
 
-A check is ok, a warning, failed, or skipped. The exit status is 1 where one failed; with
---strict also where one is a warning."""
+A check is ok, a warning, failed, or skipped. The exit status is 1 if a check failed; with
+--strict also if one is a warning."""
+
+# Failures stand out also where there is no colour.
+_SIGNS: dict[Level, str] = {
+    "ok": "ok",
+    "warning": "warning",
+    "failed": "FAILED",
+    "skipped": "skipped",
+}
 
 
 def add_arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
+    add_client_options(parser)
     add = parser.add_argument
-    add("--domain", metavar="D", help="the tenant's, such as tenant.us.auth0.com")
-    add("--client-id", metavar="ID", help="the application's")
-    add("--client-auth", metavar="M", help="how the client authenticates")
-    add("--client-secret-file", metavar="PATH", help="the application's secret")
-    add("--signing-key-file", metavar="PATH", help="the application's private key")
-    add("--signing-alg", metavar="A", default="RS256", help="RS256 by default")
-    add("--subject-token-type", metavar="URI", help="of your Token Exchange Profile")
+    add(
+        "--subject-token-type",
+        metavar="URI",
+        help="the type in your Token Exchange Profile",
+    )
     add("--subject-token-file", metavar="PATH", help="a token to try the profile with")
-    add("--verify", metavar="PATH", help="a CA bundle to trust in place of the public")
-    add("--trust-env", action="store_true", help="as the client's trust_env")
-    add("--timeout", metavar="S", type=seconds, default=10.0, help="for each check")
-    add("--no-probe", action="store_true", help="do not prove the credentials")
-    add("--strict", action="store_true", help="let a warning fail the run")
-    for source in (SUBJECT_TOKEN, CLIENT_SECRET, SIGNING_KEY):
-        refuse_option(parser, source.option.removesuffix("-file"), source.ways)
+    add(
+        "--trust-env",
+        action="store_true",
+        help="use the proxy and the CA bundle of the environment",
+    )
+    add(
+        "--timeout",
+        metavar="S",
+        type=parse_seconds,
+        default=10.0,
+        help="seconds for each check; 10 by default",
+    )
+    add("--no-probe", action="store_true", help="do not check the credentials")
+    add("--strict", action="store_true", help="exit with 1 on a warning too")
+    refuse_secrets(parser, SUBJECT_TOKEN)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
-    """Make the checks, and show what came of them.
+    """Run the checks, and show their verdicts.
 
     Raises:
-        UsageError: a file cannot be read.
+        CommandError: a file cannot be read.
     """
-    sources = Sources(
-        subject_token=evolve(SUBJECT_TOKEN, path=arguments.subject_token_file),
-        actor_token=evolve(SUBJECT_TOKEN, path=None),
-        client_secret=evolve(CLIENT_SECRET, path=arguments.client_secret_file),
-        signing_key=evolve(SIGNING_KEY, path=arguments.signing_key_file),
+    check_stdin_once(
+        locate(source, arguments)
+        for source in (SUBJECT_TOKEN, CLIENT_SECRET, SIGNING_KEY)
     )
-    check_stdin_once(sources)
+    subject_token = None
+    # Without its type a token cannot be exchanged. It may be in the variable only for
+    # auth0-tx exchange, so that is not an error.
+    if arguments.subject_token_type is not None:
+        subject_token = read_secret(locate(SUBJECT_TOKEN, arguments), console)
     verdicts = diagnose(
-        _keywords(arguments, sources, console),
-        subject_token=read_secret(sources.subject_token, console)
-        if arguments.subject_token_type
-        else None,
+        _read_keywords(arguments, console),
+        subject_token=subject_token,
         subject_token_type=arguments.subject_token_type,
         probe=not arguments.no_probe,
         seconds=arguments.timeout,
@@ -73,38 +100,57 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         clock=console.clock,
     )
     if arguments.json:
-        console.write_json(doctor_members(verdicts))
+        console.write_json(verdicts_to_json(verdicts))
     else:
-        console.write(doctor_text(verdicts, console.style))
+        console.write(format_verdicts(verdicts, console.style))
     fatal = {"failed", "warning"} if arguments.strict else {"failed"}
     return int(any(verdict.level in fatal for verdict in verdicts))
 
 
-def _keywords(
-    arguments: argparse.Namespace, sources: Sources, console: Console
-) -> dict[str, Any]:
-    if console.configured is not None:
-        return dict(console.configured)
-    environ = console.environ
-    key = read_secret(sources.signing_key, console)
-    method = arguments.client_auth
-    with_secret = key is None and method not in ("none", "private_key_jwt")
-    keywords = {
-        "domain": arguments.domain or environ.get("AUTH0_DOMAIN"),
-        "client_id": arguments.client_id or environ.get("AUTH0_CLIENT_ID"),
-        "client_secret": read_secret(sources.client_secret, console)
-        if with_secret
-        else None,
-        "client_assertion_signing_key": key,
-        "client_assertion_signing_alg": arguments.signing_alg,
-        "client_auth": method,
-        "verify": True if arguments.verify is None else arguments.verify,
-        "trust_env": arguments.trust_env,
+def format_verdicts(verdicts: Sequence[Verdict], style: Style) -> str:
+    """Format the verdicts: a line for each, its advice below it, and a count of levels."""
+    paint = {
+        "ok": style.good,
+        "warning": style.warning,
+        "failed": style.bad,
+        "skipped": style.faint,
     }
-    # What is missing is the first thing that the doctor says.
-    optional = ("domain", "client_id")
+    column = max(len(verdict.check) for verdict in verdicts)
+    lines = []
+    for verdict in verdicts:
+        sign = paint[verdict.level](_SIGNS[verdict.level].ljust(7))
+        check = verdict.check.ljust(column)
+        lines.append(f"{sign}  {check}  {make_printable(verdict.found)}")
+        if verdict.advice:
+            advice = style.faint(make_printable(verdict.advice))
+            lines.append(" " * (column + 11) + advice)
+    counts = Counter(verdict.level for verdict in verdicts)
+    summary = [f"{counts[level]} {level}" for level in _SIGNS if counts[level]]
+    return "\n".join([*lines, "", ", ".join(summary)])
+
+
+def verdicts_to_json(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Return what ``--json`` shows: ``checks``, and ``ok`` unless one failed."""
     return {
-        name: value
-        for name, value in keywords.items()
-        if value is not None or name not in optional
+        "ok": all(verdict.level != "failed" for verdict in verdicts),
+        "checks": [
+            {
+                "check": verdict.check,
+                "level": verdict.level,
+                "found": verdict.found,
+                "advice": verdict.advice,
+            }
+            for verdict in verdicts
+        ],
     }
+
+
+def _read_keywords(arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
+    if console.client_keywords is not None:
+        return dict(console.client_keywords)
+    keywords = read_client_keywords(arguments, console)
+    # Left out if missing: the doctor then reports which of the two is not configured.
+    for name in ("domain", "client_id"):
+        if keywords[name] is None:
+            del keywords[name]
+    return {**keywords, "trust_env": arguments.trust_env}

@@ -1,97 +1,77 @@
-"""`auth0-tx exchange`: exchange a token at any tenant; no secret is an argument."""
+"""``auth0-tx exchange``: exchange a token at any tenant; no secret is an argument."""
 
 from __future__ import annotations
 
 import argparse
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
-from attrs import evolve
+import attrs
 
-from ...core.wire.client_auth import METHODS, SIGNING_ALGORITHMS
 from ...events import Event, ExchangeFinished, ExchangeRetried
 from ...secret import conceal
 from ...values import CustomTokenExchangeOptions, TokenExchangeResponse
-from ..arguments import Parser, parameter, refuse_option, seconds
+from ..arguments import Parser, parse_parameter, parse_seconds
+from ..client_options import (
+    ACTOR_TOKEN,
+    CLIENT_SECRET,
+    SECRET_METHODS,
+    SIGNING_KEY,
+    SUBJECT_TOKEN,
+    add_client_options,
+    read_client_keywords,
+    refuse_secrets,
+)
 from ..console import Console
-from ..failures import UsageError
-from ..rendering.exchange_report import exchange_text, retry_line
-from ..rendering.redaction import response_members
-from ..secret_sources import Source, check_stdin_once, read_secret
+from ..failures import CommandError
+from ..rendering.exchange_report import (
+    format_exchange,
+    format_retry,
+    response_to_json,
+)
+from ..secret_sources import Source, check_stdin_once, locate, read_secret
 from ..signals import run_coroutine
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 DESCRIPTION = "Exchange an external or legacy token for Auth0 tokens (RFC 8693)."
 EPILOG = """\
 Secrets are never arguments. Each comes from a file (- for standard input; one newline
-at its end is dropped) or, where no file is named, from a variable:
+at its end is dropped) or, if no file is named, from a variable:
 
   AUTH0_TX_SUBJECT_TOKEN   or --subject-token-file
   AUTH0_TX_ACTOR_TOKEN     or --actor-token-file
   AUTH0_CLIENT_SECRET      or --client-secret-file
                               --signing-key-file (PEM or JWK, for private_key_jwt)
 
-AUTH0_DOMAIN and AUTH0_CLIENT_ID stand in for --domain and --client-id."""
-
-SUBJECT_TOKEN = Source(
-    "the subject token", "--subject-token-file", variable="AUTH0_TX_SUBJECT_TOKEN"
-)
-_ACTOR_TOKEN = Source(
-    "the actor token", "--actor-token-file", variable="AUTH0_TX_ACTOR_TOKEN"
-)
-CLIENT_SECRET = Source(
-    "the client's secret", "--client-secret-file", variable="AUTH0_CLIENT_SECRET"
-)
-SIGNING_KEY = Source("the client's private key", "--signing-key-file")
-
-_SECRET_METHODS = ("client_secret_post", "client_secret_basic")
-
-
-class Sources(NamedTuple):
-    """Where the secrets of one exchange may come from."""
-
-    subject_token: Source
-    actor_token: Source
-    client_secret: Source
-    signing_key: Source
+AUTH0_DOMAIN and AUTH0_CLIENT_ID replace --domain and --client-id."""
 
 
 def add_arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
+    add_client_options(parser)
     add = parser.add_argument
-    add("--domain", metavar="D", help="the tenant's, such as tenant.us.auth0.com")
-    add("--client-id", metavar="ID", help="the application's")
-    add("--subject-token-type", metavar="URI", help="of your Token Exchange Profile")
+    add(
+        "--subject-token-type",
+        metavar="URI",
+        help="the type in your Token Exchange Profile",
+    )
     add("--subject-token-file", metavar="PATH", help="the token to exchange")
-    add("--actor-token-type", metavar="URI", help="what the actor token is")
-    add("--actor-token-file", metavar="PATH", help="the token of who acts")
-    add("--audience", metavar="A", help="the API the access token is for")
+    add("--actor-token-type", metavar="URI", help="the type of the actor token")
+    add("--actor-token-file", metavar="PATH", help="the token of the acting party")
+    add("--audience", metavar="A", help="the API that the access token is for")
     add("--scope", metavar="S", help='such as "openid read:data"')
-    add("--organization", metavar="O", help="its id, org_..., or its name")
+    add("--organization", metavar="O", help="its ID (org_...) or its name")
     add(
         "--param",
         metavar="NAME=VALUE",
-        type=parameter,
+        type=parse_parameter,
         action="append",
         default=[],
         help="an extension parameter, for the Action; may be repeated",
     )
-    add("--client-auth", metavar="M", help=f"one of {', '.join(METHODS)}")
-    add("--client-secret-file", metavar="PATH", help="the application's secret")
-    add("--signing-key-file", metavar="PATH", help="the application's private key")
-    add(
-        "--signing-alg",
-        metavar="A",
-        default="RS256",
-        help=f"one of {', '.join(SIGNING_ALGORITHMS)}; RS256 by default",
-    )
-    add("--verify", metavar="PATH", help="a CA bundle to trust in place of the public")
     add(
         "--timeout",
         metavar="S",
-        type=seconds,
+        type=parse_seconds,
         default=10.0,
         help="seconds for the whole call; 10 by default",
     )
@@ -102,34 +82,37 @@ def add_arguments(parser: Parser) -> None:
         help="use AsyncServerClient; the outcome is the same",
     )
     add("--show-tokens", action="store_true", help="show the tokens that come back")
-    for source in (SUBJECT_TOKEN, _ACTOR_TOKEN, CLIENT_SECRET, SIGNING_KEY):
-        refuse_option(parser, source.option.removesuffix("-file"), source.ways)
+    refuse_secrets(parser, SUBJECT_TOKEN, ACTOR_TOKEN)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Exchange the token, and show what came back.
 
     Raises:
-        UsageError: something is missing, or cannot be read.
+        CommandError: something is missing, or cannot be read.
         CustomTokenExchangeError: the exchange failed.
     """
-    finished: list[ExchangeFinished] = []
-    sources = _sources(arguments)
-    check_stdin_once(sources)
-    keywords = _keywords(arguments, sources, console)
-    options = _options(arguments, sources, console)
-    keywords["on_event"] = partial(_told, console, finished.append)
-    exchanged = _exchanged_async if arguments.asynchronous else _exchanged
-    response = exchanged(keywords, options)
+    check_stdin_once(
+        locate(source, arguments)
+        for source in (SUBJECT_TOKEN, ACTOR_TOKEN, CLIENT_SECRET, SIGNING_KEY)
+    )
+    keywords = _read_keywords(arguments, console)
+    options = _read_options(arguments, console)
+    progress = _Progress(console.log)
+    exchange = _exchange_async if arguments.asynchronous else _exchange
+    response = exchange({**keywords, "on_event": progress.report}, options)
     if arguments.json:
-        members = response_members(response, show_tokens=arguments.show_tokens)
+        members = response_to_json(response, show_tokens=arguments.show_tokens)
         console.write_json(members)
     else:
+        finished = progress.finished
+        # A client reports the end of each exchange that it performs, before it returns.
+        assert finished is not None
         console.write(
-            exchange_text(
+            format_exchange(
                 response,
-                domain=finished[0].domain,
-                seconds=finished[0].seconds,
+                domain=finished.domain,
+                seconds=finished.seconds,
                 show_tokens=arguments.show_tokens,
                 style=console.style,
             )
@@ -137,116 +120,88 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _sources(arguments: argparse.Namespace) -> Sources:
-    return Sources(
-        subject_token=evolve(SUBJECT_TOKEN, path=arguments.subject_token_file),
-        actor_token=evolve(_ACTOR_TOKEN, path=arguments.actor_token_file),
-        client_secret=evolve(CLIENT_SECRET, path=arguments.client_secret_file),
-        signing_key=evolve(SIGNING_KEY, path=arguments.signing_key_file),
-    )
-
-
-def _options(
-    arguments: argparse.Namespace, sources: Sources, console: Console
+def _read_options(
+    arguments: argparse.Namespace, console: Console
 ) -> CustomTokenExchangeOptions:
     token_type = arguments.subject_token_type
     if token_type is None:
-        raise UsageError(
-            "the subject token's type is missing", hint="pass --subject-token-type URI"
+        raise CommandError(
+            "the subject token type is missing", hint="pass --subject-token-type URI"
         )
     parameters = dict(arguments.param)
     if len(parameters) != len(arguments.param):
-        raise UsageError("--param: a name is given twice")
+        raise CommandError("--param: the same name is used twice")
+    subject_token = read_secret(locate(SUBJECT_TOKEN, arguments), console)
+    if subject_token is None:
+        raise _missing(SUBJECT_TOKEN)
     return CustomTokenExchangeOptions(
-        subject_token=_needed(sources.subject_token, console),
+        subject_token=subject_token,
         subject_token_type=token_type,
         audience=arguments.audience,
         scope=arguments.scope,
-        actor_token=read_secret(sources.actor_token, console),
+        actor_token=read_secret(locate(ACTOR_TOKEN, arguments), console),
         actor_token_type=arguments.actor_token_type,
         organization=arguments.organization,
         authorization_params=parameters or None,
     )
 
 
-def _keywords(
-    arguments: argparse.Namespace, sources: Sources, console: Console
-) -> dict[str, Any]:
-    if console.configured is not None:
-        return _configured(console.configured, arguments)
-    domain = _named(arguments.domain, "domain", "AUTH0_DOMAIN", console)
-    client_id = _named(arguments.client_id, "client-id", "AUTH0_CLIENT_ID", console)
-    key = read_secret(sources.signing_key, console)
-    method = arguments.client_auth or (
-        "client_secret_post" if key is None else "private_key_jwt"
-    )
-    if method in _SECRET_METHODS:
-        client_secret: str | None = _needed(sources.client_secret, console)
-    elif sources.client_secret.path is not None:
-        client_secret = read_secret(sources.client_secret, console)
-    else:
-        # The variable may be there for another command's sake.
-        client_secret = None
-    if method == "private_key_jwt" and key is None:
-        raise _missing(sources.signing_key)
-    return {
-        "domain": domain,
-        "client_id": client_id,
-        "client_secret": client_secret,
-        "client_assertion_signing_key": key,
-        "client_assertion_signing_alg": arguments.signing_alg,
-        "client_auth": method,
-        "verify": True if arguments.verify is None else arguments.verify,
-        "timeout": arguments.timeout,
-    }
+def _read_keywords(arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
+    if console.client_keywords is not None:
+        # Sessions, and the stores of another world (an async store in an async project),
+        # have no part in an exchange. A cached result would prove nothing.
+        unused = ("session", "state_store", "secret", "legacy_secret", "token_cache")
+        configured = {
+            name: value
+            for name, value in console.client_keywords.items()
+            if name not in unused
+        }
+        return dict(conceal({**configured, "timeout": arguments.timeout}))
+    keywords = read_client_keywords(arguments, console)
+    method = keywords["client_auth"]
+    if keywords["domain"] is None:
+        raise CommandError("--domain is missing", hint="pass it, or set AUTH0_DOMAIN")
+    if keywords["client_id"] is None:
+        hint = "pass it, or set AUTH0_CLIENT_ID"
+        raise CommandError("--client-id is missing", hint=hint)
+    # The library would name its keywords; here the user needs the options.
+    if method in SECRET_METHODS and keywords["client_secret"] is None:
+        raise _missing(CLIENT_SECRET)
+    if method == "private_key_jwt" and keywords["client_assertion_signing_key"] is None:
+        raise _missing(SIGNING_KEY)
+    return {**keywords, "timeout": arguments.timeout}
 
 
-def _configured(
-    keywords: Mapping[str, Any], arguments: argparse.Namespace
-) -> dict[str, Any]:
-    """Give an application's own client, without what only its sessions need."""
-    left_out = ("session", "state_store", "secret", "legacy_secret", "token_cache")
-    own = {name: each for name, each in keywords.items() if name not in left_out}
-    return dict(conceal({**own, "timeout": arguments.timeout}))
+def _missing(source: Source) -> CommandError:
+    return CommandError(f"{source.what} is missing", hint=source.ways)
 
 
-def _named(value: str | None, option: str, variable: str, console: Console) -> str:
-    found = console.environ.get(variable) if value is None else value
-    if found is None:
-        raise UsageError(f"--{option} is missing", hint=f"pass it, or set {variable}")
-    return found
+@attrs.define
+class _Progress:
+    """What a client reports of an exchange: retries are logged, its end is remembered."""
+
+    log: Callable[[str], None]
+    finished: ExchangeFinished | None = None
+
+    def report(self, event: Event) -> None:
+        """Receive an event; the client calls it."""
+        if isinstance(event, ExchangeRetried):
+            self.log(format_retry(event))
+        elif isinstance(event, ExchangeFinished):
+            self.finished = event
 
 
-def _needed(source: Source, console: Console) -> str:
-    text = read_secret(source, console)
-    if text is None:
-        raise _missing(source)
-    return text
-
-
-def _missing(source: Source) -> UsageError:
-    return UsageError(f"{source.what} is missing", hint=source.ways)
-
-
-def _told(
-    console: Console, finish: Callable[[ExchangeFinished], None], event: Event
-) -> None:
-    if isinstance(event, ExchangeRetried):
-        console.tell(retry_line(event))
-    elif isinstance(event, ExchangeFinished):
-        finish(event)
-
-
-def _exchanged(
+def _exchange(
     keywords: dict[str, Any], options: CustomTokenExchangeOptions
 ) -> TokenExchangeResponse:
+    # Imported here, as requests takes longer to import than `--help` takes to run.
     from ...client import ServerClient
 
     with ServerClient(**keywords) as client:
         return client.custom_token_exchange(options)
 
 
-def _exchanged_async(
+def _exchange_async(
     keywords: dict[str, Any], options: CustomTokenExchangeOptions
 ) -> TokenExchangeResponse:
     from ...aio import AsyncServerClient

@@ -1,4 +1,4 @@
-"""`auth0-tx inspect`: decode a token, and say that it was not verified."""
+"""``auth0-tx inspect``: decode a token, and say that it was not verified."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import argparse
 from ...secret import secret
 from ..arguments import Parser, refuse_option
 from ..console import Console
-from ..failures import UsageError
+from ..failures import CommandError
 from ..rendering.token_reading import read_token
-from ..rendering.token_report import token_members, token_text
+from ..rendering.token_report import format_token, token_to_json
 from ..secret_sources import STDIN, read_text
 
 VARIABLE = "AUTH0_TX_TOKEN"
@@ -20,16 +20,19 @@ DESCRIPTION = (
 )
 EPILOG = (
     f"The token comes from FILE, else from the variable {VARIABLE}, else from\n"
-    "standard input; never from the command line, which others can read."
+    "standard input. It is never an argument, as others can list those."
 )
 
 
 def add_arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument(
-        "file", nargs="?", metavar="FILE", help="the token's file; - for standard input"
+        "file",
+        nargs="?",
+        metavar="FILE",
+        help="a file that contains the token; - for standard input",
     )
-    instead = f"pass a file, standard input, or {VARIABLE}"
+    instead = f"pass a file, pass - for standard input, or set {VARIABLE}"
     refuse_option(parser, "--token", instead)
 
 
@@ -37,39 +40,41 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     """Decode the token.
 
     Raises:
-        UsageError: there is none, or its file cannot be read.
+        CommandError: there is none, or its file cannot be read.
     """
-    token = read_token(_token(arguments.file, console))
+    token = read_token(_read_input(arguments.file, console))
     now = console.clock()
     if arguments.json:
-        console.write_json(token_members(token, now))
+        console.write_json(token_to_json(token, now))
     else:
-        console.write(token_text(token, now, console.style))
+        console.write(format_token(token, now, console.style))
     return 0
 
 
-def _token(file: str | None, console: Console) -> str:
+def _read_input(file: str | None, console: Console) -> str:
     if file is None and VARIABLE in console.environ:
         text: str = secret(console.environ[VARIABLE])
         where = VARIABLE
     elif file in (None, STDIN):
         if file is None and console.stdin_is_terminal:
-            raise UsageError(
-                "there is no token", hint=f"pass a file, or -, or set {VARIABLE}"
-            )
+            # Waiting for a person to type a token would look like a hang.
+            hint = f"pass a file, pass - for standard input, or set {VARIABLE}"
+            raise CommandError("no token was passed", hint=hint)
         text, where = read_text("standard input", STDIN, console), "standard input"
     else:
-        text, where = _from_file(file, console), "the file"
+        text, where = _read_file(file, console), "the file"
     if not text.strip():
-        raise UsageError(f"{where} is empty")
+        raise CommandError(f"{where} is empty")
     return text
 
 
-def _from_file(path: str, console: Console) -> str:
+def _read_file(path: str, console: Console) -> str:
     try:
         return read_text("the file", path, console)
-    except UsageError as error:
-        reason = error.message
-    # A token in the place of a file name is the likeliest mistake of all.
-    hint = f"a token itself is not taken here; pass it by a file, - or {VARIABLE}"
-    raise UsageError(reason, hint=hint)
+    except CommandError as error:
+        # A token in the place of a file name is the most likely mistake.
+        hint = (
+            "the argument is a file's name, not a token; pass the token in a file, on "
+            f"standard input, or in {VARIABLE}"
+        )
+        raise CommandError(error.message, hint=hint) from None

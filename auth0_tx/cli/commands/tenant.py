@@ -1,4 +1,4 @@
-"""`auth0-tx tenant`: run a local tenant in the foreground, and say how to use it."""
+"""``auth0-tx tenant``: run a local tenant in the foreground, and say how to use it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ import argparse
 import ssl
 import threading
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...secret import secret
-from ..arguments import Parser, port
+from ..arguments import Parser, parse_port
 from ..console import Console
-from ..failures import UsageError, system_reason
+from ..failures import CommandError, format_reason
 from ..rendering.tenant_report import (
     ConnectionFacts,
-    facts_members,
-    facts_text,
-    log_line,
+    facts_to_json,
+    format_facts,
 )
 
 if TYPE_CHECKING:
@@ -27,21 +25,22 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Run a local Auth0 tenant in the foreground: real sockets and TLS, on loopback only.
 It prints what a client needs, a snippet to paste, and a line for each request."""
-EPILOG = "It runs until Ctrl-C or SIGTERM, and keeps nothing."
+EPILOG = "It runs until Ctrl-C or SIGTERM, and leaves nothing behind."
 
+# Long enough to paste the snippet again tomorrow.
 _TOKEN_LIFETIME = 86_400
 _POLL_SECONDS = 1.0
 _CA_NAME = b"auth0-tx local tenant CA"
 
 
 def add_arguments(parser: Parser) -> None:
-    """Declare what the command takes."""
+    """Declare the command's arguments."""
     parser.add_argument(
         "--port",
         metavar="N",
-        type=port,
+        type=parse_port,
         default=0,
-        help="the port; one that is free by default",
+        help="the port; any free one by default",
     )
     parser.add_argument("--no-tls", action="store_true", help="serve plain HTTP")
     parser.add_argument(
@@ -51,8 +50,9 @@ def add_arguments(parser: Parser) -> None:
     )
 
 
-def until_interrupted() -> None:
-    """Wait for ever; Windows hears of Ctrl-C only between two waits."""
+def wait_forever() -> None:
+    """Wait until a signal interrupts it."""
+    # In turns: on Windows a wait without a timeout cannot be interrupted by Ctrl-C.
     never = threading.Event()
     while True:
         never.wait(_POLL_SECONDS)
@@ -61,34 +61,39 @@ def until_interrupted() -> None:
 def run(
     arguments: argparse.Namespace,
     console: Console,
-    wait: Callable[[], None] = until_interrupted,
+    wait: Callable[[], None] = wait_forever,
 ) -> int:
-    """Serve until told to stop.
+    """Serve until a signal asks to stop.
 
     Args:
-        arguments: what was asked for.
-        console: where to say it.
+        arguments: the command's arguments.
+        console: where to write.
         wait: returns, or is interrupted, when the tenant is to stop.
 
     Raises:
-        UsageError: the tenant cannot be had as asked for.
+        CommandError: the tenant cannot be run with these arguments.
     """
     copy = None if arguments.ca_file is None else Path(arguments.ca_file)
     if arguments.no_tls and copy is not None:
-        raise UsageError("--ca-file does not go with --no-tls: there is no CA")
+        raise CommandError(
+            "--ca-file cannot be used with --no-tls: there is no CA then"
+        )
     if copy is not None:
         _check_replaceable(copy)
-    from ..running_tenant import started_tenant
+    # Imported here, as the tenant brings a server and certificates.
+    from ..running_tenant import format_request, start_tenant
 
-    told = partial(_log, console)
-    tenant = started_tenant(told, port=arguments.port, tls=not arguments.no_tls)
+    def log(request: ReceivedRequest, reply: Reply) -> None:
+        console.log(format_request(request, reply))
+
+    tenant = start_tenant(log, port=arguments.port, tls=not arguments.no_tls)
     try:
         if copy is not None:
             _write_ca_file(tenant, copy)
         _announce(tenant, copy, arguments, console)
         wait()
     except KeyboardInterrupt:
-        # The one way in which this command is meant to end.
+        # This is how the command is meant to end, so the exit status is 0.
         pass
     finally:
         tenant.close()
@@ -109,40 +114,34 @@ def _announce(
         ),
     )
     if arguments.json:
-        console.write_json(facts_members(facts))
+        console.write_json(facts_to_json(facts))
     else:
-        console.write(facts_text(facts, console.style))
-    console.tell("Ctrl-C stops the tenant; its requests follow.")
-
-
-def _log(console: Console, request: ReceivedRequest, reply: Reply) -> None:
-    from ..running_tenant import error_code
-
-    console.tell(
-        log_line(request.method, request.path, reply.status, error_code(reply))
-    )
+        console.write(format_facts(facts, console.style))
+    console.log("Press Ctrl-C to stop the tenant. Its requests are listed below.")
 
 
 def _check_replaceable(path: Path) -> None:
-    """Refuse to write over anything but the CA file of an earlier tenant."""
+    """Check that only the CA file of an earlier tenant would be overwritten.
+
+    A user may take ``--ca-file`` for the bundle to trust, and name the system's own.
+    """
     try:
-        found = path.read_bytes()
+        octets = path.read_bytes()
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:
-        failure = UsageError(f"--ca-file cannot be used: {system_reason(error)}")
-    else:
-        if _is_ours(found):
-            return
-        failure = UsageError(
-            "--ca-file names a file that no tenant wrote; it is not written over",
+        reason = format_reason(error)
+        raise CommandError(f"cannot read the --ca-file: {reason}") from None
+    if not _is_ours(octets):
+        raise CommandError(
+            "--ca-file names an existing file that auth0-tx did not write; it is not "
+            "overwritten",
             hint="the CA's certificate is written there, not read; name a new file",
         )
-    raise failure
 
 
 def _is_ours(octets: bytes) -> bool:
-    # A certificate holds the names of its authority as they are.
+    # One certificate, not a bundle. DER contains the issuer's name as plain bytes.
     if octets.count(b"-----BEGIN ") != 1:
         return False
     try:
@@ -155,7 +154,6 @@ def _write_ca_file(tenant: Tenant, path: Path) -> None:
     assert tenant.ca_file is not None
     try:
         path.write_bytes(Path(tenant.ca_file).read_bytes())
-        return
     except OSError as error:
-        failure = UsageError(f"--ca-file cannot be written: {system_reason(error)}")
-    raise failure
+        reason = format_reason(error)
+        raise CommandError(f"cannot write the --ca-file: {reason}") from None

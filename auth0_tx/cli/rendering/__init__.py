@@ -1,1 +1,1 @@
-"""Values to text: pure functions, which no control character passes unescaped."""
+"""Values to text: pure functions that escape every control character."""

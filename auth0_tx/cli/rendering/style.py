@@ -1,89 +1,151 @@
-"""How text is set off on a terminal: five colours, three signs, or none of them.
+"""How text is set off: colours and wrapped lines on a terminal, bare text elsewhere.
 
-`NO_COLOR` and a terminal that is dumb, or none, are respected.  Where *rich* is installed
-a terminal gets more: see `rich_style`.
+Theory of operation. The reports are written once, against the methods of :class:`Style`.
+Of those there are two implementations, and :func:`choose_style` takes one for each run:
+
+- ``Style`` itself returns every text as it is. Pipes, files and dumb terminals get it, and
+  so does everyone without *rich*: the output is complete, only undecorated.
+- ``RichStyle`` is for a terminal, where *rich* is installed (``pip install
+  "auth0-tx[cli]"``). Rich colours the text, measures and wraps it, and highlights code.
+
+Rich is imported by the methods that need it and not by this module: ``--help`` and errors
+need no layout, and importing rich takes about 0.1 s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import attrs
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+_NARROWEST = 24
+"""Cells below which a column is too narrow to wrap a value in it."""
 
 
 @attrs.frozen(kw_only=True)
 class Style:
-    """What the output may show.
+    """Undecorated text, and the names of what a style may decorate.
 
     Attributes:
-        colour: whether escape sequences are understood, and wanted.
         unicode: whether the encoding has the signs that are not ASCII.
     """
 
-    colour: bool = False
     unicode: bool = True
 
     def strong(self, text: str) -> str:
         """Set off a heading."""
-        return self._painted("1", text)
+        return self.paint("bold", text)
 
     def faint(self, text: str) -> str:
-        """Set back what explains."""
-        return self._painted("2", text)
+        """Set back an explanation."""
+        return self.paint("dim", text)
 
     def name(self, text: str) -> str:
         """Set off the name of a value."""
-        return self._painted("36", text)
+        return self.paint("cyan", text)
 
     def good(self, text: str) -> str:
-        """Set off what holds."""
-        return self._painted("32", text)
+        """Set off a success."""
+        return self.paint("green", text)
 
     def warning(self, text: str) -> str:
-        """Set off what to mind."""
-        return self._painted("33", text)
+        """Set off a warning."""
+        return self.paint("yellow", text)
 
     def bad(self, text: str) -> str:
-        """Set off what failed."""
-        return self._painted("31", text)
+        """Set off a failure."""
+        return self.paint("red", text)
 
     @property
     def branch(self) -> str:
-        """Give the sign before a child in a tree."""
+        """The sign before a child in a tree."""
         return "└─ " if self.unicode else "`- "
 
     @property
     def rule(self) -> str:
-        """Give the sign that lines are drawn with."""
+        """The sign that lines are drawn with."""
         return "─" if self.unicode else "-"
 
-    def columns(
-        self, pairs: Iterable[tuple[str, str]], indent: int, widest: int
-    ) -> list[str]:
-        """Set out names and values in two columns.
-
-        Args:
-            pairs: the names and values, as they are to stand.
-            indent: spaces before each row.
-            widest: characters of a name that may push the values to the right.
-        """
-        shown = list(pairs)
-        width = min(max((len(name) for name, _ in shown), default=0), widest)
-        margin = " " * indent
-        return [
-            f"{margin}{self.name(name)}{' ' * (width - len(name))}  {value}"
-            for name, value in shown
-        ]
-
-    def code(self, text: str) -> str:
-        """Set off a program."""
+    def paint(self, look: str, text: str) -> str:
+        """Decorate *text* with a look, named as *rich* names it."""
         return text
 
-    def _painted(self, code: str, text: str) -> str:
-        return f"\x1b[{code}m{text}\x1b[0m" if self.colour and text else text
+    def measure(self, text: str) -> int:
+        """Return how many cells of a line *text* takes."""
+        return len(text)
+
+    def wrap(self, text: str, column: int) -> list[str]:
+        """Break *text* into lines that begin at *column*; at least one."""
+        return [text]
+
+    def highlight(self, code: str) -> str:
+        """Set off the parts of a Python program."""
+        return code
 
 
-def style_for(
+@attrs.frozen(kw_only=True)
+class RichStyle(Style):
+    """Text decorated by *rich*, for a terminal.
+
+    Attributes:
+        width: the cells of one line.
+    """
+
+    width: int
+
+    def paint(self, look: str, text: str) -> str:
+        """Decorate *text* with a look, named as *rich* names it."""
+        from rich.color import ColorSystem
+        from rich.style import Style as Look
+
+        # Of the eight standard colours, so that the user's own palette applies.
+        return Look.parse(look).render(text, color_system=ColorSystem.STANDARD)
+
+    def measure(self, text: str) -> int:
+        """Return how many cells of a line *text* takes: two for a CJK character."""
+        from rich.cells import cell_len
+
+        return cell_len(text)
+
+    def wrap(self, text: str, column: int) -> list[str]:
+        """Break *text* at its spaces where the terminal ends.
+
+        A text with a word that does not fit, as a token is, stays in one piece: the
+        terminal breaks its line, and copying it gives the token without spaces.
+        """
+        from rich.text import Text
+
+        # Values arrive painted; rich carries their colour over each break.
+        painted = Text.from_ansi(text)
+        room = max(self.width - column, _NARROWEST)
+        if any(self.measure(word) > room for word in painted.plain.split(" ")):
+            return [self._to_ansi(painted)]
+        lines = painted.wrap(_make_console(room), room)
+        for line in lines:
+            line.rstrip()
+        return [self._to_ansi(line) for line in lines] or [""]
+
+    def highlight(self, code: str) -> str:
+        """Highlight a Python program; its lines keep their length, to be copied."""
+        from rich.syntax import Syntax
+
+        syntax = Syntax("", "python", theme="ansi_dark", background_color="default")
+        return self._to_ansi(syntax.highlight(code)).removesuffix("\n")
+
+    def _to_ansi(self, text: Text) -> str:
+        console = _make_console(self.width)
+        with console.capture() as captured:
+            console.print(text, end="", soft_wrap=True)
+        return captured.get()
+
+
+def choose_style(
     environ: Mapping[str, str],
     *,
     is_terminal: bool,
@@ -92,32 +154,51 @@ def style_for(
     width: int = 80,
     has_rich: bool = False,
 ) -> Style:
-    """Give the style for one stream.
+    """Choose the style for one stream.
 
     Args:
         environ: the environment.
         is_terminal: whether the stream is a terminal.
         encoding: the stream's encoding.
-        windows: whether only a terminal that says so understands escape sequences.
+        windows: whether this is Windows, where older consoles print escape sequences.
         width: the cells of one line.
         has_rich: whether *rich* is installed.
     """
-    # https://no-color.org: set, and not to nothing.
-    wanted = (
+    has_signs = _can_encode("└─", encoding)
+    # https://no-color.org: "when present and not an empty string (regardless of its value)".
+    may_decorate = (
         is_terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
     )
+    # Windows Terminal sets the first, and terminals of Unix tools on Windows the second.
     if windows and not (environ.get("WT_SESSION") or environ.get("TERM")):
-        wanted = False
-    if wanted and has_rich:
-        from .rich_style import RichStyle
-
-        return RichStyle(colour=True, unicode=_has_signs(encoding), width=width)
-    return Style(colour=wanted, unicode=_has_signs(encoding))
+        may_decorate = False
+    if may_decorate and has_rich:
+        return RichStyle(unicode=has_signs, width=width)
+    return Style(unicode=has_signs)
 
 
-def _has_signs(encoding: str) -> bool:
+def _can_encode(text: str, encoding: str) -> bool:
     try:
-        "└─".encode(encoding)
+        text.encode(encoding)
     except (UnicodeEncodeError, LookupError):
         return False
     return True
+
+
+def _make_console(width: int) -> Console:
+    from rich.console import Console
+
+    # choose_style() has decided all that a console would detect. Markup, emoji and
+    # highlighting are off, as a claim may contain "[link=https://evil.example]".
+    return Console(
+        file=io.StringIO(),
+        width=width,
+        force_terminal=True,
+        force_jupyter=False,
+        color_system="standard",
+        no_color=False,
+        legacy_windows=False,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )

@@ -1,4 +1,8 @@
-"""What `tenant` says of a tenant that runs: where it is, and how to use it."""
+"""A running local tenant as text and as JSON: its settings, and code that uses them.
+
+The secrets in it are shown: they are good for this one tenant on loopback, and the reader
+needs them. They are still hidden from ``repr``, as all secrets are.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,8 @@ from typing import Any
 
 import attrs
 
-from .plain import json_text, printable, rows, value_text
 from .style import Style
+from .text import format_json, format_rows, format_value
 
 AUDIENCE = "https://api.example.com"
 SCOPE = "openid read:data"
@@ -16,14 +20,14 @@ SUBJECT_TOKEN_TYPE = "urn:acme:legacy-token"
 
 @attrs.frozen(kw_only=True)
 class ConnectionFacts:
-    """All that a client needs to use a local tenant; its secrets are good for it alone.
+    """What a client needs to use a local tenant.
 
     Attributes:
-        issuer: its URL, with its trailing slash.
-        domain: what a client's ``domain`` takes.
-        ca_file: what a client's ``verify`` takes; None where it serves plain HTTP.
-        client_id: the default application's.
-        client_secret: its secret.
+        issuer: its URL, with the trailing slash.
+        domain: the value for a client's ``domain``.
+        ca_file: the value for a client's ``verify``; ``None`` if it serves plain HTTP.
+        client_id: the default application's client ID.
+        client_secret: the default application's secret.
         subject_token: a fresh token of the legacy system.
     """
 
@@ -35,8 +39,8 @@ class ConnectionFacts:
     subject_token: str = attrs.field(repr=False)
 
 
-def facts_members(facts: ConnectionFacts) -> dict[str, Any]:
-    """Give what ``--json`` says of the tenant."""
+def facts_to_json(facts: ConnectionFacts) -> dict[str, Any]:
+    """Return what ``--json`` shows of the tenant."""
     return {
         "issuer": facts.issuer,
         "domain": facts.domain,
@@ -49,46 +53,49 @@ def facts_members(facts: ConnectionFacts) -> dict[str, Any]:
     }
 
 
-def facts_text(facts: ConnectionFacts, style: Style) -> str:
-    """Set out the facts, and below them code to paste: all that follows the rule."""
-    members = {name: value for name, value in facts_members(facts).items() if value}
+def format_facts(facts: ConnectionFacts, style: Style) -> str:
+    """Format the facts, and below a rule code to paste: it is all that follows the rule."""
+    members = {name: value for name, value in facts_to_json(facts).items() if value}
     return "\n".join(
         [
             style.strong("A local Auth0 tenant is running"),
-            *rows(
-                [(name, value_text(value)) for name, value in members.items()], style
+            *format_rows(
+                [(name, format_value(value)) for name, value in members.items()], style
             ),
             "",
             style.strong("Paste into Python"),
             style.faint(style.rule * 72),
-            style.code(snippet(facts)),
+            style.highlight(write_snippet(facts)),
         ]
     )
 
 
-def snippet(facts: ConnectionFacts) -> str:
+def write_snippet(facts: ConnectionFacts) -> str:
     """Write a program that exchanges the token, blocking and then async.
 
-    It is also good for an interactive interpreter, which takes an empty line for the
-    end of a block and of nothing else.
+    It can also be pasted into an interactive interpreter: that ends a block at an empty
+    line and nowhere else, so each block has one after it and none within.
     """
+    # A JSON string is a Python literal too, whatever characters a path contains.
     verify = (
-        "" if facts.ca_file is None else f'\n    "verify": {json_text(facts.ca_file)},'
+        ""
+        if facts.ca_file is None
+        else f'\n    "verify": {format_json(facts.ca_file)},'
     )
     return f"""\
 import asyncio
 from auth0_tx import AsyncServerClient, CustomTokenExchangeOptions, ServerClient
 
 tenant = {{
-    "domain": {json_text(facts.domain)},
-    "client_id": {json_text(facts.client_id)},
-    "client_secret": {json_text(facts.client_secret)},{verify}
+    "domain": {format_json(facts.domain)},
+    "client_id": {format_json(facts.client_id)},
+    "client_secret": {format_json(facts.client_secret)},{verify}
 }}
 options = CustomTokenExchangeOptions(
-    subject_token={json_text(facts.subject_token)},
-    subject_token_type={json_text(SUBJECT_TOKEN_TYPE)},
-    audience={json_text(AUDIENCE)},
-    scope={json_text(SCOPE)},
+    subject_token={format_json(facts.subject_token)},
+    subject_token_type={format_json(SUBJECT_TOKEN_TYPE)},
+    audience={format_json(AUDIENCE)},
+    scope={format_json(SCOPE)},
 )
 
 # Blocking
@@ -101,16 +108,3 @@ async def main():
         print(await client.custom_token_exchange(options))
 
 asyncio.run(main())"""
-
-
-def log_line(method: str, path: str, status: int, error: object) -> str:
-    """Say how a request was answered.
-
-    Args:
-        method: the request's method.
-        path: its path, without the query.
-        status: the answer's status.
-        error: the answer's ``error`` code, where it has one.
-    """
-    code = f" {error}" if isinstance(error, str) else ""
-    return printable(f"{method} {path} {status}{code}")

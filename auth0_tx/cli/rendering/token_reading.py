@@ -1,6 +1,9 @@
-"""What a token says of itself, read and not verified.
+"""Reading a token that nobody has verified, for people to look at.
 
-Nothing is raised, whatever the text is.
+The parts are decoded strictly, with the rules of the JOSE RFCs, so that what is shown is
+what a verifier would see: a token with two ``sub`` members is reported, not shown with one
+of them. Whatever the text is, nothing is raised: :func:`read_token` classifies it as far as
+it can be read, and says in ``reason`` why it is not a JWT.
 """
 
 from __future__ import annotations
@@ -25,13 +28,13 @@ class ReadToken:
     """A token's parts, as far as they can be read.
 
     Attributes:
-        kind: ``JWT``; ``JWS`` for one that signs something else than claims; ``JWE``
-            for one that is encrypted; ``opaque`` for all others.
-        length: its characters.
-        header: of any but an opaque one.
-        claims: of a JWT.
-        reason: why it is no JWT.
-        notes: what to mind.
+        kind: ``JWT``; ``JWS`` if it signs anything but claims; ``JWE`` if it is encrypted;
+            ``opaque`` otherwise.
+        length: its number of characters.
+        header: the JOSE header; ``None`` for an opaque token.
+        claims: the claims of a JWT.
+        reason: why it is not a JWT.
+        notes: warnings about it.
     """
 
     kind: Kind
@@ -43,82 +46,88 @@ class ReadToken:
 
     @property
     def act(self) -> dict[str, Any] | None:
-        """Give the ``act`` claim, where there is one that holds together."""
+        """The ``act`` claim, if there is a valid one."""
         act = (self.claims or {}).get("act")
         return act if isinstance(act, dict) and actor_problem(act) is None else None
 
 
 def read_token(text: str) -> ReadToken:
-    """Read *text* as a token, forgiving white space and a scheme around it."""
+    """Read *text* as a token; white space and a scheme around it become notes."""
     notes = []
     token = text.strip()
     if token != text:
-        notes.append("there is white space around the token; an exchange refuses it")
+        notes.append(
+            "there is white space around the token; an exchange would refuse it"
+        )
     scheme = _SCHEME(token)
     if scheme:
         token = token[scheme.end() :]
-        notes.append("the scheme in front is not part of the token; leave it out")
+        notes.append("the scheme before the token is not part of it; remove it")
     parts = token.split(".")
     if len(parts) not in (3, 5):
         reason = "it has neither the three parts of a JWT nor the five of a JWE"
-        return _opaque(token, reason, notes)
-    header, problem = _object(parts[0])
+        return _make_opaque(token, reason, notes)
+    header, problem = _read_object(parts[0])
     if header is None:
-        return _opaque(token, f"its first part is no JOSE header: {problem}", notes)
+        return _make_opaque(
+            token, f"its first part is not a JOSE header: {problem}", notes
+        )
     if len(parts) == 5:
         return ReadToken(
             kind="JWE",
             length=len(token),
             header=header,
-            reason="it is encrypted; only who has the key can read its claims",
+            reason="it is encrypted; only the holder of the key can read its claims",
             notes=tuple(notes),
         )
-    claims, problem = _object(parts[1])
+    claims, problem = _read_object(parts[1])
     if claims is None:
         return ReadToken(
             kind="JWS",
             length=len(token),
             header=header,
-            reason=f"its second part is no claims: {problem}",
+            reason=f"its payload is not a set of claims: {problem}",
             notes=tuple(notes),
         )
-    notes += _notes_of(header, claims, parts[2])
+    notes += _list_notes(header, claims, parts[2])
     return ReadToken(
         kind="JWT", length=len(token), header=header, claims=claims, notes=tuple(notes)
     )
 
 
-def description(token: str) -> str:
-    """Say what *token* is without showing it."""
+def describe_token(token: str) -> str:
+    """Say what *token* is without showing any of it."""
     read = read_token(token)
     return f"{read.kind}, {read.length:,} characters"
 
 
-def _opaque(token: str, reason: str, notes: list[str]) -> ReadToken:
+def _make_opaque(token: str, reason: str, notes: list[str]) -> ReadToken:
     return ReadToken(
         kind="opaque", length=len(token), reason=reason, notes=tuple(notes)
     )
 
 
-def _notes_of(
+def _list_notes(
     header: dict[str, Any], claims: dict[str, Any], signature: str
 ) -> list[str]:
     notes = []
     algorithm = header.get("alg")
-    # RFC 8725 section 3.2: "none" in any case, and whatever the last part holds.
+    # RFC 8725 section 3.2: libraries have accepted "None" and "nOnE" after a check for
+    # "none", so the case does not count, nor does what the last part contains.
     if isinstance(algorithm, str) and algorithm.lower() == "none":
-        notes.append("alg is none: anybody could have made this token")
+        notes.append("alg is none: anyone could have made this token")
     elif not signature:
-        notes.append("it has no signature: anybody could have made this token")
+        notes.append("it has no signature: anyone could have made this token")
     if "act" in claims:
         problem = actor_problem(claims["act"])
         if problem is not None:
-            notes.append(f"the act claim does not hold: {problem}")
+            notes.append(f"the act claim is not valid: {problem}")
     return notes
 
 
-def _object(part: str) -> tuple[dict[str, Any] | None, str]:
-    # RFC 7515 section 2: base64url without padding; none leaves one character over.
+def _read_object(part: str) -> tuple[dict[str, Any] | None, str]:
+    # RFC 7515 section 2: base64url without padding. Four characters make three octets,
+    # so no encoder leaves a single character over.
     if not _BASE64URL(part) or len(part) % 4 == 1:
         return None, "it is not base64url"
     value, problem = read_json(urlsafe_b64decode(part + "=" * (-len(part) % 4)))

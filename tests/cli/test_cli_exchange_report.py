@@ -1,4 +1,4 @@
-"""What stands in place of a secret."""
+"""An exchange as text and as JSON, and what replaces a secret in it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from command_runs import jwt
 
 from auth0_tx import CustomTokenExchangeErrorCode, IdTokenError, TokenExchangeResponse
 from auth0_tx.cli.rendering.exchange_report import (
-    exchange_text,
-    retry_line,
-    subject_of,
-)
-from auth0_tx.cli.rendering.redaction import (
-    form_rows,
-    redacted,
-    response_members,
-    response_rows,
+    format_exchange,
+    format_form,
+    format_response,
+    format_retry,
+    read_subject,
+    redact_parameter,
+    response_to_json,
 )
 from auth0_tx.cli.rendering.style import Style
 from auth0_tx.events import ExchangeRetried
@@ -41,7 +39,7 @@ UNKNOWN_ACTOR = TokenExchangeResponse(
 
 def text_of(show_tokens: bool = False) -> str:
     """Return what `exchange` shows of the response."""
-    return exchange_text(
+    return format_exchange(
         RESPONSE,
         domain="tenant.us.auth0.com",
         seconds=0.1204,
@@ -65,8 +63,8 @@ def text_of(show_tokens: bool = False) -> str:
     ],
 )
 def test_form_value(name: str, value: str, shown: str) -> None:
-    """Only parameters that are known to be no secret are shown."""
-    assert shown == redacted(name, value)
+    """Only parameters that cannot be a secret are shown."""
+    assert shown == redact_parameter(name, value)
 
 
 def test_form_rows() -> None:
@@ -77,34 +75,34 @@ def test_form_rows() -> None:
         "  scope          openid",
         "  client_secret  <redacted>",
         '  audience       "a\\u001b"',
-    ] == form_rows(form, Style())
+    ] == format_form(form, Style())
 
 
 def test_response_rows() -> None:
-    """Tokens that came back are described, and what did not come is left out."""
+    """Tokens that came back are described; absent members are left out."""
     assert [
         "  access_token  <redacted: opaque, 19 characters>",
         "  token_type    Bearer",
         "  expires_in    86400  24 hours",
         "  scope         openid",
         f"  id_token      <redacted: JWT, {len(ID_TOKEN)} characters>",
-    ] == response_rows(RESPONSE, Style())
+    ] == format_response(RESPONSE, Style())
 
 
 def test_response_rows_with_tokens() -> None:
-    """Tokens are shown whole where that is asked for."""
-    shown = response_rows(RESPONSE, Style(), show_tokens=True)
+    """Tokens are shown whole on request."""
+    shown = format_response(RESPONSE, Style(), show_tokens=True)
 
     assert "  access_token  opaque-access-token" == shown[0]
     assert f"  id_token      {ID_TOKEN}" == shown[-1]
 
 
 def test_actor_not_known() -> None:
-    """Why an actor is not known is said, with what to do about it."""
+    """An unknown actor has a reason, and what to do about it."""
     assert [
         "  act           not known: no ID token came",
         "                hint: add openid to the scope.",
-    ] == response_rows(UNKNOWN_ACTOR, Style())[-2:]
+    ] == format_response(UNKNOWN_ACTOR, Style())[-2:]
 
 
 def test_actor_not_known_without_hint() -> None:
@@ -112,12 +110,12 @@ def test_actor_not_known_without_hint() -> None:
     response = TokenExchangeResponse(
         access_token="a",
         token_type="Bearer",
-        act_error=IdTokenError("the signature\x1b does not hold"),
+        act_error=IdTokenError("the signature\x1b is wrong"),
     )
 
     assert (
-        "  act           not known: the signature\\u001b does not hold"
-        == response_rows(response, Style())[-1]
+        "  act           not known: the signature\\u001b is wrong"
+        == format_response(response, Style())[-1]
     )
 
 
@@ -134,12 +132,12 @@ def test_response_members() -> None:
         "act": ACT,
         "actors": [{"sub": "agent|copilot"}, {"sub": "auth0|support_agent"}],
         "act_error": None,
-    } == json.loads(json.dumps(response_members(RESPONSE)))
+    } == json.loads(json.dumps(response_to_json(RESPONSE)))
 
 
 def test_response_members_with_tokens() -> None:
     """With tokens it is the token response itself."""
-    members = json.loads(json.dumps(response_members(RESPONSE, show_tokens=True)))
+    members = json.loads(json.dumps(response_to_json(RESPONSE, show_tokens=True)))
 
     assert ("opaque-access-token", ID_TOKEN, None) == (
         members["access_token"],
@@ -150,7 +148,7 @@ def test_response_members_with_tokens() -> None:
 
 def test_actor_error_members() -> None:
     """Why an actor is not known is in the JSON too."""
-    error = response_members(UNKNOWN_ACTOR)["act_error"]
+    error = response_to_json(UNKNOWN_ACTOR)["act_error"]
 
     assert (
         CustomTokenExchangeErrorCode.INVALID_ID_TOKEN,
@@ -159,7 +157,7 @@ def test_actor_error_members() -> None:
 
 
 def test_exchange_text() -> None:
-    """An exchange is set out with its tenant, its time, its tokens and who acts."""
+    """An exchange is shown with its tenant, its time, its tokens and its actors."""
     assert f"""\
 Exchanged at tenant.us.auth0.com in 120 ms
   access_token  <redacted: opaque, 19 characters>
@@ -168,35 +166,35 @@ Exchanged at tenant.us.auth0.com in 120 ms
   scope         openid
   id_token      <redacted: JWT, {len(ID_TOKEN)} characters>
 
-Who acts, by the verified ID token
+Actors, from the verified ID token
   agent|copilot           current actor
   └─ auth0|support_agent  earlier actor
      └─ auth0|alice       subject
 
-Tokens are described; --show-tokens shows them.""" == text_of()
+Tokens are redacted; --show-tokens shows them.""" == text_of()
 
 
 def test_exchange_text_with_tokens() -> None:
-    """With the tokens shown, nothing says that they are not."""
+    """With the tokens shown, nothing says that they are redacted."""
     assert "--show-tokens" not in text_of(show_tokens=True)
 
 
 def test_subject_without_id_token() -> None:
     """Without an ID token there is no subject to name."""
-    assert subject_of(UNKNOWN_ACTOR) is None
+    assert read_subject(UNKNOWN_ACTOR) is None
 
 
 @pytest.mark.parametrize(
-    ("status", "said"),
+    ("status", "line"),
     [
-        (429, "attempt 1 failed: rate_limited (HTTP 429); the next follows in 1.5 s"),
-        (None, "attempt 1 failed: rate_limited; the next follows in 1.5 s"),
+        (429, "attempt 1 failed: rate_limited (HTTP 429); retrying in 1.5 s"),
+        (None, "attempt 1 failed: rate_limited; retrying in 1.5 s"),
     ],
 )
-def test_retry_line(status: int | None, said: str) -> None:
-    """A retry is told with its reason and its wait."""
+def test_retry_line(status: int | None, line: str) -> None:
+    """A retry is logged with its reason and its wait."""
     event = ExchangeRetried(
         domain="d", attempt=1, code="rate_limited", status=status, delay=1.5
     )
 
-    assert said == retry_line(event)
+    assert line == format_retry(event)

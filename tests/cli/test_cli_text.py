@@ -8,10 +8,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from auth0_tx.cli.rendering.plain import json_text, printable, prose, rows, value_text
 from auth0_tx.cli.rendering.style import Style
+from auth0_tx.cli.rendering.text import (
+    format_json,
+    format_rows,
+    format_value,
+    make_printable,
+    wrap_prose,
+)
 
-PLAIN = Style(colour=False)
+PLAIN = Style()
 
 
 @pytest.mark.parametrize(
@@ -29,14 +35,14 @@ PLAIN = Style(colour=False)
 )
 def test_printable(text: str, shown: str) -> None:
     """A character that is not visible as itself is escaped."""
-    assert shown == printable(text)
+    assert shown == make_printable(text)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text())
 def test_printable_always(text: str) -> None:
     """Whatever the text, what is shown has no control or format character."""
-    assert printable(text).isprintable()
+    assert make_printable(text).isprintable()
 
 
 json_values = st.recursive(
@@ -50,7 +56,7 @@ json_values = st.recursive(
 @given(json_values)
 def test_json_text_reads_back(value: object) -> None:
     """JSON stays the same JSON, on one line that a terminal does not mind."""
-    text = json_text(value)
+    text = format_json(value)
 
     assert text.isprintable()
     assert value == json.loads(text)
@@ -60,7 +66,7 @@ def test_json_text_reads_back(value: object) -> None:
 @given(json_values)
 def test_value_is_unambiguous(value: object) -> None:
     """Text that stands bare is no other value's JSON."""
-    text = value_text(value)
+    text = format_value(value)
 
     assert text.isprintable()
     if isinstance(value, str) and text == value:
@@ -72,7 +78,7 @@ def test_value_is_unambiguous(value: object) -> None:
 
 def test_rows_are_aligned() -> None:
     """Values stand in one column, unless a name is wider than names are."""
-    shown = rows([("sub", "a"), ("audience", "b"), ("n" * 40, "c")], PLAIN)
+    shown = format_rows([("sub", "a"), ("audience", "b"), ("n" * 40, "c")], PLAIN)
 
     assert ["  sub" + " " * 29 + "  a", "  audience" + " " * 24 + "  b"] == shown[:2]
     assert f"  {'n' * 40}  c" == shown[2]
@@ -80,23 +86,25 @@ def test_rows_are_aligned() -> None:
 
 def test_names_are_printable() -> None:
     """A name with a control character is escaped as well, and aligned as shown."""
-    assert ["  a\\u001b  1", "  b        2"] == rows(
+    assert ["  a\\u001b  1", "  b        2"] == format_rows(
         [("a\x1b", "1"), ("b", "2")], PLAIN
     )
 
 
 def test_no_rows() -> None:
     """Nothing is set out as nothing."""
-    assert [] == rows([], PLAIN)
+    assert [] == format_rows([], PLAIN)
 
 
 def test_prose_is_wrapped() -> None:
     """A sentence goes over several rows at its spaces, and no word is broken."""
-    assert [("hint", "one two"), ("", "well-known-indeed"), ("", "three")] == prose(
-        "hint", "one two well-known-indeed three", 9
-    )
+    assert [
+        ("hint", "one two"),
+        ("", "well-known-indeed"),
+        ("", "three"),
+    ] == wrap_prose("hint", "one two well-known-indeed three", 9)
 
 
 def test_empty_prose() -> None:
     """A sentence without a word still has its row."""
-    assert [("hint", "")] == prose("hint", "", 9)
+    assert [("hint", "")] == wrap_prose("hint", "", 9)
