@@ -13,7 +13,7 @@ from aiohttp.payload import BytesPayload
 
 from ..core.effects import Request, Response, Send, Turn
 from ..errors import ConfigurationError, TransportError
-from .after_fork import leave_alone, renew_after_fork
+from .after_fork import leave_alone, register_renewable, renew_if_forked
 from .deadlines import Deadlines
 from .environment import environment_proxy
 from .failures import closed, out_of_time, transport_failure
@@ -94,7 +94,7 @@ class AiohttpTransport:
         self._states: dict[int, LoopState] = {}
         self._latest: LoopState | None = None
         self._inherited: set[object] = set()
-        renew_after_fork(self)
+        register_renewable(self)
 
     def renew(self) -> None:
         """Start over in a child, and leave to its parent what is on the parent's loops."""
@@ -111,10 +111,10 @@ class AiohttpTransport:
 
     async def state(self) -> LoopState:
         """Give what belongs to the running loop, made at its first use there."""
-        loop = asyncio.get_running_loop()
-        latest = self._latest
-        if latest is not None and latest.loop is loop:
+        latest = self._latest_here()
+        if latest is not None:
             return latest
+        loop = asyncio.get_running_loop()
         state = self._states.get(id(loop))
         if state is None or state.loop is not loop:
             state = self._made(loop)
@@ -122,6 +122,14 @@ class AiohttpTransport:
             await anext(state.guard)
         self._latest = state
         return state
+
+    def _latest_here(self) -> LoopState | None:
+        """Return what was used last, if it belongs to this process and the running loop."""
+        renew_if_forked()
+        state = self._latest
+        if state is not None and state.loop is asyncio.get_running_loop():
+            return state
+        return None
 
     def _made(self, loop: asyncio.AbstractEventLoop) -> LoopState:
         if loop in self._inherited:
@@ -192,16 +200,15 @@ class AiohttpTransport:
 
     async def close(self) -> None:
         """Close the running loop's connections; other loops close theirs as they end."""
+        renew_if_forked()
         state = self._states.get(id(asyncio.get_running_loop()))
         if state is not None:
             await state.guard.aclose()
 
     def turn(self, turn: Turn) -> asyncio.Future[None] | None:
         """Give what a call waits for until it may go on; ``None`` where it may at once."""
-        state = self._latest
-        if state is None or state.loop is not asyncio.get_running_loop():
-            return None
-        return state.gate.turn(turn.deadline)
+        state = self._latest_here()
+        return None if state is None else state.gate.turn(turn.deadline)
 
     async def send(self, send: Send) -> Response:
         """Put a request on the wire, and read the whole answer.
@@ -211,9 +218,7 @@ class AiohttpTransport:
             AmbiguousError: something left, and no whole answer came back.
             ClientClosedError: it was closed while this request waited for its turn.
         """
-        state = self._latest
-        if state is None or state.loop is not asyncio.get_running_loop():
-            state = await self.state()
+        state = self._latest_here() or await self.state()
         gate = state.gate
         if not (
             gate.enter_at_once() or await gate.enter_in_turn(send.deadline, send.first)

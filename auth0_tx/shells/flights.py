@@ -15,7 +15,7 @@ from typing import Any
 
 from ..core.effects import Flow, Share
 from ..errors import Auth0Error
-from .after_fork import renew_after_fork
+from .after_fork import register_renewable, renew_if_forked
 from .failures import out_of_time
 
 ROUNDS = 2
@@ -40,7 +40,7 @@ class ThreadFlights:
 
     def __init__(self) -> None:
         self.renew()
-        renew_after_fork(self)
+        register_renewable(self)
 
     def renew(self) -> None:
         """Start over with no flight and a free lock."""
@@ -49,6 +49,7 @@ class ThreadFlights:
 
     def share(self, share: Share[Any], run: Callable[[Flow[Any]], Any]) -> Any:
         """Lead a flight, or wait for the one under way."""
+        renew_if_forked()
         failed, flight = 0, None
         while True:
             flight, leads = self._board(share.key, flight)

@@ -17,7 +17,7 @@ from urllib3.util.retry import Retry
 
 from ..core.effects import Request, Response, Send
 from ..errors import Auth0Error, TransportError
-from .after_fork import renew_after_fork
+from .after_fork import register_renewable, renew_if_forked
 from .deadline_adapter import DeadlineAdapter, current
 from .environment import environment_proxy
 from .failures import closed, out_of_time, transport_failure
@@ -110,7 +110,7 @@ class RequestsTransport:
         self._max_connections = max_connections
         self._closed = False
         self._start()
-        renew_after_fork(self)
+        register_renewable(self)
 
     def renew(self) -> None:
         """Start over in a child, on connections of its own."""
@@ -126,6 +126,7 @@ class RequestsTransport:
 
     def close(self) -> None:
         """Close the connections at rest; those in use end with their request."""
+        renew_if_forked()
         self._closed = True
         if self._adapter is not None:
             self._adapter.close()
@@ -138,6 +139,7 @@ class RequestsTransport:
             AmbiguousError: something left, and no whole answer came back.
             ClientClosedError: it was closed while this request waited for its turn.
         """
+        renew_if_forked()
         gate = self._gate
         if not gate.enter(send.deadline, send.first):
             raise out_of_time("no connection was free before the deadline")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import ConfigurationError
-from .after_fork import leave_alone, renew_after_fork
+from .after_fork import leave_alone, register_renewable, renew_if_forked
 
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
@@ -49,7 +49,7 @@ class Trust:
             raise _refused(
                 "must be True, the path of a CA bundle, or an ssl.SSLContext"
             )
-        renew_after_fork(self)
+        register_renewable(self)
 
     def renew(self) -> None:
         """Have this process make a context of its own.
@@ -69,6 +69,7 @@ class Trust:
         """
         if self._given is not None:
             return self._given
+        renew_if_forked()
         if self._made is None:
             self._made = _context(self._bundle or _default_bundle(self._trust_env))
         return self._made

@@ -13,7 +13,7 @@ from django.utils.module_loading import import_string
 from ...client import ServerClient
 from ...errors import ConfigurationError
 from ...secret import conceal
-from ...shells.after_fork import renew_after_fork
+from ...shells.after_fork import register_renewable, renew_if_forked
 from ..settings_values import keywords_of
 
 SETTING = "AUTH0_TX"
@@ -29,7 +29,7 @@ class _Clients:
     def __init__(self) -> None:
         self._client: ServerClient | None = None
         self.renew()
-        renew_after_fork(self)
+        register_renewable(self)
 
     def renew(self) -> None:
         """Start over with a free lock; the client knows of forks itself."""
@@ -40,6 +40,7 @@ class _Clients:
         client = self._client
         if client is not None:
             return client
+        renew_if_forked()
         with self._lock:
             if self._client is None:
                 self._client = ServerClient(**keywords())
@@ -47,6 +48,7 @@ class _Clients:
 
     def drop(self) -> None:
         """Close the client; the next to ask makes another."""
+        renew_if_forked()
         with self._lock:
             client, self._client = self._client, None
         if client is not None:

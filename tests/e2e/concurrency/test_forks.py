@@ -10,12 +10,14 @@ import pickle
 import ssl
 import threading
 from base64 import urlsafe_b64decode
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 import pytest
 import requests
 from children import (
+    FORKS,
     in_forks,
     own_answers,
     own_async_answers,
@@ -34,14 +36,23 @@ from auth0_tx import (
 from auth0_tx.events import Event, ExchangeRetried
 
 CHILDREN, EXCHANGES = 8, 50
+Fork = Callable[[], int]
 
 
-def test_children_connect_anew(issuer: VolumeIssuer) -> None:
+@pytest.fixture(params=FORKS)
+def fork(request: pytest.FixtureRequest) -> Fork:
+    """Each way to fork: with Python's fork hooks, and without."""
+    return FORKS[request.param]
+
+
+def test_children_connect_anew(issuer: VolumeIssuer, fork: Fork) -> None:
     """8 children of a parent that used its client get own answers, on no socket of its."""
     with ServerClient(**issuer.settings()) as client:
         in_threads(4, lambda thread: own_answers(client, f"parent-{thread}", 10))
         answers = in_forks(
-            CHILDREN, lambda child: own_answers(client, f"child{child}", EXCHANGES)
+            CHILDREN,
+            lambda child: own_answers(client, f"child{child}", EXCHANGES),
+            fork,
         )
         afterwards = own_answers(client, "parent-again", 10)
 
@@ -54,7 +65,9 @@ def test_children_connect_anew(issuer: VolumeIssuer) -> None:
     assert record.ports("parent-again-") <= record.ports("parent-")
 
 
-def test_children_of_an_idle_loop_connect_anew(issuer: VolumeIssuer) -> None:
+def test_children_of_an_idle_loop_connect_anew(
+    issuer: VolumeIssuer, fork: Fork
+) -> None:
     """The same of an asyncio client whose loop stands still at the fork."""
     loop = asyncio.new_event_loop()
     client = AsyncServerClient(**issuer.settings(max_connections=5))
@@ -65,6 +78,7 @@ def test_children_of_an_idle_loop_connect_anew(issuer: VolumeIssuer) -> None:
         lambda child: asyncio.run(
             own_async_answers(client, f"child{child}", EXCHANGES)
         ),
+        fork,
     )
     afterwards = loop.run_until_complete(own_async_answers(client, "parent-again", 10))
     loop.run_until_complete(client.aclose())
@@ -77,14 +91,16 @@ def test_children_of_an_idle_loop_connect_anew(issuer: VolumeIssuer) -> None:
     assert record.ports("parent-again-") <= record.ports("parent-")
 
 
-def test_children_of_a_session_connect_anew(issuer: VolumeIssuer) -> None:
+def test_children_of_a_session_connect_anew(issuer: VolumeIssuer, fork: Fork) -> None:
     """The same of a requests.Session of the application's, which its parent goes on using."""
     with requests.Session() as session:
         session.verify, session.trust_env = issuer.ca_file, False
         client = ServerClient(**issuer.settings(verify=True), session=session)
         own_answers(client, "parent", 1)
         answers = in_forks(
-            CHILDREN, lambda child: own_answers(client, f"child{child}", EXCHANGES)
+            CHILDREN,
+            lambda child: own_answers(client, f"child{child}", EXCHANGES),
+            fork,
         )
         afterwards = own_answers(client, "parent-again", 10)
 
@@ -96,7 +112,9 @@ def test_children_of_a_session_connect_anew(issuer: VolumeIssuer) -> None:
 
 
 @pytest.mark.parametrize("own_session", [False, True], ids=["ours", "own session"])
-def test_a_loop_is_not_inherited(issuer: VolumeIssuer, own_session: bool) -> None:
+def test_a_loop_is_not_inherited(
+    issuer: VolumeIssuer, own_session: bool, fork: Fork
+) -> None:
     """A child that goes on with its parent's loop is told so, and takes none of its sockets."""
     loop = asyncio.new_event_loop()
 
@@ -118,7 +136,7 @@ def test_a_loop_is_not_inherited(issuer: VolumeIssuer, own_session: bool) -> Non
             return error.message
         return "went on"
 
-    told = in_forks(2, go_on)
+    told = in_forks(2, go_on, fork)
     afterwards = loop.run_until_complete(own_async_answers(client, "parent-again", 5))
     loop.run_until_complete(client.aclose())
     if session is not None:
@@ -130,6 +148,67 @@ def test_a_loop_is_not_inherited(issuer: VolumeIssuer, own_session: bool) -> Non
     assert set() == record.ports("child")
     assert 5 == afterwards
     assert record.ports("parent-again-") <= record.ports("parent-")
+
+
+@pytest.mark.parametrize("own_session", [False, True], ids=["ours", "own session"])
+def test_a_child_closes_nothing_of_its_parent(
+    issuer: VolumeIssuer, own_session: bool, fork: Fork
+) -> None:
+    """A child that closes an inherited client before using it leaves its parent's as it is."""
+    loop = asyncio.new_event_loop()
+    session = requests.Session() if own_session else None
+    if session is not None:
+        session.verify = issuer.ca_file
+    client = ServerClient(**issuer.settings(), session=session)
+    async_client = AsyncServerClient(**issuer.settings())
+    own_answers(client, "parent-", 1)
+    loop.run_until_complete(own_async_answers(async_client, "async-parent-", 1))
+
+    def close(_: int) -> str:
+        client.close()
+        loop.run_until_complete(async_client.aclose())
+        return "closed"
+
+    told = in_forks(2, close, fork)
+    own_answers(client, "parent-", 1)
+    loop.run_until_complete(own_async_answers(async_client, "async-parent-", 1))
+    client.close()
+    loop.run_until_complete(async_client.aclose())
+    loop.close()
+
+    record = issuer.record()
+    assert ["closed"] * 2 == told
+    assert 1 == len(record.ports("parent-"))
+    assert 1 == len(record.ports("async-parent-"))
+
+
+@pytest.mark.parametrize("own_session", [False, True], ids=["ours", "own session"])
+def test_threads_of_a_child_connect_anew(
+    issuer: VolumeIssuer, own_session: bool, fork: Fork
+) -> None:
+    """Many threads of a child that use an inherited client at once all get own answers."""
+    with requests.Session() as session:
+        session.verify, session.trust_env = issuer.ca_file, False
+        settings = (
+            issuer.settings(verify=True, session=session)
+            if own_session
+            else issuer.settings()
+        )
+        with ServerClient(**settings) as client:
+            # Not in threads: one that ends at the fork may hold a lock of OpenSSL's, which
+            # every new thread of the child then waits for.
+            own_answers(client, "parent", 5)
+            answers = in_forks(
+                4,
+                lambda child: in_threads(
+                    8, lambda thread: own_answers(client, f"child{child}-{thread}", 10)
+                ),
+                fork,
+            )
+
+    record = issuer.record()
+    assert [[10] * 8] * 4 == answers
+    assert set() == record.ports("parent") & record.ports("child")
 
 
 async def test_children_of_a_running_loop_connect_anew(issuer: VolumeIssuer) -> None:
@@ -147,7 +226,7 @@ async def test_children_of_a_running_loop_connect_anew(issuer: VolumeIssuer) -> 
     assert set() == record.ports("parent") & record.ports("child")
 
 
-def test_fork_while_a_thread_holds_every_lock(issuer: VolumeIssuer) -> None:
+def test_fork_while_a_thread_holds_every_lock(issuer: VolumeIssuer, fork: Fork) -> None:
     """A child works though, at the fork, another thread held all the client has."""
     with ServerClient(**issuer.settings(max_connections=2)) as client:
         own_answers(client, "parent", 1)
@@ -164,7 +243,9 @@ def test_fork_while_a_thread_holds_every_lock(issuer: VolumeIssuer) -> None:
         holder = threading.Thread(target=hold)
         holder.start()
         held.wait()
-        answers = in_forks(2, lambda child: own_answers(client, f"child{child}", 5))
+        answers = in_forks(
+            2, lambda child: own_answers(client, f"child{child}", 5), fork
+        )
         done.set()
         holder.join()
 
@@ -191,7 +272,7 @@ def test_fork_while_threads_are_busy(issuer: VolumeIssuer) -> None:
     assert set() == record.ports("parent") & record.ports("child")
 
 
-def test_fork_during_a_discovery(issuer: VolumeIssuer) -> None:
+def test_fork_during_a_discovery(issuer: VolumeIssuer, fork: Fork) -> None:
     """A child does not wait for a discovery that only its parent makes."""
     issuer.tell(delay={METADATA: 1.0})
     with ServerClient(**issuer.settings()) as client:
@@ -199,7 +280,7 @@ def test_fork_during_a_discovery(issuer: VolumeIssuer) -> None:
         thread.start()
         while not issuer.record().count(METADATA):
             pass
-        answers = in_forks(1, lambda _: own_answers(client, "child", 1))
+        answers = in_forks(1, lambda _: own_answers(client, "child", 1), fork)
         thread.join()
 
     record = issuer.record()

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -49,7 +50,20 @@ def uvicorn(port: int) -> list[str]:
     ]
 
 
-SERVERS = {"gunicorn --preload": gunicorn, "uvicorn --workers 2": uvicorn}
+def uwsgi(port: int) -> list[str]:
+    """Return the command of uWSGI, whose master forks without Python's fork hooks."""
+    return [
+        *(f"{sysconfig.get_path('scripts')}/uwsgi", "--master", "--processes", "2"),
+        *("--threads", "4", "--die-on-term", "--need-app", "--disable-logging"),
+        *("--http-socket", f"127.0.0.1:{port}", "--module", f"{HERE}.wsgi_app:app"),
+    ]
+
+
+SERVERS = {
+    "gunicorn --preload": gunicorn,
+    "uvicorn --workers 2": uvicorn,
+    "uwsgi --master": uwsgi,
+}
 
 
 @contextmanager
