@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import ast
 import difflib
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from textwrap import indent
+from types import MappingProxyType
 from typing import NamedTuple
 
 PACKAGE = Path(__file__).parent.parent / "auth0_tx"
@@ -267,18 +269,7 @@ def indented(lines: list[str], by: int) -> str:
 def imports(sources: list[Source], body: str, world: World) -> str:
     """Carry the imports of every name that the module uses."""
     used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
-    found: dict[str, set[str]] = {}
-    for source in sources:
-        here = ("core", *source.path.relative_to(PACKAGE / "core").parts[:-1])
-        for node in source.tree.body:
-            if isinstance(node, ast.ImportFrom) and node.module != "__future__":
-                up = here[: len(here) - node.level + 1]
-                root = "." + "".join(f"{part}." for part in up) if node.level else ""
-                names = {alias.name for alias in node.names} & used
-                found.setdefault(f"{root}{node.module}", set()).update(names)
-            elif isinstance(node, ast.AnnAssign) and ast.unparse(node.target) in used:
-                home = "." + ".".join((*here, source.path.stem))
-                found.setdefault(home, set()).add(ast.unparse(node.target))
+    found = find_imports(sources, used)
     found[".core.configuration"] = found.get(".core.configuration", set()) | {
         "configure"
     }
@@ -299,6 +290,23 @@ def imports(sources: list[Source], body: str, world: World) -> str:
             *sorted(filter(None, ours)),
         ]
     )
+
+
+def find_imports(sources: list[Source], used: set[str]) -> dict[str, set[str]]:
+    """Return the names of *used* by the module to import them from, as the package sees it."""
+    found: dict[str, set[str]] = {}
+    for source in sources:
+        here = ("core", *source.path.relative_to(PACKAGE / "core").parts[:-1])
+        for node in source.tree.body:
+            if isinstance(node, ast.ImportFrom) and node.module != "__future__":
+                up = here[: len(here) - node.level + 1]
+                root = "." + "".join(f"{part}." for part in up) if node.level else ""
+                names = {alias.name for alias in node.names} & used
+                found.setdefault(f"{root}{node.module}", set()).update(names)
+            elif isinstance(node, ast.AnnAssign) and ast.unparse(node.target) in used:
+                home = "." + ".".join((*here, source.path.stem))
+                found.setdefault(home, set()).add(ast.unparse(node.target))
+    return found
 
 
 def line(module: str, names: set[str]) -> str:
@@ -324,11 +332,208 @@ def client(world: World) -> str:
     )
 
 
+# The clients that the hosts bind to one request.  Each of their methods is one of the
+# client's, with the request given, so they are written from the same flows.
+
+
+class BoundMethod(NamedTuple):
+    """A method of a request-bound client.
+
+    Attributes:
+        name: what it is called.
+        calls: the client's method, which has a flow of that name.
+        summary: the docstring, without its sections: those are the flow's.
+        given: arguments that the request has, by parameter.
+        reads_as: the blocking world's property in place of a method without arguments.
+    """
+
+    name: str
+    calls: str
+    summary: str
+    given: Mapping[str, str] = MappingProxyType({})
+    reads_as: str = ""
+
+
+REQUEST_METHODS = (
+    BoundMethod(
+        "get_user",
+        "get_user",
+        "Return the claims of the logged-in user, or ``None``.",
+        reads_as="user",
+    ),
+    BoundMethod(
+        "get_session",
+        "get_session",
+        "Return the login session, or ``None``.",
+        reads_as="session",
+    ),
+    BoundMethod(
+        "get_access_token",
+        "get_access_token",
+        "Return an access token of the logged-in user, renewed if it is about to expire.",
+    ),
+    BoundMethod(
+        "get_token_on_behalf_of",
+        "get_token_on_behalf_of",
+        "Exchange the request's bearer token for an access token for another API.\n\n"
+        "A request without a bearer token is an ``InvalidInputError``.",
+        given={"access_token": "self._get_bearer_token()"},
+    ),
+    BoundMethod(
+        "login",
+        "login_with_custom_token_exchange",
+        "Exchange a token, and log its user in.",
+    ),
+    BoundMethod(
+        "logout",
+        "logout",
+        "Log the user out; return the URL that ends Auth0's session.",
+    ),
+)
+REQUEST_MODULES = {
+    "ServerClient": ("request_client.py", "RequestAuth0"),
+    "AsyncServerClient": ("async_request_client.py", "AsyncRequestAuth0"),
+}
+
+REQUEST_MODULE = '''\
+# Written by tools/generate_shells.py from core/flows.
+# Change those, then run `tox -e shells`; an edit here is lost.
+"""{world.client}, bound to one request of a web framework."""
+
+from __future__ import annotations
+
+{imports}
+
+
+class {name}(RequestBase[{world.client}]):
+    """The application's ``{world.client}``, bound to one request.
+
+    Nothing is read until a method asks for it.
+    """
+
+{methods}
+'''
+
+REQUEST_METHOD = '''\
+{decorator}{define} {name}({parameters}) -> {result}:
+    """{doc}"""
+    return {call}(
+{arguments}
+    )'''
+
+
+def request_client(world: World) -> tuple[Path, str]:
+    """Return the module of a world's request-bound client: its path, and its text."""
+    flows = [Source.read(PACKAGE / f"core/flows/{name}.py") for name in CONVERSATIONS]
+    found = {
+        function.name: (source, function)
+        for source in flows
+        for function in source.functions()
+    }
+    module, name = REQUEST_MODULES[world.client]
+    methods = "\n\n".join(
+        request_method(bound, *found[bound.calls], world) for bound in REQUEST_METHODS
+    )
+    used = {
+        each.id for each in ast.walk(ast.parse(methods)) if isinstance(each, ast.Name)
+    }
+    modules = find_imports(flows, used)
+    modules[f".{Path(world.module).stem}"] = {world.client}
+    theirs = sorted(
+        exploded(module, names) for module, names in modules.items() if module[0] != "."
+    )
+    # The request clients are one folder below the package.
+    ours = sorted(
+        exploded(f".{module}", names)
+        for module, names in modules.items()
+        if module[0] == "."
+    )
+    own = exploded(".request_base", {"RequestBase"})
+    text = REQUEST_MODULE.format(
+        world=world,
+        name=name,
+        imports="".join([*theirs, "\n", *ours, own]).rstrip(),
+        methods=indent(methods, " " * 4),
+    )
+    return PACKAGE / "integrations" / module, text
+
+
+def request_method(
+    bound: BoundMethod, source: Source, function: ast.FunctionDef, world: World
+) -> str:
+    given = {"store_options": "self.store_options", **bound.given}
+    listed = parameters(source, function, world, 1)
+    kept = [each for each in listed if each.partition(":")[0] not in given]
+    if kept[:1] == ["*,"] and len(kept) == 1:
+        kept = []
+    passed = [
+        f"{given[name]}," if (name := each.rstrip(",")) in given else each
+        for each in arguments(function, 1)
+    ]
+    is_property = bool(bound.reads_as) and not world.awaits
+    assert isinstance(function.returns, ast.Subscript)
+    return REQUEST_METHOD.format(
+        decorator="@property\n" if is_property else "",
+        define=world.define,
+        name=bound.reads_as if is_property else bound.name,
+        parameters="\n" + indented(["self,", *map(laid_out, kept)], 4) + "\n"
+        if kept
+        else "self",
+        result=source.written(function.returns.slice),
+        doc=indent(bound_docstring(bound, source, function, given), " " * 4).lstrip()
+        + "    ",
+        call=("await " if world.awaits else "") + f"self.client.{bound.calls}",
+        arguments=indented(passed, 8),
+    )
+
+
+def laid_out(parameter: str) -> str:
+    """Return a parameter as the formatter leaves it in a method of a class."""
+    whole = " ".join(parameter.split()).replace("[ ", "[").replace(" ]", "]")
+    if len(whole) <= 80:
+        return whole
+    # Carried text keeps the indentation that it had in a function.
+    return parameter.replace("\n    ", "\n")
+
+
+def bound_docstring(
+    bound: BoundMethod,
+    source: Source,
+    function: ast.FunctionDef,
+    given: Mapping[str, str],
+) -> str:
+    """Return the summary, and the sections of the flow without the arguments given."""
+    doc = ast.get_docstring(function) or ""
+    sections: list[str] = []
+    for section in re.split(r"\n\n(?=(?:Args|Returns|Raises):\n)", doc)[1:]:
+        title, *lines = section.splitlines()
+        # An entry goes on for as long as its lines are indented further.
+        entries = re.split(r"\n(?=    \S)", "\n".join(lines))
+        kept = [each for each in entries if each.strip().partition(":")[0] not in given]
+        if kept:
+            sections.append("\n".join([title, *kept]))
+    if "Raises:" not in doc:
+        raise source.fail(function, f"{function.name} needs a Raises: section")
+    return "\n\n".join([bound.summary, *sections]) + "\n"
+
+
+def exploded(module: str, names: set[str]) -> str:
+    """Return an import as the formatter leaves it: in one line, or with a name in each."""
+    whole = line(module, names)
+    if len(whole) <= 88:
+        return f"{whole}\n" if whole else ""
+    listed = "".join(f"    {name},\n" for name in sorted(names))
+    return f"from {module} import (\n{listed})\n"
+
+
 def main(check: bool) -> int:
     stale = False
-    for world in WORLDS:
-        path = PACKAGE / world.module
-        old, new = path.read_text() if path.exists() else "", client(world)
+    written = [
+        *((PACKAGE / world.module, client(world)) for world in WORLDS),
+        *map(request_client, WORLDS),
+    ]
+    for path, new in written:
+        old = path.read_text() if path.exists() else ""
         if not check:
             path.write_text(new)
         elif old != new:

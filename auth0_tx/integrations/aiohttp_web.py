@@ -14,8 +14,8 @@ from ..aio import AsyncServerClient
 from ..core.session.cookies import named_by, set_cookie_field
 from ..errors import Auth0Error, BackchannelLogoutError, ConfigurationError
 from ..frameworks.cookies import expect_commit, get_state
+from .async_request_client import AsyncRequestAuth0
 from .error_answers import answer_for
-from .requests_of_users import AsyncRequestAuth0
 
 __all__ = ["CLIENT", "auth0_of", "backchannel_logout", "handle_errors", "setup"]
 

@@ -15,8 +15,9 @@ from ..values import (
     SessionPolicy,
     TokenExchangeResponse,
 )
+from .async_request_client import AsyncRequestAuth0
 from .error_answers import answer_for
-from .requests_of_users import AsyncRequestAuth0, bearer_token
+from .request_base import get_bearer_token
 
 try:
     from fastapi import Depends, HTTPException, Request
@@ -157,7 +158,7 @@ class ExchangedToken(_BearerExchange):
         }
 
     async def _exchanged(self, request: Request) -> TokenExchangeResponse:
-        token = bearer_token(request.headers.get("authorization"))
+        token = get_bearer_token(request.headers.get("authorization"))
         options = CustomTokenExchangeOptions(
             subject_token=token,
             **self._options,  # type: ignore[arg-type]

@@ -12,8 +12,8 @@ from typing import Any
 from ..aio import AsyncServerClient
 from ..errors import Auth0Error, BackchannelLogoutError, ConfigurationError
 from .asgi import SessionCommitMiddleware
+from .async_request_client import AsyncRequestAuth0
 from .error_answers import answer_for
-from .requests_of_users import AsyncRequestAuth0
 
 try:
     from starlette.applications import Starlette

@@ -18,7 +18,7 @@ from ...values import (
     LoginWithCustomTokenExchangeResult,
     TokenExchangeResponse,
 )
-from ..requests_of_users import RequestAuth0
+from ..request_client import RequestAuth0
 from .clients import get_client
 from .session_store import serving
 

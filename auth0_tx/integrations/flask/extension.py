@@ -17,7 +17,7 @@ from ...values import (
     LoginWithCustomTokenExchangeResult,
 )
 from ..error_answers import answer_for
-from ..requests_of_users import RequestAuth0
+from ..request_client import RequestAuth0
 from .commands import commands
 from .configuration import keywords_for
 from .session_store import FlaskSessionStore, is_ours

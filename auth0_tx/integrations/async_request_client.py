@@ -1,0 +1,171 @@
+# Written by tools/generate_shells.py from core/flows.
+# Change those, then run `tox -e shells`; an edit here is lost.
+"""AsyncServerClient, bound to one request of a web framework."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ..aio import AsyncServerClient
+from ..values import (
+    CustomTokenExchangeOptions,
+    LoginWithCustomTokenExchangeOptions,
+    LoginWithCustomTokenExchangeResult,
+    TokenExchangeResponse,
+)
+from .request_base import RequestBase
+
+
+class AsyncRequestAuth0(RequestBase[AsyncServerClient]):
+    """The application's ``AsyncServerClient``, bound to one request.
+
+    Nothing is read until a method asks for it.
+    """
+
+    async def get_user(self) -> dict[str, Any] | None:
+        """Return the claims of the logged-in user, or ``None``.
+
+        Returns:
+            The user, or ``None`` where there is no session that holds.
+
+        Raises:
+            ConfigurationError: no sessions are kept.
+            StoreError: the store cannot be read.
+        """
+        return await self.client.get_user(
+            self.store_options,
+        )
+
+    async def get_session(self) -> dict[str, Any] | None:
+        """Return the login session, or ``None``.
+
+        Returns:
+            The session, its tokens as text that does not print, or ``None`` where there is none.
+
+        Raises:
+            ConfigurationError: no sessions are kept.
+            StoreError: the store cannot be read.
+        """
+        return await self.client.get_session(
+            self.store_options,
+        )
+
+    async def get_access_token(
+        self,
+        audience: str | None = None,
+        scope: str | None = None,
+        *,
+        subject_token_supplier: Callable[
+            [], CustomTokenExchangeOptions | Awaitable[CustomTokenExchangeOptions]
+        ]
+        | None = None,
+    ) -> str:
+        """Return an access token of the logged-in user, renewed if it is about to expire.
+
+        Args:
+            audience: the API; the one that the login was for where it is ``None``.
+            scope: space-separated scopes that the token must have been asked for with.
+            subject_token_supplier: gives the options of another exchange for the same user, in
+                a session without a refresh token: Auth0 issues none where an actor acts.  Its
+                audience and scope count where none are given here.
+
+        Returns:
+            The access token.
+
+        Raises:
+            LoginRequiredError: there is no session, or nothing to renew its tokens with.
+            InvalidInputError: an argument breaks a rule, or a token must be renewed and there is
+                no response to keep it with.
+            ConfigurationError: no sessions are kept.
+            StoreError: the store failed.
+            CustomTokenExchangeError: the token could not be renewed, this time.
+        """
+        return await self.client.get_access_token(
+            self.store_options,
+            audience,
+            scope,
+            subject_token_supplier=subject_token_supplier,
+        )
+
+    async def get_token_on_behalf_of(
+        self,
+        audience: str,
+        scope: str | None = None,
+    ) -> TokenExchangeResponse:
+        """Exchange the request's bearer token for an access token for another API.
+
+        A request without a bearer token is an ``InvalidInputError``.
+
+        Args:
+            audience: the identifier of the API to call.
+            scope: space-separated scopes; those of the client grant where it is ``None``.
+
+        Returns:
+            The access token; no ID token and no refresh token come with it.
+
+        Raises:
+            InvalidInputError: an argument breaks a rule; nothing was sent.
+            ConfigurationError: the client is a public one, which may not act for others.
+            RefusedError: Auth0 said no: the token, the scopes, or who would act.
+            CustomTokenExchangeError: the root of these and every other failure.
+        """
+        return await self.client.get_token_on_behalf_of(
+            self._get_bearer_token(),
+            audience,
+            scope,
+            self.store_options,
+        )
+
+    async def login(
+        self,
+        options: LoginWithCustomTokenExchangeOptions,
+    ) -> LoginWithCustomTokenExchangeResult:
+        """Exchange a token, and log its user in.
+
+        Args:
+            options: whose token, of what type, for which API.
+
+        Returns:
+            The session that was made.
+
+        Raises:
+            ConfigurationError: no sessions are kept; nothing was sent.
+            InvalidInputError: an option breaks a rule, or there is no response; nothing was sent.
+            IdTokenError: no ID token came, or it does not hold; no session was made.
+            StoreError: the session could not be kept; its ``response`` has the tokens.
+            CustomTokenExchangeError: the root of these and every other failure.
+        """
+        return await self.client.login_with_custom_token_exchange(
+            options,
+            self.store_options,
+        )
+
+    async def logout(
+        self,
+        *,
+        return_to: str | None = None,
+        revoke: bool = True,
+    ) -> str:
+        """Log the user out; return the URL that ends Auth0's session.
+
+        Args:
+            return_to: where Auth0 sends the browser afterwards; one of the application's
+                Allowed Logout URLs.
+            revoke: whether the session's refresh token is revoked (RFC 7009); where that fails
+                the user is logged out all the same.
+
+        Returns:
+            The URL to redirect the browser to.
+
+        Raises:
+            ConfigurationError: no sessions are kept.
+            InvalidInputError: *return_to* is no URL, or there is no response.
+            StoreError: the session could not be deleted from its store; its cookie was.  Not
+                where the policy says that a store which fails means no session.
+        """
+        return await self.client.logout(
+            self.store_options,
+            return_to=return_to,
+            revoke=revoke,
+        )
