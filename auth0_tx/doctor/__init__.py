@@ -1,4 +1,4 @@
-"""What keeps exchanges from working, found out step by step, with what to do about it."""
+"""Why exchanges fail: the way to a tenant checked step by step, with what to do about it."""
 
 from __future__ import annotations
 

@@ -1,31 +1,51 @@
-"""The checks in their order, each on what those before it found."""
+"""The doctor: all checks in their order.
+
+Theory of operation. A failed exchange has one cause and many symptoms: a wrong clock shows
+as ``invalid_client``, a captive portal as a discovery document that is not JSON. So the
+checks follow the way of a request, and each stands on those before it:
+
+1. installation and extras; never fail.
+2. configuration, sessions, proxy, CA certificates, netrc: values only, nothing is sent.
+3. DNS, then TLS: with sockets of the doctor's own, as no HTTP library says how long a
+   certificate is still valid. Through a proxy the client resolves no name and opens no
+   direct connection, so both are skipped.
+4. discovery, keys, clock: the documents that the tenant publishes, and its Date header.
+5. client authentication, profile: one exchange.
+
+A failed check skips those that stand on it, so the failed line of a report is the cause.
+
+**One exchange, and no token is used up.** Without a subject token the exchange is a probe
+with a token type that no profile has. Auth0 checks the client's credentials first, and
+refuses the unknown type before any Action runs: the refusal proves the credentials.
+
+No check raises, hangs or shows a secret: each step on the network has a time limit, and
+verdicts contain the rule that is broken, never the value.
+"""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..core.configuration import Settings, configure
 from ..errors import ConfigurationError
 from ..secret import conceal
-from .configuration_checks import checked_configuration, checked_session
-from .environment_checks import checked_environment, proxy_of
-from .exchange_checks import checked_exchange
-from .installation_checks import checked_installation
-from .network_checks import checked_network
-from .verdict import Verdict
-
-_AFTER = (
-    "DNS",
-    "TLS",
-    "discovery",
-    "keys",
-    "clock",
-    "client authentication",
-    "profile",
+from .network_checks import check_network
+from .settings_checks import (
+    check_configuration,
+    check_environment,
+    check_installation,
+    check_sessions,
+    is_proxied,
 )
+from .tenant_checks import check_application, check_documents
+from .verdict import Verdict, skip
+
+_APPLICATION_CHECKS = ("client authentication", "profile")
+_DOCUMENT_CHECKS = ("discovery", "keys", "clock")
+_NETWORK_CHECKS = ("DNS", "TLS")
 
 
 def diagnose(
@@ -36,26 +56,26 @@ def diagnose(
     probe: bool = True,
     seconds: float = 10.0,
     environ: Mapping[str, str] = os.environ,
-    clock: Any = time.time,
+    clock: Callable[[], float] = time.time,
 ) -> list[Verdict]:
-    """Check that a client with *keywords* can exchange tokens, and say what is wrong.
+    """Check whether a client with *keywords* can exchange tokens, and what prevents it.
 
     Args:
         keywords: those of ``ServerClient``.
-        subject_token: one to exchange, which may be spent by it.
-        subject_token_type: its type, whose rules are checked without a token too.
-        probe: whether the client's credentials are proven by an exchange that must fail.
-        seconds: that each check on the network may take.
+        subject_token: a token to exchange; the exchange may use it up.
+        subject_token_type: the token's type, which is also checked without a token.
+        probe: whether to check the client's credentials with an exchange that must fail.
+        seconds: the time limit of each check on the network.
         environ: the process's environment.
-        clock: gives epoch seconds.
+        clock: returns epoch seconds.
 
     Returns:
-        A verdict for each check, in order; none of them raises.
+        A verdict for each check, in order. No check raises an error.
     """
-    # What is found is told of; what it was found with is not.
+    # Rebound, so that a traceback with locals shows no secret of these frames.
     keywords, subject_token = conceal(keywords), conceal(subject_token)
     return list(
-        _verdicts(
+        _run_checks(
             keywords,
             subject_token,
             subject_token_type,
@@ -67,42 +87,39 @@ def diagnose(
     )
 
 
-def _verdicts(
+def _run_checks(
     keywords: Mapping[str, Any],
     subject_token: str | None,
     subject_token_type: str | None,
     probe: bool,
     seconds: float,
     environ: Mapping[str, str],
-    clock: Any,
+    clock: Callable[[], float],
 ) -> Iterator[Verdict]:
-    yield from checked_installation()
-    settings = _settings(keywords)
+    remaining = (*_NETWORK_CHECKS, *_DOCUMENT_CHECKS, *_APPLICATION_CHECKS)
+    yield from check_installation()
+    settings = _configure(keywords)
     if isinstance(settings, Verdict):
         yield settings
-        for name in _AFTER:
-            yield Verdict(name, "skipped", "the configuration does not hold")
+        yield from skip(remaining, "the configuration is not valid")
         return
-    yield checked_configuration(settings)
-    yield from checked_session(settings)
-    yield from checked_environment(settings, environ)
+    yield check_configuration(settings)
+    yield check_sessions(settings)
+    yield from check_environment(settings, environ)
     if settings.domain is None:
-        for name in _AFTER:
-            yield Verdict(
-                name, "skipped", "the domain depends on the request", "give one domain"
-            )
+        reason = "the domain depends on the request"
+        yield from skip(remaining, reason, "pass one domain to check it")
         return
-    is_reached = True
-    for verdict in checked_network(
-        settings, proxy_of(settings, environ), seconds, clock
+    has_failed = False
+    for verdict in _check_tenant(
+        settings, settings.domain, is_proxied(settings, environ), seconds, clock
     ):
-        is_reached = is_reached and verdict.level != "failed"
+        has_failed = has_failed or verdict.level == "failed"
         yield verdict
-    if not is_reached:
-        for name in ("client authentication", "profile"):
-            yield Verdict(name, "skipped", "the tenant is not reached")
+    if has_failed:
+        yield from skip(_APPLICATION_CHECKS, "an earlier check failed")
         return
-    yield from checked_exchange(
+    yield from check_application(
         conceal({**keywords, "timeout": seconds}),
         subject_token,
         subject_token_type,
@@ -110,13 +127,36 @@ def _verdicts(
     )
 
 
-def _settings(keywords: Mapping[str, Any]) -> Settings | Verdict:
-    own = conceal({k: each for k, each in keywords.items() if k != "session"})
+def _check_tenant(
+    settings: Settings,
+    domain: str,
+    proxied: bool,
+    seconds: float,
+    clock: Callable[[], float],
+) -> Iterator[Verdict]:
+    if proxied:
+        yield from skip(_NETWORK_CHECKS, "requests go through a proxy")
+    else:
+        for verdict in check_network(settings, domain, seconds, clock):
+            yield verdict
+            if verdict.level == "failed":
+                unchecked = ("TLS",) if verdict.check == "DNS" else ()
+                reason = "there is no connection to the tenant"
+                yield from skip((*unchecked, *_DOCUMENT_CHECKS), reason)
+                return
+    yield from check_documents(settings, domain, seconds, clock)
+
+
+def _configure(keywords: Mapping[str, Any]) -> Settings | Verdict:
+    # A session (requests or aiohttp) is a keyword of the clients alone. It is left out here
+    # and in the exchange: the doctor tries the settings on connections of its own.
+    own = conceal({name: keywords[name] for name in keywords if name != "session"})
     try:
         return configure(**own)
     except ConfigurationError as error:
         return Verdict("configuration", "failed", error.message, error.hint or "")
     except TypeError:
+        # Python's own message quotes the call; ours says which keyword is missing.
         missing = [name for name in ("domain", "client_id") if name not in own]
     verb = "is" if len(missing) == 1 else "are"
     return Verdict(

@@ -1,4 +1,4 @@
-"""The doctor finds what is wrong, says what to do, and never hangs or tells a secret."""
+"""The doctor finds the cause, says what to do, and neither hangs nor shows a secret."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from auth0_tx import RetryPolicy
 from auth0_tx.doctor import Verdict, diagnose
-from auth0_tx.doctor.installation_checks import EXTRAS
+from auth0_tx.doctor.settings_checks import EXTRAS
 from auth0_tx.stores import MemoryStore
 from auth0_tx.tenant import Application, Tenant, faults
 
@@ -22,8 +22,8 @@ LEGACY = "urn:acme:legacy-token"
 SECRET = "a session secret, and a long one: 0123456789"
 
 
-def settings_of(tenant: Tenant, **changes: Any) -> dict[str, Any]:
-    """Give the keywords of a client of the tenant's."""
+def make_keywords(tenant: Tenant, **changes: Any) -> dict[str, Any]:
+    """Return the keywords of a client at *tenant*."""
     return {
         "domain": tenant.domain,
         "client_id": tenant.client_id,
@@ -33,55 +33,59 @@ def settings_of(tenant: Tenant, **changes: Any) -> dict[str, Any]:
     }
 
 
-def examined(
+def examine(
     keywords: Mapping[str, Any], environ: Mapping[str, str] | None = None, **more: Any
 ) -> dict[str, Verdict]:
-    """Diagnose, in an environment with nothing in it; give the verdicts by their checks."""
+    """Diagnose, by default in an empty environment; return the verdicts by check."""
     more = {"seconds": 2.0, **more}
     verdicts = diagnose(keywords, environ=environ or {}, **more)
-    assert len(verdicts) == len({each.check for each in verdicts})
-    return {each.check: each for each in verdicts}
+    assert len(verdicts) == len({verdict.check for verdict in verdicts})
+    return {verdict.check: verdict for verdict in verdicts}
 
 
 def levels(verdicts: Mapping[str, Verdict]) -> dict[str, str]:
-    """Give the level of each check that is not well."""
-    return {name: each.level for name, each in verdicts.items() if each.level != "ok"}
+    """Return the level of each check that is not ok."""
+    return {
+        name: verdict.level
+        for name, verdict in verdicts.items()
+        if verdict.level != "ok"
+    }
 
 
 def test_healthy(auth0_tenant: Tenant) -> None:
-    """Where all is well, nothing is to do, and one exchange was sent that spends nothing."""
-    keywords = settings_of(auth0_tenant, secret=SECRET)
-    verdicts = examined(keywords, subject_token_type=LEGACY)
+    """If all is well there is no advice, and the one exchange uses up no token."""
+    keywords = make_keywords(auth0_tenant, secret=SECRET)
+    verdicts = examine(keywords, subject_token_type=LEGACY)
 
     assert {} == levels(verdicts)
-    assert set() == {each.advice for each in verdicts.values()} - {""}
+    assert set() == {verdict.advice for verdict in verdicts.values()} - {""}
     assert 1 == auth0_tenant.count("/oauth/token")
     assert [] == [log for log in auth0_tenant.logs if log.type == "secte"]
 
 
 def test_extras() -> None:
-    """Every extra that there is is looked for."""
+    """Every extra of the package is looked for."""
     provided = metadata("auth0-tx").get_all("Provides-Extra")
     assert provided is not None
     assert {*provided} - {"test"} == {*EXTRAS}
 
 
 def test_no_probe(auth0_tenant: Tenant) -> None:
-    """When nothing is to be sent, nothing is."""
-    verdicts = examined(settings_of(auth0_tenant), probe=False)
+    """Without the probe no exchange is sent."""
+    verdicts = examine(make_keywords(auth0_tenant), probe=False)
 
     assert "skipped" == verdicts["client authentication"].level
     assert 0 == auth0_tenant.count("/oauth/token")
 
 
 def test_profile(auth0_tenant: Tenant) -> None:
-    """A token that is given is exchanged, and a refusal is shown with its reason."""
+    """A subject token is exchanged, and a refusal is shown with its reason."""
     for token, level in (
         (auth0_tenant.subject_token("auth0|alice"), "ok"),
         ("no", "failed"),
     ):
-        verdicts = examined(
-            settings_of(auth0_tenant), subject_token=token, subject_token_type=LEGACY
+        verdicts = examine(
+            make_keywords(auth0_tenant), subject_token=token, subject_token_type=LEGACY
         )
 
         assert level == verdicts["profile"].level
@@ -100,35 +104,35 @@ def test_profile(auth0_tenant: Tenant) -> None:
     ],
 )
 def test_rules(auth0_tenant: Tenant, token_type: str | None, level: str) -> None:
-    """The rules for types of one's own are checked without a token too."""
-    verdicts = examined(settings_of(auth0_tenant), subject_token_type=token_type)
+    """The rules for subject token types are checked without a token too."""
+    verdicts = examine(make_keywords(auth0_tenant), subject_token_type=token_type)
 
     assert level == verdicts["profile"].level
 
 
 def test_wrong_secret(auth0_tenant: Tenant) -> None:
-    """Wrong credentials are told from a wrong token."""
-    keywords = settings_of(auth0_tenant, client_secret="wrong, and nobody's")
-    verdicts = examined(keywords)
+    """Wrong credentials are distinguished from a wrong token."""
+    keywords = make_keywords(auth0_tenant, client_secret="a wrong secret")
+    verdicts = examine(keywords)
 
     assert "failed" == verdicts["client authentication"].level
     assert "check client_id" in verdicts["client authentication"].advice
 
 
 def test_not_enabled(auth0_tenant: Tenant) -> None:
-    """An application that may not exchange is told from one that is not known."""
+    """An application that may not exchange is distinguished from an unknown one."""
     change = auth0_tenant.applications.change
     change(auth0_tenant.client_id, custom_token_exchange=False)
-    verdicts = examined(settings_of(auth0_tenant))
+    verdicts = examine(make_keywords(auth0_tenant))
 
     assert verdicts["client authentication"].level in ("ok", "warning")
 
 
 def test_throttled(auth0_tenant: Tenant) -> None:
-    """Where the tenant lets nobody in, the credentials are not judged."""
+    """If the tenant throttles, nothing is said about the credentials."""
     auth0_tenant.inject(faults.status(429), path="/oauth/token", times=None)
     started = time.monotonic()
-    verdicts = examined(settings_of(auth0_tenant, retry=RetryPolicy(attempts=5)))
+    verdicts = examine(make_keywords(auth0_tenant, retry=RetryPolicy(attempts=5)))
 
     assert "warning" == verdicts["client authentication"].level
     assert 1 == auth0_tenant.count("/oauth/token")
@@ -148,18 +152,18 @@ def test_throttled(auth0_tenant: Tenant) -> None:
 def test_configuration(
     auth0_tenant: Tenant, changes: dict[str, Any], found: str
 ) -> None:
-    """What a client would refuse is said first, and all that stands upon it is skipped."""
-    verdicts = examined(settings_of(auth0_tenant, **changes))
+    """What a client would refuse is reported, and the checks after it are skipped."""
+    verdicts = examine(make_keywords(auth0_tenant, **changes))
 
     assert "failed" == verdicts["configuration"].level
     assert found in verdicts["configuration"].found
     assert "skipped" == verdicts["clock"].level
-    assert "client_id" in examined({"domain": "t.auth0.com"})["configuration"].found
+    assert "client_id" in examine({"domain": "t.auth0.com"})["configuration"].found
 
 
 def test_resolver() -> None:
-    """Where the domain depends on the request, the network is not examined."""
-    verdicts = examined(
+    """If the domain depends on the request, the network is not checked."""
+    verdicts = examine(
         {"domain": lambda _: "t.auth0.com", "client_id": "c", "client_secret": "s"}
     )
 
@@ -167,15 +171,15 @@ def test_resolver() -> None:
 
 
 def test_public_client(auth0_tenant: Tenant) -> None:
-    """A public application on a server is worth a word."""
+    """A public application on a server is a warning."""
     auth0_tenant.applications.add(
         Application("public", token_endpoint_auth_method="none")
     )
-    keywords = settings_of(
+    keywords = make_keywords(
         auth0_tenant, client_id="public", client_secret=None, client_auth="none"
     )
 
-    assert "warning" == examined(keywords)["configuration"].level
+    assert "warning" == examine(keywords)["configuration"].level
 
 
 @pytest.mark.parametrize(
@@ -189,8 +193,8 @@ def test_public_client(auth0_tenant: Tenant) -> None:
     ids=["short", "long", "store", "none"],
 )
 def test_sessions(auth0_tenant: Tenant, changes: dict[str, Any], level: str) -> None:
-    """A secret that is too short for what it seals is worth a word."""
-    verdicts = examined(settings_of(auth0_tenant, **changes), probe=False)
+    """A secret that is too short for encryption is a warning."""
+    verdicts = examine(make_keywords(auth0_tenant, **changes), probe=False)
 
     assert level == verdicts["sessions"].level
 
@@ -208,29 +212,35 @@ def test_sessions(auth0_tenant: Tenant, changes: dict[str, Any], level: str) -> 
             "CA certificates",
             "ok",
         ),
+        (
+            {"SSL_CERT_DIR": "/x"},
+            {"verify": True, "trust_env": True},
+            "CA certificates",
+            "warning",
+        ),
         ({}, {"verify": True}, "CA certificates", "ok"),
     ],
-    ids=["proxy", "own", "trusted", "bundle", "trusted-bundle", "none"],
+    ids=["proxy", "own", "trusted", "bundle", "trusted-bundle", "folder", "none"],
 )
 def test_environment(
     environ: dict[str, str], changes: dict[str, Any], check: str, level: str
 ) -> None:
-    """What the environment says, and whether it is listened to, is told."""
+    """A variable that the client ignores is a warning."""
     keywords = {
         "domain": "localhost:1",
         "client_id": "c",
         "client_secret": "s",
         **changes,
     }
-    verdicts = examined(keywords, environ, probe=False)
+    verdicts = examine(keywords, environ, probe=False)
 
     assert level == verdicts[check].level
 
 
 def test_through_a_proxy(auth0_tenant: Tenant) -> None:
-    """What a proxy hides is not examined, and the documents are asked for through it."""
-    keywords = settings_of(auth0_tenant, proxy="http://127.0.0.1:9")
-    verdicts = examined(keywords)
+    """Behind a proxy DNS and TLS are skipped, and documents are fetched through it."""
+    keywords = make_keywords(auth0_tenant, proxy="http://127.0.0.1:9")
+    verdicts = examine(keywords)
 
     assert "skipped" == verdicts["DNS"].level == verdicts["TLS"].level
     assert "failed" == verdicts["discovery"].level
@@ -238,9 +248,9 @@ def test_through_a_proxy(auth0_tenant: Tenant) -> None:
 
 
 def test_netrc(auth0_tenant: Tenant, tmp_path: Path) -> None:
-    """An entry for the tenant in ~/.netrc is told of, and is never used."""
+    """An entry for the tenant in ~/.netrc is a warning, and is never used."""
     (tmp_path / ".netrc").write_text("machine localhost login a password b")
-    verdicts = examined(settings_of(auth0_tenant), {"HOME": str(tmp_path)})
+    verdicts = examine(make_keywords(auth0_tenant), {"HOME": str(tmp_path)})
 
     assert {"netrc": "warning"} == {
         name: level for name, level in levels(verdicts).items() if name == "netrc"
@@ -249,8 +259,8 @@ def test_netrc(auth0_tenant: Tenant, tmp_path: Path) -> None:
 
 
 def test_unknown_name() -> None:
-    """A name that nobody has is told from a host that does not answer."""
-    verdicts = examined(
+    """A name without an address is distinguished from a host that does not answer."""
+    verdicts = examine(
         {
             "domain": "there-is-no-such-tenant.us.auth0.com",
             "client_id": "c",
@@ -266,10 +276,10 @@ def test_unknown_name() -> None:
 
 
 def test_private_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tenant at a private address is worth a word."""
+    """A tenant at a private address is a warning."""
     address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 443))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [address])
-    verdicts = examined(
+    verdicts = examine(
         {"domain": "t.us.auth0.com", "client_id": "c", "client_secret": "s"}
     )
 
@@ -277,34 +287,34 @@ def test_private_address(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_untrusted_certificate(auth0_tenant: Tenant) -> None:
-    """A certificate that does not hold is told with TLS's own reason."""
-    verdicts = examined(settings_of(auth0_tenant, verify=True))
+    """A certificate that is not trusted is reported with OpenSSL's reason."""
+    verdicts = examine(make_keywords(auth0_tenant, verify=True))
 
     assert "failed" == verdicts["TLS"].level
     assert "certificate" in verdicts["TLS"].found
 
 
 def test_no_bundle(auth0_tenant: Tenant) -> None:
-    """A bundle that is none is told of, also where only the documents need it."""
-    keywords = settings_of(auth0_tenant, verify="/nowhere.pem")
-    behind_proxy = examined({**keywords, "proxy": "http://127.0.0.1:9"})
+    """An invalid CA bundle is reported, also behind a proxy, where TLS is skipped."""
+    keywords = make_keywords(auth0_tenant, verify="/nowhere.pem")
+    behind_proxy = examine({**keywords, "proxy": "http://127.0.0.1:9"})
 
-    assert "CA bundle" in examined(keywords)["TLS"].found
+    assert "CA bundle" in examine(keywords)["TLS"].found
     assert "CA bundle" in behind_proxy["discovery"].found
 
 
 @contextmanager
-def listening(*, answers: bytes | None = None) -> Iterator[int]:
-    """Listen, and answer nothing, on a port of loopback."""
+def listen() -> Iterator[int]:
+    """Listen on a port of loopback, and answer nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
 def test_nothing_answers() -> None:
-    """A host that takes connections and says nothing holds the doctor up for its time."""
+    """A host that accepts connections and stays silent costs no more than the limit."""
     started = time.monotonic()
-    with listening() as port:
-        verdicts = examined(
+    with listen() as port:
+        verdicts = examine(
             {"domain": f"localhost:{port}", "client_id": "c", "client_secret": "s"},
             seconds=0.3,
         )
@@ -314,10 +324,10 @@ def test_nothing_answers() -> None:
 
 
 def test_closed_port() -> None:
-    """So is a port where nobody listens, at once."""
-    with listening() as port:
+    """A port where nobody listens is reported at once."""
+    with listen() as port:
         pass
-    verdicts = examined(
+    verdicts = examine(
         {"domain": f"localhost:{port}", "client_id": "c", "client_secret": "s"}
     )
 
@@ -344,9 +354,9 @@ def test_closed_port() -> None:
     ids=["html", "404", "reset", "drip", "keys-500", "keys-reset", "no-keys"],
 )
 def test_documents(auth0_tenant: Tenant, path: str, fault: Any, check: str) -> None:
-    """Documents that are not what they must be are told of."""
+    """Invalid documents are reported."""
     auth0_tenant.inject(fault, path=path, times=None)
-    verdicts = examined(settings_of(auth0_tenant), probe=False)
+    verdicts = examine(make_keywords(auth0_tenant), probe=False)
 
     assert "failed" == verdicts[check].level
 
@@ -355,27 +365,29 @@ def test_documents(auth0_tenant: Tenant, path: str, fault: Any, check: str) -> N
     ("skew", "level"), [(0, "ok"), (60, "warning"), (-60, "warning"), (900, "failed")]
 )
 def test_clock(auth0_tenant: Tenant, skew: float, level: str) -> None:
-    """A clock that is not the tenant's is worth a word; far off, it is a failure."""
-    verdicts = examined(
-        settings_of(auth0_tenant), probe=False, clock=lambda: time.time() + skew
+    """A clock that differs from the tenant's is a warning, and far off a failure."""
+    verdicts = examine(
+        make_keywords(auth0_tenant), probe=False, clock=lambda: time.time() + skew
     )
 
     assert level == verdicts["clock"].level
 
 
 def test_certificate_ends(auth0_tenant: Tenant) -> None:
-    """A certificate that should have been renewed is told of."""
-    verdicts = examined(
-        settings_of(auth0_tenant), probe=False, clock=lambda: time.time() + 390 * 86_400
+    """A certificate that is about to expire is a warning."""
+    verdicts = examine(
+        make_keywords(auth0_tenant),
+        probe=False,
+        clock=lambda: time.time() + 390 * 86_400,
     )
 
     assert "warning" == verdicts["TLS"].level
 
 
 def test_plain_http() -> None:
-    """A local tenant without TLS is examined as far as it goes."""
+    """A local tenant without TLS is checked as far as possible."""
     with Tenant(tls=False) as tenant:
-        verdicts = examined(settings_of(tenant, verify=True))
+        verdicts = examine(make_keywords(tenant, verify=True))
 
     assert "warning" == verdicts["configuration"].level
     assert "TLS" not in verdicts
