@@ -8,7 +8,7 @@ holds them, so a traceback with locals, a debugger or a log line made with
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, overload
 
 REDACTED = "<redacted>"
 
@@ -48,6 +48,12 @@ class SecretMapping(dict[Any, Any]):
         return REDACTED
 
 
+@overload
+def secret(value: None) -> None: ...
+@overload
+def secret(value: str) -> SecretStr: ...
+@overload
+def secret(value: Any) -> Any: ...
 def secret(value: Any) -> Any:
     """Wrap text; leave anything else for validation to refuse.
 

@@ -1,114 +1,223 @@
-"""The values that go in and come out: frozen, and silent about their secrets."""
+"""The values that a client takes and returns: frozen, and redacted when they print.
+
+The converters carry precise types because type checkers take the parameters of a generated
+``__init__`` from them: a converter from ``Any`` would accept any argument.  At run time the
+converters do not refuse anything.  The checks of ``core/wire/grants.py`` do, once for the
+options as they will be sent, so that every wrong argument has the same kind of error.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired, Required
 
 import attrs
 
 from .errors import IdTokenError
 from .secret import REDACTED, Unpicklable, secret
 
+if sys.version_info >= (3, 12):
+    from typing import TypedDict
+else:
+    # Pydantic, and so FastAPI, refuses the standard library's before Python 3.12.
+    from typing_extensions import TypedDict
 
-def _redacted(value: object) -> str:
+
+def _format_secret(value: object) -> str:
     return "None" if value is None else REDACTED
 
 
-def _names_only(value: object) -> str:
+def _format_names(value: object) -> str:
     return (
         f"<{', '.join(map(repr, value))}>" if isinstance(value, Mapping) else REDACTED
     )
 
 
-def _text(value: Any) -> Any:
-    """Take a subclass of ``str``, such as a ``TokenType``, by its characters."""
+def _to_text(value: str) -> str:
+    # The characters of a ``TokenType``, or another subclass of ``str``, whose own
+    # ``__str__`` and ``__format__`` may say something else.
     if isinstance(value, str) and type(value) is not str:
         return str.__str__(value)
     return value
 
 
-def _own_copy(value: Any) -> Any:
-    """Copy a mapping, so that what is validated is what is sent; refuse others later."""
+def _to_optional_text(value: str | None) -> str | None:
+    return None if value is None else _to_text(value)
+
+
+def _to_secret(value: str) -> str:
+    return secret(value)
+
+
+def _to_optional_secret(value: str | None) -> str | None:
+    return secret(value)
+
+
+def _copy_parameters(value: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    # The caller may change its mapping between the check and the request.
     if isinstance(value, Mapping):
         return MappingProxyType(
-            {_text(name): secret(text) for name, text in value.items()}
+            {_to_text(name): secret(text) for name, text in value.items()}
         )
     return value
 
 
-@attrs.frozen(kw_only=True)
-class CustomTokenExchangeOptions(Unpicklable):
-    """One exchange: whose token, of what type, for which API.
+class UserClaims(TypedDict, total=False):
+    """The logged-in user: the claims of the verified ID token.
 
-    Every text is checked when the exchange starts, before anything is sent.
-
-    Attributes:
-        subject_token: the external or legacy token; opaque to this library.
-        subject_token_type: the URI that your Token Exchange Profile is mapped to
-            (RFC 8693 section 2.1; Auth0: Custom Token Exchange).
-        audience: the identifier of the API the access token is for; the tenant's default
-            audience when ``None``.
-        scope: space-separated scopes; ``openid`` brings an ID token.
-        actor_token: the token of the party that acts for the subject; with it goes
-            *actor_token_type*, and no refresh token is issued.
-        actor_token_type: the URI that says what *actor_token* is.
-        organization: the id (``org_…``), or name, of the organization to log in to.
-        authorization_params: extension parameters, which the Action finds in
-            ``event.request.body``; none that the library sets itself.
-        subject_token_reusable: whether the Action accepts the same subject token twice.
-            Only then is a request sent again whose answer was lost.
+    Only ``sub`` is always present; the other claims depend on the scope and on your Actions.
+    Claims that your Actions add are in the mapping too.  Read them with ``get``, or through a
+    ``Mapping[str, Any]``.  The names are those of OpenID Connect Core 1.0 sections 2 and 5.1,
+    RFC 8693 section 4.1 (``act``) and Auth0's Organizations.
     """
 
-    subject_token: str = attrs.field(converter=secret, repr=_redacted)
-    subject_token_type: str = attrs.field(converter=_text)
-    audience: str | None = attrs.field(default=None, converter=_text)
-    scope: str | None = attrs.field(default=None, converter=_text)
+    sub: Required[str]
+    name: str
+    given_name: str
+    family_name: str
+    middle_name: str
+    nickname: str
+    preferred_username: str
+    profile: str
+    picture: str
+    website: str
+    email: str
+    email_verified: bool
+    gender: str
+    birthdate: str
+    zoneinfo: str
+    locale: str
+    phone_number: str
+    phone_number_verified: bool
+    address: dict[str, Any]
+    # A number of seconds in the specification, an ISO 8601 date in ID tokens of Auth0.
+    updated_at: int | str
+    iss: str
+    aud: str | list[str]
+    azp: str
+    exp: int
+    iat: int
+    auth_time: int
+    acr: str
+    amr: list[str]
+    sid: str
+    org_id: str
+    org_name: str
+    # Set by an Action whose identity provider limits how long a session lasts.
+    session_expiry: int | float
+    act: dict[str, Any]
+
+
+class TokenSet(TypedDict):
+    """An access token that a session holds.
+
+    ``audience`` is ``"default"`` for a token that was requested without one, ``scope`` the
+    scope that was granted, ``requested_scope`` the scope that was requested, and
+    ``expires_at`` seconds since the epoch, or ``None`` if Auth0 named no lifetime.
+    """
+
+    audience: str
+    access_token: str
+    scope: str | None
+    # Sessions of Auth0's own SDK do not have it.
+    requested_scope: NotRequired[str | None]
+    expires_at: int | None
+
+
+class SessionData(TypedDict):
+    """A login session: its user, its tokens, and the tenant's ``domain``.
+
+    ``refresh_token`` is ``None`` when none was issued, ``id_token`` when Auth0's own SDK
+    began the session without one.  ``internal`` is the library's own record, which only the
+    result of a login has.
+    """
+
+    user: UserClaims
+    id_token: str | None
+    refresh_token: str | None
+    token_sets: list[TokenSet]
+    domain: str
+    internal: NotRequired[dict[str, Any]]
+
+
+@attrs.frozen(kw_only=True)
+class CustomTokenExchangeOptions(Unpicklable):
+    """The options of one exchange: the token to exchange, its type, and the API to call.
+
+    The client checks every value when the exchange starts, before it sends anything.
+
+    Attributes:
+        subject_token: the external or legacy token; the library does not read it.
+        subject_token_type: the URI that your Token Exchange Profile is mapped to
+            (RFC 8693 section 2.1; Auth0: Custom Token Exchange).
+        audience: the identifier of the API that the access token is for; ``None`` for the
+            tenant's default audience.
+        scope: space-separated scopes; with ``openid`` an ID token is issued.
+        actor_token: the token of the party that acts for the subject.  It requires
+            *actor_token_type*, and Auth0 then issues no refresh token.
+        actor_token_type: the URI that identifies the type of *actor_token*.
+        organization: the id (``org_…``) or name of the organization to log in to.
+        authorization_params: extension parameters, which the Action reads from
+            ``event.request.body``.  Parameters that the library sets itself are refused.
+        subject_token_reusable: whether the Action accepts the same subject token twice.
+            Only then does the client send a request again whose response was lost.
+    """
+
+    subject_token: str = attrs.field(converter=_to_secret, repr=_format_secret)
+    subject_token_type: str = attrs.field(converter=_to_text)
+    audience: str | None = attrs.field(default=None, converter=_to_optional_text)
+    scope: str | None = attrs.field(default=None, converter=_to_optional_text)
     actor_token: str | None = attrs.field(
-        default=None, converter=secret, repr=_redacted
+        default=None, converter=_to_optional_secret, repr=_format_secret
     )
-    actor_token_type: str | None = attrs.field(default=None, converter=_text)
-    organization: str | None = attrs.field(default=None, converter=_text)
+    actor_token_type: str | None = attrs.field(
+        default=None, converter=_to_optional_text
+    )
+    organization: str | None = attrs.field(default=None, converter=_to_optional_text)
     authorization_params: Mapping[str, str] | None = attrs.field(
-        default=None, converter=_own_copy, repr=_names_only
+        default=None, converter=_copy_parameters, repr=_format_names
     )
     subject_token_reusable: bool = False
 
 
 @attrs.frozen(kw_only=True)
 class LoginWithCustomTokenExchangeOptions(CustomTokenExchangeOptions):
-    """One exchange that logs its user in: the options of an exchange, with their meaning.
+    """The options of an exchange that logs its user in: the same as for any exchange.
 
-    ``openid`` is added to *scope* where it is missing: the user is whom the ID token names.
+    The client adds ``openid`` to *scope* if it is missing, because the user is the subject
+    of the ID token.
     """
 
 
 @attrs.frozen(kw_only=True)
 class TokenExchangeResponse(Unpicklable):
-    """What the exchange brought (RFC 8693 section 2.2.1).
+    """The tokens that an exchange returned (RFC 8693 section 2.2.1).
 
     Attributes:
         access_token: the token for the API; it may be opaque.
-        token_type: ``Bearer``; ``N_A`` for a token that is no access token.
-        expires_in: the access token's lifetime in seconds, where the server said it.
-        scope: the scope granted: the one requested, where the server names no other.
-        issued_token_type: what ``access_token`` is, where the server said it.
+        token_type: ``Bearer``, or ``N_A`` if the issued token isn't an access token.
+        expires_in: the access token's lifetime in seconds, if the server named it.
+        scope: the scope granted; the scope requested if the server named none.
+        issued_token_type: the type of ``access_token``, if the server named it.
         id_token: present when ``openid`` was granted.
         refresh_token: present when ``offline_access`` was granted; never with an actor.
-        act: the ``act`` claim of the *verified* ID token: the acting party, and nested in
-            it those who acted before (RFC 8693 section 4.1).
-        act_error: why ``act`` is ``None`` although an actor token was sent.
+        act: the ``act`` claim of the *verified* ID token: the acting party, with earlier
+            actors nested in it (RFC 8693 section 4.1).
+        act_error: the reason why ``act`` is ``None`` although an actor token was sent.
     """
 
-    access_token: str = attrs.field(converter=secret, repr=_redacted)
+    access_token: str = attrs.field(converter=_to_secret, repr=_format_secret)
     token_type: str
     expires_in: int | None = None
     scope: str | None = None
     issued_token_type: str | None = None
-    id_token: str | None = attrs.field(default=None, converter=secret, repr=_redacted)
+    id_token: str | None = attrs.field(
+        default=None, converter=_to_optional_secret, repr=_format_secret
+    )
     refresh_token: str | None = attrs.field(
-        default=None, converter=secret, repr=_redacted
+        default=None, converter=_to_optional_secret, repr=_format_secret
     )
     act: dict[str, Any] | None = None
     act_error: IdTokenError | None = None
@@ -116,15 +225,15 @@ class TokenExchangeResponse(Unpicklable):
 
 @attrs.frozen(kw_only=True)
 class LoginWithCustomTokenExchangeResult(Unpicklable):
-    """What a login made.
+    """The session that a login began.
 
     Attributes:
-        state_data: the session: ``user`` (the claims of the verified ID token, ``act`` among
-            them), ``id_token``, ``refresh_token``, ``token_sets``, ``domain`` and
+        state_data: the session: ``user`` (the claims of the verified ID token, including
+            ``act``), ``id_token``, ``refresh_token``, ``token_sets``, ``domain`` and
             ``internal``.
     """
 
-    state_data: dict[str, Any] = attrs.field(repr=_names_only)
+    state_data: dict[str, Any] = attrs.field(repr=_format_names)
 
 
 @attrs.frozen(kw_only=True)
@@ -132,14 +241,14 @@ class SessionTransferToken(Unpicklable):
     """A token that logs an actor in to another application, as the user, once.
 
     Attributes:
-        session_transfer_token: opaque, and good for one use within *expires_in* seconds.
-        issued_token_type: always the session transfer token's own type.
-        token_type: ``N_A``, as it is no access token.
-        expires_in: its lifetime in seconds.
-        scope: the scope granted, where the server named one.
+        session_transfer_token: opaque; valid for one use within *expires_in* seconds.
+        issued_token_type: ``TokenType.SESSION_TRANSFER_TOKEN``.
+        token_type: ``N_A``, because it isn't an access token.
+        expires_in: its lifetime in seconds, if the server named it.
+        scope: the scope granted, if the server named one.
     """
 
-    session_transfer_token: str = attrs.field(converter=secret, repr=_redacted)
+    session_transfer_token: str = attrs.field(converter=_to_secret, repr=_format_secret)
     issued_token_type: str
     token_type: str = "N_A"
     expires_in: int | None = None
@@ -148,21 +257,22 @@ class SessionTransferToken(Unpicklable):
 
 @attrs.frozen(kw_only=True)
 class SessionPolicy:
-    """How long a login session lasts, and what its cookies are like.
+    """The lifetime of login sessions, and the attributes of their cookies.
 
     Attributes:
-        idle_seconds: how long a session lasts that nobody uses.
-        absolute_seconds: how long it lasts at the most; an ID token's ``session_expiry``
-            may end it sooner.
+        idle_seconds: seconds after the last use when a session ends.
+        absolute_seconds: seconds after the login when a session ends, used or not; the ID
+            token's ``session_expiry`` may end it sooner.
         refresh_margin: seconds before its expiry at which an access token is renewed.
-        cookie_name: its name, before the prefix that browsers enforce.
-        cookie_domain: the domain whose hosts share it; ``None`` for this host alone.
-        cookie_path: the paths that it is sent to.
-        cookie_secure: whether it is sent over https alone; ``False`` is for plain http on
-            a developer's machine.
+        cookie_name: the cookie's name, without the ``__Host-`` or ``__Secure-`` prefix that
+            the library adds.
+        cookie_domain: the domain whose hosts share the cookie; ``None`` for this host only.
+        cookie_path: the path below which browsers send the cookie.
+        cookie_secure: whether browsers send it over https only; set it to ``False`` only
+            for plain http on a developer's machine.
         cookie_same_site: ``lax``, ``strict`` or ``none``.
-        store_failure: whether a store that cannot be read is an error (``raise``) or means
-            that there is no session (``no_session``).
+        store_failure: ``raise`` to raise an error if the store can't be read,
+            ``no_session`` to treat the user as logged out.
     """
 
     idle_seconds: float = 86_400.0
@@ -178,29 +288,31 @@ class SessionPolicy:
 
 @attrs.frozen(kw_only=True)
 class RetryPolicy:
-    """When a failed request is sent again, and how soon.
+    """When the client sends a failed request again, and how soon.
 
-    A subject token may be good for one use, so a request whose answer was lost is sent
-    again only for options that say ``subject_token_reusable=True``.
+    A subject token may be valid for one use only.  So a request whose response was lost is
+    sent again only for options with ``subject_token_reusable=True``.
 
     Attributes:
-        attempts: the most sends for one call, the first included; 1 turns retries off.
-        transient_delay: seconds, the upper bound of the first random wait after a failed
-            connection; it doubles with each attempt.
-        throttled_delay: the same, after a rate limit that named no time.
-        longest_delay: seconds, the most to wait between two attempts, and the longest
-            ``Retry-After`` to sit out.
-        retry_429: send again after a rate limit (the limiter answers before the Action).
-        retry_503: send again after a 503 that names a ``Retry-After``, also with a
-            subject token that may be good for one use.
-        budget: what retries may cost a client in each process before successes have to
-            pay for more: each costs 5, after a timeout 10; each success returns 1.
-            0 turns the budget off.
-        fail_fast: after a rate limit that named a time, refuse further calls to that
+        attempts: the most requests for one call, including the first; 1 turns retries off.
+        transient_delay: the longest first wait, in seconds, after a failed connection; the
+            wait is random, and its upper limit doubles with each attempt.
+        throttled_delay: the same after a rate limit without a ``Retry-After``.
+        longest_delay: the longest wait between two attempts, in seconds.  The client does
+            not wait for a longer ``Retry-After`` but raises the error.
+        retry_429: send again after a rate limit (Auth0's limiter answers before the Action
+            runs, so the subject token is still unused).
+        retry_503: send again after a 503 with a ``Retry-After``, even with a subject token
+            that may be valid for one use only.
+        budget: the retry allowance of a client in each process: a retry costs 5, after a
+            timeout 10, and each success returns 1.  It keeps retries from making an outage
+            worse.  0 turns it off.
+        fail_fast: after a rate limit with a ``Retry-After``, refuse further calls to that
             domain locally until then.
-        blocked_seconds: with *fail_fast*, how long a block of the source IP holds.
-        remember_refusals_seconds: how long a refused subject token is refused locally, by
-            a keyed hash; 0 turns it off.
+        blocked_seconds: with *fail_fast*, how long to refuse calls locally after Auth0 has
+            blocked the source IP.
+        remember_refusals_seconds: how long to refuse a refused subject token locally; the
+            client remembers it by a keyed hash.  0 turns it off.
     """
 
     attempts: int = 3
@@ -217,17 +329,18 @@ class RetryPolicy:
 
 @attrs.frozen(kw_only=True)
 class CachePolicy:
-    """How long exchanged tokens are cached, where a client has a ``token_cache``.
+    """How long a client with a ``token_cache`` caches exchanged tokens.
 
     Attributes:
-        margin_seconds: seconds before its expiry from which a token is not given any more.
-        renew_seconds: the most seconds before that in which one caller renews a token while
-            all others still get it; only for a subject token that may be exchanged again.
-            0 turns early renewal off.
-        max_age: seconds after which a token is exchanged anew, however long it lasts;
-            ``None`` for no such limit.  Auth0 learns of a use no sooner.
-        failure: whether a cache that fails is passed over (``ignore``), with a warning once
-            a minute, or is an error (``raise``).
+        margin_seconds: seconds before its expiry when the cache stops returning a token.
+        renew_seconds: the longest time, in seconds, before the cache stops returning a
+            token, in which one caller renews it while all others still get it.  Only for
+            options with ``subject_token_reusable=True``; 0 turns early renewal off.
+        max_age: seconds after which a token is exchanged again even if it is still valid;
+            ``None`` for no such limit.  Until then, nothing that changes at Auth0, such as a
+            blocked user, affects the cached token.
+        failure: ``ignore`` to exchange without a cache that fails, with a warning once a
+            minute, or ``raise`` to raise an error.
     """
 
     margin_seconds: float = 30.0

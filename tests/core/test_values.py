@@ -17,13 +17,19 @@ from world import SECRETS
 
 import auth0_tx
 from auth0_tx import events
+from auth0_tx.core.session.state import create_state
 from auth0_tx.errors import IdTokenError
 from auth0_tx.secret import SecretStr
 from auth0_tx.token_types import TokenType
 from auth0_tx.values import (
     CustomTokenExchangeOptions,
     RetryPolicy,
+    SessionData,
+    SessionPolicy,
+    SessionTransferToken,
     TokenExchangeResponse,
+    TokenSet,
+    UserClaims,
 )
 
 OPTIONS = CustomTokenExchangeOptions(
@@ -140,6 +146,37 @@ def test_tokens_are_text() -> None:
         type(OPTIONS.subject_token_type),
         OPTIONS.subject_token_type,
     )
+
+
+@pytest.mark.parametrize(
+    "kind", [CustomTokenExchangeOptions, TokenExchangeResponse, SessionTransferToken]
+)
+def test_parameters_have_the_types_of_their_attributes(kind: type) -> None:
+    """A parameter's type, which ``help()`` shows, is that of its attribute."""
+    parameters = inspect.signature(kind).parameters
+
+    assert {field.name: field.type for field in attrs.fields(kind)} == {
+        name: parameter.annotation for name, parameter in parameters.items()
+    }
+
+
+def test_session_types_name_the_keys_of_a_session() -> None:
+    """The typed dictionaries have the keys that a new session has, and no others."""
+    claims = {"sub": "auth0|alice", "iss": "https://t/", "at_hash": "x", "sid": "s"}
+    session = create_state(
+        RESPONSE,
+        claims,
+        audience=None,
+        scope=None,
+        domain="t",
+        now=1.0,
+        policy=SessionPolicy(),
+        session_id="s",
+    )
+
+    assert set(SessionData.__annotations__) == set(session)
+    assert set(TokenSet.__annotations__) == set(session["token_sets"][0])
+    assert set(session["user"]) <= set(UserClaims.__annotations__)
 
 
 @pytest.mark.parametrize("mapping", [dict, UserDict, MappingProxyType])
