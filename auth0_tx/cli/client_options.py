@@ -82,8 +82,10 @@ def read_client_keywords(
     if method in SECRET_METHODS or source.path is not None:
         client_secret = read_secret(source, console)
     return {
-        "domain": _first(arguments.domain, environ.get("AUTH0_DOMAIN")),
-        "client_id": _first(arguments.client_id, environ.get("AUTH0_CLIENT_ID")),
+        "domain": _prefer_option(arguments.domain, environ.get("AUTH0_DOMAIN")),
+        "client_id": _prefer_option(
+            arguments.client_id, environ.get("AUTH0_CLIENT_ID")
+        ),
         "client_secret": client_secret,
         "client_assertion_signing_key": key,
         "client_assertion_signing_alg": arguments.signing_alg,
@@ -92,7 +94,7 @@ def read_client_keywords(
     }
 
 
-def _first(option: str | None, variable: str | None) -> str | None:
+def _prefer_option(option: str | None, variable: str | None) -> str | None:
     # An option that is empty is a mistake for the library to report: to fall back on the
     # variable would send a token to a tenant that nobody named.
     return variable if option is None else option

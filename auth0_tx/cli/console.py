@@ -94,7 +94,7 @@ class Console:
     def log(self, *lines: str) -> None:
         """Write *lines* to standard error; those of two threads are not mixed."""
         text = "".join(f"{_replace_unencodable(line, self.stderr)}\n" for line in lines)
-        # A reader of errors who has left is no reason to lose the result.
+        # The result still goes to standard output if the reader of errors has left.
         with self._lock, suppress(OSError, ValueError):
             self.stderr.write(text)
             self.stderr.flush()

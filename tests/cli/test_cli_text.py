@@ -55,7 +55,7 @@ json_values = st.recursive(
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(json_values)
 def test_json_text_reads_back(value: object) -> None:
-    """JSON stays the same JSON, on one line that a terminal does not mind."""
+    """JSON stays the same JSON, on one line without control characters."""
     text = format_json(value)
 
     assert text.isprintable()
@@ -65,7 +65,7 @@ def test_json_text_reads_back(value: object) -> None:
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(json_values)
 def test_value_is_unambiguous(value: object) -> None:
-    """Text that stands bare is no other value's JSON."""
+    """A string without quotes cannot be mistaken for another value."""
     text = format_value(value)
 
     assert text.isprintable()

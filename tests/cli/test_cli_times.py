@@ -31,7 +31,7 @@ UTC = "2023-11-14 22:13:20 UTC"
     ],
 )
 def test_duration(seconds: float, words: str) -> None:
-    """A duration is said in the unit that fits, rounded."""
+    """A duration is given in the unit that fits, rounded."""
     assert words == format_duration(seconds)
 
 
@@ -50,7 +50,7 @@ def test_duration(seconds: float, words: str) -> None:
     ],
 )
 def test_date_words(claim: str, away: float, words: str) -> None:
-    """A date is said by what it means for the token, with its moment in UTC."""
+    """A date is described by what it means for the token, and shown in UTC."""
     assert f"{words}, {UTC}" == describe_date(claim, NOW, NOW - away)
 
 
@@ -58,7 +58,7 @@ def test_date_words(claim: str, away: float, words: str) -> None:
     "value", [None, True, "1700000000", -1, 10**307, float("nan"), [1], 253_402_300_800]
 )
 def test_no_date(value: object) -> None:
-    """What is no NumericDate of this calendar is called none."""
+    """A value that is not a NumericDate of this calendar is not a date."""
     assert "not a date" == describe_date("exp", value, NOW)
 
 

@@ -64,7 +64,7 @@ Only the server that issued it can tell what it stands for.""" == format_token(
 
 
 def test_jwe_text() -> None:
-    """An encrypted token shows its header, and why there is no more."""
+    """An encrypted token shows its header, and why its claims are missing."""
     token = f"{encode({'alg': 'dir'})}..a.b.c"
 
     assert f"""\

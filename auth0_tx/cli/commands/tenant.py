@@ -76,7 +76,7 @@ def run(
     copy = None if arguments.ca_file is None else Path(arguments.ca_file)
     if arguments.no_tls and copy is not None:
         raise CommandError(
-            "--ca-file cannot be used with --no-tls: there is no CA then"
+            "--ca-file cannot be used with --no-tls: without TLS there is no CA"
         )
     if copy is not None:
         _check_replaceable(copy)

@@ -178,11 +178,11 @@ def _format_whole(exchange: Exchange, now: float, style: Style) -> list[str]:
         *format_claims(access_token.claims or {}, now, style, 4),
         "",
         f"  {style.strong('Actors')}",
-        *_format_who(response, style),
+        *_format_actors(response, style),
     ]
 
 
-def _format_who(response: TokenExchangeResponse, style: Style) -> list[str]:
+def _format_actors(response: TokenExchangeResponse, style: Style) -> list[str]:
     if response.act is None:
         return ["    none that the client verified"]
     return format_actors(response.act, read_subject(response), style, 4)
