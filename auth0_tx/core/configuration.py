@@ -26,7 +26,7 @@ from .wire.client_auth import (
 )
 from .wire.domains import normalise_domain
 from .wire.grants import LONGEST_TOKEN
-from .wire.problems import Problem, text_rule
+from .wire.problems import Problem, check_text
 
 if TYPE_CHECKING:
     import os
@@ -247,7 +247,7 @@ def _domain(domain: str) -> str:
 
 
 def _text(keyword: str, value: object) -> Problem | None:
-    rule = text_rule(value)
+    rule = check_text(value)
     return Problem(keyword, rule) if rule else None
 
 
@@ -268,7 +268,7 @@ def _credentials(method: object, client_secret: object, key: object) -> Problem 
             return Problem(keyword, f"does not go with client_auth {method!r}")
     if not wants_secret:
         return None
-    rule = text_rule(client_secret, LONGEST_TOKEN)
+    rule = check_text(client_secret, LONGEST_TOKEN)
     return Problem("client_secret", rule) if rule else None
 
 
@@ -449,7 +449,7 @@ def _flag(keyword: str, value: object) -> Problem | None:
 def _proxy(proxy: object) -> Problem | None:
     if proxy is None:
         return None
-    rule = text_rule(proxy)
+    rule = check_text(proxy)
     if rule is None and not str(proxy).startswith(("http://", "https://")):
         rule = "must be the URL of an HTTP proxy"
     return Problem("proxy", rule) if rule else None

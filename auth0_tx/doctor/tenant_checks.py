@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.configuration import Settings
 from ..core.effects import COMMON_HEADERS, Request, Response, Send
-from ..core.jose.keys import KeySet, load_jwks
+from ..core.jose.keys import read_jwks
 from ..core.wire.grants import check_exchange
 from ..core.wire.metadata import discovery_url, read_document, read_metadata
 from ..errors import (
@@ -21,6 +21,7 @@ from ..errors import (
     MfaRequiredError,
     RateLimitError,
     RefusedError,
+    SigningKeyError,
 )
 from ..secret import conceal
 from ..shells.requests_transport import RequestsTransport
@@ -94,8 +95,11 @@ def _judge_keys(response: Response | str) -> Verdict:
     document, rule = read_document(response)
     if rule is not None:
         return Verdict("keys", "failed", rule, advice)
-    keys = load_jwks(document)
-    if not isinstance(keys, KeySet) or not len(keys):
+    try:
+        keys = read_jwks(document)
+    except SigningKeyError as error:
+        return Verdict("keys", "failed", error.message, advice)
+    if not len(keys):
         return Verdict("keys", "failed", "the key set has no usable key", advice)
     return Verdict("keys", "ok", f"{len(keys)} usable")
 

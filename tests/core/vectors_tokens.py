@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import traceback
 from base64 import urlsafe_b64encode
 from typing import Any
 
@@ -34,12 +33,12 @@ def encode(octets: bytes) -> str:
 
 
 def public(key: Any, **members: Any) -> dict[str, Any]:
-    """Give the public JWK of *key*, with *members* set."""
+    """Return the public JWK of *key*, with *members* set."""
     return {**key.as_dict(private=False), **members}
 
 
 def key_set(*keys: dict[str, Any]) -> dict[str, Any]:
-    """Give a JWKS document of *keys*."""
+    """Return a JWKS document of *keys*."""
     return {"keys": list(keys)}
 
 
@@ -54,13 +53,3 @@ def sign(
     message = f"{encode(octets)}.{encode(payload)}"
     name = algorithm or json.loads(octets)["alg"]
     return f"{message}.{encode(MODELS[name].sign(message.encode(), key))}"
-
-
-def shown_by(error: BaseException) -> str:
-    """Give all that a report with locals would show of *error* and our frames."""
-    texts = [repr(error), str(error), repr(error.args), repr(vars(error))]
-    texts += [repr(error.__cause__), repr(error.__context__)]
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        if "auth0_tx" in frame.f_code.co_filename:
-            texts.append(repr(frame.f_locals))
-    return "\n".join(texts)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import attrs
 
-from ...core.jose.claims import actor_problem
+from ...core.jose.claims import check_actors
 from ...core.wire.reading import read_json
 
 Kind = Literal["JWT", "JWS", "JWE", "opaque"]
@@ -48,7 +48,7 @@ class ReadToken:
     def act(self) -> dict[str, Any] | None:
         """The ``act`` claim, if there is a valid one."""
         act = (self.claims or {}).get("act")
-        return act if isinstance(act, dict) and actor_problem(act) is None else None
+        return act if isinstance(act, dict) and check_actors(act) is None else None
 
 
 def read_token(text: str) -> ReadToken:
@@ -119,7 +119,7 @@ def _list_notes(
     elif not signature:
         notes.append("it has no signature: anyone could have made this token")
     if "act" in claims:
-        problem = actor_problem(claims["act"])
+        problem = check_actors(claims["act"])
         if problem is not None:
             notes.append(f"the act claim is not valid: {problem}")
     return notes

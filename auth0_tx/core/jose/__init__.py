@@ -1,1 +1,1 @@
-"""Signed tokens and their keys (RFC 7515, 7517, 7519): checked, or refused with a reason."""
+"""Signed tokens and their keys (RFC 7515, 7517, 7519): verified, or refused with a reason."""

@@ -1,6 +1,16 @@
 """ID tokens: the checks of OpenID Connect Core section 3.1.3.7, and Auth0's own.
 
-As in ``jws``, a function here *returns* an error, and a thin one around it raises.
+The signature comes first (``jws``): until it is valid, no claim means anything.  Then the
+``typ`` of the header, so that another kind of token signed with the same key is not taken
+for an ID token.  Then the payload is parsed strictly, and the claims are held to the rules
+in ``_RULES``, one after another; the first broken one is the error.  ``at_hash`` is last,
+because it also needs the algorithm that the token was signed with.
+
+Logout tokens use the same machinery with rules of their own, so ``read_claims`` takes the
+rules as an argument.
+
+As in ``jws``, errors are returned, not raised, because the frames here hold tokens and
+personal data.  No error quotes a claim: it names the claim, and the value that was expected.
 """
 
 from __future__ import annotations
@@ -14,14 +24,15 @@ import attrs
 
 from ...errors import IdTokenError
 from ..wire.reading import read_json
-from . import jws
-from .claims import actor_problem, is_date
+from .claims import check_actors, is_date
+from .jws import MAX_TOKEN_LENGTH, check_jws
 from .keys import KeySet
 
-MAX_PAYLOAD_LENGTH = jws.MAX_TOKEN_LENGTH
+MAX_PAYLOAD_LENGTH = MAX_TOKEN_LENGTH
+"""Bytes of a payload; one that came in a token is shorter already."""
 
 MAX_SUBJECT_LENGTH = 255
-"""OpenID Connect Core section 2."""
+"""Characters of ``sub`` (OpenID Connect Core section 2)."""
 
 MAX_LIFETIME = 366 * 86_400
 """Seconds an ID token may be valid; Auth0 sets ten hours, and allows a month."""
@@ -31,7 +42,7 @@ _HASHES = {"256": hashlib.sha256, "384": hashlib.sha384, "512": hashlib.sha512}
 _TOO_LONG = f"payload is longer than {MAX_PAYLOAD_LENGTH} bytes"
 _NOT_AN_OBJECT = "payload is not an object (RFC 7519 section 7.2)"
 _NOT_A_DATE = "is not a date in seconds since 1970 (RFC 7519 section 2)"
-_OTHER_KIND = "the ID token's typ says that it is another kind of token"
+_OTHER_KIND = "the ID token's typ is that of another kind of token"
 
 
 @attrs.frozen(kw_only=True)
@@ -43,9 +54,9 @@ class Expected:
         client_id: the client that the token must be for.
         now: epoch seconds.
         leeway: seconds that this machine's clock and the tenant's may be apart.
-        organization: the one that was asked for, by its id (``org_...``) or its name.
+        organization: the organization asked for, by its id (``org_...``) or its name.
         nonce: the nonce that was sent, if one was.
-        access_token: the access token that came along, for ``at_hash``.
+        access_token: the access token of the same response, for ``at_hash``.
     """
 
     issuer: str
@@ -60,13 +71,13 @@ class Expected:
 Claims: TypeAlias = dict[str, Any]
 
 Rule: TypeAlias = Callable[[Claims, Expected], str | None]
-"""Gives what claims break it, or None; what it gives begins with the claim's name."""
+"""Returns how the claims break it, beginning with the claim's name, or ``None``."""
 
 
-def verify_id_token(
+def check_id_token(
     token: str, key_set: KeySet, expected: Expected, *, algorithms: Collection[str]
-) -> Claims:
-    """Check an ID token's signature and claims; return the claims.
+) -> Claims | IdTokenError:
+    """Verify an ID token's signature and claims; return the claims, or the error.
 
     Args:
         token: the ID token, a compact JWS.
@@ -74,42 +85,12 @@ def verify_id_token(
         expected: what the token must say.
         algorithms: the names that its ``alg`` may have.
 
-    Raises:
-        SigningKeyError: *key_set* has no key for this token.
-        IdTokenError: the token is malformed, its signature does not hold, or it says
-            something that it must not.
+    Returns:
+        The claims; a ``SigningKeyError`` if *key_set* has no key for this token; an
+        ``IdTokenError`` if the token is malformed, its signature is invalid, or a claim
+        is not what it must be.
     """
-    checked = check_id_token(token, key_set, expected, algorithms=algorithms)
-    # A traceback that shows locals must show nothing of the tokens.
-    del token, expected
-    if isinstance(checked, IdTokenError):
-        raise checked
-    return checked
-
-
-def verify_claims(payload: bytes, expected: Expected, *, algorithm: str) -> Claims:
-    """Check the claims of an ID token whose signature has held; return them.
-
-    Args:
-        payload: the payload of the JWS.
-        expected: what the token must say.
-        algorithm: the ``alg`` that it was signed with, which ``at_hash`` depends upon.
-
-    Raises:
-        IdTokenError: a claim is missing, malformed, or not what it must be.
-    """
-    checked = check_claims(payload, expected, algorithm=algorithm)
-    del payload, expected
-    if isinstance(checked, IdTokenError):
-        raise checked
-    return checked
-
-
-def check_id_token(
-    token: str, key_set: KeySet, expected: Expected, *, algorithms: Collection[str]
-) -> Claims | IdTokenError:
-    """Do as :func:`verify_id_token` does, and return the error."""
-    verified = jws.check(token, key_set, algorithms)
+    verified = check_jws(token, key_set, algorithms)
     if isinstance(verified, IdTokenError):
         return verified
     header, payload = verified
@@ -121,12 +102,18 @@ def check_id_token(
 def check_claims(
     payload: bytes, expected: Expected, *, algorithm: str
 ) -> Claims | IdTokenError:
-    """Do as :func:`verify_claims` does, and return the error."""
+    """Check the claims of an ID token whose signature is valid; return them, or the error.
+
+    Args:
+        payload: the payload of the JWS.
+        expected: what the token must say.
+        algorithm: the ``alg`` that it was signed with, which decides the hash in ``at_hash``.
+    """
     claims = read_claims(payload, expected, _RULES, "ID token")
     if isinstance(claims, IdTokenError):
         return claims
-    if _is_other_access_token(claims, expected.access_token, algorithm):
-        return IdTokenError("the ID token's at_hash is not that of the access token")
+    if _is_of_other_access_token(claims, expected.access_token, algorithm):
+        return IdTokenError("the ID token's at_hash does not match the access token")
     return claims
 
 
@@ -136,11 +123,15 @@ def read_claims(
     """Read the claims of any kind of token, and hold them to *rules*.
 
     Args:
-        payload: the payload of a JWS whose signature has held.
+        payload: the payload of a JWS whose signature is valid.
         expected: what the token must say.
-        rules: each gives what is wrong, or None.
-        kind: what the token is called in an error.
+        rules: the rules, in the order in which they are applied.
+        kind: the name of the kind of token, for the error.
+
+    Returns:
+        The claims, or the error for the first rule that they break.
     """
+    # The length is compared first: parsing a large payload costs memory.
     if len(payload) > MAX_PAYLOAD_LENGTH:
         return IdTokenError(f"the {kind}'s {_TOO_LONG}")
     claims, problem = read_json(payload)
@@ -156,14 +147,14 @@ def read_claims(
 
 
 def _is_plain_type(kind: object) -> bool:
-    # RFC 8725 3.11: tokens of other kinds say so, as "at+jwt" (RFC 9068 2.1) and
-    # "logout+jwt" (Back-Channel Logout 2.4) do; an ID token has no such name.
+    # RFC 8725 3.11: other kinds of token have a type of their own, such as "at+jwt" (RFC
+    # 9068 2.1) and "logout+jwt" (Back-Channel Logout 2.4); an ID token has none.
     # RFC 7515 4.1.9: a media type, so in any case, and with "application/" or without.
     return isinstance(kind, str) and "+jwt" not in kind.lower()
 
 
 def check_issuer(claims: Claims, expected: Expected) -> str | None:
-    """Check that a token is the tenant's."""
+    """Check that a token is from the tenant."""
     # OIDC Core 3.1.3.7, 2: MUST exactly match, so neither case nor a slash is forgiven.
     if claims.get("iss") != expected.issuer:
         return f"iss is not {expected.issuer!r}"
@@ -175,18 +166,18 @@ def check_audience(claims: Claims, expected: Expected) -> str | None:
     audience = claims.get("aud")
     # RFC 7519 4.1.3: an array of strings, or in the special case of one, the string.
     members = audience if isinstance(audience, list) else [audience]
-    # OIDC Core 3.1.3.7, 3: MUST be refused if this client is not among them, or one is
-    # that the client does not trust; it trusts none but itself.
+    # OIDC Core 3.1.3.7, 3: MUST be refused if this client is not among them, or if there
+    # are others that the client does not trust; it trusts only itself.
     if not members or any(member != expected.client_id for member in members):
-        return "aud is not this client alone"
-    # OIDC Core 3.1.3.7, 4 and 5.
+        return "aud is not this client's id alone"
+    # OIDC Core 3.1.3.7, 4 and 5: the authorized party, if there is one, is this client.
     if claims.get("azp", expected.client_id) != expected.client_id:
-        return "azp is not this client"
+        return "azp is not this client's id"
     return None
 
 
 def check_subject(claims: Claims, _expected: Expected) -> str | None:
-    """Check that a token says whose it is."""
+    """Check that a token names a user."""
     subject = claims.get("sub")
     # OIDC Core 2: REQUIRED, and no longer than 255 characters.
     if not isinstance(subject, str) or not 1 <= len(subject) <= MAX_SUBJECT_LENGTH:
@@ -195,9 +186,9 @@ def check_subject(claims: Claims, _expected: Expected) -> str | None:
 
 
 def check_dates(claims: Claims, expected: Expected) -> str | None:
-    """Check that a token holds now, and not for ever."""
-    issued, expires = _date(claims.get("iat")), _date(claims.get("exp"))
-    starts = _date(claims.get("nbf", 0))
+    """Check that a token is valid now, and for a limited time."""
+    issued, expires = _to_date(claims.get("iat")), _to_date(claims.get("exp"))
+    starts = _to_date(claims.get("nbf", 0))
     # OIDC Core 2: iat and exp are REQUIRED; RFC 7519 4.1.5: nbf is not.
     if issued is None:
         return f"iat {_NOT_A_DATE}"
@@ -208,42 +199,50 @@ def check_dates(claims: Claims, expected: Expected) -> str | None:
     # RFC 7519 4.1.4: on or after exp it MUST NOT be accepted.
     if expected.now - expected.leeway >= expires:
         return "exp has passed"
-    # RFC 7519 4.1.5 and OIDC Core 3.1.3.7, 10.
+    # RFC 7519 4.1.5 and OIDC Core 3.1.3.7, 10.  The usual cause is this machine's clock.
     latest = expected.now + expected.leeway
     if issued > latest or starts > latest:
-        return "iat or nbf is in the future (is the clock of this machine right?)"
+        return "iat or nbf is in the future (check this machine's clock)"
+    # A token that is valid for decades is a mistake of whoever signed it, or an attack
+    # that counts on nobody looking.
     if not 0 < expires - issued <= MAX_LIFETIME:
-        return f"exp is not after iat by at most {MAX_LIFETIME} seconds"
+        return f"exp is not after iat, or by more than {MAX_LIFETIME} seconds"
     return None
 
 
-def _date(value: object) -> float | None:
+def _to_date(value: object) -> float | None:
     return value if is_date(value) else None
 
 
 def _check_nonce(claims: Claims, expected: Expected) -> str | None:
-    # OIDC Core 3.1.3.7, 11.  An exchange sends no nonce; then any is let pass.
+    # OIDC Core 3.1.3.7, 11: MUST match if one was sent.  An exchange sends none, and then
+    # whatever the token has is let pass.
     if expected.nonce is not None and claims.get("nonce") != expected.nonce:
         return "nonce is not the one that was sent"
     return None
 
 
 def _check_organization(claims: Claims, expected: Expected) -> str | None:
-    wanted = expected.organization
-    # Auth0: whoever asks for an organization MUST check that the token is for it.
-    if wanted is None:
+    organization = expected.organization
+    # Auth0: a client that asks for an organization MUST check that the token is for it.
+    # Otherwise a user of one customer could enter the application of another.
+    if organization is None:
         return None
-    if wanted.startswith("org_"):
-        return None if claims.get("org_id") == wanted else f"org_id is not {wanted!r}"
-    # Auth0: names are case-insensitive, and lower-case in a token.
-    wanted = wanted.lower()
-    return None if claims.get("org_name") == wanted else f"org_name is not {wanted!r}"
+    if organization.startswith("org_"):
+        name = "org_id"
+    else:
+        # Auth0: names are case-insensitive, and lower-case in a token.
+        name, organization = "org_name", organization.lower()
+    return (
+        None if claims.get(name) == organization else f"{name} is not {organization!r}"
+    )
 
 
 def _check_actors(claims: Claims, _expected: Expected) -> str | None:
-    return actor_problem(claims["act"]) if "act" in claims else None
+    return check_actors(claims["act"]) if "act" in claims else None
 
 
+# In the order of OIDC Core 3.1.3.7: whose token it is comes before what it says.
 _RULES: tuple[Rule, ...] = (
     check_issuer,
     check_audience,
@@ -255,12 +254,13 @@ _RULES: tuple[Rule, ...] = (
 )
 
 
-def _is_other_access_token(
+def _is_of_other_access_token(
     claims: Claims, access_token: str | None, algorithm: str
 ) -> bool:
     if access_token is None or "at_hash" not in claims:
         return False
-    # OIDC Core 3.1.3.6: half of the hash that alg is named after; Ed25519 has SHA-512.
+    # OIDC Core 3.1.3.6: the left half of the hash that alg is named after.  EdDSA names
+    # none; Ed25519 uses SHA-512.
     sha = _HASHES.get(algorithm[-3:], hashlib.sha512)
     digest = sha(access_token.encode("utf-8", "surrogatepass")).digest()
     half = urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()

@@ -1,19 +1,33 @@
-"""Signed tokens in the compact form (RFC 7515), checked against keys that are held.
+"""Compact JWS (RFC 7515), verified with keys that the caller already has.
 
-A function here *returns* an error, and a thin one around it raises: no traceback passes
-a frame that holds a token.
+A token is judged in this order, and the first failure is the answer:
+
+1. **Size and form.**  At most :data:`MAX_TOKEN_LENGTH` characters, three parts.  This
+   comes first because a token arrives from outside, and decoding it costs memory.
+2. **Header.**  Strict JSON, no extension, an ``alg`` that the *caller* allows.  Nothing
+   else in it is believed: a key in ``jwk`` or ``x5c`` and an address in ``jku`` or ``x5u``
+   come from whoever made the token (CVE-2018-0114).
+3. **Base64url** of payload and signature, in its one canonical spelling.
+4. **Key.**  Those of the key set with the token's ``kid`` and ``alg``.  If there are none,
+   the error is a ``SigningKeyError``: the tenant may have rotated its keys, so fetching
+   the JWKS again may help.  It helps with no other failure.
+5. **Signature.**  joserfc's algorithms, which rest on ``cryptography``, do the arithmetic.
+   Its own reader of tokens is not used: of two ``alg`` members it takes the last.
+
+Errors are returned, not raised: a raised error would carry a traceback through frames
+whose locals hold the token, and error trackers show locals.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from joserfc.jwa import JWS_ALGORITHMS
 
 from ...errors import IdTokenError, SigningKeyError
 from ..wire.reading import read_json
-from .keys import ALGORITHMS, KeySet, decode_base64url, load_jwks
+from .keys import ALGORITHMS, KeySet, decode_base64url
 
 MAX_TOKEN_LENGTH = 65_536
 """Characters a token may have; a longer one is refused before any of it is decoded."""
@@ -25,69 +39,47 @@ _TOO_LONG = f"the token is longer than {MAX_TOKEN_LENGTH} characters"
 _NOT_BASE64URL = "a part of the token is not canonical base64url (RFC 7515 section 2)"
 _NOT_AN_OBJECT = "the token's header is not an object (RFC 7515 section 4)"
 _CRITICAL = "the token's header has an extension (RFC 7515 section 4.1.11, RFC 7797)"
-_ALGORITHM = "the token's alg is not one that is accepted here (RFC 8725 section 3.1)"
+_ALGORITHM = "the token's alg is not an accepted algorithm (RFC 8725 section 3.1)"
 _KID = "the token's kid is not a string (RFC 7515 section 4.1.4)"
-_NO_KEY = "no key of the key set is for this token's kid and alg"
-_SIGNATURE = "the token's signature does not hold"
+_NO_KEY = "the tenant's key set has no key for the token's kid and alg"
+_SIGNATURE = "the token's signature is invalid"
 
 
-class Verified(NamedTuple):
-    """What a token says, its signature having held."""
+class VerifiedJws(NamedTuple):
+    """The header and payload of a token whose signature is valid."""
 
     header: dict[str, Any]
     payload: bytes
 
 
-def verify_jws(
-    token: str, jwks: Mapping[str, Any], *, algorithms: Collection[str]
-) -> bytes:
-    """Check a compact JWS against a JWKS document; return its payload.
-
-    Keys, and where to find keys, are never taken from the token itself.
+def check_jws(
+    token: str, key_set: KeySet, algorithms: Collection[str]
+) -> VerifiedJws | IdTokenError:
+    """Verify the signature of *token*; return what it signs, or the error.
 
     Args:
-        token: the JWS.
-        jwks: a JWK Set (RFC 7517 section 5); keys that may not be used are passed over.
-        algorithms: the names that the token's ``alg`` may have, of :data:`ALGORITHMS`.
+        token: the compact JWS.
+        key_set: the tenant's keys, the only ones that count.
+        algorithms: the names that the token's ``alg`` may have, of
+            :data:`~auth0_tx.core.jose.keys.ALGORITHMS`.
 
-    Raises:
-        SigningKeyError: *jwks* is no key set, or has no key for this token.
-        IdTokenError: the token is malformed, or its signature does not hold.
+    Returns:
+        The header and payload; a ``SigningKeyError`` if *key_set* has no key for the
+        token; an ``IdTokenError`` if the token is malformed or its signature is invalid.
     """
-    key_set = load_jwks(jwks)
-    checked = (
-        check(token, key_set, algorithms) if isinstance(key_set, KeySet) else key_set
-    )
-    del token, jwks
-    if isinstance(checked, IdTokenError):
-        raise checked
-    return checked.payload
-
-
-def verify(token: str, key_set: KeySet, algorithms: Collection[str]) -> bytes:
-    """Do as :func:`verify_jws` does, with keys that are held."""
-    checked = check(token, key_set, algorithms)
-    del token
-    if isinstance(checked, IdTokenError):
-        raise checked
-    return checked.payload
-
-
-def check(
-    token: str, key_set: KeySet, algorithms: Collection[str]
-) -> Verified | IdTokenError:
-    """Do as :func:`verify` does; give the header too, and return the error."""
     header = _read_header(token)
     if isinstance(header, str):
         return IdTokenError(header)
     # RFC 7515 4.1.11: an extension that is not understood MUST be refused, and none is.
-    # RFC 7797 6: of "b64" without "crit", different readers make different things.
+    # RFC 7797 6: "b64" without "crit" means different things to different readers.
     if "crit" in header or "b64" in header:
         return IdTokenError(_CRITICAL)
     algorithm = header.get("alg")
-    # RFC 8725 3.1: the caller says which algorithms, the token never does.
+    # RFC 8725 3.1: the caller says which algorithms, the token never does.  Otherwise
+    # "none", or HS256 keyed with the tenant's public key, would pass as a signature.
     if not isinstance(algorithm, str) or not _is_allowed(algorithm, algorithms):
         return IdTokenError(_ALGORITHM)
+    # A number or a list could not be looked up, and null is not the same as absent.
     if not isinstance(header.get("kid", ""), str):
         return IdTokenError(_KID)
     signed, _, signature_part = token.rpartition(".")
@@ -99,15 +91,18 @@ def check(
     if not keys:
         return SigningKeyError(_NO_KEY)
     model, message = _MODELS[algorithm], signed.encode()
+    # More than one key can share a kid, and a token without a kid fits every key of its
+    # alg.  KeySet caps how many, so a token cannot make this loop long.
     if not any(model.verify(message, signature, key) for key in keys):
         return IdTokenError(_SIGNATURE)
-    return Verified(header, payload)
+    return VerifiedJws(header, payload)
 
 
 def key_id(token: str) -> str | None:
-    """Give the ``kid`` that a token names, before anything of it is verified.
+    """Return the ``kid`` in a token's header, which is not verified yet.
 
-    Nothing is raised: None stands for a token that names no key, or is none.
+    It serves to decide whether the JWKS must be fetched again, and for nothing else.
+    ``None`` stands for a token that names no key, and for anything that is not a token.
     """
     header = _read_header(token)
     kid = None if isinstance(header, str) else header.get("kid")
@@ -115,13 +110,14 @@ def key_id(token: str) -> str | None:
 
 
 def _is_allowed(algorithm: str, algorithms: Collection[str]) -> bool:
-    # A string is a collection of strings too, and "in" would look for a part of it.
+    # A string is a collection of strings too, and "in" would match a part of it: "" and
+    # "RS" are in "RS256".
     allowed = (algorithms,) if isinstance(algorithms, str) else algorithms
     return algorithm in ALGORITHMS and algorithm in allowed
 
 
 def _read_header(token: object) -> dict[str, Any] | str:
-    """Give the header of *token*, or the rule that it breaks."""
+    """Return the header of *token*, or the rule that the token breaks."""
     if not isinstance(token, str):
         return _NOT_COMPACT
     if len(token) > MAX_TOKEN_LENGTH:
@@ -132,6 +128,8 @@ def _read_header(token: object) -> dict[str, Any] | str:
     octets = decode_base64url(token[: token.index(".")])
     if octets is None:
         return _NOT_BASE64URL
+    # Strict JSON: a header with two "alg" members would be verified by one reader under
+    # the first and by another under the second.
     header, problem = read_json(octets)
     if problem is not None:
         return f"the token's header {problem}"

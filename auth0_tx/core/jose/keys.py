@@ -1,7 +1,19 @@
-"""The public keys of a JSON Web Key Set (RFC 7517) that may check a signature.
+"""The public keys of a JSON Web Key Set (RFC 7517) that may verify a signature.
 
-What may not be used is left out here, once, so that checking a token is a look-up: keys
-of other kinds, keys for encryption, weak keys, keys whose points are on no curve.
+A key set is fetched rarely and used for every token, so the work is done when it is read:
+each key is weighed once, imported once, and filed under its ``kid`` and every algorithm it
+may serve.  Verifying a token then starts with one look-up.
+
+A key that must not verify anything is passed over, as RFC 7517 section 5 asks, so that one
+odd key does not make the others unusable.  Passed over are:
+
+* other kinds of keys, symmetric ones first of all (whoever reads the document could sign);
+* keys meant for something else by their ``use``, ``key_ops`` or ``alg``;
+* keys whose private half is published with them;
+* weak keys: RSA below 2,048 bits, small or even exponents, ROCA, points off their curve.
+
+Two limits bound what a document can cost: :data:`MAX_KEYS` keys are kept, and
+:data:`MAX_TRIES` are tried for one token.
 """
 
 from __future__ import annotations
@@ -26,14 +38,14 @@ _CURVES = {"P-256": ("ES256", 32), "P-384": ("ES384", 48), "P-521": ("ES512", 66
 ALGORITHMS = RSA_ALGORITHMS | {name for name, _ in _CURVES.values()} | {"EdDSA"}
 """Every algorithm a token may be signed with (RFC 7518 section 3.1, RFC 8037).
 
-None of them is symmetric: a key that is published signs nothing.
+None of them is symmetric: a published key must not be able to sign.
 """
 
 MAX_KEYS = 100
-"""Usable keys that are kept of one document; Auth0 publishes two or three."""
+"""Usable keys kept from one document; Auth0 publishes two or three."""
 
 MAX_TRIES = 8
-"""Keys that are tried for one token, where its ``kid`` does not single one out."""
+"""Keys tried for one token if its ``kid`` does not single one out."""
 
 # RFC 7518 3.3: 2048 bits or larger.  The upper bound is where OpenSSL stops checking.
 _RSA_BITS = range(2_048, 16_384 + 1)
@@ -41,14 +53,17 @@ _LARGEST_EXPONENT = 2**64
 
 # CVE-2017-15361 (ROCA): each factor of a key made by the faulty generator is, modulo
 # every one of these primes, a power of 65537, and so is their product.  A sound modulus
-# passes for such a product once in some hundred million.
+# passes for such a product once in some hundred million.  The check takes 7 microseconds,
+# a tenth of what importing the key takes.
 _ROCA_PRIMES = (11, 13, 17, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
 _ROCA = [(p, frozenset(pow(65_537, i, p) for i in range(p))) for p in _ROCA_PRIMES]
 
-# What is not in the alphabet of RFC 4648 section 5 becomes what is in none.
+# a2b_base64 knows the plain alphabet only.  Characters outside the URL-safe alphabet (RFC
+# 4648 section 5) become "?", which is in neither, so that "+" and "/" are refused too.
 _TO_BASE64 = bytes.maketrans(b"-_+/=", b"+/???")
 
-# The characters without spare bits, by the length of the last group (RFC 4648 3.5).
+# The last characters whose spare bits are zero, by the length of the last group (RFC 4648
+# section 3.5).
 _LAST = {2: "AQgw", 3: "AEIMQUYcgkosw048"}
 
 _NOT_A_KEY_SET = "the key set is not an object with a list of keys (RFC 7517 section 5)"
@@ -72,16 +87,16 @@ class KeySet:
         return self._size
 
     def has(self, kid: str | None) -> bool:
-        """Tell whether a token that names *kid*, or no key, may find its key here."""
+        """Return whether a token that names *kid*, or no key, may find its key here."""
         return self._size > 0 if kid is None else kid in self.ids
 
     def find(self, kid: str | None, algorithm: str) -> tuple[PublicKey, ...]:
-        """Give the keys to try for a token: those named *kid*, or any for None."""
+        """Return the keys to try: those named *kid*, or any for ``None``."""
         return self._fitting.get((kid, algorithm), ())
 
 
 def read_jwks(document: object) -> KeySet:
-    """Read a JWKS document, leaving out every key that may not check a signature.
+    """Read a JWKS document, passing over every key that must not verify a signature.
 
     Args:
         document: the parsed JSON.
@@ -89,19 +104,11 @@ def read_jwks(document: object) -> KeySet:
     Raises:
         SigningKeyError: *document* is not a key set at all (RFC 7517 section 5).
     """
-    key_set = load_jwks(document)
-    # A careless document has private keys, and a traceback that shows locals must not.
-    del document
-    if isinstance(key_set, SigningKeyError):
-        raise key_set
-    return key_set
-
-
-def load_jwks(document: object) -> KeySet | SigningKeyError:
-    """Do as :func:`read_jwks` does, and return the error instead of raising it."""
     entries = document.get("keys") if isinstance(document, Mapping) else None
     if not isinstance(entries, list):
-        return SigningKeyError(_NOT_A_KEY_SET)
+        # A misconfigured server may publish private keys, and error trackers show locals.
+        del document, entries
+        raise SigningKeyError(_NOT_A_KEY_SET)
     ids: set[str] = set()
     fitting: dict[tuple[str | None, str], tuple[PublicKey, ...]] = {}
     size = 0
@@ -111,22 +118,27 @@ def load_jwks(document: object) -> KeySet | SigningKeyError:
         if kid is not None:
             ids.add(kid)
         for algorithm in algorithms:
-            # A key that has a name also serves a token that names none.
+            # A key that has a name also serves a token that names none: RFC 7515 4.1.4
+            # makes kid optional.
             for name in {kid, None}:
-                held = fitting.get((name, algorithm), ())
-                fitting[name, algorithm] = (*held, key)[:MAX_TRIES]
+                candidates = fitting.get((name, algorithm), ())
+                fitting[name, algorithm] = (*candidates, key)[:MAX_TRIES]
     return KeySet(frozenset(ids), size, fitting)
 
 
 def decode_base64url(text: str) -> bytes | None:
-    """Decode base64url as RFC 7515 section 2 has it: unpadded, and in one way only."""
+    """Decode base64url (RFC 7515 section 2); return ``None`` if it is not canonical.
+
+    Padding, line breaks and spare bits are refused: if two texts decoded to the same
+    octets, a token could be altered without breaking its signature.
+    """
     spare = len(text) % 4
     padded = text.encode("ascii", "replace").translate(_TO_BASE64) + b"=="[: -spare % 4]
     try:
         octets = a2b_base64(padded, strict_mode=True)
     except ValueError:
         return None
-    # RFC 4648 3.5: spare bits are zero, or many texts would stand for the same octets.
+    # RFC 4648 3.5: a decoder MAY refuse spare bits that are not zero.  a2b_base64 does not.
     return octets if not spare or text[-1] in _LAST[spare] else None
 
 
@@ -150,12 +162,12 @@ def _read_keys(
 def _may_verify(entry: Mapping[str, Any]) -> bool:
     operations = entry.get("key_ops", ["verify"])
     return (
-        # RFC 7517 4.2: what a key for encryption signs is not meant to be believed.
+        # RFC 7517 4.2: a key with another use than "sig" is not meant for signatures.
         entry.get("use", "sig") == "sig"
-        # RFC 7517 4.3.
+        # RFC 7517 4.3: a list of the operations that the key is intended for.
         and isinstance(operations, list)
         and "verify" in operations
-        # RFC 7517 4.4 and 4.5: strings, where they are there.
+        # RFC 7517 4.4 and 4.5: both are optional, and strings.
         and isinstance(entry.get("alg", ""), str)
         and isinstance(entry.get("kid", ""), str)
         # A private key that is published proves nothing about who signed.
@@ -171,13 +183,13 @@ def _read_key(entry: Mapping[str, Any]) -> tuple[PublicKey, frozenset[str]] | No
         return _read_ec(entry)
     if kind == "OKP":
         return _read_okp(entry)
-    # RFC 7518 6.4: an "oct" key is a secret, whatever it does in a published document.
+    # RFC 7518 6.4: an "oct" key is a secret, and a published secret proves nothing.
     return None
 
 
 def _read_rsa(entry: Mapping[str, Any]) -> tuple[PublicKey, frozenset[str]] | None:
-    modulus = int.from_bytes(_octets(entry, "n"), "big")
-    exponent = int.from_bytes(_octets(entry, "e"), "big")
+    modulus = int.from_bytes(_decode_member(entry, "n"), "big")
+    exponent = int.from_bytes(_decode_member(entry, "e"), "big")
     if modulus.bit_length() not in _RSA_BITS or modulus % 2 == 0:
         return None
     # RFC 8017 3.1: odd and at least 3.  With 1, every message is its own signature.
@@ -185,6 +197,8 @@ def _read_rsa(entry: Mapping[str, Any]) -> tuple[PublicKey, frozenset[str]] | No
         return None
     if all(modulus % prime in powers for prime, powers in _ROCA):
         return None
+    # Only the members that make the key: joserfc would raise for another one that is
+    # malformed, such as a number in x5c, and none of the others matters here.
     members = {"kty": "RSA", "n": entry["n"], "e": entry["e"]}
     return RSAKey.import_key(members), RSA_ALGORITHMS
 
@@ -195,24 +209,25 @@ def _read_ec(entry: Mapping[str, Any]) -> tuple[PublicKey, frozenset[str]] | Non
         return None
     algorithm, length = _CURVES[curve]
     # RFC 7518 6.2.1.2: the length MUST be the full size of a coordinate.
-    if len(_octets(entry, "x")) != length or len(_octets(entry, "y")) != length:
+    if any(len(_decode_member(entry, name)) != length for name in ("x", "y")):
         return None
     members = {"kty": "EC", "crv": curve, "x": entry["x"], "y": entry["y"]}
     try:
         return ECKey.import_key(members), frozenset((algorithm,))
     except ValueError:
-        # The point is not on its curve.
+        # The point is not on its curve: verifying with it would be meaningless.
         return None
 
 
 def _read_okp(entry: Mapping[str, Any]) -> tuple[PublicKey, frozenset[str]] | None:
     # RFC 8037 2: the other curves of this kind are not for signatures, or not in use.
-    if entry.get("crv") != "Ed25519" or len(_octets(entry, "x")) != 32:
+    if entry.get("crv") != "Ed25519" or len(_decode_member(entry, "x")) != 32:
         return None
     members = {"kty": "OKP", "crv": "Ed25519", "x": entry["x"]}
     return OKPKey.import_key(members), frozenset(("EdDSA",))
 
 
-def _octets(entry: Mapping[str, Any], name: str) -> bytes:
+def _decode_member(entry: Mapping[str, Any], name: str) -> bytes:
+    """Decode a base64url member; return no octets, which fit no key, if it is malformed."""
     text = entry.get(name)
     return (decode_base64url(text) if isinstance(text, str) else None) or b""

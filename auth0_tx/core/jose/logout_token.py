@@ -1,7 +1,14 @@
 """Logout tokens (OpenID Connect Back-Channel Logout 1.0 sections 2.4 and 2.6).
 
-As in ``jws``, the function here *returns* an error: no traceback passes a frame that holds
-a token.
+Auth0 posts one to the application when a session ends elsewhere.  Anybody can post to that
+address, so the token is the only proof: its signature, its ``typ`` and every claim are
+checked as an ID token's are, with the rules in ``_RULES``.  An ID token must not pass for a
+logout token, nor the other way round: ``events`` is required here, ``nonce`` is forbidden.
+
+Section 2.6 also wants a token to be taken once.  That needs a memory of ``jti``, which a
+pure function does not have; the flow keeps it.
+
+As in ``jws``, the error is returned, not raised, because the frames here hold the token.
 """
 
 from __future__ import annotations
@@ -11,7 +18,6 @@ from collections.abc import Collection
 import attrs
 
 from ...errors import IdTokenError
-from . import jws
 from .id_token import (
     Claims,
     Expected,
@@ -22,6 +28,7 @@ from .id_token import (
     check_subject,
     read_claims,
 )
+from .jws import check_jws
 from .keys import KeySet
 
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
@@ -30,23 +37,23 @@ LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 MAX_ID_LENGTH = 255
 """Characters of a ``jti`` or a ``sid``; Auth0's have less than a third of that."""
 
-# Auth0 says "JWT", the specification recommends "logout+jwt" and demands neither.
+# Auth0 writes "JWT"; the specification recommends "logout+jwt" and demands neither.
 _TYPES = ("logout+jwt", "jwt")
 
-_OTHER_KIND = "the logout token's typ says that it is another kind of token"
+_OTHER_KIND = "the logout token's typ is that of another kind of token"
 
 
 @attrs.frozen(kw_only=True)
 class LogoutToken:
-    """What a logout token says, all of it checked.
+    """The checked claims of a logout token.
 
     Attributes:
-        issuer: the tenant's.
-        token_id: its ``jti``, by which it is known again.
+        issuer: the tenant's issuer.
+        token_id: its ``jti``, by which a replay is recognised.
         expires_at: epoch seconds.
-        leeway: seconds after that until when it is still taken.
-        subject: whose sessions end, where it says so.
-        session_id: the ``sid`` of the session that ends, where it says so.
+        leeway: seconds after ``expires_at`` during which it is still accepted.
+        subject: the user whose sessions end, or ``None``.
+        session_id: the ``sid`` of the session that ends, or ``None``.
     """
 
     issuer: str
@@ -66,9 +73,9 @@ def read_logout_token(
     now: float,
     algorithms: Collection[str],
 ) -> LogoutToken | IdTokenError:
-    """Check a logout token's signature and claims, and say what it says.
+    """Verify a logout token's signature and claims; return what it says, or the error.
 
-    Whether it has been used before is for whoever keeps its ``jti`` to tell.
+    Whether the token was used before is not checked here: the flow remembers its ``jti``.
 
     Args:
         token: the logout token, a compact JWS.
@@ -79,9 +86,10 @@ def read_logout_token(
         algorithms: the names that its ``alg`` may have.
 
     Returns:
-        What it says; the error, where it does not hold.
+        The checked claims; a ``SigningKeyError`` if *key_set* has no key for this token;
+        an ``IdTokenError`` if it is not a valid logout token.
     """
-    verified = jws.check(token, key_set, algorithms)
+    verified = check_jws(token, key_set, algorithms)
     if isinstance(verified, IdTokenError):
         return verified
     header, payload = verified
@@ -109,35 +117,37 @@ def _is_logout_type(kind: object) -> bool:
 
 
 def _check_token_id(claims: Claims, _expected: Expected) -> str | None:
-    # Back-Channel Logout 2.4: REQUIRED.
-    return _id_problem(claims, "jti")
+    # Back-Channel Logout 2.4: REQUIRED.  Without it a replay could not be recognised.
+    return _check_id(claims, "jti")
 
 
 def _check_events(claims: Claims, _expected: Expected) -> str | None:
     events = claims.get("events")
-    # Back-Channel Logout 2.4: an object with this member, whose value is an object; what
-    # else is in either says nothing here.
+    # Back-Channel Logout 2.4: an object with this member, whose value is an object.  Other
+    # members of either are allowed and ignored.
     if not isinstance(events, dict) or not isinstance(events.get(LOGOUT_EVENT), dict):
         return f"events has no object named {LOGOUT_EVENT!r}"
     return None
 
 
 def _check_nonce(claims: Claims, _expected: Expected) -> str | None:
-    # Back-Channel Logout 2.4: PROHIBITED, so that no logout token is taken for an ID token.
-    return "nonce must not be there" if "nonce" in claims else None
+    # Back-Channel Logout 2.4: PROHIBITED, so that a logout token never passes for an ID
+    # token at a client that looks for its nonce.
+    return "nonce must be absent" if "nonce" in claims else None
 
 
-def _check_who(claims: Claims, expected: Expected) -> str | None:
+def _check_sub_or_sid(claims: Claims, expected: Expected) -> str | None:
     # Back-Channel Logout 2.4: a sub, a sid, or both.
     if "sub" not in claims and "sid" not in claims:
         return "sub and sid are both missing"
     problem = check_subject(claims, expected) if "sub" in claims else None
     if problem is None and "sid" in claims:
-        problem = _id_problem(claims, "sid")
+        problem = _check_id(claims, "sid")
     return problem
 
 
-def _id_problem(claims: Claims, name: str) -> str | None:
+def _check_id(claims: Claims, name: str) -> str | None:
+    # Ids become keys of the application's store, so they are bounded and never empty.
     value = claims.get(name)
     if isinstance(value, str) and 1 <= len(value) <= MAX_ID_LENGTH:
         return None
@@ -151,5 +161,5 @@ _RULES: tuple[Rule, ...] = (
     _check_token_id,
     _check_events,
     _check_nonce,
-    _check_who,
+    _check_sub_or_sid,
 )

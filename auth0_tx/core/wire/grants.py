@@ -19,7 +19,7 @@ from ...token_types import TokenType
 from ...values import CustomTokenExchangeOptions
 from ..effects import Request
 from .client_auth import ClientAuthentication, Clock, NewId
-from .problems import LONGEST_TEXT, Problem, text_rule
+from .problems import LONGEST_TEXT, Problem, check_text
 
 Options = TypeVar("Options", bound=CustomTokenExchangeOptions)
 
@@ -31,7 +31,7 @@ _ACCESS_TOKEN = quote_plus(TokenType.ACCESS_TOKEN)
 # What is asked for again and again is checked and encoded once.  No token is kept so.
 _KEPT = 256
 _encoded = lru_cache(maxsize=_KEPT)(quote_plus)
-_text_rule = lru_cache(maxsize=_KEPT)(text_rule)
+_check_text_cached = lru_cache(maxsize=_KEPT)(check_text)
 # With the longest of values they still fit into what servers and HTTP libraries take.
 _MOST_PARAMETERS = 100
 _OPTIONAL = ("actor_token_type", "audience", "scope", "organization")
@@ -138,20 +138,20 @@ def _problem(options: object) -> Problem | None:
 
 
 def _token(parameter: str, token: object) -> Problem | None:
-    rule = text_rule(token, LONGEST_TOKEN)
+    rule = check_text(token, LONGEST_TOKEN)
     if rule is None and _SCHEME(str(token)):
         rule = "must be the bare token, without a scheme such as 'Bearer '"
     return Problem(parameter, rule, Code.INVALID_TOKEN_FORMAT) if rule else None
 
 
 def _token_type(parameter: str, uri: object) -> Problem | None:
-    rule = _type_rule(uri) if isinstance(uri, str) else text_rule(uri)
+    rule = _type_rule(uri) if isinstance(uri, str) else check_text(uri)
     return Problem(parameter, rule) if rule else None
 
 
 @lru_cache(maxsize=_KEPT)
 def _type_rule(uri: str) -> str | None:
-    rule = text_rule(uri)
+    rule = check_text(uri)
     if rule is None and not _TYPE_URI(uri):
         # RFC 8693 section 3: token type identifiers are URIs.
         rule = "must be a URI that starts with urn:, https:// or http://"
@@ -184,25 +184,25 @@ def _actor(options: CustomTokenExchangeOptions) -> Problem | None:
 def _optional(parameter: str, value: object) -> Problem | None:
     if value is None:
         return None
-    rule = _text_rule(value) if isinstance(value, str) else text_rule(value)
+    rule = _check_text_cached(value) if isinstance(value, str) else check_text(value)
     return Problem(parameter, rule) if rule else None
 
 
 def _required(parameter: str, value: object) -> Problem | None:
-    rule = text_rule(value)
+    rule = check_text(value)
     return Problem(parameter, rule) if rule else None
 
 
 def _scope(scope: object) -> Problem | None:
     if scope is None:
         return None
-    rule = _scope_rule(scope) if isinstance(scope, str) else text_rule(scope)
+    rule = _scope_rule(scope) if isinstance(scope, str) else check_text(scope)
     return Problem("scope", rule) if rule else None
 
 
 @lru_cache(maxsize=_KEPT)
 def _scope_rule(scope: str) -> str | None:
-    rule = text_rule(scope)
+    rule = check_text(scope)
     if rule is None and not _SCOPE(scope):
         rule = "must be scope tokens with one space between them"
     return rule

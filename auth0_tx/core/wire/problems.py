@@ -35,7 +35,7 @@ class Problem:
         )
 
 
-def text_rule(value: object, longest: int = LONGEST_TEXT) -> str | None:
+def check_text(value: object, longest: int = LONGEST_TEXT) -> str | None:
     """Give the rule that *value* breaks as text for a form: visible ASCII, not padded."""
     if not isinstance(value, str):
         return "must be a string"

@@ -19,7 +19,7 @@ from ...secret import SecretStr
 from ...token_types import TokenType
 from ...values import SessionTransferToken, TokenExchangeResponse
 from .domains import issuer_url
-from .problems import Problem, text_rule
+from .problems import Problem, check_text
 
 
 def build_logout_url(domain: str, client_id: str, return_to: str | None) -> str:
@@ -35,7 +35,7 @@ def build_logout_url(domain: str, client_id: str, return_to: str | None) -> str:
     """
     parameters = {"client_id": client_id}
     if return_to is not None:
-        rule = text_rule(return_to) or web_url_rule(return_to)
+        rule = check_text(return_to) or web_url_rule(return_to)
         if rule is not None:
             raise Problem("return_to", rule).error()
         parameters["returnTo"] = return_to
@@ -142,7 +142,7 @@ def build_session_transfer_redirect(
 def _redirect_problem(
     url: object, token: object, organization: object
 ) -> Problem | None:
-    rule = text_rule(url) or web_url_rule(str(url))
+    rule = check_text(url) or web_url_rule(str(url))
     if rule is None:
         parts = urlsplit(str(url))
         if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
@@ -155,7 +155,7 @@ def _redirect_problem(
         return Problem("target_login_url", rule)
     if not isinstance(token, SessionTransferToken):
         return Problem("token", "must be a SessionTransferToken")
-    rule = None if organization is None else text_rule(organization)
+    rule = None if organization is None else check_text(organization)
     return Problem("organization", rule) if rule else None
 
 

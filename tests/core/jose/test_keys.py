@@ -1,10 +1,11 @@
-"""Which keys of a JWKS document may check a signature, and how they are found."""
+"""Which keys of a JWKS document may verify a signature, and how they are found."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from exposure import exposed
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OKPKey, RSAKey
@@ -17,7 +18,6 @@ from vectors_tokens import (
     encode,
     key_set,
     public,
-    shown_by,
 )
 
 from auth0_tx.core.jose.keys import (
@@ -25,7 +25,6 @@ from auth0_tx.core.jose.keys import (
     MAX_KEYS,
     MAX_TRIES,
     decode_base64url,
-    load_jwks,
     read_jwks,
 )
 from auth0_tx.errors import SigningKeyError
@@ -33,13 +32,13 @@ from auth0_tx.errors import SigningKeyError
 MODULUS = RSA.public_key.public_numbers().n
 
 
-def number(value: int) -> str:
-    """Give *value* as a JWK has it (RFC 7518 section 2)."""
+def to_base64url(value: int) -> str:
+    """Encode *value* as a JWK does (RFC 7518 section 2)."""
     return encode(value.to_bytes((value.bit_length() + 7) // 8, "big"))
 
 
-def roca_modulus() -> int:
-    """Give a number of 2048 bits with the mark of the faulty generator."""
+def build_roca_modulus() -> int:
+    """Return a number of 2048 bits with the mark of the faulty generator."""
     product = 1
     for prime in range(2, 168):
         if all(prime % divisor for divisor in range(2, prime)):
@@ -89,20 +88,20 @@ UNUSABLE: dict[str, Any] = {
     "alg that is symmetric": public(RSA, alg="HS256"),
     "alg for encryption": public(RSA, alg="RSA-OAEP"),
     "no n": {"kty": "RSA", "e": "AQAB"},
-    "no e": {"kty": "RSA", "n": number(MODULUS)},
+    "no e": {"kty": "RSA", "n": to_base64url(MODULUS)},
     "n that is no string": public(RSA, n=MODULUS),
-    "n that is padded": public(RSA, n=number(MODULUS) + "=="),
+    "n that is padded": public(RSA, n=to_base64url(MODULUS) + "=="),
     "n that is not base64url": public(RSA, n="+" * 342),
-    "RSA of 2047 bits": public(RSA, n=number(2**2046 + 1)),
-    "RSA of 1024 bits": public(RSA, n=number(2**1023 + 1)),
-    "RSA of 16385 bits": public(RSA, n=number(2**16_384 + 1)),
-    "even modulus": public(RSA, n=number(MODULUS - 1)),
+    "RSA of 2047 bits": public(RSA, n=to_base64url(2**2046 + 1)),
+    "RSA of 1024 bits": public(RSA, n=to_base64url(2**1023 + 1)),
+    "RSA of 16385 bits": public(RSA, n=to_base64url(2**16_384 + 1)),
+    "even modulus": public(RSA, n=to_base64url(MODULUS - 1)),
     "exponent 0": public(RSA, e="AA"),
     "exponent 1": public(RSA, e="AQ"),
     "exponent 2": public(RSA, e="Ag"),
-    "even exponent": public(RSA, e=number(65_536)),
-    "exponent of 65 bits": public(RSA, e=number(2**64 + 1)),
-    "ROCA": public(RSA, n=number(roca_modulus())),
+    "even exponent": public(RSA, e=to_base64url(65_536)),
+    "exponent of 65 bits": public(RSA, e=to_base64url(2**64 + 1)),
+    "ROCA": public(RSA, n=to_base64url(build_roca_modulus())),
     "off its curve": public(P256, y=encode(b"\1" * 32)),
     "on another curve": public(P256, crv="P-384"),
     "secp256k1": public(ECKey.generate_key("secp256k1")),
@@ -152,11 +151,10 @@ def test_no_key_set(document: object) -> None:
         read_jwks(document)
 
     assert "list of keys" in refused.value.message
-    assert isinstance(load_jwks(document), SigningKeyError)
 
 
 def test_empty_key_set() -> None:
-    """A set without keys is a set: it has no key for anybody."""
+    """An empty list of keys is a key set that fits no token."""
     keys = read_jwks({"keys": []})
 
     assert 0 == len(keys)
@@ -239,7 +237,7 @@ def test_published_private_key() -> None:
     with pytest.raises(SigningKeyError) as refused:
         read_jwks({"keys": {"0": {"kty": "RSA", "d": secret}}})
 
-    assert secret not in shown_by(refused.value)
+    assert secret not in exposed(refused.value)
 
 
 def test_key_set_prints_its_names_only() -> None:
@@ -299,10 +297,13 @@ MEMBERS = st.sampled_from(
 
 @given(JSON)
 def test_any_document(document: object) -> None:
-    """Any JSON value is a key set or refused as none."""
-    keys = load_jwks(document)
+    """Any JSON value is a key set or refused, and nothing else is raised."""
+    try:
+        keys = read_jwks(document)
+    except SigningKeyError:
+        return
 
-    assert isinstance(keys, SigningKeyError) or 0 == len(keys)
+    assert 0 == len(keys)
 
 
 @given(

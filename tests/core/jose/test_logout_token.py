@@ -39,7 +39,7 @@ CLAIMS: dict[str, Any] = {
 }
 HEAD = {"alg": "RS256", "typ": "logout+jwt", "kid": "a"}
 KEYS = read_jwks(key_set(public(RSA, kid="a"), public(OTHER_RSA, kid="b")))
-TOLD = LogoutToken(
+GOOD = LogoutToken(
     issuer=ISSUER,
     token_id="token-1",
     expires_at=NOW + 120,
@@ -50,7 +50,7 @@ TOLD = LogoutToken(
 
 
 class Claim(Enum):
-    """What stands for a claim that is not there: its name is the same in every process."""
+    """A mark for an absent claim; its name, and so a test's id, is the same everywhere."""
 
     MISSING = "missing"
 
@@ -58,8 +58,8 @@ class Claim(Enum):
 MISSING = Claim.MISSING
 
 
-def said(**claims: Any) -> bytes:
-    """Give the payload of a good token with *claims* set, or left out if MISSING."""
+def build_payload(**claims: Any) -> bytes:
+    """Return the payload of a good token with *claims* set, or left out if MISSING."""
     members = {**CLAIMS, **claims}
     return json.dumps(
         {name: value for name, value in members.items() if value is not MISSING}
@@ -67,7 +67,7 @@ def said(**claims: Any) -> bytes:
 
 
 def read(
-    payload: bytes = said(), header: dict[str, Any] = HEAD, key: Any = RSA
+    payload: bytes = build_payload(), header: dict[str, Any] = HEAD, key: Any = RSA
 ) -> LogoutToken | IdTokenError:
     """Read a token of *payload* as a client of the tenant does."""
     return read_token(sign(header, payload, key))
@@ -85,13 +85,13 @@ def read_token(token: Any) -> LogoutToken | IdTokenError:
     )
 
 
-def problem(**claims: Any) -> str:
-    """Give what is wrong with a good token with *claims* set."""
-    return refusal(said(**claims))
+def find_problem_of(**claims: Any) -> str:
+    """Return the rule that a good token with *claims* set breaks."""
+    return find_problem(build_payload(**claims))
 
 
-def refusal(payload: bytes) -> str:
-    """Give what is wrong with a well-signed *payload*."""
+def find_problem(payload: bytes) -> str:
+    """Return the rule that a well-signed *payload* breaks."""
     error = read(payload)
     assert isinstance(error, IdTokenError)
     assert error.message.startswith("the logout token's ")
@@ -100,42 +100,44 @@ def refusal(payload: bytes) -> str:
 
 def test_good_token() -> None:
     """A token that says what it must tells whose sessions end."""
-    assert TOLD == read()
+    assert GOOD == read()
 
 
 @pytest.mark.parametrize("missing", ["sub", "sid"])
 def test_one_of_two(missing: str) -> None:
     """A token names a user or a session; it need not name both."""
-    told = read(said(**{missing: MISSING}))
+    token = read(build_payload(**{missing: MISSING}))
 
-    assert isinstance(told, LogoutToken)
+    assert isinstance(token, LogoutToken)
     assert [missing == "sub", missing == "sid"] == [
-        told.subject is None,
-        told.session_id is None,
+        token.subject is None,
+        token.session_id is None,
     ]
 
 
 def test_neither_of_two() -> None:
     """A token that names neither a user nor a session ends nothing."""
-    assert "sub and sid are both missing" in problem(sub=MISSING, sid=MISSING)
+    assert "sub and sid are both missing" in find_problem_of(sub=MISSING, sid=MISSING)
 
 
 @pytest.mark.parametrize("value", [None, "", "s" * 256, 7, True, ["a"], {}], ids=repr)
 @pytest.mark.parametrize("name", ["sub", "sid", "jti"])
 def test_id(name: str, value: object) -> None:
     """An id that is there is a short string with something in it, whatever else is there."""
-    assert f"{name} is not a string of 1 to 255 characters" in problem(**{name: value})
+    assert f"{name} is not a string of 1 to 255 characters" in find_problem_of(
+        **{name: value}
+    )
 
 
 @pytest.mark.parametrize("name", ["sub", "sid", "jti"])
 def test_longest_id(name: str) -> None:
     """An id may have 255 characters."""
-    assert isinstance(read(said(**{name: "s" * MAX_ID_LENGTH})), LogoutToken)
+    assert isinstance(read(build_payload(**{name: "s" * MAX_ID_LENGTH})), LogoutToken)
 
 
 def test_no_token_id() -> None:
-    """A token that cannot be known again cannot be taken once."""
-    assert "jti" in problem(jti=MISSING)
+    """A token without an id is refused: its replay could not be recognised."""
+    assert "jti" in find_problem_of(jti=MISSING)
 
 
 @pytest.mark.parametrize(
@@ -143,8 +145,8 @@ def test_no_token_id() -> None:
 )
 def test_typ(kind: str) -> None:
     """A token says that it is a logout token, or a JWT, or nothing."""
-    assert TOLD == read(header={**HEAD, "typ": kind})
-    assert TOLD == read(header={"alg": "RS256", "kid": "a"})
+    assert GOOD == read(header={**HEAD, "typ": kind})
+    assert GOOD == read(header={"alg": "RS256", "kid": "a"})
 
 
 @pytest.mark.parametrize(
@@ -164,11 +166,11 @@ def test_typ(kind: str) -> None:
     ids=repr,
 )
 def test_typ_of_another_kind(kind: object) -> None:
-    """An access token, or a token of an unknown kind, is no logout token."""
+    """An access token, or a token of an unknown kind, is not a logout token."""
     error = read(header={**HEAD, "typ": kind})
 
     assert isinstance(error, IdTokenError)
-    assert "the logout token's typ says that it is another kind" in error.message
+    assert "the logout token's typ is that of another kind" in error.message
 
 
 @pytest.mark.parametrize(
@@ -188,7 +190,7 @@ def test_typ_of_another_kind(kind: object) -> None:
 )
 def test_issuer(issuer: object) -> None:
     """The issuer is the tenant to the letter."""
-    assert "iss is not" in problem(iss=issuer)
+    assert "iss is not" in find_problem_of(iss=issuer)
 
 
 @pytest.mark.parametrize(
@@ -198,8 +200,8 @@ def test_issuer(issuer: object) -> None:
 )
 def test_audience(audience: object) -> None:
     """A token for others, or for others as well, is not for this client."""
-    assert "aud is not this client" in problem(aud=audience)
-    assert TOLD == read(said(aud=[CLIENT]))
+    assert "aud is not this client" in find_problem_of(aud=audience)
+    assert GOOD == read(build_payload(aud=[CLIENT]))
 
 
 @pytest.mark.parametrize(
@@ -207,18 +209,20 @@ def test_audience(audience: object) -> None:
 )
 @pytest.mark.parametrize("name", ["iat", "exp"])
 def test_date_that_is_none(name: str, date: object) -> None:
-    """A token says when it was made and until when it holds."""
-    assert f"{name} is not a date" in problem(**{name: date})
+    """A token says when it was issued and when it expires."""
+    assert f"{name} is not a date" in find_problem_of(**{name: date})
 
 
 def test_dates() -> None:
-    """A token holds between its dates, with a minute's leeway at either end."""
-    assert isinstance(read(said(iat=NOW - 99, exp=NOW - LEEWAY + 1)), LogoutToken)
-    assert "exp has passed" in problem(iat=NOW - 99, exp=NOW - LEEWAY)
-    assert isinstance(read(said(iat=NOW + LEEWAY)), LogoutToken)
-    assert "in the future" in problem(iat=NOW + LEEWAY + 1)
-    assert "exp is not after iat" in problem(iat=NOW, exp=NOW)
-    assert "exp is not after iat" in problem(iat=1)
+    """A token is valid between its dates, with a minute's leeway at either end."""
+    assert isinstance(
+        read(build_payload(iat=NOW - 99, exp=NOW - LEEWAY + 1)), LogoutToken
+    )
+    assert "exp has passed" in find_problem_of(iat=NOW - 99, exp=NOW - LEEWAY)
+    assert isinstance(read(build_payload(iat=NOW + LEEWAY)), LogoutToken)
+    assert "in the future" in find_problem_of(iat=NOW + LEEWAY + 1)
+    assert "exp is not after iat" in find_problem_of(iat=NOW, exp=NOW)
+    assert "exp is not after iat" in find_problem_of(iat=1)
 
 
 @pytest.mark.parametrize(
@@ -241,8 +245,8 @@ def test_dates() -> None:
     ids=repr,
 )
 def test_other_events(events: object) -> None:
-    """A token that tells of anything else ends no session."""
-    assert "events has no object named" in problem(events=events)
+    """A token about any other event ends no session."""
+    assert "events has no object named" in find_problem_of(events=events)
 
 
 @pytest.mark.parametrize(
@@ -254,27 +258,27 @@ def test_other_events(events: object) -> None:
     ids=repr,
 )
 def test_more_events(events: object) -> None:
-    """A token may tell more than that somebody has logged out."""
-    assert TOLD == read(said(events=events))
+    """A token may have more events, and members in its own."""
+    assert GOOD == read(build_payload(events=events))
 
 
 @pytest.mark.parametrize("nonce", ["n-1", "", None, 7], ids=repr)
 def test_nonce(nonce: object) -> None:
-    """A token with a nonce is made to be taken for an ID token, and refused."""
-    assert "nonce must not be there" in problem(nonce=nonce)
+    """A token with a nonce could pass for an ID token, and is refused."""
+    assert "nonce must be absent" in find_problem_of(nonce=nonce)
 
 
 def test_id_token() -> None:
-    """An ID token of the same tenant for the same client is no logout token."""
-    payload = said(events=MISSING, jti=MISSING)
-    held = check_id_token(
+    """An ID token of the same tenant for the same client is not a logout token."""
+    payload = build_payload(events=MISSING, jti=MISSING)
+    claims = check_id_token(
         sign({**HEAD, "typ": "JWT"}, payload),
         KEYS,
         Expected(issuer=ISSUER, client_id=CLIENT, now=NOW),
         algorithms=["RS256"],
     )
 
-    assert isinstance(held, dict)
+    assert isinstance(claims, dict)
     assert isinstance(read(payload, {**HEAD, "typ": "JWT"}), IdTokenError)
 
 
@@ -283,28 +287,29 @@ def test_id_token() -> None:
     [
         b"",
         b"claims",
-        said()[:-1],
-        said() + b"{}",
-        b"[" + said() + b"]",
+        build_payload()[:-1],
+        build_payload() + b"{}",
+        b"[" + build_payload() + b"]",
         b"null",
-        said()[:-1] + b',"sub":"auth0|admin"}',
-        said()[:-1] + b',"\\u0073id":"session-2"}',
-        said(events={})[:-2] + b'{"%b":{},"%b":{}}}' % ((LOGOUT_EVENT.encode(),) * 2),
-        said()[:-1] + b',"x":NaN}',
-        said(sub="\ud800"),
-        said().decode().encode("utf-16"),
-        said()[:-1] + b',"x":' + b"[" * 9_000 + b"]" * 9_000 + b"}",
+        build_payload()[:-1] + b',"sub":"auth0|admin"}',
+        build_payload()[:-1] + b',"\\u0073id":"session-2"}',
+        build_payload(events={})[:-2]
+        + b'{"%b":{},"%b":{}}}' % ((LOGOUT_EVENT.encode(),) * 2),
+        build_payload()[:-1] + b',"x":NaN}',
+        build_payload(sub="\ud800"),
+        build_payload().decode().encode("utf-16"),
+        build_payload()[:-1] + b',"x":' + b"[" * 9_000 + b"]" * 9_000 + b"}",
     ],
     ids=lambda payload: repr(payload[-40:]),
 )
 def test_hostile_payload(payload: bytes) -> None:
     """A payload that is not one plain object is refused, even by a good key."""
-    assert "payload" in refusal(payload)
+    assert "payload" in find_problem(payload)
 
 
 def test_too_long() -> None:
     """A token is measured before any of it is read."""
-    token = sign(HEAD, said(x="x" * MAX_TOKEN_LENGTH))
+    token = sign(HEAD, build_payload(x="x" * MAX_TOKEN_LENGTH))
     error = read_token(token)
 
     assert isinstance(error, IdTokenError)
@@ -329,14 +334,16 @@ def test_signature(header: dict[str, Any], key: Any) -> None:
 
 
 def test_unsigned() -> None:
-    """A token that nobody signed is refused."""
+    """A token without a signature is refused."""
     for algorithm in ("none", "None", ""):
         head = encode(json.dumps({**HEAD, "alg": algorithm}).encode())
-        assert isinstance(read_token(f"{head}.{encode(said())}."), IdTokenError)
+        assert isinstance(
+            read_token(f"{head}.{encode(build_payload())}."), IdTokenError
+        )
 
 
 def test_unknown_key() -> None:
-    """A token whose key is not there may hold once newer keys are."""
+    """A token whose key is not in the set may be valid once newer keys are fetched."""
     assert isinstance(read(header={**HEAD, "kid": "next"}), SigningKeyError)
 
 
@@ -371,21 +378,21 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.sampled_from([*CLAIMS, "nonce", "azp", "nbf"]), JSON))
 def test_any_claims(claims: dict[str, Any]) -> None:
-    """Whatever a claim is, the token holds with ids that are texts, or is refused."""
-    told = read(said(**claims))
+    """Whatever a claim is, the token has ids that are texts, or is refused."""
+    token = read(build_payload(**claims))
 
-    if isinstance(told, LogoutToken):
-        ids = (told.token_id, told.subject or told.session_id)
-        assert all(isinstance(each, str) and each for each in ids)
-        assert NOW - LEEWAY < told.expires_at
+    if isinstance(token, LogoutToken):
+        ids = (token.token_id, token.subject or token.session_id)
+        assert all(isinstance(text, str) and text for text in ids)
+        assert NOW - LEEWAY < token.expires_at
     else:
-        assert isinstance(told, IdTokenError)
+        assert isinstance(token, IdTokenError)
 
 
 @pytest.mark.parametrize("claims", [{"iss": "hidden"}, {"aud": "hidden"}, {"sub": 7}])
 def test_error_shows_nothing(claims: dict[str, Any]) -> None:
     """An error says the rule, and nothing of the token."""
-    error = read(said(**{"jti": "hidden", "sid": "hidden", **claims}))
+    error = read(build_payload(**{"jti": "hidden", "sid": "hidden", **claims}))
 
     assert isinstance(error, IdTokenError)
     assert error.__traceback__ is error.__context__ is None

@@ -1,20 +1,20 @@
-"""Who acts for whom, by the ``act`` claim."""
+"""Claims that several kinds of token share: who acts for whom."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from exposure import exposed
 from hypothesis import given
 from hypothesis import strategies as st
-from vectors_tokens import shown_by
 
-from auth0_tx.core.jose.claims import MAX_ACTORS, actor_chain, actor_problem
+from auth0_tx.core.jose.claims import MAX_ACTORS, actor_chain, check_actors
 from auth0_tx.errors import InvalidInputError
 
 
-def nested(depth: int) -> dict[str, Any]:
-    """Give an act claim of *depth* actors, the current one with the highest number."""
+def build_actors(depth: int) -> dict[str, Any]:
+    """Return an act claim of *depth* actors, the current one with the highest number."""
     act: dict[str, Any] = {"sub": "actor 1"}
     for number in range(2, depth + 1):
         act = {"sub": f"actor {number}", "act": act}
@@ -56,7 +56,7 @@ def test_other_members() -> None:
 def test_depth(depth: int) -> None:
     """A chain of up to eight actors is read whole, the current one first."""
     assert [f"actor {number}" for number in range(depth, 0, -1)] == [
-        actor["sub"] for actor in actor_chain(nested(depth))
+        actor["sub"] for actor in actor_chain(build_actors(depth))
     ]
 
 
@@ -76,20 +76,20 @@ MALFORMED: dict[str, Any] = {
     "nested null": {"sub": "a", "act": None},
     "nested string": {"sub": "a", "act": "b"},
     "nested without sub": {"sub": "a", "act": {"role": "b"}},
-    "nine deep": nested(MAX_ACTORS + 1),
-    "ninety deep": nested(90),
+    "nine deep": build_actors(MAX_ACTORS + 1),
+    "ninety deep": build_actors(90),
     "without end": CIRCLE,
 }
 
 
 @pytest.mark.parametrize("act", MALFORMED.values(), ids=MALFORMED)
 def test_malformed(act: Any) -> None:
-    """A claim that names nobody at some level is refused, and not read in part."""
+    """A claim with an unnamed actor at any level is refused as a whole."""
     with pytest.raises(InvalidInputError) as refused:
         actor_chain(act)
 
     assert "act" == refused.value.parameter
-    assert refused.value.message == actor_problem(act)
+    assert refused.value.message == check_actors(act)
 
 
 def test_error_shows_nothing() -> None:
@@ -97,7 +97,7 @@ def test_error_shows_nothing() -> None:
     with pytest.raises(InvalidInputError) as refused:
         actor_chain({"sub": "hidden-actor", "act": {"role": "hidden-role"}})
 
-    assert "hidden" not in shown_by(refused.value)
+    assert "hidden" not in exposed(refused.value)
 
 
 @given(
@@ -108,7 +108,7 @@ def test_error_shows_nothing() -> None:
 )
 def test_any_claim(act: Any) -> None:
     """Any value is a chain of actors with names, or refused."""
-    if act is not None and actor_problem(act) is not None:
+    if act is not None and check_actors(act) is not None:
         with pytest.raises(InvalidInputError):
             actor_chain(act)
     else:
