@@ -1,6 +1,6 @@
 """Auth0 in Django: put ``"auth0_tx.integrations.django"`` into ``INSTALLED_APPS``.
 
-The setting ``AUTH0_TX`` is a dictionary of a client's keywords in capitals.  Nothing here
+The setting ``AUTH0_TX`` is a dictionary of the client's keywords in capitals.  Nothing here
 needs a model, and only the authentication backend needs Django's users.
 """
 
@@ -20,10 +20,9 @@ except ImportError:
 del _django
 
 if TYPE_CHECKING:
-    from .cache_store import DjangoCacheStore
-    from .cache_tokens import DjangoTokenCache
+    from .cache_store import DjangoCacheStore, DjangoTokenCache
     from .clients import get_client
-    from .logging_in import login, logout
+    from .request_client import login, logout
     from .session_store import DjangoSessionStore
 
 __all__ = [
@@ -35,14 +34,14 @@ __all__ = [
     "logout",
 ]
 
-# Settings name this package before there are any settings.
+# Settings name this package in INSTALLED_APPS, so it is imported before there are any settings.
 _LAZY = {
     "DjangoCacheStore": ".cache_store",
     "DjangoSessionStore": ".session_store",
-    "DjangoTokenCache": ".cache_tokens",
+    "DjangoTokenCache": ".cache_store",
     "get_client": ".clients",
-    "login": ".logging_in",
-    "logout": ".logging_in",
+    "login": ".request_client",
+    "logout": ".request_client",
 }
 
 

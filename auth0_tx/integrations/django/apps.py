@@ -1,4 +1,4 @@
-"""The application that Django installs."""
+"""The app config that Django loads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Auth0TXConfig(AppConfig):  # type: ignore[misc]
     verbose_name = "Auth0 token exchange"
 
     def ready(self) -> None:
-        """Have ``manage.py check`` look at ``AUTH0_TX``."""
+        """Register the checks of ``manage.py check``."""
         from . import checks
 
         checks.register_all()

@@ -1,6 +1,7 @@
-"""Django's users by what Auth0 says of them: issuer and subject, and never an e-mail address.
+"""Django's users, by the issuer and subject of verified claims.
 
-Who controls an address may change, and not every identity provider verifies one.
+E-mail addresses are not used to find a user: whoever controls an address may change, and not
+every identity provider verifies it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from django.http import HttpRequest
 
 
 class Auth0Backend(ModelBackend):  # type: ignore[misc]
-    """Find, or make, the user of verified claims; for ``AUTHENTICATION_BACKENDS``.
+    """Find or create the user of verified claims; for ``AUTHENTICATION_BACKENDS``.
 
-    A user is known by a username that is made of issuer and subject, and has no password: one
-    of that name who has was registered by somebody else, and is not logged in.  For another
-    user model, or users that you have already, override :meth:`find_user` and
-    :meth:`create_user`.
+    The username is made from issuer and subject, and the user has no password.  Usernames
+    are predictable, so a user of that name with a password was registered by somebody else
+    and is not logged in.  For another user model, or for existing users, override
+    :meth:`find_user` and :meth:`create_user`.
     """
 
     def authenticate(
@@ -33,12 +34,12 @@ class Auth0Backend(ModelBackend):  # type: ignore[misc]
         auth0_claims: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Give the user of *auth0_claims*, or ``None``.
+        """Return the user of *auth0_claims*, or ``None``.
 
         Args:
-            request: the request, as Django has it.
-            username: not looked at, nor is *password*: that is another backend's affair.
-            password: as above.
+            request: the request, as Django passes it.
+            username: ignored, as *password* is: other backends check passwords.
+            password: ignored.
             auth0_claims: the claims of a *verified* ID token.
         """
         if auth0_claims is None:
@@ -55,28 +56,29 @@ class Auth0Backend(ModelBackend):  # type: ignore[misc]
         return user
 
     def find_user(self, issuer: str, subject: str, claims: Mapping[str, Any]) -> Any:
-        """Give the user who is known by issuer and subject, or ``None``."""
+        """Return the user with this issuer and subject, or ``None``."""
         users = get_user_model()._default_manager
-        name = {get_user_model().USERNAME_FIELD: username_of(issuer, subject)}
+        name = {get_user_model().USERNAME_FIELD: to_username(issuer, subject)}
         user = users.filter(**name).first()
         return None if user is None or user.has_usable_password() else user
 
     def create_user(self, issuer: str, subject: str, claims: Mapping[str, Any]) -> Any:
-        """Make a user who can log in by Auth0 alone; ``None`` where nobody new may."""
+        """Create a user who can log in through Auth0 only; ``None`` to refuse new users."""
         model = get_user_model()
-        name = {model.USERNAME_FIELD: username_of(issuer, subject)}
-        # In one step: another call may find the user right after it.
+        name = {model.USERNAME_FIELD: to_username(issuer, subject)}
+        # In one step: another request of the same user may create it at the same time.
         user, _ = model._default_manager.get_or_create(
             **name, defaults={"password": make_password(None)}
         )
-        # Whoever knows its password was here first, and would share what comes.
+        # Somebody registered the name with a password first, and would share the account.
         return None if user.has_usable_password() else user
 
     def update_user(self, user: Any, claims: Mapping[str, Any]) -> None:
-        """Take over what has changed at Auth0; nothing, unless you override it."""
+        """Copy what has changed at Auth0; does nothing unless you override it."""
 
 
-def username_of(issuer: str, subject: str) -> str:
-    """Give the username of a user of Auth0's: the same for the same, and for no other."""
+def to_username(issuer: str, subject: str) -> str:
+    """Return the username of an Auth0 user: no two users have the same."""
+    # The length separates both texts, so that no other split gives the same octets.
     octets = f"{len(issuer)}:{issuer}{subject}".encode()
     return f"auth0-{sha256(octets).hexdigest()[:48]}"

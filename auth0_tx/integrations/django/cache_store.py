@@ -1,7 +1,8 @@
-"""Login sessions in Django's cache, sealed: whatever the cache makes of bytes.
+"""Login sessions and exchanged tokens in Django's cache, sealed.
 
-The cache framework adds a key in one step, and compares none.  What is compared here is
-compared under a lock, which is a key that was added and ends by itself.
+A cache backend takes bytes under a key and can add a key in one step, but it cannot compare
+and set.  What must be compared is compared under a lock: a key that is added, and that
+expires by itself if its owner dies.
 """
 
 from __future__ import annotations
@@ -18,100 +19,135 @@ from django.core.cache import caches
 from ...errors import StoreError
 from ...secret import Unpicklable
 
+# A worker that died holding a lock stalls others for this long; a write takes milliseconds.
 _LOCK_SECONDS = 5
-_WAIT = 0.01
-_TRIES = 200
+_LOCK_WAIT = 0.01
+_LOCK_TRIES = 200
 
 
-class DjangoCacheStore(Unpicklable):
-    """Keep sessions in one of ``CACHES`` that all workers share.
-
-    Sessions last as long as the cache keeps them: one that drops keys when it is full logs
-    users out.  ``LocMemCache`` is for one process, and ``DummyCache`` for none.
-
-    Args:
-        alias: the cache's.
-    """
+class _DjangoCache(Unpicklable):
+    """Keep bytes in one of ``CACHES``."""
 
     _is_async = False
+    _prefix: str
 
     def __init__(self, alias: str = "default") -> None:
         self._alias = alias
 
     def __repr__(self) -> str:
-        return f"DjangoCacheStore({self._alias!r})"
+        return f"{type(self).__name__}({self._alias!r})"
 
     def get(self, key: str) -> bytes | None:
-        """Give what is stored under *key* and has not expired."""
-        value = self._cache.get(_name(key))
+        """Return what is stored under *key* and has not expired."""
+        value = self._cache.get(self._name(key))
         return value if isinstance(value, bytes) else None
+
+    @property
+    def _cache(self) -> Any:
+        # Looked up each time: Django makes a connection for each thread.
+        return caches[self._alias]
+
+    def _name(self, key: str) -> str:
+        return self._prefix + key
+
+
+class DjangoCacheStore(_DjangoCache):
+    """Keep sessions in one of ``CACHES`` that all workers share.
+
+    A session lasts only as long as the cache keeps it: a cache that drops keys when it is
+    full logs users out.  ``LocMemCache`` serves one process, and ``DummyCache`` keeps nothing.
+
+    Args:
+        alias: the cache's name in ``CACHES``.
+    """
+
+    _prefix = "auth0_tx:"
 
     def set(
         self, key: str, value: bytes, *, ttl: float, expected: bytes | None
     ) -> bool:
-        """Store *value* for *ttl* seconds, where *expected* is what is stored now."""
+        """Store *value* for *ttl* seconds if *expected* is what is stored now."""
         if expected is None:
-            return bool(self._cache.add(_name(key), value, _seconds(ttl)))
-        with self._locked(key):
+            return bool(self._cache.add(self._name(key), value, _to_timeout(ttl)))
+        with self._lock(key):
             if self.get(key) != expected:
                 return False
-            self._cache.set(_name(key), value, _seconds(ttl))
+            self._cache.set(self._name(key), value, _to_timeout(ttl))
         return True
 
     def delete(self, key: str, *, expected: bytes | None = None) -> None:
-        """Delete what is stored under *key*; with *expected*, only where it is that."""
+        """Delete what is stored under *key*; with *expected*, only if it is that."""
         if expected is None:
-            self._cache.delete(_name(key))
+            self._cache.delete(self._name(key))
             return
-        with self._locked(key):
+        with self._lock(key):
             if self.get(key) == expected:
-                self._cache.delete(_name(key))
+                self._cache.delete(self._name(key))
 
     def add_to_index(self, label: str, key: str, *, ttl: float) -> None:
-        """Remember *key* under *label*, for at least *ttl* seconds."""
-        with self._locked(label):
+        """Remember *key* under *label* for at least *ttl* seconds."""
+        with self._lock(label):
             now = time.time()
-            kept = self._index(label, now)
-            kept[key] = max(kept.get(key, 0.0), now + ttl)
-            lasts = max(kept.values()) - now
-            self._cache.set(_name(label), json.dumps(kept), _seconds(lasts))
+            index = self._read_index(label, now)
+            index[key] = max(index.get(key, 0.0), now + ttl)
+            timeout = _to_timeout(max(index.values()) - now)
+            self._cache.set(self._name(label), json.dumps(index), timeout)
 
     def take_index(self, label: str) -> list[str]:
-        """Give the keys under *label* and forget them, in one step."""
-        with self._locked(label):
-            kept = self._index(label, time.time())
-            self._cache.delete(_name(label))
-        return list(kept)
+        """Return the keys under *label* and forget them, in one step."""
+        with self._lock(label):
+            index = self._read_index(label, time.time())
+            self._cache.delete(self._name(label))
+        return list(index)
 
-    def _index(self, label: str, now: float) -> dict[str, float]:
-        text = self._cache.get(_name(label))
-        kept: dict[str, float] = json.loads(text) if isinstance(text, str) else {}
-        return {key: ends for key, ends in kept.items() if now < ends}
+    def _read_index(self, label: str, now: float) -> dict[str, float]:
+        text = self._cache.get(self._name(label))
+        index: dict[str, float] = json.loads(text) if isinstance(text, str) else {}
+        return {key: ends_at for key, ends_at in index.items() if now < ends_at}
 
     @contextmanager
-    def _locked(self, key: str) -> Iterator[None]:
-        name, owner = f"{_name(key)}:lock", token_hex(8)
-        for _ in range(_TRIES):
+    def _lock(self, key: str) -> Iterator[None]:
+        name, owner = f"{self._name(key)}:lock", token_hex(8)
+        for _ in range(_LOCK_TRIES):
             if self._cache.add(name, owner, _LOCK_SECONDS):
                 break
-            time.sleep(_WAIT)
+            time.sleep(_LOCK_WAIT)
         else:
-            raise StoreError("the cache's lock is not to be had", retry_safe=True)
+            raise StoreError(
+                "the lock in Django's cache could not be acquired in time",
+                retry_safe=True,
+            )
         try:
             yield
         finally:
+            # Another worker may have it by now, if this one took longer than it lasts.
             if self._cache.get(name) == owner:
                 self._cache.delete(name)
 
-    @property
-    def _cache(self) -> Any:
-        return caches[self._alias]
+
+class DjangoTokenCache(_DjangoCache):
+    """Cache exchanged tokens in one of ``CACHES``; workers that share it share the tokens.
+
+    Args:
+        alias: the cache's name in ``CACHES``.
+    """
+
+    _prefix = "auth0_tx:tokens:"
+
+    def set(self, key: str, value: bytes, *, ttl: float) -> None:
+        """Cache *value* for *ttl* seconds, in place of what is there."""
+        self._cache.set(self._name(key), value, ttl)
+
+    def lock(self, key: str, owner: bytes, *, ttl: float) -> bool:
+        """Lock *key* for *owner* in one step; return whether it was free."""
+        return bool(self._cache.add(self._name(key), owner, ttl))
+
+    def unlock(self, key: str, owner: bytes) -> None:
+        """Unlock *key* if *owner* has locked it."""
+        if self._cache.get(self._name(key)) == owner:
+            self._cache.delete(self._name(key))
 
 
-def _name(key: str) -> str:
-    return f"auth0_tx:{key}"
-
-
-def _seconds(ttl: float) -> float:
-    # Some backends take whole seconds alone, and 0 is not to keep it at all.
+def _to_timeout(ttl: float) -> float:
+    # Memcached takes whole seconds only, and 0 would mean not to keep it at all.
     return max(1, round(ttl + 0.5))

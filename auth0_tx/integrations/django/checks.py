@@ -1,4 +1,4 @@
-"""System checks: what ``manage.py check`` says of ``AUTH0_TX`` and what goes with it."""
+"""System checks: what ``manage.py check`` finds in ``AUTH0_TX`` and what it depends on."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from django.apps import apps
 from django.conf import settings
 from django.core import checks
 
-from ...core.configuration import configure
 from ...errors import ConfigurationError
-from .clients import keywords
+from ..settings import check_keywords
+from .clients import SETTING_TEMPLATE, read_keywords
 
 _MIDDLEWARE = "auth0_tx.integrations.django.middleware.Auth0Middleware"
 _SESSION_MIDDLEWARE = "django.contrib.sessions.middleware.SessionMiddleware"
 _BACKEND = "auth0_tx.integrations.django.backends.Auth0Backend"
-_OF_ONE_PROCESS = ("LocMemCache", "DummyCache")
+_SINGLE_PROCESS_CACHES = ("LocMemCache", "DummyCache")
 
 
 def register_all() -> None:
@@ -26,14 +26,10 @@ def register_all() -> None:
 
 
 def check_settings(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
-    """Check that a client can be made, and that what it needs of Django is there."""
+    """Check that a client can be made, and that what it needs from Django is there."""
     try:
-        found = keywords()
-        own = {name: each for name, each in found.items() if name != "session"}
-        for name in ("domain", "client_id"):
-            if name not in own:
-                raise ConfigurationError(f"AUTH0_TX[{name.upper()!r}] is missing")
-        configure(**own)
+        keywords = read_keywords()
+        check_keywords(keywords, SETTING_TEMPLATE)
     except ConfigurationError as error:
         return [
             checks.Error(
@@ -42,11 +38,11 @@ def check_settings(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
                 id="auth0_tx.E001",
             )
         ]
-    return [*_of_sessions(found), *_of_caches(found), *_of_users()]
+    return [*_check_sessions(keywords), *_check_caches(keywords), *_check_users()]
 
 
 def check_deployment(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
-    """Check what matters in production alone."""
+    """Check what matters in production only."""
     if settings.SESSION_COOKIE_SECURE or not _is_installed("django.contrib.sessions"):
         return []
     return [
@@ -58,7 +54,7 @@ def check_deployment(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
     ]
 
 
-def _of_sessions(found: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+def _check_sessions(keywords: dict[str, Any]) -> Iterator[checks.CheckMessage]:
     from .session_store import DjangoSessionStore
 
     middleware = list(settings.MIDDLEWARE)
@@ -69,7 +65,7 @@ def _of_sessions(found: dict[str, Any]) -> Iterator[checks.CheckMessage]:
             id="auth0_tx.W001",
         )
         return
-    if not isinstance(found.get("state_store"), DjangoSessionStore):
+    if not isinstance(keywords.get("state_store"), DjangoSessionStore):
         return
     before = middleware[: middleware.index(_MIDDLEWARE)]
     if _SESSION_MIDDLEWARE not in before:
@@ -80,16 +76,16 @@ def _of_sessions(found: dict[str, Any]) -> Iterator[checks.CheckMessage]:
         )
     if settings.SESSION_ENGINE.endswith("signed_cookies"):
         yield checks.Warning(
-            "a login session hardly fits into Django's signed cookie",
+            "a login session rarely fits into Django's signed cookie",
             hint="Choose another SESSION_ENGINE, or leave STATE_STORE out: sessions are "
             "then in cookies of their own.",
             id="auth0_tx.W002",
         )
 
 
-def _of_caches(found: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+def _check_caches(keywords: dict[str, Any]) -> Iterator[checks.CheckMessage]:
     for name in ("state_store", "token_cache"):
-        alias = getattr(found.get(name), "_alias", None)
+        alias = getattr(keywords.get(name), "_alias", None)
         if alias is None:
             continue
         if alias not in settings.CACHES:
@@ -98,7 +94,7 @@ def _of_caches(found: dict[str, Any]) -> Iterator[checks.CheckMessage]:
                 hint="Its names are " + ", ".join(sorted(settings.CACHES)),
                 id="auth0_tx.E003",
             )
-        elif settings.CACHES[alias]["BACKEND"].endswith(_OF_ONE_PROCESS):
+        elif settings.CACHES[alias]["BACKEND"].endswith(_SINGLE_PROCESS_CACHES):
             yield checks.Warning(
                 f"AUTH0_TX[{name.upper()!r}] is a cache that workers do not share",
                 hint="Choose a cache such as Django's RedisCache.",
@@ -106,7 +102,7 @@ def _of_caches(found: dict[str, Any]) -> Iterator[checks.CheckMessage]:
             )
 
 
-def _of_users() -> Iterator[checks.CheckMessage]:
+def _check_users() -> Iterator[checks.CheckMessage]:
     if _BACKEND in settings.AUTHENTICATION_BACKENDS and not _is_installed(
         "django.contrib.auth"
     ):

@@ -1,4 +1,4 @@
-"""The middleware: ``request.auth0``, and session cookies on whatever response there is."""
+"""The middleware: ``request.auth0``, and session cookies on any response."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
 from ...frameworks.cookies import ResponseState, commit, expect_commit
-from .requests import DjangoRequestAuth0
-from .session_store import serving
+from .request_client import DjangoRequestAuth0
+from .session_store import use_session_of
 
 
 class Auth0Middleware:
-    """Give each request an ``auth0``, of which nothing is read that no view asks for.
+    """Give each request an ``auth0``, which reads nothing until a view asks.
 
-    Put it after ``SessionMiddleware``.  It serves sync and async views as they are.
+    Put it after ``SessionMiddleware``.  It serves sync and async views without an adapter.
     """
 
     sync_capable = True
@@ -34,22 +34,21 @@ class Auth0Middleware:
     ) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         """Answer a request."""
         if self._is_async:
-            return self._answered(request)
-        state = _prepare(request)
-        with serving(request):
+            return self._answer_async(request)
+        state = _bind(request)
+        with use_session_of(request):
             response: HttpResponseBase = self._get_response(request)
         commit(response, state)
         return response
 
-    async def _answered(self, request: HttpRequest) -> HttpResponseBase:
-        state = _prepare(request)
-        with serving(request):
+    async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
+        state = _bind(request)
+        with use_session_of(request):
             response: HttpResponseBase = await self._get_response(request)
         commit(response, state)
         return response
 
 
-def _prepare(request: HttpRequest) -> ResponseState:
-    bound = SimpleLazyObject(lambda: DjangoRequestAuth0(request))
-    vars(request)["auth0"] = bound
+def _bind(request: HttpRequest) -> ResponseState:
+    vars(request)["auth0"] = SimpleLazyObject(lambda: DjangoRequestAuth0(request))
     return expect_commit(request)

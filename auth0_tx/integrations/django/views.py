@@ -1,4 +1,4 @@
-"""Views to put into ``urls.py`` as they are."""
+"""Views for ``urls.py``."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..error_answers import answer_for
 from .clients import get_client
 
 
-# Auth0 sends it, and signs what it sends.
+# Auth0 sends this request, without Django's CSRF token; its signature protects it.
 @csrf_exempt  # type: ignore[untyped-decorator]
 @require_POST  # type: ignore[untyped-decorator]
 def backchannel_logout(request: HttpRequest) -> HttpResponse:
-    """End the sessions that Auth0 says (OpenID Connect Back-Channel Logout 1.0)."""
+    """End the sessions that a logout token names (OpenID Connect Back-Channel Logout 1.0)."""
     status = 200
     try:
         get_client().handle_backchannel_logout(

@@ -1,4 +1,4 @@
-"""Auth0 in Flask: an extension, ``current_auth0``, and a store on Flask's own session."""
+"""Auth0 in Flask: an extension, ``current_auth0``, and a store in Flask's own session."""
 
 from __future__ import annotations
 

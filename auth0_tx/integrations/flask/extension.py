@@ -1,13 +1,23 @@
-"""The extension: one client for each application, and what it has of the current request."""
+"""The Flask extension: an application's client, ``current_auth0``, and ``flask auth0-tx``.
+
+``before_request`` notes that cookies wait for the response, and ``after_request`` sets them.
+Flask runs the latter for error pages too, so a refresh token that was rotated before a view
+failed still reaches the browser.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
+import click
 from flask import Blueprint, Flask, Response, current_app, g, request, session
+from flask.cli import AppGroup, with_appcontext
 from werkzeug.local import LocalProxy
 
+from ...cli import main
 from ...client import ServerClient
 from ...errors import Auth0Error, BackchannelLogoutError, ConfigurationError
 from ...frameworks.cookies import commit, expect_commit, get_state
@@ -17,53 +27,66 @@ from ...values import (
     LoginWithCustomTokenExchangeResult,
 )
 from ..error_answers import answer_for
+from ..host_session_store import is_login_key
 from ..request_client import RequestAuth0
-from .commands import commands
-from .configuration import keywords_for
-from .session_store import FlaskSessionStore, is_ours
+from ..settings import check_keywords, to_keywords
+from .session_store import FlaskSessionStore
 
 EXTENSION = "auth0_tx"
+_PREFIX = "AUTH0_TX_"
 _IN_G = "_auth0_tx"
+
+# Auth0's own samples have these names; all other settings have our prefix.
+_SHARED = ("DOMAIN", "CLIENT_ID", "CLIENT_SECRET", "SECRET")
 
 
 @attrs.frozen(eq=False)
 class _State:
-    """What one application has of the extension."""
+    """The extension's part of one application.
+
+    Attributes:
+        client: the application's client.
+        keywords: what it was made with, for the commands.
+    """
 
     client: ServerClient
     keywords: dict[str, Any] = attrs.field(repr=False)
 
 
 class FlaskRequestAuth0(RequestAuth0):
-    """The client, bound to the current request."""
+    """The application's client, bound to the current request."""
 
     def login(
         self, options: LoginWithCustomTokenExchangeOptions
     ) -> LoginWithCustomTokenExchangeResult:
-        """Log a user in; where Flask's session has the login, it has nothing else by then."""
+        """Exchange a token, and log its user in.
+
+        If Flask's session keeps the login, everything else is removed from it.
+        """
         result = super().login(options)
-        if isinstance(self.client._context.settings.state_store, FlaskSessionStore):
-            # Fixation: what was there before is another visitor's, for all we know.
-            ours = {key: each for key, each in session.items() if is_ours(key)}
+        if isinstance(_get_state().keywords.get("state_store"), FlaskSessionStore):
+            # Session fixation: what was there before may be another visitor's, who could
+            # still know the session's id.
+            login = {key: each for key, each in session.items() if is_login_key(key)}
             regenerate = getattr(current_app.session_interface, "regenerate", None)
             if regenerate is not None:
                 regenerate(session)
             session.clear()
-            session.update(ours)
+            session.update(login)
         return result
 
 
 class Auth0TX:
     """Give a Flask application a client, and its views ``current_auth0``.
 
-    Settings are read by :meth:`init_app`: ``AUTH0_DOMAIN``, ``AUTH0_CLIENT_ID``,
+    :meth:`init_app` reads the settings ``AUTH0_DOMAIN``, ``AUTH0_CLIENT_ID``,
     ``AUTH0_CLIENT_SECRET`` and ``AUTH0_SECRET``, and ``AUTH0_TX_`` with the name of any other
-    keyword of ``ServerClient``.  Without a secret, sessions are sealed with keys that are
-    derived from ``SECRET_KEY``; ``SECRET_KEY_FALLBACKS`` still open them.  Session cookies that
-    a view causes are set on whatever response it gives, an error's too.
+    keyword of ``ServerClient``.  Without a secret, sessions are sealed with keys derived from
+    ``SECRET_KEY``; ``SECRET_KEY_FALLBACKS`` still open them.  Session cookies are set on any
+    response of a view, also if it fails.
 
     Args:
-        app: the application; or call :meth:`init_app` later, for as many as there are.
+        app: the application; or call :meth:`init_app` later, for any number of them.
         **keywords: keywords of ``ServerClient``, which win over settings.
     """
 
@@ -78,19 +101,18 @@ class Auth0TX:
         Raises:
             ConfigurationError: a setting breaks a rule, or is unknown.
         """
-        keywords = keywords_for(app, self._keywords)
-        state = _State(ServerClient(**keywords), keywords)
-        app.extensions[EXTENSION] = state
-        app.before_request(_begin)
+        keywords = _read_settings(app, self._keywords)
+        app.extensions[EXTENSION] = _State(ServerClient(**keywords), keywords)
+        app.before_request(_expect_commit)
         app.after_request(_commit)
         app.cli.add_command(commands)
 
     def client_of(self, app: Flask) -> ServerClient:
-        """Give an application's client."""
-        return _state_of(app).client
+        """Return an application's client."""
+        return _get_state(app).client
 
     def backchannel_logout(self, url: str = "/backchannel-logout") -> Blueprint:
-        """Make a blueprint that ends sessions when Auth0 says so.
+        """Return a blueprint that ends sessions when Auth0 asks for it.
 
         Args:
             url: the path of the Back-Channel Logout URI of your application at Auth0.
@@ -99,13 +121,12 @@ class Auth0TX:
 
         @blueprint.post(url)
         def backchannel_logout() -> Response:
-            # OpenID Connect Back-Channel Logout 1.0 section 2.8.
+            # OpenID Connect Back-Channel Logout 1.0 section 2.8: 200, or 400 if the token
+            # does not hold, and no cache may keep either.
             answer = Response(status=200, headers={"Cache-Control": "no-store"})
             token = request.form.get("logout_token", "")
             try:
-                _state_of(current_app).client.handle_backchannel_logout(
-                    token, _store_options()
-                )
+                _get_state().client.handle_backchannel_logout(token, _store_options())
             except BackchannelLogoutError as error:
                 answer.status_code = answer_for(error).status
             return answer
@@ -115,12 +136,55 @@ class Auth0TX:
     def handle_errors(self, app: Flask) -> None:
         """Answer errors of this library that a view does not catch, as an API would.
 
-        The status says whose affair it is, and the body no more than that.
+        The status says who can do something about it; the body gives no detail.
         """
-        app.register_error_handler(Auth0Error, _answer)
+        app.register_error_handler(Auth0Error, _answer_error)
 
 
-def _state_of(app: Flask) -> _State:
+def _read_settings(app: Flask, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keywords of an application's client.
+
+    Args:
+        app: the application.
+        given: the extension's own keywords, which win.
+
+    Raises:
+        ConfigurationError: a setting breaks a rule, is unknown or missing.
+    """
+    own = {
+        name.removeprefix(_PREFIX): conceal(value) if isinstance(value, str) else value
+        for name, value in app.config.items()
+        if name.startswith(_PREFIX)
+    }
+    shared = {
+        name: conceal(app.config[f"AUTH0_{name}"])
+        for name in _SHARED
+        if app.config.get(f"AUTH0_{name}") is not None
+    }
+    keywords = {
+        **to_keywords(shared, "AUTH0_{}"),
+        **to_keywords(own, _PREFIX + "{}"),
+        **given,
+    }
+    if keywords.get("state_store") == "session":
+        keywords["state_store"] = FlaskSessionStore()
+    if "secret" not in keywords:
+        keywords["secret"] = _read_secret_keys(app)
+    check_keywords(keywords, "AUTH0_{}")
+    return keywords
+
+
+def _read_secret_keys(app: Flask) -> list[str] | None:
+    keys = [app.secret_key, *(app.config.get("SECRET_KEY_FALLBACKS") or ())]
+    texts = [
+        key.decode("latin-1") if isinstance(key, bytes) else key for key in keys if key
+    ]
+    concealed: list[str] | None = conceal(texts) or None
+    return concealed
+
+
+def _get_state(app: Flask | None = None) -> _State:
+    app = app or current_app
     state: _State | None = app.extensions.get(EXTENSION)
     if state is None:
         raise ConfigurationError(
@@ -130,26 +194,25 @@ def _state_of(app: Flask) -> _State:
 
 
 def _store_options() -> dict[str, Any]:
-    # The request itself, and not the proxy of the moment.
+    # The request itself: the proxy would be another request's later.
     return {"request": request._get_current_object()}  # type: ignore[attr-defined]
 
 
-def _of_this_request() -> RequestAuth0:
+def _bind_to_request() -> RequestAuth0:
     bound: RequestAuth0 | None = g.get(_IN_G)
     if bound is None:
-        state = _state_of(current_app._get_current_object())  # type: ignore[attr-defined]
         bound = FlaskRequestAuth0(
-            state.client, _store_options(), request.headers.get("Authorization")
+            _get_state().client, _store_options(), request.headers.get("Authorization")
         )
         setattr(g, _IN_G, bound)
     return bound
 
 
-current_auth0: RequestAuth0 = LocalProxy(_of_this_request)  # type: ignore[assignment]
-"""Auth0 for the current request: its user, its session, and tokens of theirs."""
+current_auth0: RequestAuth0 = LocalProxy(_bind_to_request)  # type: ignore[assignment]
+"""Auth0 for the current request: its user, session and tokens."""
 
 
-def _begin() -> None:
+def _expect_commit() -> None:
     expect_commit(request)
 
 
@@ -158,6 +221,27 @@ def _commit(response: Response) -> Response:
     return response
 
 
-def _answer(error: Auth0Error) -> tuple[dict[str, str], int, dict[str, str]]:
+def _answer_error(error: Auth0Error) -> tuple[dict[str, str], int, dict[str, str]]:
     answer = answer_for(error)
     return answer.body, answer.status, {**answer.headers, "Cache-Control": "no-store"}
+
+
+commands: AppGroup = AppGroup(
+    "auth0-tx", help="Check the settings, exchange and read tokens."
+)
+
+# The words are the command's own, ``--help`` included.
+_PASSED_ON = {"ignore_unknown_options": True, "help_option_names": []}
+
+
+def _add_command(name: str, text: str) -> None:
+    @commands.command(name, help=text, context_settings=_PASSED_ON)
+    @click.argument("words", nargs=-1, type=click.UNPROCESSED)
+    @with_appcontext
+    def run(words: tuple[str, ...]) -> None:
+        sys.exit(main([name, *words], _get_state().keywords))
+
+
+_add_command("doctor", "Find out what keeps exchanges from working.")
+_add_command("exchange", "Exchange a token, from a file or a variable.")
+_add_command("inspect", "Decode a token, without verifying it.")

@@ -263,7 +263,7 @@ def test_signed_cookies(
 ) -> None:
     """What does not fit into a signed cookie is refused, and nobody is half logged in."""
     store = "auth0_tx.integrations.django.session_store"
-    monkeypatch.setattr(f"{store}._LARGEST_COOKIE", 1_000)
+    monkeypatch.setattr(f"{store}.LARGEST_COOKIE", 1_000)
     project(
         STORES["session"],
         SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",

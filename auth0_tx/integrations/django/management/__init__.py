@@ -1,1 +1,1 @@
-"""What Django looks for commands in."""
+"""The package in which Django looks for commands."""

@@ -1,0 +1,134 @@
+"""``request.auth0``: the project's client, bound to a request, for views of both kinds.
+
+An async view awaits the methods that begin with *a*, as in Django's own API.  They run the
+blocking method in Django's thread-sensitive executor, like ORM calls: one client and one store
+serve both kinds of views, and a session in the database is read on the request's own
+connection, within its transaction.  In any other thread nobody would close that connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.contrib import auth
+from django.http import HttpRequest
+
+from ...errors import LoginRequiredError
+from ...values import (
+    LoginWithCustomTokenExchangeOptions,
+    LoginWithCustomTokenExchangeResult,
+)
+from ..host_session_store import is_login_key
+from ..request_client import RequestAuth0
+from .clients import get_client
+from .session_store import use_session_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _to_async(
+    method: Callable[Concatenate[DjangoRequestAuth0, P], T],
+) -> Callable[Concatenate[DjangoRequestAuth0, P], Awaitable[T]]:
+    """Return the async twin of a method or property of :class:`DjangoRequestAuth0`."""
+
+    async def call_in_request_thread(
+        self: DjangoRequestAuth0, /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        def run() -> T:
+            # The executor's thread does not see the middleware's request.
+            with use_session_of(self._request):
+                return method(self, *args, **kwargs)
+
+        result: T = await sync_to_async(run, thread_sensitive=True)()
+        return result
+
+    call_in_request_thread.__doc__ = method.__doc__
+    return call_in_request_thread
+
+
+class DjangoRequestAuth0(RequestAuth0):
+    """The project's client, bound to one request."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        authorization = request.META.get("HTTP_AUTHORIZATION")
+        super().__init__(get_client(), {"request": request}, authorization)
+        self._request = request
+
+    def login(
+        self, options: LoginWithCustomTokenExchangeOptions
+    ) -> LoginWithCustomTokenExchangeResult:
+        """Exchange a token, log its user in, and change the key of Django's session.
+
+        Whoever planted the key that the browser had before cannot use it any more.
+        """
+        result = super().login(options)
+        session = getattr(self._request, "session", None)
+        if session is not None:
+            session.cycle_key()
+        return result
+
+    def logout(self, *, return_to: str | None = None, revoke: bool = True) -> str:
+        """Log the user out and flush Django's session; return the URL that ends Auth0's."""
+        url = super().logout(return_to=return_to, revoke=revoke)
+        session = getattr(self._request, "session", None)
+        if session is not None:
+            session.flush()
+        return url
+
+    def _get_user(self) -> dict[str, Any] | None:
+        """Return the claims of the logged-in user, or ``None``."""
+        return self.user
+
+    def _get_session(self) -> dict[str, Any] | None:
+        """Return the login session, or ``None``."""
+        return self.session
+
+    aget_user = _to_async(_get_user)
+    aget_session = _to_async(_get_session)
+    aget_access_token = _to_async(RequestAuth0.get_access_token)
+    aget_token_on_behalf_of = _to_async(RequestAuth0.get_token_on_behalf_of)
+    alogin = _to_async(login)
+    alogout = _to_async(logout)
+
+
+def login(request: Any, options: LoginWithCustomTokenExchangeOptions) -> Any:
+    """Exchange a token, and log its user in to Django; return Django's user.
+
+    The login session is kept as ``AUTH0_TX`` says, and Django's session gets another key.
+
+    Args:
+        request: a request that has passed ``Auth0Middleware``.
+        options: the options of the exchange.
+
+    Raises:
+        LoginRequiredError: no backend returns a user for the claims, or the user is not
+            active; nobody is logged in.
+        CustomTokenExchangeError: the exchange failed.
+    """
+    bound: DjangoRequestAuth0 = request.auth0
+    result = bound.login(options)
+    user = auth.authenticate(request, auth0_claims=result.state_data["user"])
+    if user is None:
+        bound.logout()
+        raise LoginRequiredError("no backend has an active user for these claims")
+    # If another user was logged in, Django empties the session, which may have our login.
+    ours = {key: each for key, each in request.session.items() if is_login_key(key)}
+    auth.login(request, user)
+    request.session.update(ours)
+    return user
+
+
+def logout(request: Any, *, return_to: str | None = None) -> str:
+    """Log out of Django and end the login session; return the URL that ends Auth0's own.
+
+    Args:
+        request: a request that has passed ``Auth0Middleware``.
+        return_to: where Auth0 sends the browser afterwards; an Allowed Logout URL there.
+    """
+    bound: DjangoRequestAuth0 = request.auth0
+    url = bound.logout(return_to=return_to)
+    auth.logout(request)
+    return url
