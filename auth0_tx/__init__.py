@@ -1,6 +1,7 @@
 """Exchange any external or legacy token for Auth0 tokens, blocking or async.
 
-The clients load their HTTP library, and so are themselves loaded, on first use.
+The clients are imported on first use, because each imports its HTTP library: a program
+that uses *requests* need not load *aiohttp*, and code that only catches errors neither.
 """
 
 from __future__ import annotations

@@ -1,55 +1,59 @@
 """Every error this library raises.
 
     Auth0Error
-    ├── SessionError                     a login session cannot do what was asked of it
-    │   ├── LoginRequiredError           the user's turn: there is no session that can
-    │   └── BackchannelLogoutError       the logout token does not hold; answer 400
+    ├── SessionError                     a login session can't do what was asked
+    │   ├── LoginRequiredError           no usable session: send the user to log in
+    │   └── BackchannelLogoutError       the logout token is invalid: respond with 400
     └── CustomTokenExchangeError         any failure of an exchange: one ``except`` for all
         ├── StoreError                   the session store failed
-        ├── InvalidInputError            yours: refused before a byte was sent (a ValueError)
-        │   └── ConfigurationError       yours: a keyword of the client itself
-        ├── ClientClosedError            yours: the client was used after ``close()``
-        ├── TransportError               nobody's: no complete answer came back
-        │   ├── NotSentError             the grant never left; sending it again is safe
-        │   └── AmbiguousError           the grant left; whether it took effect is unknown
-        ├── DiscoveryError               the tenant's metadata cannot be had or trusted
-        ├── InvalidResponseError         the server's: an answer that is not what it must be
-        ├── RefusedError                 the server's, or your Action's: it said no
+        ├── InvalidInputError            a wrong argument; nothing was sent (a ValueError)
+        │   └── ConfigurationError       a wrong keyword of the client itself
+        ├── ClientClosedError            the client was used after ``close()``
+        ├── TransportError               no complete response arrived
+        │   ├── NotSentError             the request was not sent: safe to retry
+        │   └── AmbiguousError           the request was sent and may have taken effect
+        ├── DiscoveryError               the tenant's metadata is unavailable or untrusted
+        ├── InvalidResponseError         the server's response breaks the protocol
+        ├── RefusedError                 Auth0 or your Action refused the request
         │   ├── MfaRequiredError         continue with ``mfa_token`` and the MFA API
-        │   ├── RateLimitError           wait, then try again
-        │   └── BlockedError             the source IP is blocked; trying again makes it worse
-        └── IdTokenError                 the ID token does not hold
-            └── SigningKeyError          the tenant's signing keys cannot be had
+        │   ├── RateLimitError           wait, then retry
+        │   └── BlockedError             the source IP is blocked: retries make it worse
+        └── IdTokenError                 the ID token failed verification
+            └── SigningKeyError          the tenant's signing keys are unavailable
 
-All state is positional in ``args``, so that ``pickle``, ``copy`` and Celery's result
-backends keep it, and no part of it is ever a secret.  Anything raised that is not in
-this tree is a bug of the library.
+All state is positional in ``args``: ``pickle``, ``copy`` and Celery's result backends
+rebuild an exception from its ``args``.  So the order of the parameters is part of the
+format, since a task's error may be written by one version and read by another.  No part of
+it is ever a secret.  An exception that is not in this tree is a bug in the library.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from .secret import secret
+
+if TYPE_CHECKING:
+    from .values import TokenExchangeResponse
 
 Phase = Literal["validate", "discover", "send", "reply", "verify", "store"]
 """The step of an exchange that failed."""
 
 
 class CustomTokenExchangeErrorCode(StrEnum):
-    """The codes this library gives; a server's own ``error`` value is kept verbatim beside them."""
+    """The library's own codes; an error may instead have the server's ``error`` verbatim."""
 
     INVALID_TOKEN_FORMAT = "invalid_token_format"
-    """A token is empty, padded, too long, has a ``Bearer`` prefix or characters no token has."""
+    """A token is empty or too long, starts with ``Bearer``, or has spaces around or in it."""
     MISSING_ACTOR_TOKEN_TYPE = "missing_actor_token_type"
-    """``actor_token`` was given without ``actor_token_type``."""
+    """``actor_token`` is set and ``actor_token_type`` is not."""
     MISSING_ACTOR_TOKEN = "missing_actor_token"
-    """``actor_token_type`` was given without ``actor_token``."""
+    """``actor_token_type`` is set and ``actor_token`` is not."""
     TOKEN_EXCHANGE_FAILED = "token_exchange_failed"
-    """The exchange failed, and the server gave no usable code of its own."""
+    """The exchange failed, and the server sent no usable ``error`` code."""
     INVALID_RESPONSE = "invalid_response"
-    """The server's answer is not a token response (RFC 6749 section 5.1) or an error (5.2)."""
+    """The server's response is neither a token response (RFC 6749 section 5.1) nor an error (5.2)."""
     INVALID_ARGUMENT = "invalid_argument"
     """An argument other than a token breaks a rule."""
     RESERVED_PARAMETER = "reserved_parameter"
@@ -61,54 +65,55 @@ class CustomTokenExchangeErrorCode(StrEnum):
     CONNECTION_FAILED = "connection_failed"
     """No connection could be made; nothing was sent."""
     TLS_FAILED = "tls_failed"
-    """The server's certificate or TLS version is not acceptable; nothing was sent."""
+    """The server's certificate or TLS version isn't accepted; nothing was sent."""
     TIMEOUT = "timeout"
     """The deadline passed."""
     CONNECTION_LOST = "connection_lost"
-    """The connection ended after the request had left and before its answer was whole."""
+    """The server closed the connection before the response was complete."""
     DISCOVERY_FAILED = "discovery_failed"
-    """The tenant's metadata could not be fetched or does not hold."""
+    """The tenant's metadata could not be fetched, or it failed a check."""
     RATE_LIMITED = "rate_limited"
-    """A rate limit, where the server gave no usable code of its own."""
+    """The server limits the rate of requests, and sent no usable ``error`` code."""
     INVALID_ID_TOKEN = "invalid_id_token"
-    """The ID token is malformed, badly signed, or says something it must not."""
+    """The ID token is malformed, its signature is invalid, or a claim failed a check."""
     MISSING_ID_TOKEN = "missing_id_token"
-    """An ID token was needed and the server sent none."""
+    """The server sent no ID token, and the call needs one."""
     SIGNING_KEY_UNAVAILABLE = "signing_key_unavailable"
-    """The key that would verify the ID token cannot be had."""
+    """The key that verifies the ID token is unavailable."""
     STORE_FAILED = "store_failed"
     """The session store could not be read or written."""
     SESSION_TOO_LARGE = "session_too_large"
-    """The session does not fit into the cookies that may hold it."""
+    """The session is larger than its cookies may be."""
     LOGIN_REQUIRED = "login_required"
-    """There is no session, or it can give no token any more."""
+    """There is no session, or its tokens have expired and can't be renewed."""
     INVALID_LOGOUT_TOKEN = "invalid_logout_token"
     """The logout token is malformed, badly signed, replayed, or not for this client."""
     ACTOR_UNAVAILABLE = "actor_unavailable"
-    """No actor token was given, and no session has an ID token that would do."""
+    """There is no actor token, and no session with a valid ID token to use instead."""
     SETACTOR_REQUIRED = "setactor_required"
-    """The profile's Action set no actor, which a session transfer token needs."""
+    """The profile's Action didn't call ``setActor``, as session transfer requires."""
     SESSION_TRANSFER_DISABLED = "session_transfer_disabled"
-    """The tenant or the application may not issue session transfer tokens."""
+    """Session transfer tokens are not enabled for the tenant or the application."""
 
 
 Code = CustomTokenExchangeErrorCode
 
 
 class Auth0Error(Exception):
-    """The root of this library's errors.
+    """The base class of all errors that this library raises.
 
     Attributes:
         code: a :class:`CustomTokenExchangeErrorCode`, or the server's ``error`` verbatim.
-        message: what happened, in words; never a token, a secret or their like.
-        status: the HTTP status of the answer, where there was one.
-        retry_safe: whether the same call, sent again, can do no harm and may succeed.
-        retry_after: seconds the server asked to wait, at most 86,400.
+        message: a description of the failure; never contains a token or another secret.
+        status: the HTTP status of the response, if there was one.
+        retry_safe: whether the same call can be made again without harm and may succeed.
+        retry_after: seconds that the server asked to wait, at most 86,400.
         phase: the step that failed.
-        tokens_issued: whether the server had issued, or may have issued, tokens by then.
-        correlation_id: Auth0's id of the request, for its logs and support.
-        hint: what to do about it, where the cause is known.
-        parameter: the argument that was refused, where one was.
+        tokens_issued: whether the server issued tokens, or may have issued them.
+        correlation_id: Auth0's id of the request, to find it in the tenant's logs or to
+            name it to support.
+        hint: the next step to take, if the cause is known.
+        parameter: the name of the argument that was refused, if one was.
     """
 
     default_code: str = Code.TOKEN_EXCHANGE_FAILED
@@ -128,7 +133,7 @@ class Auth0Error(Exception):
         parameter: str | None = None,
     ) -> None:
         self.message = message
-        self.code: str = known_code(code or self.default_code)
+        self.code: str = parse_code(code or self.default_code)
         self.status = status
         self.retry_safe = retry_safe
         self.retry_after = retry_after
@@ -151,7 +156,7 @@ class Auth0Error(Exception):
         )
 
     def evolve(self, **changes: Any) -> Self:
-        """Copy the error with some of its attributes changed."""
+        """Return a copy of the error with some of its attributes changed."""
         state = dict(zip(_STATE, self.args, strict=True))
         return type(self)(**(state | changes))
 
@@ -164,7 +169,8 @@ class Auth0Error(Exception):
         return f"{type(self).__name__}({str(self)!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The args are the whole state: __dict__ is left out, as an MFA token may be in it.
+        # The args are the whole state.  Not ``__dict__``, which may hold an MFA token or a
+        # login's tokens: a pickle of them would end up in a task queue's backend.
         return type(self), self.args
 
 
@@ -183,7 +189,7 @@ _STATE = (
 
 
 class CustomTokenExchangeError(Auth0Error):
-    """An exchange, or a login made of one, failed."""
+    """An exchange, or a login with an exchanged token, failed."""
 
 
 class InvalidInputError(CustomTokenExchangeError, ValueError):
@@ -194,58 +200,58 @@ class InvalidInputError(CustomTokenExchangeError, ValueError):
 
 
 class ConfigurationError(InvalidInputError):
-    """A keyword of the client breaks a rule, or does not go with another."""
+    """A keyword of the client breaks a rule, or can't be combined with another."""
 
     default_code: str = Code.INVALID_CONFIGURATION
 
 
 class ClientClosedError(CustomTokenExchangeError):
-    """The client is closed; make a new one."""
+    """The client is closed; create a new one."""
 
     default_code: str = Code.CLIENT_CLOSED
     default_phase: Phase = "send"
 
 
 class TransportError(CustomTokenExchangeError):
-    """No complete answer came back."""
+    """No complete response arrived."""
 
     default_phase: Phase = "send"
 
 
 class NotSentError(TransportError):
-    """The request did not leave: no connection, no TLS session, or no time for one."""
+    """The request was not sent: no connection, no TLS session, or no time left for one."""
 
     default_code: str = Code.CONNECTION_FAILED
 
 
 class AmbiguousError(TransportError):
-    """The request left and its answer was lost, so it may have taken effect."""
+    """The request was sent and its response was lost, so it may have taken effect."""
 
     default_code: str = Code.CONNECTION_LOST
 
 
 class DiscoveryError(CustomTokenExchangeError):
-    """The tenant's metadata cannot be had, or does not belong to the configured domain."""
+    """The tenant's metadata is unavailable, or is not that of the configured domain."""
 
     default_code: str = Code.DISCOVERY_FAILED
     default_phase: Phase = "discover"
 
 
 class InvalidResponseError(CustomTokenExchangeError):
-    """The answer is not what the protocol says it must be."""
+    """The server's response breaks the protocol."""
 
     default_code: str = Code.INVALID_RESPONSE
 
 
 class RefusedError(CustomTokenExchangeError):
-    """The authorization server, or an Action, refused (RFC 6749 section 5.2)."""
+    """Auth0, or one of your Actions, refused the request (RFC 6749 section 5.2)."""
 
 
 class MfaRequiredError(RefusedError):
-    """A second factor is needed before tokens are issued (Auth0's ``mfa_required``).
+    """Auth0 requires a second factor before it issues tokens (``mfa_required``).
 
-    ``mfa_token`` goes to the MFA API.  It does not print, and a pickled or copied error
-    no longer has it.
+    Pass ``mfa_token`` to the MFA API.  It is redacted when it prints, and a pickled or
+    copied error no longer has it.
     """
 
     mfa_token: str | None = None
@@ -254,31 +260,31 @@ class MfaRequiredError(RefusedError):
     def with_mfa(
         self, token: str | None, requirements: dict[str, Any] | None
     ) -> MfaRequiredError:
-        """Attach what the MFA API needs; return the error itself."""
+        """Attach the token and the requirements for the MFA API; return the error itself."""
         self.mfa_token = secret(token)
         self.mfa_requirements = requirements
         return self
 
 
 class RateLimitError(RefusedError):
-    """Too many requests; ``retry_after`` says how long to wait, where the server said it."""
+    """Too many requests; wait ``retry_after`` seconds, if the server named a time."""
 
     default_code: str = Code.RATE_LIMITED
 
 
 class BlockedError(RefusedError):
-    """Auth0 blocks this source IP after repeated refused tokens (``too_many_attempts``)."""
+    """Auth0 blocks this source IP after repeatedly refused tokens (``too_many_attempts``)."""
 
 
 class IdTokenError(CustomTokenExchangeError):
-    """The ID token is malformed, badly signed, or its claims do not hold."""
+    """The ID token is malformed, its signature is invalid, or a claim failed a check."""
 
     default_code: str = Code.INVALID_ID_TOKEN
     default_phase: Phase = "verify"
 
 
 class SigningKeyError(IdTokenError):
-    """The keys that would verify the ID token cannot be had."""
+    """The keys that verify the ID token are unavailable."""
 
     default_code: str = Code.SIGNING_KEY_UNAVAILABLE
 
@@ -286,40 +292,40 @@ class SigningKeyError(IdTokenError):
 class StoreError(CustomTokenExchangeError):
     """The session store could not be read or written.
 
-    ``response`` has the tokens of a login that could not be kept.  It does not print, and a
-    pickled or copied error no longer has it.
+    After a login whose session could not be written, ``response`` has the tokens.  They are
+    redacted when they print, and a pickled or copied error no longer has them.
     """
 
     default_code: str = Code.STORE_FAILED
     default_phase: Phase = "store"
-    response: Any = None
+    response: TokenExchangeResponse | None = None
 
-    def with_response(self, response: Any) -> StoreError:
+    def with_response(self, response: TokenExchangeResponse) -> StoreError:
         """Attach the tokens that were issued; return the error itself."""
         self.response = response
         return self
 
 
 class SessionError(Auth0Error):
-    """A login session cannot do what was asked of it."""
+    """A login session can't do what was asked."""
 
     default_code: str = Code.LOGIN_REQUIRED
     default_phase: Phase = "store"
 
 
 class LoginRequiredError(SessionError):
-    """There is no session, or it can give no token any more: the user must log in."""
+    """There is no usable session, or its tokens can't be renewed: the user must log in."""
 
 
 class BackchannelLogoutError(SessionError):
-    """A logout token does not hold (OpenID Connect Back-Channel Logout 1.0 section 2.6)."""
+    """A logout token is invalid (OpenID Connect Back-Channel Logout 1.0 section 2.6)."""
 
     default_code: str = Code.INVALID_LOGOUT_TOKEN
     default_phase: Phase = "verify"
 
 
-def known_code(code: str) -> str:
-    """Give the enum's member where *code* is one of ours, else the text as it is."""
+def parse_code(code: str) -> str:
+    """Return the enum's member if *code* is one of the library's, else the text itself."""
     try:
         return CustomTokenExchangeErrorCode(code)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a client tells its ``on_event`` subscriber: frozen, typed, and never a token."""
+"""The events that a client passes to ``on_event``: frozen, typed, without any token."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class ExchangeStarted:
-    """An exchange passed validation and is about to be sent.
+    """An exchange passed its checks and is about to be sent.
 
     Attributes:
         domain: the tenant's domain.
-        subject_token_type: the type of the token exchanged.
-        audience: the API asked for, if one was.
-        actor: whether an actor token goes with it.
-        exchange_id: tells the exchanges of one client apart, in its process; 0 for
-            none, as a refresh is.
+        subject_token_type: the type of the subject token.
+        audience: the requested audience, if there is one.
+        actor: whether the request has an actor token.
+        exchange_id: a number that no other exchange of this client has in this process;
+            0 for a request that isn't an exchange, such as a refresh.
     """
 
     domain: str
@@ -29,16 +29,16 @@ class ExchangeStarted:
 
 @attrs.frozen(kw_only=True)
 class ExchangeRetried:
-    """An attempt failed and another follows.
+    """An attempt failed, and another one follows after *delay*.
 
     Attributes:
         domain: the tenant's domain.
-        attempt: the number of the attempt that failed, from 1.
+        attempt: the number of the failed attempt; the first is 1.
         code: the error's code.
-        status: the HTTP status, where there was an answer.
+        status: the HTTP status, if there was a response.
         delay: seconds until the next attempt.
-        exchange_id: tells the exchanges of one client apart, in its process; 0 for
-            none, as a refresh is.
+        exchange_id: a number that no other exchange of this client has in this process;
+            0 for a request that isn't an exchange, such as a refresh.
     """
 
     domain: str
@@ -55,11 +55,11 @@ class ExchangeFinished:
 
     Attributes:
         domain: the tenant's domain.
-        seconds: how long it took, from its start.
+        seconds: its duration, including all attempts and the waits between them.
         code: the error's code, or ``None`` for success.
-        status: the HTTP status of the last answer to fail, if any.
-        exchange_id: tells the exchanges of one client apart, in its process; 0 for
-            none, as a refresh is.
+        status: the HTTP status of the error's response, if there was one.
+        exchange_id: a number that no other exchange of this client has in this process;
+            0 for a request that isn't an exchange, such as a refresh.
     """
 
     domain: str
@@ -75,7 +75,7 @@ class MetadataFetched:
 
     Attributes:
         domain: the tenant's domain.
-        seconds: how long it took.
+        seconds: its duration.
         code: the error's code, or ``None`` for success.
     """
 
@@ -90,7 +90,7 @@ class KeysFetched:
 
     Attributes:
         domain: the tenant's domain.
-        seconds: how long it took.
+        seconds: its duration.
         code: the error's code, or ``None`` for success.
     """
 
@@ -101,12 +101,12 @@ class KeysFetched:
 
 @attrs.frozen(kw_only=True)
 class SessionRotated:
-    """A login session was to get new tokens: it has them, or it failed.
+    """A login session got new tokens, or its renewal failed.
 
     Attributes:
         domain: the tenant's domain.
-        by: ``refresh_token``, or ``exchange`` where the session has none.
-        seconds: how long it took.
+        by: ``refresh_token``, or ``exchange`` for a session without a refresh token.
+        seconds: its duration.
         code: the error's code, or ``None`` for success.
     """
 
@@ -118,7 +118,7 @@ class SessionRotated:
 
 @attrs.frozen(kw_only=True)
 class CacheHit:
-    """An exchange was answered from the token cache.
+    """The token cache had the tokens, so no exchange was sent.
 
     Attributes:
         domain: the tenant's domain.
@@ -129,7 +129,7 @@ class CacheHit:
 
 @attrs.frozen(kw_only=True)
 class CacheMissed:
-    """The token cache had no answer to an exchange.
+    """The token cache did not have the tokens.
 
     Attributes:
         domain: the tenant's domain.
@@ -140,7 +140,7 @@ class CacheMissed:
 
 @attrs.frozen(kw_only=True)
 class CacheJoined:
-    """A call shared how the exchange of another ended, which was under way.
+    """A call waited for the same exchange of another call and took over its result.
 
     Attributes:
         domain: the tenant's domain.
@@ -154,7 +154,7 @@ class CacheFailed:
     """The token cache could not be read, written or locked.
 
     Attributes:
-        kind: the name of what it failed with.
+        kind: the name of the exception's class.
     """
 
     kind: str

@@ -1,8 +1,9 @@
-"""Text that does not print itself.
+"""Strings, bytes and mappings that are redacted when they print.
 
-Tokens and client secrets live in :class:`SecretStr` from the moment the library
-holds them, so a traceback with locals, a debugger or a log line made with
-``%r`` shows that there was a secret, and not which.
+The library wraps a token or a client secret as soon as it receives it.  A traceback with
+locals, a debugger, or a log line with ``%r`` then shows that there is a secret, but not its
+value.  The wrappers change only ``repr``, which those use; ``str`` must keep the real text,
+because HTTP libraries and string formatting build headers and forms with it.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ REDACTED = "<redacted>"
 
 
 class SecretStr(str):
-    """A ``str`` in every respect but its ``repr``.
+    """A ``str`` whose ``repr`` is redacted.
 
-    ``str(token)``, ``f"{token}"`` and every string operation give the real text, which
-    is what an ``Authorization`` header needs.  Pickled, it becomes a plain ``str``: a
-    token taken out of its value on purpose is the caller's to store.
+    ``str(token)``, ``f"{token}"`` and every string operation return the real text, as an
+    ``Authorization`` header needs it.  Pickled, it becomes a plain ``str``: an application
+    that takes a token out of its value may store it, and whoever reads it back need not
+    have this library.
     """
 
     __slots__ = ()
@@ -31,7 +33,7 @@ class SecretStr(str):
 
 
 class SecretBytes(bytes):
-    """``bytes`` in every respect but their ``repr``."""
+    """``bytes`` whose ``repr`` is redacted."""
 
     __slots__ = ()
 
@@ -40,7 +42,7 @@ class SecretBytes(bytes):
 
 
 class SecretMapping(dict[Any, Any]):
-    """A ``dict``, such as a JWK, in every respect but its ``repr``."""
+    """A ``dict``, such as a private JWK, whose ``repr`` is redacted."""
 
     __slots__ = ()
 
@@ -55,17 +57,22 @@ def secret(value: str) -> SecretStr: ...
 @overload
 def secret(value: Any) -> Any: ...
 def secret(value: Any) -> Any:
-    """Wrap text; leave anything else for validation to refuse.
+    """Wrap text in a :class:`SecretStr`; return any other value unchanged.
 
-    A subclass of ``str`` is taken by its characters, never by its own ``__str__``.
+    Whoever checks the value refuses what isn't text, and then names the argument.
     """
     if isinstance(value, str) and type(value) is not SecretStr:
+        # A subclass's own ``__str__``, as an enum's, may return something else.
         return SecretStr(str.__str__(value))
     return value
 
 
 class Unpicklable:
-    """A value that holds secrets and therefore refuses to be pickled or copied."""
+    """A base class for values with secrets, which refuse to be pickled or copied.
+
+    A pickle prints its secrets: it ends up in a task queue's broker, a cache, or a crash
+    report of another process.
+    """
 
     __slots__ = ()
 
@@ -77,11 +84,11 @@ class Unpicklable:
 
 
 def conceal(value: Any) -> Any:
-    """Wrap whatever holds a secret so that it does not print: text, a list, a JWK."""
+    """Wrap every secret in *value*: in text, bytes, a list or a mapping such as a JWK."""
     if isinstance(value, bytes):
         return SecretBytes(value)
     if isinstance(value, (list, tuple)):
-        return [conceal(each) for each in value]
+        return [conceal(item) for item in value]
     if isinstance(value, Mapping):
-        return SecretMapping({name: conceal(each) for name, each in value.items()})
+        return SecretMapping({name: conceal(item) for name, item in value.items()})
     return secret(value)

@@ -1,4 +1,4 @@
-"""Token type identifiers (RFC 8693 section 3), and the rules Auth0 has for custom ones."""
+"""Token type identifiers (RFC 8693 section 3)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from enum import StrEnum
 
 
 class TokenType(StrEnum):
-    """The identifiers that RFC 8693 section 3 registers, and Auth0's own."""
+    """The identifiers of RFC 8693 section 3 that Auth0 uses, and Auth0's own one.
+
+    A ``subject_token_type`` of Custom Token Exchange is a URI of your own instead: Auth0
+    refuses the registered ones there.
+    """
 
     ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
     ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"

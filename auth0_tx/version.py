@@ -1,3 +1,3 @@
-"""The version, in one place, read by the build and by the ``User-Agent``."""
+"""The version.  The build reads it from here, and so does the ``User-Agent`` header."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""The errors: one tree, whole after any journey, and never with a secret in them."""
+"""The errors: one tree, complete after a copy or a pickle, and without secrets."""
 
 from __future__ import annotations
 
@@ -61,18 +61,18 @@ STATE: dict[str, Any] = {
 }
 
 
-def state(error: Auth0Error) -> dict[str, Any]:
-    """Give all that an error says of itself."""
+def read_state(error: Auth0Error) -> dict[str, Any]:
+    """Return the error's attributes."""
     return {name: getattr(error, name) for name in STATE}
 
 
-def through_json(error: Auth0Error) -> Auth0Error:
-    """Send an error the way of Celery's JSON result backends, which keep its args."""
+def rebuild_from_json(error: Auth0Error) -> Auth0Error:
+    """Rebuild an error from its args, as Celery's JSON result backends do."""
     return type(error)(*json.loads(json.dumps(error.args)))
 
 
 JOURNEYS = {
-    "json": through_json,
+    "json": rebuild_from_json,
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
     "evolve": Auth0Error.evolve,
@@ -88,13 +88,13 @@ JOURNEYS = {
 @EVERY
 @pytest.mark.parametrize("journey", JOURNEYS.values(), ids=JOURNEYS.keys())
 def test_journey(kind: type[Auth0Error], journey: Any) -> None:
-    """An error comes back from any journey as it left."""
+    """A copied, pickled or rebuilt error equals the first one."""
     for error in (kind(), kind("x"), kind(**STATE)):
         back = journey(error)
         assert kind is type(back)
         assert back is not error
-        assert (state(error), error.args, str(error)) == (
-            state(back),
+        assert (read_state(error), error.args, str(error)) == (
+            read_state(back),
             back.args,
             str(back),
         )
@@ -102,10 +102,10 @@ def test_journey(kind: type[Auth0Error], journey: Any) -> None:
 
 @EVERY
 def test_state(kind: type[Auth0Error]) -> None:
-    """Every part of an error is an attribute, and a positional argument in this order."""
+    """Each part of an error is an attribute and a positional argument, in this order."""
     by_name, by_place = kind(**STATE), kind(*STATE.values())
 
-    assert STATE == state(by_name) == state(by_place)
+    assert STATE == read_state(by_name) == read_state(by_place)
     assert tuple(STATE.values()) == by_name.args
     parameters = list(inspect.signature(kind).parameters)
     assert list(STATE) == parameters
@@ -113,7 +113,7 @@ def test_state(kind: type[Auth0Error]) -> None:
 
 @EVERY
 def test_documented(kind: type[Auth0Error]) -> None:
-    """Every error is in the tree that the module draws, and in the package."""
+    """Every error is in the module's tree and in the package."""
     assert re.search(
         rf"^ .*\b{kind.__name__}\b|^    {kind.__name__}$", errors.__doc__ or "", re.M
     )
@@ -147,7 +147,7 @@ TREE: dict[type[Auth0Error], tuple[type[BaseException], ...]] = {
 
 
 def test_tree() -> None:
-    """The tree is the one that is drawn."""
+    """The classes derive from each other as listed here."""
     assert {kind: kind.__bases__ for kind in KINDS} == TREE
 
 
@@ -180,7 +180,7 @@ DEFAULTS: dict[type[Auth0Error], tuple[Code, str]] = {
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_defaults(kind: type[Auth0Error], code: Code, phase: str) -> None:
-    """An error that is told nothing has its kind's code and phase, and promises nothing."""
+    """An error without arguments has its kind's code and phase, and no other state."""
     error = kind()
 
     assert (code, phase) == (error.code, error.phase)
@@ -192,7 +192,7 @@ def test_defaults(kind: type[Auth0Error], code: Code, phase: str) -> None:
 
 @pytest.mark.parametrize("code", list(Code), ids=str)
 def test_code(code: Code) -> None:
-    """A code that is one of ours is the enum's member, and equal to its text."""
+    """A code of the library is the enum's member, and equal to its text."""
     error = CustomTokenExchangeError(code=str(code))
 
     assert code is error.code
@@ -201,7 +201,7 @@ def test_code(code: Code) -> None:
 
 
 def test_code_of_the_server() -> None:
-    """A code of the server's, or of an Action's, is kept as it is."""
+    """A code that the server or an Action sent stays as it is."""
     assert "my_own_code" == RefusedError(code="my_own_code").code
     assert Code.RATE_LIMITED == RateLimitError(code="").code
 
@@ -216,7 +216,7 @@ CODES_OF_THE_SEED = {
 
 
 def test_codes() -> None:
-    """A code's name is its value in capitals, and those that code relies on are there."""
+    """A code's name is its value in capitals, and the promised codes exist."""
     assert set(Code.__members__) >= CODES_OF_THE_SEED
     assert all(
         member.value == name.lower() for name, member in Code.__members__.items()
@@ -236,7 +236,7 @@ def test_codes() -> None:
     ],
 )
 def test_words(given: dict[str, Any], shown: str) -> None:
-    """An error says its code, what happened, the status, and what to do."""
+    """An error prints its code, its message, the status and the hint."""
     error = RefusedError(**given)
 
     assert shown == str(error)
@@ -245,31 +245,31 @@ def test_words(given: dict[str, Any], shown: str) -> None:
 
 
 def test_evolve() -> None:
-    """An error is changed by making another of it."""
+    """``evolve`` returns another error and leaves the first as it is."""
     error = RefusedError(**STATE)
     other = error.evolve(retry_after=9.0, retry_safe=False)
 
-    assert {**STATE, "retry_after": 9.0, "retry_safe": False} == state(other)
-    assert STATE == state(error)
+    assert {**STATE, "retry_after": 9.0, "retry_safe": False} == read_state(other)
+    assert STATE == read_state(error)
     assert RefusedError is type(other)
 
 
-def test_evolve_to_what_is_not_there() -> None:
-    """An attribute that no error has cannot be changed."""
+def test_evolve_unknown_attribute() -> None:
+    """``evolve`` refuses an attribute that errors do not have."""
     with pytest.raises(TypeError, match="mfa_token"):
         MfaRequiredError().evolve(mfa_token="x")
 
 
-def mfa() -> MfaRequiredError:
-    """Give an error that asks for a second factor."""
+def create_mfa_error() -> MfaRequiredError:
+    """Return an error that requires a second factor."""
     return MfaRequiredError("more", "mfa_required", 403).with_mfa(
         SECRETS["mfa_token"], {"challenge": [{"type": "otp"}]}
     )
 
 
 def test_mfa() -> None:
-    """What the MFA API needs is on the error, and does not print."""
-    error = mfa()
+    """The error has the token and requirements for the MFA API, and does not print them."""
+    error = create_mfa_error()
     shown = f"{error} {error!r} {error.args} {vars(error)!r}"
 
     assert SECRETS["mfa_token"] == error.mfa_token
@@ -279,8 +279,8 @@ def test_mfa() -> None:
 
 @pytest.mark.parametrize("journey", JOURNEYS.values(), ids=JOURNEYS.keys())
 def test_mfa_token_stays(journey: Any) -> None:
-    """A second factor's token does not travel with the error."""
-    back = journey(mfa())
+    """A copied or pickled error does not have the MFA token."""
+    back = journey(create_mfa_error())
 
     assert MfaRequiredError is type(back)
     assert (None, None) == (back.mfa_token, back.mfa_requirements)
@@ -288,19 +288,21 @@ def test_mfa_token_stays(journey: Any) -> None:
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_mfa_token_is_not_pickled(protocol: int) -> None:
-    """A second factor's token is not in a pickle of the error, in any protocol."""
-    assert SECRETS["mfa_token"].encode() not in pickle.dumps(mfa(), protocol)
+    """No pickle protocol writes the MFA token."""
+    assert SECRETS["mfa_token"].encode() not in pickle.dumps(
+        create_mfa_error(), protocol
+    )
 
 
 def test_mfa_without_a_token() -> None:
-    """An error that has no second factor's token says None."""
+    """The MFA token of an error without one is ``None``."""
     error = MfaRequiredError().with_mfa(None, None)
 
     assert error.mfa_token is MfaRequiredError().mfa_token is None
 
 
 def test_one_except_for_all() -> None:
-    """One except catches every failure of an exchange, and one all of the library's."""
+    """One ``except`` catches all failures of an exchange, another all errors."""
     sessions = [kind for kind in KINDS if issubclass(kind, SessionError)]
     for kind in sessions:
         with pytest.raises(Auth0Error):

@@ -1,4 +1,4 @@
-"""Text that is text in every respect, except that it does not print itself."""
+"""Strings, bytes and mappings that differ from plain ones only in their ``repr``."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ NEEDLE = "needle-token"
 
 
 class Hostile(str):
-    """Text that says of itself what it is not."""
+    """A string whose ``str()`` is another string."""
 
     def __str__(self) -> str:
         return "said-instead"
 
 
 class Kind(str, Enum):  # noqa: UP042 (its str() is not its text)
-    """Text as applications keep it."""
+    """An enum of strings, as applications write it."""
 
     A = "needle-token"
 
@@ -51,7 +51,7 @@ SECRETS: list[Any] = [
 
 @pytest.mark.parametrize("value", SECRETS, ids=lambda value: type(value).__name__)
 def test_repr(value: Any) -> None:
-    """A secret, or anything that holds one, prints as redacted."""
+    """A secret prints as redacted, also inside a list, a tuple or a dictionary."""
     held = [[value], (value,), {"k": value}, {"k": [value]}]
 
     assert REDACTED == repr(value) == f"{value!r}" == f"{value!r:.50}"
@@ -60,7 +60,7 @@ def test_repr(value: Any) -> None:
 
 
 def test_text() -> None:
-    """Used as text a token is its text, which is what a header needs."""
+    """A token used as a string is its text, as a header needs it."""
     token = SecretStr(NEEDLE)
 
     assert NEEDLE == token == str(token) == f"{token}"
@@ -71,7 +71,7 @@ def test_text() -> None:
 
 
 def test_logging(caplog: pytest.LogCaptureFixture) -> None:
-    """Logged by its repr, as arguments of a log line are, a token does not show."""
+    """A token in a logged dictionary is redacted: logging uses its repr."""
     with caplog.at_level(logging.INFO):
         logging.getLogger("app").info("options: %r", {"token": SecretStr(NEEDLE)})
 
@@ -80,7 +80,7 @@ def test_logging(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_pickle(protocol: int) -> None:
-    """A token that is stored on purpose is stored as text, and needs no library to read."""
+    """A pickled token is a plain string, which can be read without this library."""
     stored = pickle.dumps(SecretStr(NEEDLE), protocol)
     read = pickle.loads(stored)
 
@@ -99,14 +99,14 @@ def test_copy(duplicate: Any) -> None:
     [(NEEDLE, NEEDLE), (Hostile(NEEDLE), NEEDLE), (Kind.A, NEEDLE), ("", "")],
 )
 def test_secret(value: str, text: str) -> None:
-    """Text is wrapped by its characters, whatever its class says of them."""
+    """A subclass of ``str`` is wrapped by its characters, not by its ``__str__``."""
     wrapped = secret(value)
 
     assert (SecretStr, text) == (type(wrapped), str.__str__(wrapped))
 
 
 def test_secret_once() -> None:
-    """What is wrapped already stays what it is."""
+    """A wrapped secret is not wrapped again."""
     token = SecretStr(NEEDLE)
 
     assert token is secret(token)
@@ -114,7 +114,7 @@ def test_secret_once() -> None:
 
 @pytest.mark.parametrize("value", [None, 5, b"bytes", ["list"], True], ids=repr)
 def test_not_text(value: Any) -> None:
-    """What is no text is left for validation to refuse."""
+    """A value that isn't a string stays as it is, for validation to refuse."""
     assert value is secret(value)
 
 
@@ -132,8 +132,8 @@ def test_not_text(value: Any) -> None:
     ],
     ids=repr,
 )
-def test_concealed(value: Any, kind: type) -> None:
-    """Whatever holds a secret is wrapped all through, and is equal to what it was."""
+def test_conceal(value: Any, kind: type) -> None:
+    """Every secret inside a value is wrapped, and the value stays equal."""
     wrapped = conceal(value)
 
     assert kind is type(wrapped)
@@ -143,7 +143,7 @@ def test_concealed(value: Any, kind: type) -> None:
 
 @given(st.text())
 def test_any_text(text: str) -> None:
-    """Any text is the same text when it is wrapped."""
+    """A wrapped string is equal to the string, whatever it contains."""
     wrapped = secret(text)
 
     assert (
@@ -158,7 +158,7 @@ def test_any_text(text: str) -> None:
 
 @pytest.mark.parametrize("duplicate", [pickle.dumps, copy.copy, copy.deepcopy])
 def test_unpicklable(duplicate: Any) -> None:
-    """A value that holds secrets names itself when it refuses to be pickled or copied."""
+    """A value with secrets refuses to be pickled or copied, and names its class."""
 
     class Holder(Unpicklable):
         """A value with a secret."""

@@ -1,4 +1,4 @@
-"""The values that go in and come out: frozen, by keyword, and silent about secrets."""
+"""The values that a client takes and returns: frozen, by keyword, redacted."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ VALUES = pytest.mark.parametrize(
 
 @VALUES
 def test_print(value: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """However a value is printed, logged or taken apart, no secret is among it."""
+    """A printed, logged or unpacked value does not show a secret."""
     with caplog.at_level(logging.INFO):
         logging.getLogger("app").info("%s %r %s", value, value, [value])
     shown = [
@@ -74,8 +74,8 @@ def test_print(value: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert not hasattr(value, "__dict__")
 
 
-def test_print_says_what_is_there() -> None:
-    """What is no secret prints, as do the names of parameters, and what is missing."""
+def test_print_shows_the_rest() -> None:
+    """Values that aren't secret print, and so do parameter names and ``None``."""
     shown = repr(OPTIONS)
 
     assert "audience='https://api.example.com'" in shown
@@ -88,8 +88,8 @@ def test_print_says_what_is_there() -> None:
     assert "authorization_params=<redacted>" in repr(least)
 
 
-def test_print_of_what_is_wrong() -> None:
-    """What is given in the wrong place or kind does not print either."""
+def test_print_of_a_wrong_value() -> None:
+    """A value of the wrong type does not print either."""
     wrong: Any = [("pin", SECRETS["client_secret"])]
 
     assert "needle" not in repr(attrs.evolve(OPTIONS, authorization_params=wrong))
@@ -98,7 +98,7 @@ def test_print_of_what_is_wrong() -> None:
 @VALUES
 @pytest.mark.parametrize("duplicate", [pickle.dumps, copy.copy, copy.deepcopy])
 def test_not_duplicated(value: Any, duplicate: Any) -> None:
-    """A value with secrets is not pickled or copied, and says so without them."""
+    """A value with secrets refuses to be pickled or copied; its error has no secret."""
     with pytest.raises(
         TypeError, match=f"^{type(value).__name__} holds secrets"
     ) as error:
@@ -109,7 +109,7 @@ def test_not_duplicated(value: Any, duplicate: Any) -> None:
 
 @VALUES
 def test_evolve(value: Any) -> None:
-    """A value is changed by making another of it."""
+    """``attrs.evolve`` returns another value."""
     assert value == attrs.evolve(value)
     assert value is not attrs.evolve(value)
 
@@ -118,7 +118,7 @@ def test_evolve(value: Any) -> None:
     "value", [OPTIONS, RESPONSE, RetryPolicy()], ids=lambda v: type(v)
 )
 def test_frozen(value: Any) -> None:
-    """A value does not change under those who hold it."""
+    """An attribute can be neither set nor deleted."""
     name = attrs.fields(type(value))[0].name
 
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
@@ -131,14 +131,16 @@ def test_frozen(value: Any) -> None:
     "kind", [CustomTokenExchangeOptions, TokenExchangeResponse, RetryPolicy]
 )
 def test_by_keyword(kind: type) -> None:
-    """Fields are given by name, so that no two texts can be mixed up."""
-    kinds = {each.kind for each in inspect.signature(kind).parameters.values()}
+    """Parameters are keyword-only, so that two strings can't be confused."""
+    kinds = {
+        parameter.kind for parameter in inspect.signature(kind).parameters.values()
+    }
 
     assert {inspect.Parameter.KEYWORD_ONLY} == kinds
 
 
 def test_tokens_are_text() -> None:
-    """A token that is taken out is text, and an enum's member is its text."""
+    """A token is a string, and an enum's member becomes its string."""
     assert SECRETS["access_token"] == RESPONSE.access_token
     assert f"Bearer {SECRETS['access_token']}" == f"Bearer {RESPONSE.access_token}"
     assert isinstance(OPTIONS.actor_token, SecretStr)
@@ -181,7 +183,7 @@ def test_session_types_name_the_keys_of_a_session() -> None:
 
 @pytest.mark.parametrize("mapping", [dict, UserDict, MappingProxyType])
 def test_parameters_are_copied(mapping: Any) -> None:
-    """What is validated is what is sent, though the mapping change meanwhile."""
+    """A change to the caller's mapping does not change the options."""
     own = {"pin": "1"}
     options = attrs.evolve(OPTIONS, authorization_params=mapping(own))
     own["client_id"] = "another"
@@ -192,7 +194,7 @@ def test_parameters_are_copied(mapping: Any) -> None:
 
 
 def test_policy() -> None:
-    """The policy's defaults are those that are promised."""
+    """The policy's defaults are the documented ones."""
     assert (
         RetryPolicy(
             attempts=3,
@@ -211,7 +213,7 @@ def test_policy() -> None:
 
 
 def test_token_types() -> None:
-    """The identifiers are those of RFC 8693 section 3, and Auth0's one."""
+    """The identifiers are those of RFC 8693 section 3, and one of Auth0."""
     registered = "urn:ietf:params:oauth:token-type:"
     names = {"access_token", "id_token", "jwt", "refresh_token"}
     own = "urn:auth0:params:oauth:token-type:session_transfer_token"
@@ -238,7 +240,7 @@ EVENTS = [
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
 def test_events(event: Any) -> None:
-    """An event has no field for a token, and may be kept, compared and pickled."""
+    """An event has no field for a token, and can be compared, pickled and copied."""
     names = {field.name for field in attrs.fields(type(event))}
     allowed = {
         *("domain", "subject_token_type", "audience", "actor"),
@@ -251,12 +253,12 @@ def test_events(event: Any) -> None:
 
 
 def test_every_event() -> None:
-    """The type of an event covers all there are."""
+    """``Event`` is the union of all event classes."""
     assert {type(event) for event in EVENTS} == set(events.Event.__args__)
 
 
 def test_public_values() -> None:
-    """What an application handles is to be had from the package itself."""
+    """The values can be imported from the package itself."""
     for value in (
         CustomTokenExchangeOptions,
         TokenExchangeResponse,

@@ -1,8 +1,9 @@
 """The public API as users write it: read by mypy and pyright, never run.
 
 A line that must not type-check carries an ignore for exactly that error, and unused ignores
-are errors themselves: so both what works and what must not are proved.
+are errors themselves, so the file proves which calls pass and which fail.
 """
+# pyright: reportUnnecessaryTypeIgnoreComment=true
 
 from __future__ import annotations
 
@@ -126,7 +127,7 @@ async def tenant_of_async(store_options: Mapping[str, Any] | None) -> str:
 
 
 class FileStore:
-    """A store of one's own for the blocking client."""
+    """A custom store for the blocking client."""
 
     def get(self, key: str) -> bytes | None:
         return None
@@ -145,7 +146,7 @@ class FileStore:
 
 
 class AsyncFileStore:
-    """A store of one's own for the async client."""
+    """A custom store for the async client."""
 
     async def get(self, key: str) -> bytes | None:
         return None
@@ -165,7 +166,7 @@ class AsyncFileStore:
 
 
 class HalfAStore:
-    """What has a method too few: nobody could be logged out from Auth0's side."""
+    """A store without ``take_index``, which back-channel logout needs."""
 
     def get(self, key: str) -> bytes | None:
         return None
@@ -268,7 +269,7 @@ async def keys_of_async(store: AsyncStateStore) -> Collection[str]:
 
 
 class Exchanger(Protocol):
-    """What an application may ask for in place of the client itself."""
+    """A protocol of the application, so that a test can replace the client."""
 
     def custom_token_exchange(
         self, options: CustomTokenExchangeOptions
@@ -286,15 +287,15 @@ AsyncServerClient(domain=tenant_of_async, client_id="id", client_secret="s")
 
 # The blocking client cannot await what it is handed.
 ServerClient(domain=tenant_of_async, client_id="id")  # type: ignore[arg-type]
-# Nor can either use the other's session.
+# Neither client can use the session of the other one's HTTP library.
 ServerClient(domain="d", client_id="id", session=aiohttp.ClientSession())  # type: ignore[arg-type]
 AsyncServerClient(domain="d", client_id="id", session=requests.Session())  # type: ignore[arg-type]
-# A method that is not one; an option that is misspelt, or missing.
+# An unknown authentication method; a misspelt option; a missing option.
 ServerClient(domain="d", client_id="id", client_auth="basic")  # type: ignore[arg-type]
 CustomTokenExchangeOptions(subject_token="t", subject_token_typ="u")  # type: ignore[call-arg]
 CustomTokenExchangeOptions(subject_token="t")  # type: ignore[call-arg]
 
-# Sessions: a store of either kind, one's own, or none but the browser.
+# Stores: both kinds, custom ones, and cookies.
 for store in (MemoryStore(), RedisStore(redis.Redis()), CookieStore(), FileStore()):
     ServerClient(domain="d", client_id="id", secret=["new", "old"], state_store=store)
 AsyncServerClient(domain="d", client_id="id", state_store=AsyncFileStore())
@@ -316,16 +317,16 @@ ServerClient(domain="d", client_id="id", state_store=AsyncFileStore())  # type: 
 ServerClient(domain="d", client_id="id").get_access_token(
     subject_token_supplier=supplier  # type: ignore[arg-type]
 )
-# A store with a method too few; one that would have to be awaited.
+# A store without one method; a store that must be awaited.
 ServerClient(domain="d", client_id="id", state_store=HalfAStore())  # type: ignore[arg-type]
 keys_of(AsyncFileStore())  # type: ignore[arg-type]
-# The options of an exchange that logs nobody in; a policy that is none.
+# The options of an exchange without a login; a misspelt policy.
 ServerClient(domain="d", client_id="id").login_with_custom_token_exchange(
     CustomTokenExchangeOptions(subject_token="t", subject_token_type="u")  # type: ignore[arg-type]
 )
 SessionPolicy(cookie_same_site="Lax")  # type: ignore[arg-type]
 SessionPolicy(idle=3600)  # type: ignore[call-arg]
-# What is handed on in a URL is a session transfer token, and no access token.
+# The redirect takes a session transfer token, not an access token.
 build_session_transfer_redirect("https://a.example", "token")  # type: ignore[arg-type]
 RedisStore("redis://localhost")  # type: ignore[arg-type]
 CookieStore(chunks=2)  # type: ignore[call-arg]

@@ -1,7 +1,7 @@
-"""What must not type-check: read by mypy and pyright, never run.
+"""Calls that must not type-check: read by mypy and pyright, never run.
 
-Each line carries an ignore for exactly the error that it must cause.  Both checkers report an
-ignore that nothing needs, so a type that becomes too wide fails here.
+Each line has an ignore for exactly the error that it must cause.  Both checkers report an
+ignore that isn't needed, so a type that becomes too wide fails here.
 """
 # pyright: strict, reportUnnecessaryTypeIgnoreComment=true
 
@@ -13,7 +13,7 @@ from auth0_tx import (
     TokenType,
 )
 
-# The values themselves, in the types that every exchange takes.
+# Right arguments, which both checkers must accept: a ``TokenType`` is a ``str``.
 CustomTokenExchangeOptions(subject_token="t", subject_token_type=TokenType.JWT)
 CustomTokenExchangeOptions(
     subject_token="t",
@@ -22,7 +22,7 @@ CustomTokenExchangeOptions(
     authorization_params=None,
 )
 
-# One wrong argument a line.
+# One wrong argument each.
 CustomTokenExchangeOptions(subject_token=1, subject_token_type="u")  # type: ignore[arg-type]
 CustomTokenExchangeOptions(subject_token=b"t", subject_token_type="u")  # type: ignore[arg-type]
 CustomTokenExchangeOptions(subject_token=None, subject_token_type="u")  # type: ignore[arg-type]
@@ -32,7 +32,7 @@ LoginWithCustomTokenExchangeOptions(subject_token=1, subject_token_type="u")  # 
 
 
 def refused_options(token: str) -> None:
-    """Name each option in turn; the others are right."""
+    """Pass one wrong option each time."""
     CustomTokenExchangeOptions(
         subject_token=token,
         subject_token_type="u",
