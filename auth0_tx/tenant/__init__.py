@@ -1,7 +1,13 @@
-"""A local Auth0 tenant, for demos and tests: real sockets, TLS, no network.
+"""A local Auth0 tenant, for demos and tests: real sockets and TLS, without a network.
 
-with Tenant() as tenant:
-    ...  # domain=tenant.domain, verify=tenant.ca_file
+    with Tenant() as tenant:
+        ...  # domain=tenant.domain, verify=tenant.ca_file
+
+``Tenant`` (``local_tenant.py``) is the object to start and ask. A request goes through the
+server (``server.py``, ``connection.py``, ``http1.py``), the service that records it and plays
+faults (``service.py``), and an endpoint: ``token_endpoint.py`` with its grants
+(``token_exchange.py``, ``on_behalf_of.py``, ``refresh.py``), ``metadata.py``, ``userinfo.py``,
+``logout.py``. What the tenant knows is in ``state.py``.
 """
 
 from __future__ import annotations
@@ -17,11 +23,10 @@ from .http_messages import ReceivedRequest, Reply
 from .keys import KeySupply
 from .limits import RateLimit, Throttle
 from .local_tenant import Tenant
-from .logs import LogEvent
+from .opaque_tokens import SessionTransfer
 from .profiles import Profile
 from .refresh_tokens import RefreshToken, RefreshTokens
-from .session_transfers import SessionTransfer
-from .settings import Settings
+from .state import LogEvent, Settings
 from .wording import Refusal, Wording
 
 __all__ = [

@@ -1,6 +1,7 @@
-"""What an Action is told: Auth0's documented event, frozen, in snake_case.
+"""The ``event`` object of an Action: Auth0's documented event, frozen, in snake_case.
 
-Members that hold tokens, credentials or the request's body stay out of every repr.
+An Action often logs its event. So members that hold tokens, credentials or the
+request's body stay out of every repr.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ from attrs import field, frozen
 Body = Mapping[str, str | tuple[str, ...]]
 
 
-def _read_only(body: Body) -> Body:
+def _freeze_body(body: Body) -> Body:
     return MappingProxyType(dict(body))
 
 
 class Secrets(Mapping[str, str]):
-    """Hold an Action's secrets; only their names print."""
+    """An Action's secrets: ``event.secrets``; only their names print."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = dict(values)
 
     def __getitem__(self, name: str) -> str:
-        """Return the secret called *name*."""
+        """Return the secret called ``name``."""
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -42,7 +43,7 @@ class Secrets(Mapping[str, str]):
 
 @frozen(kw_only=True)
 class EventUser:
-    """Hold the user an actor's ID token names: `event.transaction.actor_token_user`."""
+    """The user of an actor's ID token: ``event.transaction.actor_token_user``."""
 
     user_id: str
     email: str | None = None
@@ -58,7 +59,7 @@ class EventUser:
 
 @frozen(kw_only=True)
 class EventTransaction:
-    """Hold what was asked: `event.transaction`."""
+    """The exchange that was requested: ``event.transaction``."""
 
     subject_token: str = field(repr=False)
     subject_token_type: str
@@ -71,14 +72,14 @@ class EventTransaction:
 
 @frozen(kw_only=True)
 class EventClientAuthentication:
-    """Hold how the application authenticated: `event.client.authentication`."""
+    """How the application authenticated: ``event.client.authentication``."""
 
     type: str
 
 
 @frozen(kw_only=True)
 class EventClient:
-    """Hold the application: `event.client`."""
+    """The application: ``event.client``."""
 
     client_id: str
     name: str
@@ -88,7 +89,7 @@ class EventClient:
 
 @frozen(kw_only=True)
 class EventOrganization:
-    """Hold the organization requested: `event.organization`."""
+    """The organization requested: ``event.organization``."""
 
     id: str
     name: str
@@ -98,20 +99,20 @@ class EventOrganization:
 
 @frozen(kw_only=True)
 class EventResourceServer:
-    """Hold the API requested: `event.resource_server`."""
+    """The API requested: ``event.resource_server``."""
 
     identifier: str
 
 
 @frozen(kw_only=True)
 class EventRequest:
-    """Hold the HTTP request: `event.request`.
+    """The HTTP request: ``event.request``.
 
-    `body` has every parameter but the client's credentials; one sent several times is
-    a tuple.
+    ``body`` has every parameter but the client's credentials: Auth0 hands extension
+    parameters to the Action this way. One that was sent several times is a tuple.
     """
 
-    body: Body = field(repr=False, converter=_read_only)
+    body: Body = field(repr=False, converter=_freeze_body)
     ip: str
     hostname: str
     user_agent: str
@@ -121,14 +122,14 @@ class EventRequest:
 
 @frozen(kw_only=True)
 class EventTenant:
-    """Hold the tenant: `event.tenant`."""
+    """The tenant: ``event.tenant``."""
 
     id: str
 
 
 @frozen(kw_only=True)
 class Event:
-    """Hold everything an Action is told."""
+    """The ``event`` argument of an Action."""
 
     transaction: EventTransaction
     client: EventClient

@@ -1,4 +1,11 @@
-"""Runs a profile's Action: tells it the event, collects what it decides."""
+"""Runs the Action of a profile: builds its event, and collects its decisions.
+
+Theory of operation. ``run_action`` calls the user's code with the event and the api, and
+returns the decisions, whatever happened: the log shows what an Action set before it
+refused or failed. ``check_decisions`` then raises the refusal, if there is one. Its
+order matters. A refusal goes before a failure, as an Action that refused and went on
+has still refused; and only a rejected subject token counts toward the throttle.
+"""
 
 from __future__ import annotations
 
@@ -27,82 +34,94 @@ from .directory import Organization
 from .exchange_request import ExchangeRequest
 from .http_messages import ReceivedRequest
 from .state import TenantState
-from .wording import Refused
+from .wording import RequestRefused
 
 _logger = logging.getLogger(__name__)
 
 
 def run_action(
-    state: TenantState,
-    request: ReceivedRequest,
-    asked: ExchangeRequest,
-    decisions: Decisions,
-) -> None:
-    """Run the Action of *asked* and leave in *decisions* what it decided.
-
-    Raises:
-        Refused: It refused, or failed.
-    """
-    action = asked.profile.action or state.legacy.action
-    failure: Refused | None = None
+    state: TenantState, request: ReceivedRequest, exchange: ExchangeRequest
+) -> Decisions:
+    """Run the Action of ``exchange`` and return its decisions; never raise."""
+    decisions = Decisions()
+    action = exchange.profile.action or state.legacy.run_action
     try:
-        action(_event(state, request, asked), ActionApi(decisions))
+        action(_build_event(state, request, exchange), ActionApi(decisions))
     except ActionStopped:
+        # The refusal is in the decisions.
         pass
     except ActionArgumentError as error:
-        wording = state.wording.invalid_action_argument
-        failure = wording.refused(message=str(error))
+        refusal = state.wording.invalid_action_argument
+        decisions.failure = refusal.to_exception(message=str(error))
     except Exception as error:
-        # The Action is code we did not write: whatever it raises, Auth0 answers
-        # server_error and puts the reason in its log.
-        _logger.exception("the Action of %s raised", asked.profile.subject_token_type)
-        failure = state.wording.action_failed.refused()
+        # The Action is code we did not write, and may raise anything. Auth0 answers
+        # server_error, and puts the reason into its log alone.
+        token_type = exchange.profile.subject_token_type
+        _logger.exception("the Action of %s raised an exception", token_type)
+        failure = state.wording.action_failed.to_exception()
         failure.log = f"{failure.description} {type(error).__name__}: {error}"
-    # A refusal stands even if the Action went on and failed afterwards.
+        decisions.failure = failure
+    return decisions
+
+
+def check_decisions(state: TenantState, ip: str, decisions: Decisions) -> None:
+    """Raise the refusal in ``decisions``, if there is one.
+
+    Args:
+        state: The tenant.
+        ip: The address that a rejected subject token counts against.
+        decisions: The decisions of the Action.
+
+    Raises:
+        RequestRefused: The Action refused, or failed.
+    """
     refusal = decisions.refusal
     if isinstance(refusal, Rejection):
+        # Auth0 counts rejected subject tokens alone, not denials.
         if state.throttle is not None:
-            state.throttle.count(asked.ip, state.clock())
-        raise state.wording.invalid_subject_token.refused(reason=refusal.reason)
+            state.throttle.count_rejection(ip, state.clock())
+        raise state.wording.invalid_subject_token.to_exception(reason=refusal.reason)
     if isinstance(refusal, Denial):
-        # Any code is the Action's own, and answers 400, but for this one.
+        # The code is the Action's own, and Auth0 answers 400, but for this one.
         status = 500 if refusal.code == "server_error" else 400
-        raise Refused(status, refusal.code, refusal.reason)
-    if failure is not None:
-        raise failure
+        raise RequestRefused(status, refusal.code, refusal.reason)
+    if decisions.failure is not None:
+        raise decisions.failure
 
 
-def _event(
-    state: TenantState, request: ReceivedRequest, asked: ExchangeRequest
+def _build_event(
+    state: TenantState, request: ReceivedRequest, exchange: ExchangeRequest
 ) -> Event:
-    parameters, application = asked.parameters, asked.client.application
+    parameters, application = exchange.parameters, exchange.client.application
     return Event(
         transaction=EventTransaction(
-            subject_token=asked.subject_token,
-            subject_token_type=asked.profile.subject_token_type,
-            actor_token=asked.actor_token,
+            subject_token=exchange.subject_token,
+            subject_token_type=exchange.profile.subject_token_type,
+            actor_token=exchange.actor_token,
             actor_token_type=parameters.get("actor_token_type"),
-            actor_token_user=asked.actor_user,
-            requested_scopes=asked.scopes,
+            actor_token_user=exchange.actor_user,
+            requested_scopes=exchange.scopes,
             requested_token_type=parameters.get("requested_token_type"),
         ),
         client=EventClient(
             client_id=application.client_id,
             name=application.name,
             metadata=application.metadata,
-            authentication=EventClientAuthentication(type=asked.client.method),
+            authentication=EventClientAuthentication(type=exchange.client.method),
         ),
-        organization=_organization(asked.organization),
-        resource_server=EventResourceServer(identifier=asked.api.identifier)
-        if asked.api
+        organization=_to_event_organization(exchange.organization),
+        resource_server=EventResourceServer(identifier=exchange.api.identifier)
+        if exchange.api
         else None,
-        request=_request(request, asked),
+        request=_to_event_request(request, exchange),
         tenant=EventTenant(id=state.settings.tenant_id),
-        secrets=Secrets(asked.profile.secrets),
+        secrets=Secrets(exchange.profile.secrets),
     )
 
 
-def _organization(organization: Organization | None) -> EventOrganization | None:
+def _to_event_organization(
+    organization: Organization | None,
+) -> EventOrganization | None:
     if organization is None:
         return None
     return EventOrganization(
@@ -113,11 +132,13 @@ def _organization(organization: Organization | None) -> EventOrganization | None
     )
 
 
-def _request(request: ReceivedRequest, asked: ExchangeRequest) -> EventRequest:
+def _to_event_request(
+    request: ReceivedRequest, exchange: ExchangeRequest
+) -> EventRequest:
     headers = request.headers
     return EventRequest(
-        body=asked.parameters.body,
-        ip=asked.ip,
+        body=exchange.parameters.body,
+        ip=exchange.ip,
         hostname=headers.get("host", ""),
         user_agent=headers.get("user-agent", ""),
         method=request.method,

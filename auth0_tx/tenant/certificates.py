@@ -1,7 +1,10 @@
-"""A certificate authority of the tenant's own, and the certificate it serves with.
+"""The tenant's own certificate authority, and the certificate that it serves with.
 
-Writes three files in a private directory that goes when the object does; the
-authority's own key is never written and is dropped once it has signed.
+Theory of operation. A client verifies the tenant as it verifies Auth0, only against
+another CA file. So each ``Certificates`` makes a new authority, signs one server
+certificate with it, and drops the authority's key without writing it: nobody can sign
+another certificate that a test machine would trust. The CA file and the server's chain
+and key are in a private directory, which is removed with the object.
 """
 
 from __future__ import annotations
@@ -24,12 +27,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-# The longest life browsers and Apple's libraries accept for a server certificate.
+# The longest life that browsers and Apple's libraries accept: 398 days, less one.
 _LIFETIME = timedelta(days=397)
 
 
 class Certificates:
-    """Issue a server certificate for *names* from a new authority.
+    """A new authority, and a server certificate from it.
 
     Costs a few milliseconds; pass one to several tenants to share a CA file.
 
@@ -40,14 +43,15 @@ class Certificates:
     def __init__(self, names: Iterable[str] = LOOPBACK) -> None:
         authority_key = ec.generate_private_key(ec.SECP256R1())
         key = ec.generate_private_key(ec.SECP256R1())
-        authority = _authority(authority_key)
-        certificate = _certificate(authority, authority_key, key, tuple(names))
+        authority = _build_authority(authority_key)
+        certificate = _build_certificate(authority, authority_key, key, tuple(names))
         self._directory = Path(tempfile.mkdtemp(prefix="auth0-tx-tenant-"))
         # A forked child that exits must not remove what its parent still uses.
-        weakref.finalize(self, _remove, self._directory, os.getpid())
+        weakref.finalize(self, _remove_directory, self._directory, os.getpid())
         self._authority_file = self._directory / "ca.pem"
         self._chain_file = self._directory / "server.pem"
-        self._authority_file.write_bytes(_pem(authority))
+        self._authority_file.write_bytes(_to_pem(authority))
+        # Created before it is written: the key must at no time be readable by others.
         self._chain_file.touch(mode=0o600)
         self._chain_file.write_bytes(
             key.private_bytes(
@@ -55,7 +59,7 @@ class Certificates:
                 serialization.PrivateFormat.PKCS8,
                 serialization.NoEncryption(),
             )
-            + _pem(certificate)
+            + _to_pem(certificate)
         )
 
     @property
@@ -68,42 +72,43 @@ class Certificates:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(self._chain_file)
-        # OpenSSL would otherwise send two tickets on each handshake, which turn the
-        # close of a client that never reads into a reset.
+        # OpenSSL sends two session tickets after each handshake. To a client that closes
+        # without reading them, they turn the close into a reset.
         context.num_tickets = 0
         context.sslsocket_class = AcceptedSocket
         return context
 
 
 class AcceptedSocket(ssl.SSLSocket):
-    """A socket for which a peer that left before the handshake fails the handshake.
+    """An accepted TLS socket whose peer may have left before the handshake.
 
-    `wrap_socket()` looks for the peer itself, and before Python 3.13 leaves the socket
-    open when there is none.
+    ``wrap_socket()`` asks for the peer's address itself, and before Python 3.13 it leaks
+    the socket if there is no peer. Without an error here, the handshake fails instead,
+    and the connection closes the socket as after any failure.
     """
 
     def getpeername(self) -> Any:
-        """Return the peer's address, or None where it is gone."""
+        """Return the peer's address, or ``None`` if it is gone."""
         try:
             return super().getpeername()
         except OSError:
             return None
 
 
-def _remove(directory: Path, owner: int) -> None:
+def _remove_directory(directory: Path, owner: int) -> None:
     if os.getpid() == owner:  # pragma: no branch
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _pem(certificate: x509.Certificate) -> bytes:
+def _to_pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _named(common_name: str) -> x509.Name:
+def _to_name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _builder(
+def _start_certificate(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
@@ -120,7 +125,7 @@ def _builder(
     )
 
 
-def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+def _build_key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
         content_commitment=False,
@@ -134,18 +139,18 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
-    name = _named("auth0-tx local tenant CA")
+def _build_authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    name = _to_name("auth0-tx local tenant CA")
     return (
-        _builder(name, name, key.public_key())
+        _start_certificate(name, name, key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         # RFC 5280 4.2.1.3; Python 3.13 verifies strictly and refuses a CA without it.
-        .add_extension(_key_usage(signs_certificates=True), critical=True)
+        .add_extension(_build_key_usage(signs_certificates=True), critical=True)
         .sign(key, hashes.SHA256())
     )
 
 
-def _certificate(
+def _build_certificate(
     authority: x509.Certificate,
     authority_key: ec.EllipticCurvePrivateKey,
     key: ec.EllipticCurvePrivateKey,
@@ -153,13 +158,13 @@ def _certificate(
 ) -> x509.Certificate:
     public = authority_key.public_key()
     return (
-        _builder(_named(names[0]), authority.subject, key.public_key())
+        _start_certificate(_to_name(names[0]), authority.subject, key.public_key())
         .add_extension(
-            x509.SubjectAlternativeName([_general_name(name) for name in names]),
+            x509.SubjectAlternativeName([_to_general_name(name) for name in names]),
             critical=False,
         )
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(signs_certificates=False), critical=True)
+        .add_extension(_build_key_usage(signs_certificates=False), critical=True)
         .add_extension(
             x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
         )
@@ -170,7 +175,7 @@ def _certificate(
     )
 
 
-def _general_name(name: str) -> x509.GeneralName:
+def _to_general_name(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ip_address(name))
     except ValueError:

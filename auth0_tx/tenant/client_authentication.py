@@ -1,4 +1,11 @@
-"""Who calls the token endpoint: client authentication as RFC 6749 2.3 and 7523 say."""
+"""Client authentication at the token endpoint (RFC 6749 2.3, RFC 7523).
+
+A request presents exactly one set of credentials: a Basic header, a secret in the body,
+an assertion, or a bare ``client_id``. ``_read_credentials`` finds out which, and
+``authenticate_client`` checks it against the application. As at Auth0, a wrong secret
+is ``access_denied``, while an unknown application, a method that is not allowed and an
+invalid assertion are all ``invalid_client``; the tenant's log says which.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +20,12 @@ from .client_assertion import (
     ASSERTION_TYPE,
     InvalidAssertion,
     check_assertion,
-    claimed_client_id,
+    peek_client_id,
 )
 from .http_messages import ReceivedRequest
 from .parameters import Parameters
 from .state import TenantState
-from .wording import Refused
+from .wording import RequestRefused
 
 # RFC 6749 5.2: a 401 to an Authorization header names the scheme it wants.
 _CHALLENGE = (("WWW-Authenticate", 'Basic realm="auth0"'),)
@@ -26,14 +33,14 @@ _CHALLENGE = (("WWW-Authenticate", 'Basic realm="auth0"'),)
 
 @frozen
 class AuthenticatedClient:
-    """An application, and the method by which it proved to be itself."""
+    """An application, and the method with which it authenticated."""
 
     application: Application
     method: AuthMethod
 
 
 @frozen
-class _Presented:
+class _Credentials:
     method: AuthMethod
     client_id: str
     secret: str = field(default="", repr=False)
@@ -42,85 +49,93 @@ class _Presented:
 def authenticate_client(
     state: TenantState, request: ReceivedRequest, parameters: Parameters
 ) -> AuthenticatedClient:
-    """Return who sent *request*.
+    """Return the application that sent ``request``.
 
     Raises:
-        Refused: Nobody the tenant knows, not proven, or by a method not allowed.
+        RequestRefused: The application is unknown, uses a method that it may not use,
+            or does not prove its identity.
     """
     challenge = _CHALLENGE if "authorization" in request.headers else ()
-    failed = state.wording.client_authentication_failed.refused(headers=challenge)
-    presented = _presented(state, request, parameters, failed)
-    application = state.applications.get(presented.client_id)
-    if application is None or not application.accepts(presented.method):
-        raise failed
-    if presented.method == "private_key_jwt":
+    failure = state.wording.client_authentication_failed.to_exception(headers=challenge)
+    credentials = _read_credentials(state, request, parameters, failure)
+    application = state.applications.get(credentials.client_id)
+    if application is None or not application.accepts(credentials.method):
+        raise failure
+    if credentials.method == "private_key_jwt":
         try:
             check_assertion(
-                presented.secret,
+                credentials.secret,
                 application,
                 audience=state.issuer,
                 now=state.clock(),
                 used=state.used_assertions,
             )
         except InvalidAssertion as error:
-            failed.log = f"Invalid client_assertion: {error}"
-            raise failed from error
-    elif presented.method != "none":
+            failure.log = f"Invalid client_assertion: {error}"
+            raise failure from error
+    elif credentials.method != "none":
         secret = application.client_secret or ""
-        if not hmac.compare_digest(secret.encode(), presented.secret.encode()):
-            raise state.wording.bad_client_secret.refused(headers=challenge)
-    return AuthenticatedClient(application, presented.method)
+        # In constant time: a comparison that stops early lets secrets be guessed.
+        if not hmac.compare_digest(secret.encode(), credentials.secret.encode()):
+            raise state.wording.bad_client_secret.to_exception(headers=challenge)
+    return AuthenticatedClient(application, credentials.method)
 
 
-def _presented(
+def _read_credentials(
     state: TenantState,
     request: ReceivedRequest,
     parameters: Parameters,
-    failed: Refused,
-) -> _Presented:
+    failure: RequestRefused,
+) -> _Credentials:
     authorization = request.headers.get("authorization")
     secret = parameters.get("client_secret")
     assertion = parameters.get("client_assertion")
     # RFC 6749 2.3: MUST NOT use more than one authentication method in each request.
-    if sum(one is not None for one in (authorization, secret, assertion)) > 1:
-        raise state.wording.several_client_authentications.refused()
+    present = [
+        value for value in (authorization, secret, assertion) if value is not None
+    ]
+    if len(present) > 1:
+        raise state.wording.several_client_authentications.to_exception()
     if authorization is not None:
-        presented = _from_basic(authorization, failed)
+        credentials = _parse_basic(authorization, failure)
     elif assertion is not None:
         if parameters.require("client_assertion_type") != ASSERTION_TYPE:
-            raise failed
-        # RFC 7521 4.2: client_id is optional, the assertion's subject names it.
-        claimed = claimed_client_id(assertion)
-        if claimed is None:
-            raise failed
-        presented = _Presented("private_key_jwt", claimed, assertion)
+            raise failure
+        # RFC 7521 4.2: client_id is optional, the assertion's subject names the client.
+        client_id = peek_client_id(assertion)
+        if client_id is None:
+            raise failure
+        credentials = _Credentials("private_key_jwt", client_id, assertion)
     elif secret is not None:
         client_id = parameters.require("client_id")
-        presented = _Presented("client_secret_post", client_id, secret)
+        credentials = _Credentials("client_secret_post", client_id, secret)
     else:
-        presented = _Presented("none", parameters.require("client_id"))
-    if parameters.get("client_id") not in (None, presented.client_id):
-        raise failed
-    return presented
+        credentials = _Credentials("none", parameters.require("client_id"))
+    # RFC 7521 4.2: a client_id in the body must identify the same client.
+    if parameters.get("client_id") not in (None, credentials.client_id):
+        raise failure
+    return credentials
 
 
-def _from_basic(authorization: str, failed: Refused) -> _Presented:
-    scheme, _, credentials = authorization.partition(" ")
+def _parse_basic(authorization: str, failure: RequestRefused) -> _Credentials:
+    scheme, _, encoded = authorization.partition(" ")
+    # RFC 9110 11.1: the scheme is case-insensitive.
     if scheme.lower() != "basic":
-        raise failed
+        raise failure
     try:
-        decoded = base64.b64decode(credentials.strip(), validate=True).decode()
+        decoded = base64.b64decode(encoded.strip(), validate=True).decode()
         client_id, colon, secret = decoded.partition(":")
         # RFC 6749 2.3.1: both are form-encoded before they are put together.
-        presented = _Presented(
-            "client_secret_basic", _form_decoded(client_id), _form_decoded(secret)
+        credentials = _Credentials(
+            "client_secret_basic", _decode_form(client_id), _decode_form(secret)
         )
     except ValueError as error:
-        raise failed from error
+        raise failure from error
     if not colon:
-        raise failed
-    return presented
+        raise failure
+    return credentials
 
 
-def _form_decoded(value: str) -> str:
+def _decode_form(value: str) -> str:
+    # Not unquote_plus(): it replaces bytes that are not UTF-8 instead of raising.
     return unquote_to_bytes(value.replace("+", " ")).decode()

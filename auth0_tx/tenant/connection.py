@@ -1,6 +1,19 @@
-"""One client's connection: reads requests from a socket, performs the steps given.
+"""One client's connection: the steps that a reply is made of, and who performs them.
 
-The only place where the tenant reads or writes a socket; it decides nothing.
+Theory of operation. A connection lives in a thread of its own. It asks the ``Service``
+to ``greet`` (steps before the TLS handshake), shakes hands, and then loops: read bytes,
+parse a request, perform the steps with which the service answers it. Steps are inert
+values, so that a fault is a list of them (``faults.py``) and is tested without a
+socket. Whatever ends the conversation (the peer leaves, a step closes, the tenant
+stops) raises out of the loop, and ``serve`` closes the socket in one place.
+
+Another thread may end it with ``abort``, which wakes both places where this thread can
+wait: a socket call, by shutting the socket down, and a ``Pause``, by an event. Only the
+connection's own thread closes the socket: a descriptor closed under a reading thread
+may already belong to someone else.
+
+The only module in which the tenant reads or writes a client's socket; it decides
+nothing.
 """
 
 from __future__ import annotations
@@ -13,28 +26,63 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Protocol, assert_never
 
-from .delivery import Close, Hold, Pause, Reset, Step, Write
+from attrs import field, frozen
+
 from .http1 import MalformedRequest, Message, RequestParser, serialize
 from .http_messages import ReceivedRequest, Reply
 
-_CHUNK = 64 * 1024
+_CHUNK_BYTES = 64 * 1024
+# A client that connects and never says hello must not keep its thread for ever.
 _HANDSHAKE_SECONDS = 10.0
+# Long enough on loopback for a refused client to read its status.
 _LINGER_SECONDS = 1.0
 
 
+@frozen
+class Write:
+    """Send these bytes."""
+
+    data: bytes = field(repr=False)
+
+
+@frozen
+class Pause:
+    """Wait this many seconds, or until the tenant stops."""
+
+    seconds: float
+
+
+@frozen
+class Close:
+    """Close the connection in order."""
+
+
+@frozen
+class Reset:
+    """Close the connection with a TCP reset."""
+
+
+@frozen
+class Hold:
+    """Keep the connection open and silent until the client leaves."""
+
+
+Step = Write | Pause | Close | Reset | Hold
+
+
 class Service(Protocol):
-    """What a connection asks: what to do when it opens, and for each request."""
+    """Decide which steps a connection performs: when it opens, and for each request."""
 
     def greet(self) -> Iterable[Step]:
         """Return the steps to take before the TLS handshake."""
         ...
 
     def deliver(self, request: ReceivedRequest, keep_alive: bool) -> Iterable[Step]:
-        """Return the steps that answer *request*."""
+        """Return the steps that answer ``request``."""
         ...
 
 
-class _Ended(Exception):
+class _ConversationEnd(Exception):
     """Raised to leave the conversation; the connection is then closed."""
 
 
@@ -45,8 +93,8 @@ class Connection:
         accepted: The socket as accepted.
         number: Its number, counted from 1.
         address: The peer's address and port.
-        service: Who answers.
-        context: The TLS context, or None for plain HTTP.
+        service: Decides the steps.
+        context: The TLS context, or ``None`` for plain HTTP.
         clock: Return the tenant's time in seconds since the epoch.
         idle_seconds: How long to wait for a request, or for the peer to read.
     """
@@ -74,10 +122,10 @@ class Connection:
     def serve(self) -> None:
         """Converse until the end, and close. Runs in the connection's own thread."""
         try:
-            self._greet()
+            self._open()
             self._converse()
-        except (OSError, _Ended):
-            # The peer left, or a step ended it: nothing to answer any more.
+        except (OSError, _ConversationEnd):
+            # The peer left, or a step ended the conversation: nobody is left to answer.
             pass
         finally:
             self._socket.close()
@@ -85,16 +133,19 @@ class Connection:
     def abort(self) -> None:
         """End the conversation from another thread; its own thread closes."""
         self._stopping.set()
-        # SSLSocket.shutdown() would pull the TLS state from under a reading thread.
+        # The plain socket's method: SSLSocket.shutdown() would take the TLS state away
+        # from a thread that is reading.
         with suppress(OSError):
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def abandon(self) -> None:
-        """Close this process's copy of the socket, the peer seeing nothing of it."""
+        """Close this process's copy of the socket without the peer noticing."""
         self._socket.close()
 
-    def _greet(self) -> None:
+    def _open(self) -> None:
         self._socket.settimeout(_HANDSHAKE_SECONDS)
+        # Head and body may leave in two sends: Nagle's algorithm and a delayed
+        # acknowledgement would hold the second back for 40 ms.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._perform(self._service.greet())
         if self._context is not None:
@@ -103,7 +154,7 @@ class Connection:
             )
             # Stopped between the two: abort() shut the socket that was just replaced.
             if self._stopping.is_set():
-                raise _Ended  # pragma: no cover - a race
+                raise _ConversationEnd  # pragma: no cover - a race
             self._socket.do_handshake()
         self._socket.settimeout(self._idle_seconds)
 
@@ -117,10 +168,11 @@ class Connection:
                 return
             if message is not None:
                 self._answer(message)
+                # Pipelined requests (RFC 9112 9.3.2): one may be in the buffer already.
                 continue
             if parser.awaits_continue:
                 self._socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-            data = self._socket.recv(_CHUNK)
+            data = self._socket.recv(_CHUNK_BYTES)
             if not data:
                 return
             parser.feed(data)
@@ -141,13 +193,15 @@ class Connection:
         self._perform(self._service.deliver(request, message.keeps_alive))
 
     def _refuse(self, status: int) -> None:
+        """Send ``status`` to a client whose bytes cannot be parsed, and close."""
         reply = serialize(Reply(status), now=self._clock(), keep_alive=False)
         self._socket.sendall(reply.head)
         self._close()
-        # Closing on bytes still unread would reset, and take the reply with it.
+        # RFC 9112 9.6: a close with unread bytes resets the connection, and the reset
+        # can destroy the reply before the client has read it. So read on for a moment.
         self._socket.settimeout(_LINGER_SECONDS)
-        # The socket's own method: TLS has been shut down on it.
-        while socket.socket.recv(self._socket, _CHUNK):
+        # The plain socket's method: TLS has been shut down on it.
+        while socket.socket.recv(self._socket, _CHUNK_BYTES):
             pass
 
     def _perform(self, steps: Iterable[Step]) -> None:
@@ -157,18 +211,18 @@ class Connection:
                     self._socket.sendall(data)
                 case Pause(seconds):
                     if self._stopping.wait(seconds):
-                        raise _Ended
+                        raise _ConversationEnd
                 case Close():
                     self._close()
-                    raise _Ended
+                    raise _ConversationEnd
                 case Reset():
-                    # A zero linger turns close() into a reset.
+                    # With a linger of zero seconds, close() sends RST instead of FIN.
                     linger = struct.pack("ii", 1, 0)
                     self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                    raise _Ended
+                    raise _ConversationEnd
                 case Hold():
                     self._hold()
-                    raise _Ended
+                    raise _ConversationEnd
                 case _:
                     assert_never(step)
 
@@ -182,6 +236,8 @@ class Connection:
             socket.socket.shutdown(self._socket, socket.SHUT_WR)
 
     def _hold(self) -> None:
+        # Bytes that still come are dropped; the empty read is the client leaving, or
+        # abort().
         self._socket.settimeout(None)
-        while self._socket.recv(_CHUNK):
+        while self._socket.recv(_CHUNK_BYTES):
             pass

@@ -1,7 +1,8 @@
-"""A new tenant's state, and what it holds unless told otherwise.
+"""The state of a new tenant, and the content that it starts with.
 
-One of everything a first try needs: an application, an API, three users, an
-organization, two profiles.
+The content is one of everything that a first try needs: an application, an API, three
+users, an organization and two profiles. A test adds to it or changes it through the
+registries.
 """
 
 from __future__ import annotations
@@ -12,20 +13,18 @@ from collections.abc import Callable
 from .applications import Application
 from .client_assertion import UsedAssertions
 from .directory import DATABASE, Api, Connection, Organization, User
-from .history import History
 from .keys import KeySupply, SigningKeys
 from .legacy_system import LegacySystem
 from .limits import AttemptThrottle, RateLimit, RateLimiter, Throttle
 from .opaque_tokens import OpaqueTokens
-from .profiles import MOST_PROFILES, Profile, check_not_reserved
+from .profiles import MAX_PROFILES, Profile, check_not_reserved
 from .refresh_tokens import RefreshTokens
-from .registry import Registry
-from .settings import Settings
-from .state import TenantState
+from .registry import History, Registry
+from .state import Settings, TenantState
 from .wording import Wording
 
 
-def new_state(
+def create_state(
     *,
     clock: Callable[[], float],
     new_id: Callable[[], str],
@@ -35,16 +34,16 @@ def new_state(
     throttle: Throttle | None,
     rate_limit: RateLimit | None,
 ) -> TenantState:
-    """Return the state of a tenant that holds nothing yet."""
-    users: Registry[User] = Registry("user", lambda one: one.user_id)
+    """Return the state of a tenant without any content."""
+    users: Registry[User] = Registry("user", lambda user: user.user_id)
 
-    def admit(profile: Profile) -> None:
+    def check_profile(profile: Profile) -> None:
         check_not_reserved(profile, by_prefix=settings.reserved_by_prefix)
-        if len(profiles) >= MOST_PROFILES:
-            raise ValueError(f"a tenant has at most {MOST_PROFILES} profiles")
+        if len(profiles) >= MAX_PROFILES:
+            raise ValueError(f"a tenant has at most {MAX_PROFILES} profiles")
 
     profiles: Registry[Profile] = Registry(
-        "profile", lambda one: one.subject_token_type, admit
+        "profile", lambda profile: profile.subject_token_type, check_profile
     )
     return TenantState(
         clock=clock,
@@ -53,16 +52,17 @@ def new_state(
         settings=settings,
         keys=SigningKeys(keys, new_id),
         legacy=LegacySystem(
+            # RFC 7518 3.2: an HS256 key has 256 bits or more.
             secrets.token_bytes(32),
             clock=clock,
             new_id=new_id,
-            knows=users.__contains__,
+            knows_user=users.__contains__,
         ),
-        applications=Registry("application", lambda one: one.client_id),
-        apis=Registry("API", lambda one: one.identifier),
+        applications=Registry("application", lambda application: application.client_id),
+        apis=Registry("API", lambda api: api.identifier),
         users=users,
-        user_connections=Registry("connection", lambda one: one.name),
-        organizations=Registry("organization", lambda one: one.id),
+        user_connections=Registry("connection", lambda connection: connection.name),
+        organizations=Registry("organization", lambda organization: organization.id),
         profiles=profiles,
         refresh_tokens=RefreshTokens(),
         access_tokens=OpaqueTokens(settings.history),
@@ -87,9 +87,9 @@ def add_default_content(
         )
     )
     state.user_connections.add(Connection(DATABASE))
-    state.users.add(_user("alice", "Alice", "Adams"))
-    state.users.add(_user("bob", "Bob", "Brown"))
-    state.users.add(_user("support_agent", "Sam", "Support"))
+    state.users.add(_create_user("alice", "Alice", "Adams"))
+    state.users.add(_create_user("bob", "Bob", "Brown"))
+    state.users.add(_create_user("support_agent", "Sam", "Support"))
     state.organizations.add(
         Organization(
             "org_abc1234", "acme", display_name="Acme", members=["auth0|alice"]
@@ -99,7 +99,7 @@ def add_default_content(
     state.profiles.add(Profile("urn:acme:legacy-token", name="legacy-token"))
 
 
-def _user(nickname: str, given_name: str, family_name: str) -> User:
+def _create_user(nickname: str, given_name: str, family_name: str) -> User:
     return User(
         f"auth0|{nickname}",
         email=f"{nickname}@example.com",

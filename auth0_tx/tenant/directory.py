@@ -1,6 +1,8 @@
-"""Who and what a tenant knows: users, connections, organizations and APIs.
+"""The records of a tenant's users, connections, organizations and APIs.
 
-Frozen records; `registry.change(key, ...)` is how one changes. Names are Auth0's.
+Records are frozen: ``tenant.users.change(user_id, blocked=True)`` replaces one, so that
+a request in progress sees one state of it. Fields are named as in Auth0's Management
+API, in snake_case.
 """
 
 from __future__ import annotations
@@ -12,43 +14,45 @@ from attrs import field, frozen
 
 from .keys import SigningAlgorithm
 
+# The database connection that Auth0 creates in every new tenant.
 DATABASE = "Username-Password-Authentication"
 
 TokenDialect = Literal["access_token", "rfc9068_profile"]
 
 
-def _tuple(values: Iterable[str]) -> tuple[str, ...]:
+def _to_tuple(values: Iterable[str]) -> tuple[str, ...]:
+    # A string iterates over its characters: refuse it instead of storing letters.
     if isinstance(values, str):
         raise TypeError("expected several strings, not one")
     return tuple(values)
 
 
-def _identifier(instance: Any, attribute: Any, value: str) -> None:
+def _check_identifier(instance: Any, attribute: Any, value: str) -> None:
     if not value:
         raise ValueError(f"{attribute.name} must not be empty")
 
 
 @frozen
 class User:
-    """Describe one user of the tenant.
+    """A user of the tenant.
 
     Args:
         user_id: The full identifier with its prefix, such as "auth0|alice".
-        email: Issued with the `email` scope.
-        email_verified: Issued with the `email` scope.
-        name: Issued with the `profile` scope, as the following five are.
-        nickname: See name.
-        given_name: See name.
-        family_name: See name.
-        username: See name; called `preferred_username` in tokens.
-        picture: See name.
-        phone_number: Issued with the `phone` scope.
-        connection: Where the user comes from.
+        email: Issued with the ``email`` scope.
+        email_verified: Issued with the ``email`` scope.
+        name: Issued with the ``profile`` scope, as the next five are.
+        nickname: See ``name``.
+        given_name: See ``name``.
+        family_name: See ``name``.
+        username: See ``name``; called ``preferred_username`` in tokens.
+        picture: See ``name``.
+        phone_number: Issued with the ``phone`` scope.
+        connection: The name of the connection that the user comes from.
         blocked: Whether every exchange for the user is refused.
-        mfa: Whether an exchange for the user answers `mfa_required`.
+        mfa: Whether an exchange for the user answers ``mfa_required``.
     """
 
-    user_id: str = field(validator=_identifier)
+    user_id: str = field(validator=_check_identifier)
     email: str | None = field(default=None, kw_only=True)
     email_verified: bool = field(default=False, kw_only=True)
     name: str | None = field(default=None, kw_only=True)
@@ -63,7 +67,7 @@ class User:
     mfa: bool = field(default=False, kw_only=True)
 
     def claims(self, scopes: Iterable[str]) -> dict[str, Any]:
-        """Return the standard claims that *scopes* release (OIDC Core 5.4)."""
+        """Return the standard claims that ``scopes`` release (OIDC Core 5.4)."""
         granted, claims = set(scopes), dict[str, Any]()
         if "profile" in granted:
             claims |= {
@@ -78,81 +82,84 @@ class User:
             claims |= {"email": self.email, "email_verified": self.email_verified}
         if "phone" in granted:
             claims |= {"phone_number": self.phone_number}
+        # OIDC Core 5.3.2: leave out a claim without a value, rather than send null.
         return {name: value for name, value in claims.items() if value is not None}
 
 
 @frozen
 class Connection:
-    """Describe where users come from: a database or an identity provider.
+    """A source of users: a database or an identity provider.
 
     Args:
         name: The connection's name.
-        strategy: What the identifiers of its users begin with.
+        strategy: The prefix of its users' identifiers, as in "auth0|alice".
         import_mode: Whether it is a custom database with import mode on, which
-            `set_user_by_connection` may not use.
+            ``set_user_by_connection`` may not use.
     """
 
-    name: str = field(validator=_identifier)
+    name: str = field(validator=_check_identifier)
     strategy: str = field(default="auth0", kw_only=True)
     import_mode: bool = field(default=False, kw_only=True)
 
 
-def _frozenset(values: Iterable[str]) -> frozenset[str]:
-    return frozenset(_tuple(values))
+def _to_frozenset(values: Iterable[str]) -> frozenset[str]:
+    return frozenset(_to_tuple(values))
 
 
-def _organization_id(instance: Any, attribute: Any, value: str) -> None:
+def _check_organization_id(instance: Any, attribute: Any, value: str) -> None:
     if not value.startswith("org_"):
         raise ValueError("an organization's id begins with 'org_'")
 
 
-def _lower(name: str) -> str:
+def _to_lower_case(name: str) -> str:
     return name.lower()
 
 
 @frozen
 class Organization:
-    """Describe an organization.
+    """An organization.
 
     Args:
         id: Its identifier, which begins with "org_".
-        name: Its name, in lower case.
-        display_name: What people call it.
+        name: Its name; kept in lower case, as at Auth0.
+        display_name: The name shown to people.
         members: The identifiers of its members.
         connections: The connections enabled for it.
-        auto_membership: Those of them whose users become members as they arrive.
+        auto_membership: Those of them whose users become members on arrival.
         metadata: Shown to Actions.
     """
 
-    id: str = field(validator=_organization_id)
-    name: str = field(converter=_lower)
+    id: str = field(validator=_check_organization_id)
+    name: str = field(converter=_to_lower_case)
     display_name: str = field(default="", kw_only=True)
     members: frozenset[str] = field(
-        factory=frozenset, kw_only=True, converter=_frozenset
+        factory=frozenset, kw_only=True, converter=_to_frozenset
     )
     connections: tuple[str, ...] = field(
-        default=(DATABASE,), kw_only=True, converter=_tuple
+        default=(DATABASE,), kw_only=True, converter=_to_tuple
     )
-    auto_membership: tuple[str, ...] = field(default=(), kw_only=True, converter=_tuple)
+    auto_membership: tuple[str, ...] = field(
+        default=(), kw_only=True, converter=_to_tuple
+    )
     metadata: Mapping[str, str] = field(factory=dict, kw_only=True)
 
 
 @frozen
 class Api:
-    """Describe an API, called a resource server in tokens and events.
+    """An API, called a resource server in tokens and events.
 
     Args:
         identifier: Its audience.
-        scopes: The scopes it defines; others are left out of what is granted.
+        scopes: The scopes it defines; others are not granted.
         allow_offline_access: Whether refresh tokens may be issued for it.
         skip_consent: Whether first-party applications need no consent.
         token_lifetime: How long an access token lives, in seconds.
-        signing_algorithm: What its access tokens are signed with.
+        signing_algorithm: The algorithm that signs its access tokens.
         token_dialect: Auth0's own profile of claims, or RFC 9068's.
     """
 
-    identifier: str = field(validator=_identifier)
-    scopes: tuple[str, ...] = field(default=(), kw_only=True, converter=_tuple)
+    identifier: str = field(validator=_check_identifier)
+    scopes: tuple[str, ...] = field(default=(), kw_only=True, converter=_to_tuple)
     allow_offline_access: bool = field(default=False, kw_only=True)
     skip_consent: bool = field(default=True, kw_only=True)
     token_lifetime: int = field(default=86400, kw_only=True)

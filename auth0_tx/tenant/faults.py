@@ -1,11 +1,16 @@
-"""What goes wrong on request: each fault is the list of steps that plays it. Pure.
+"""Network failures on request: each fault is the list of steps that plays it. Pure.
 
     tenant.inject(faults.latency(0.5))            # the next POST /oauth/token
     tenant.inject(faults.status(503), times=None) # every one, until tenant.clear()
 
-A fault says whether the tenant processed the request: `reset`, `html`, `status`,
-`silence` and `raw` do not; `latency`, `reset_mid_body`, `truncate`, `drip` and
-`lost_answer` do, so an Action has run and a single-use token is spent.
+Theory of operation. A fault is a generator of steps (``connection.py``): it decides when
+the tenant processes the request, how much of the reply is sent, and how the connection
+ends. ``service.py`` picks the fault for a request, and the connection performs it.
+
+Whether the tenant processes the request is the difference that matters to a client
+that wants to send it again: ``reset``, ``html``, ``status``, ``silence`` and ``raw`` do
+not process it; ``latency``, ``reset_mid_body``, ``truncate``, ``drip`` and
+``lost_answer`` do, so that an Action has run and a single-use token is spent.
 """
 
 from __future__ import annotations
@@ -16,20 +21,37 @@ from typing import Any
 
 from attrs import field, frozen
 
-from .delivery import Close, Exchange, Hold, Pause, Reset, Step, Write
-from .http_messages import Reply
+from .connection import Close, Hold, Pause, Reset, Step, Write
+from .http1 import WireReply
+from .http_messages import ReceivedRequest, Reply
 
 _HTML = b"<!DOCTYPE html><html><head><title>Oops!</title></head><body></body></html>"
 
 
 @frozen
-class Fault:
-    """Name one fault and hold what plays it.
+class Exchange:
+    """One request and the two ways to answer it.
 
     Args:
-        name: How it is spelt, for repr.
-        deliver: Yield the steps for one request; None for a fault of the connection.
-        greet: Yield the steps before the TLS handshake; None for a fault of a request.
+        request: The request as received.
+        process: Let the tenant decide its reply; this has the side effects.
+        serialize: Turn a reply into bytes fit for this connection.
+    """
+
+    request: ReceivedRequest
+    process: Callable[[], Reply]
+    serialize: Callable[[Reply], WireReply]
+
+
+@frozen
+class Fault:
+    """One fault: its name, and the steps that play it.
+
+    Args:
+        name: How it is spelt, for its repr.
+        deliver: Yield the steps for one request; ``None`` for a fault of the connection.
+        greet: Yield the steps before the TLS handshake; ``None`` for a fault of a
+            request.
     """
 
     name: str
@@ -42,7 +64,7 @@ class Fault:
 
 
 def latency(seconds: float) -> Fault:
-    """Return a fault that answers rightly, *seconds* late."""
+    """Return a fault that answers correctly, but ``seconds`` late."""
 
     def deliver(exchange: Exchange) -> Iterator[Step]:
         yield Pause(seconds)
@@ -67,7 +89,7 @@ def reset_mid_body() -> Fault:
     def deliver(exchange: Exchange) -> Iterator[Step]:
         wire = exchange.serialize(exchange.process())
         yield Write(wire.head + wire.body[: len(wire.body) // 2])
-        # Lets the half arrive: a reset discards what the peer has not read yet.
+        # A reset discards the bytes that the peer has not read yet: let them arrive.
         yield Pause(0.05)
         yield Reset()
 
@@ -75,10 +97,11 @@ def reset_mid_body() -> Fault:
 
 
 def truncate(size: int) -> Fault:
-    """Return a fault that processes, sends *size* bytes of the body, then closes."""
+    """Return a fault that processes, sends ``size`` bytes of the body, then closes."""
 
     def deliver(exchange: Exchange) -> Iterator[Step]:
         wire = exchange.serialize(exchange.process())
+        # The head still announces the whole length: the client can see the cut.
         yield Write(wire.head + wire.body[:size])
         yield Close()
 
@@ -105,11 +128,14 @@ def silence() -> Fault:
 
 
 def drip(bytes_per_second: float, *, body_only: bool = False) -> Fault:
-    """Return a fault that processes, then sends the reply a byte at a time.
+    """Return a fault that processes, then sends the reply one byte at a time.
 
     Args:
-        bytes_per_second: How fast.
+        bytes_per_second: The rate.
         body_only: Whether the head is sent at once and only the body drips.
+
+    Raises:
+        ValueError: The rate is not positive.
     """
     if bytes_per_second <= 0:
         raise ValueError("bytes_per_second must be positive")
@@ -136,35 +162,25 @@ def status(
 
     Args:
         code: The HTTP status.
-        body: A mapping is sent as JSON, text as text/plain, None as nothing.
-        headers: More headers; a Content-Type here replaces the one implied.
+        body: A mapping is sent as JSON, text as text/plain, ``None`` as nothing.
+        headers: More headers; a Content-Type here replaces the one implied by ``body``.
     """
-    named = {name.lower() for name in headers or {}}
-    content, media_type = _content(body)
-    typed = [("Content-Type", media_type)] if media_type else []
-    kept = [pair for pair in typed if pair[0].lower() not in named]
-    reply = Reply(code, content, (*kept, *(headers or {}).items()))
-
-    def deliver(exchange: Exchange) -> Iterator[Step]:
-        wire = exchange.serialize(reply)
-        yield Write(wire.head + wire.body)
-
-    return Fault(f"status({code})", deliver)
+    own_names = {name.lower() for name in headers or {}}
+    content, media_type = _encode_body(body)
+    implied = [("Content-Type", media_type)] if media_type else []
+    implied = [pair for pair in implied if pair[0].lower() not in own_names]
+    reply = Reply(code, content, (*implied, *(headers or {}).items()))
+    return Fault(f"status({code})", _deliver_whole(reply))
 
 
 def html(status: int = 200) -> Fault:
     """Return a fault that answers with an HTML page, as a proxy in the way would."""
     page = Reply(status, _HTML, (("Content-Type", "text/html; charset=utf-8"),))
-
-    def deliver(exchange: Exchange) -> Iterator[Step]:
-        wire = exchange.serialize(page)
-        yield Write(wire.head + wire.body)
-
-    return Fault(f"html({status})", deliver)
+    return Fault(f"html({status})", _deliver_whole(page))
 
 
 def raw(data: bytes) -> Fault:
-    """Return a fault that sends *data* as it is, HTTP or not, and closes."""
+    """Return a fault that sends ``data`` as it is, HTTP or not, and closes."""
 
     def deliver(exchange: Exchange) -> Iterator[Step]:
         yield Write(data)
@@ -191,7 +207,17 @@ def handshake_silence() -> Fault:
     return Fault("handshake_silence()", greet=greet)
 
 
-def _content(body: Mapping[str, Any] | str | bytes | None) -> tuple[bytes, str | None]:
+def _deliver_whole(reply: Reply) -> Callable[[Exchange], Iterator[Step]]:
+    def deliver(exchange: Exchange) -> Iterator[Step]:
+        wire = exchange.serialize(reply)
+        yield Write(wire.head + wire.body)
+
+    return deliver
+
+
+def _encode_body(
+    body: Mapping[str, Any] | str | bytes | None,
+) -> tuple[bytes, str | None]:
     match body:
         case None:
             return b"", None

@@ -1,4 +1,9 @@
-"""Compact JWTs, signed and read. Given keys and times; reads no clock."""
+"""Compact JWTs, signed and read. Given keys and times; reads no clock.
+
+Signatures are joserfc's; the parts are split and decoded here, so that a token can be
+looked into before it is known whose key to verify it with (``peek``), and so that every
+way in which a string fails to be a JWT is one error.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +28,7 @@ class _Registry(jws.JWSRegistry):
 
 
 _REGISTRY = _Registry(
+    # "none" is not among them: an unsigned token never verifies.
     algorithms=[
         *("HS256", "RS256", "RS384", "PS256", "PS384", "ES256", "ES384"),
     ],
@@ -32,7 +38,7 @@ _REGISTRY = _Registry(
 
 
 class InvalidJwt(Exception):
-    """Raised for a string that is no JWT, or whose signature does not hold."""
+    """Raised for a string that is not a JWT, or whose signature does not verify."""
 
 
 @frozen
@@ -49,39 +55,49 @@ def sign(
     algorithm: str,
     header: Mapping[str, Any] | None = None,
 ) -> str:
-    """Return *claims* as a compact JWT.
+    """Return ``claims`` as a compact JWT.
 
     Args:
         claims: The payload.
         key: The private or secret key.
-        algorithm: A JWS `alg`.
-        header: Header members; `typ` is "JWT" unless given.
+        algorithm: A JWS ``alg``.
+        header: Header members; ``typ`` is "JWT" unless given.
     """
-    full = {"alg": algorithm, "typ": "JWT", **(header or {})}
+    full_header = {"alg": algorithm, "typ": "JWT", **(header or {})}
     payload = json.dumps(claims, separators=(",", ":")).encode()
-    return jws.serialize_compact(full, payload, key, registry=_REGISTRY)
+    return jws.serialize_compact(full_header, payload, key, registry=_REGISTRY)
 
 
 def peek(token: str) -> Jwt:
-    """Return the parts of *token* without checking its signature.
+    """Return the parts of ``token`` without checking its signature.
 
     Raises:
         InvalidJwt: It is not a compact JWT.
     """
-    parts = token.split(".")
-    if len(parts) != 3:  # RFC 7515 3.1: header, payload, signature
+    segments = token.split(".")
+    # RFC 7515 3.1: header, payload, signature.
+    if len(segments) != 3:
         raise InvalidJwt("not a compact JWT")
-    return Jwt(_part(parts[0]), _part(parts[1]))
+    return Jwt(_decode_object(segments[0]), _decode_object(segments[1]))
 
 
 def verify(token: str, key: Key, algorithms: frozenset[str]) -> Jwt:
-    """Return the parts of *token*, whose signature by *key* holds.
+    """Return the parts of ``token`` after checking its signature.
+
+    Args:
+        token: A compact JWT.
+        key: The key it must be signed with.
+        algorithms: The values of ``alg`` that are accepted.
 
     Raises:
-        InvalidJwt: It is not a JWT, not signed by *key*, or not with *algorithms*.
+        InvalidJwt: It is not a JWT, not signed with ``key``, or not with one of
+            ``algorithms``.
     """
     parts = peek(token)
+    # RFC 8725 3.1: the verifier chooses the algorithms. Or a token could ask to be
+    # verified with a public key as if it were an HMAC secret.
     if parts.header.get("alg") not in algorithms:
+        # In the words of the JOSE library that Auth0's own messages quote.
         raise InvalidJwt('"alg" (Algorithm) Header Parameter value not allowed')
     try:
         jws.deserialize_compact(token, key, registry=_REGISTRY)
@@ -90,8 +106,10 @@ def verify(token: str, key: Key, algorithms: frozenset[str]) -> Jwt:
     return parts
 
 
-def _part(segment: str) -> dict[str, Any]:
+def _decode_object(segment: str) -> dict[str, Any]:
     try:
+        # RFC 7515 2: base64url without padding. Strict, as b64decode otherwise skips
+        # characters that are not of its alphabet.
         padded = segment.encode("ascii") + b"=" * (-len(segment) % 4)
         members = json.loads(base64.b64decode(padded, b"-_", validate=True))
     except (ValueError, binascii.Error, RecursionError) as error:

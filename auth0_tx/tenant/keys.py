@@ -1,7 +1,14 @@
 """The tenant's signing keys: current, next and not yet revoked, for each algorithm.
 
-Private keys come from a supply, since making an RSA key costs up to a second and a
-test suite starts hundreds of tenants.
+Theory of operation. As at Auth0, each algorithm has a ring of keys: the current one
+signs, the next one is published in advance, and previous ones stay published after a
+rotation, so that tokens they have signed keep verifying until they are revoked. A
+client that fetches the JWKS now therefore knows the key after the next rotation.
+
+A ring is made when its algorithm is first used, and its private keys come from a
+supply: to make an RSA key takes up to a second, and a test suite starts hundreds of
+tenants. A tenant borrows keys and gives them back when it is closed. No two tenants hold
+a key at the same time, so that a token of one is refused by the other.
 """
 
 from __future__ import annotations
@@ -32,9 +39,10 @@ _KINDS: Mapping[SigningAlgorithm, _Kind] = {
 }
 
 
-def _generate(kind: _Kind) -> PrivateKey:
+def _generate_key(kind: _Kind) -> PrivateKey:
     match kind:
         case "RSA":
+            # RFC 7518 3.3: 2048 bits or more.
             return rsa.generate_private_key(public_exponent=65537, key_size=2048)
         case "P-256":
             return ec.generate_private_key(ec.SECP256R1())
@@ -45,10 +53,9 @@ def _generate(kind: _Kind) -> PrivateKey:
 
 
 class KeySupply:
-    """Lend private keys, one tenant at a time, and make more when it runs out.
+    """Lend private keys to one tenant at a time, and make more when it runs out.
 
-    Two tenants alive together never hold the same key, so a token of one is refused
-    by the other's; a tenant that stops for good gives its keys back.
+    Share one between the tenants of a test run: making an RSA key takes up to a second.
     """
 
     def __init__(self) -> None:
@@ -56,15 +63,16 @@ class KeySupply:
         self._lock = threading.Lock()
 
     def take(self, algorithm: SigningAlgorithm) -> PrivateKey:
-        """Return a key fit for *algorithm* that nobody else holds."""
+        """Return a key fit for ``algorithm`` that nobody else holds."""
         kind = _KINDS[algorithm]
         with self._lock:
             if self._spare[kind]:
                 return self._spare[kind].pop()
-        return _generate(kind)
+        # Outside the lock: another tenant need not wait while this key is made.
+        return _generate_key(kind)
 
     def give_back(self, algorithm: SigningAlgorithm, key: PrivateKey) -> None:
-        """Take *key* back; its taker uses it no more."""
+        """Take ``key`` back from a tenant that does not use it any more."""
         with self._lock:
             self._spare[_KINDS[algorithm]].append(key)
 
@@ -113,6 +121,7 @@ class SigningKeys:
         self._supply = supply
         self._new_kid = new_kid
         self._rings: dict[SigningAlgorithm, _Ring] = {}
+        # Re-entrant: rotate() holds it while it gets or makes a ring.
         self._lock = threading.RLock()
 
     def sign(
@@ -121,13 +130,13 @@ class SigningKeys:
         algorithm: SigningAlgorithm = "RS256",
         header: Mapping[str, Any] | None = None,
     ) -> str:
-        """Return *claims* as a JWT signed with the current key of *algorithm*."""
+        """Return ``claims`` as a JWT signed with the current key of ``algorithm``."""
         current = self._ring(algorithm).current
-        full = {"kid": current.kid, **(header or {})}
-        return jwts.sign(claims, current.key, algorithm, full)
+        full_header = {"kid": current.kid, **(header or {})}
+        return jwts.sign(claims, current.key, algorithm, full_header)
 
     def jwks(self, algorithms: Iterable[SigningAlgorithm]) -> dict[str, Any]:
-        """Return the JWKS for *algorithms*: current, next, and those not revoked."""
+        """Return the JWKS of ``algorithms``: current, next, and those not revoked."""
         with self._lock:
             keys = [
                 key
@@ -137,38 +146,39 @@ class SigningKeys:
         return {"keys": [key.jwk for key in keys]}
 
     def find(self, kid: object) -> SigningKey | None:
-        """Return the key published under *kid*, if it is not revoked."""
+        """Return the key published under ``kid``, or ``None``; a revoked one is gone."""
         with self._lock:
             rings = tuple(self._rings.values())
             published = [key for ring in rings for key in ring.published]
         return next((key for key in published if key.kid == kid), None)
 
     def rotate(self) -> None:
-        """Sign with what was the next key; the one before keeps verifying."""
+        """Sign with the next key from now on; the one before keeps verifying."""
         with self._lock:
-            self._ring("RS256")
+            # A tenant that never signed rotates, too.
+            self._ring(DEFAULT_ALGORITHM)
             for algorithm, ring in self._rings.items():
                 ring.previous.insert(0, ring.current)
                 ring.current = ring.following
                 ring.following = self._new_key(algorithm)
 
     def revoke_previous(self) -> None:
-        """Withdraw every key that no longer signs: tokens of theirs stop verifying."""
+        """Withdraw every key that no longer signs: its tokens stop verifying."""
         with self._lock:
             for algorithm, ring in self._rings.items():
                 self._give_back(algorithm, ring.previous)
                 ring.previous = []
 
     def release(self) -> None:
-        """Give every key back to the supply; the next use takes new ones."""
+        """Return every key to the supply; the next use takes new ones."""
         with self._lock:
             for algorithm, ring in self._rings.items():
                 self._give_back(algorithm, ring.published)
             self._rings.clear()
 
     def _ring(self, algorithm: SigningAlgorithm) -> _Ring:
-        # Without the lock first: a forked child, where another thread of the parent
-        # may have held it, still makes tokens.
+        # Without the lock first: in a forked child the lock may be held by a thread
+        # that exists only in the parent, and the child must still be able to sign.
         ring = self._rings.get(algorithm)
         if ring is not None:
             return ring
@@ -182,6 +192,7 @@ class SigningKeys:
     def _new_key(self, algorithm: SigningAlgorithm) -> SigningKey:
         private_key = self._supply.take(algorithm)
         key: RSAKey | ECKey
+        # From the objects themselves, without a detour through PEM.
         if isinstance(private_key, rsa.RSAPrivateKey):
             key = RSAKey(private_key, private_key)
         else:

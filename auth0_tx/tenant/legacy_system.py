@@ -1,7 +1,8 @@
 """The external system whose tokens the default profiles exchange, and their Action.
 
-It signs HS256 JWTs with a key only it and the Action know, as a system of one's own
-would; the Action is written as a user would write one.
+It signs HS256 JWTs with a key that only it and the Action know, like a user's own legacy
+system; and the Action is written as a user would write one, with ``event`` and ``api``
+alone.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ _ALGORITHMS = frozenset({"HS256"})
 
 
 class LegacySystem:
-    """Issue legacy tokens, and verify them in an Action.
+    """A legacy system that issues tokens, and the Action that verifies them.
 
     Args:
         secret: The signing key's bytes, 32 or more.
         clock: Return the time in seconds since the epoch.
         new_id: Return an identifier never returned before.
-        knows: Tell whether there is a user with an identifier.
+        knows_user: Return whether there is a user with an identifier.
     """
 
     def __init__(
@@ -36,15 +37,17 @@ class LegacySystem:
         *,
         clock: Callable[[], float],
         new_id: Callable[[], str],
-        knows: Callable[[str], bool],
+        knows_user: Callable[[str], bool],
     ) -> None:
         self._key = OctKey.import_key(secret)
         self._clock = clock
         self._new_id = new_id
-        self._knows = knows
+        self._knows_user = knows_user
 
-    def token(self, sub: str, expires_in: float, claims: Mapping[str, Any]) -> str:
-        """Return a token for *sub* that expires in *expires_in* seconds."""
+    def issue_token(
+        self, sub: str, expires_in: float, claims: Mapping[str, Any]
+    ) -> str:
+        """Return a token for ``sub`` that expires in ``expires_in`` seconds."""
         now = int(self._clock())
         return jwts.sign(
             {
@@ -59,14 +62,14 @@ class LegacySystem:
             "HS256",
         )
 
-    def action(self, event: Event, api: ActionApi) -> None:
-        """Verify the subject token, set its user, and take over the actor if any."""
+    def run_action(self, event: Event, api: ActionApi) -> None:
+        """Verify the subject token, and set its user and the actor, if there is one."""
         transaction = event.transaction
         try:
-            subject = self._verified(transaction.subject_token)
+            subject = self._verify(transaction.subject_token)
         except jwts.InvalidJwt as error:
             api.access.reject_invalid_subject_token(f"Invalid subject token: {error}")
-        if not self._knows(subject["sub"]):
+        if not self._knows_user(subject["sub"]):
             api.access.reject_invalid_subject_token(
                 "Invalid subject token: no such user"
             )
@@ -75,17 +78,18 @@ class LegacySystem:
             return
         try:
             if transaction.actor_token_type == ID_TOKEN_TYPE:
-                # The tenant has verified it before running any Action.
+                # Auth0 verifies an actor's ID token before it runs the Action.
                 actor = jwts.peek(transaction.actor_token).claims
             else:
-                actor = self._verified(transaction.actor_token)
+                actor = self._verify(transaction.actor_token)
         except jwts.InvalidJwt as error:
             api.access.deny("invalid_request", f"Invalid actor token: {error}")
-        # RFC 8693 4.1: whoever acted before stays, one level further in.
+        # RFC 8693 4.1: those who acted before stay, one level further in.
         earlier = {"act": actor["act"]} if "act" in actor else {}
         api.authentication.set_actor({"sub": actor["sub"], **earlier})
 
-    def _verified(self, token: str) -> Mapping[str, Any]:
+    def _verify(self, token: str) -> Mapping[str, Any]:
+        # One algorithm alone: RFC 8725 3.1.
         claims = jwts.verify(token, self._key, _ALGORITHMS).claims
         expires = claims.get("exp")
         if not isinstance(expires, (int, float)) or expires <= self._clock():

@@ -1,6 +1,13 @@
-"""What slows a caller down: the rate limit, and the suspicious-IP throttle.
+"""The two limits of the token endpoint: the rate limit, and the suspicious-IP throttle.
 
-Two token buckets, told the time; the settings are frozen, the state is not.
+Theory of operation. Both are token buckets. A bucket holds up to its size; each counted
+request takes one token, tokens come back at a steady rate, and a request that finds the
+bucket empty is refused. Nothing runs in between: a bucket is refilled for the time that
+has passed when it is looked at, and the time comes from outside.
+
+The rate limit has one bucket, and every request counts. The throttle has a bucket for
+each address, and only subject tokens count that an Action rejects: it slows down
+whoever guesses tokens, and nobody else.
 """
 
 from __future__ import annotations
@@ -18,7 +25,8 @@ from .http_messages import Reply
 
 BodyStyle = Literal["oauth", "legacy", "management", "text"]
 
-# What 429s have been seen to say; a client must go by the status alone.
+# The bodies of 429 that have been seen. They differ that much, that a client must go by
+# the status alone.
 _BODIES: dict[BodyStyle, tuple[str, bytes]] = {
     "oauth": (
         "application/json",
@@ -54,19 +62,20 @@ _BODIES: dict[BodyStyle, tuple[str, bytes]] = {
     ),
 }
 
-# Addresses remembered; beyond it the one quiet for longest is forgotten.
-_MOST_ADDRESSES = 10_000
+# How many addresses to remember: the one quiet for longest is forgotten first, and an
+# attacker with many addresses must not fill the memory.
+_MAX_ADDRESSES = 10_000
 
 
 @frozen
 class RateLimit:
-    """Limit how many requests the token endpoint takes.
+    """The rate limit of the token endpoint.
 
     Args:
-        per_second: How many requests come back each second.
-        burst: How many may come at once; `per_second` rounded up if not given.
+        per_second: How many requests a second are allowed in the long run.
+        burst: How many may come at once; ``per_second`` rounded up if not given.
         retry_after: Whether a 429 has Retry-After; undocumented for this limit.
-        body_style: Which of the bodies seen in the wild a 429 has.
+        body_style: Which of the bodies seen at Auth0 a 429 has.
     """
 
     per_second: float = field(validator=gt(0))
@@ -82,11 +91,13 @@ class RateLimit:
 
 @frozen
 class Throttle:
-    """Block an address that keeps sending subject tokens which Actions reject.
+    """The throttle of addresses that keep sending subject tokens that Actions reject.
+
+    The defaults are Auth0's: ten attempts, and six more an hour.
 
     Args:
-        max_attempts: How many rejections are free.
-        refill_seconds: After how long another attempt is given back.
+        max_attempts: How many rejections are allowed at once.
+        refill_seconds: After how many seconds another attempt is allowed.
     """
 
     max_attempts: int = field(default=10, validator=gt(0))
@@ -99,21 +110,26 @@ class _Bucket:
     updated_at: float
 
     def refill(self, now: float, rate: float, size: float) -> None:
+        # A clock that is set back must not take tokens away.
         elapsed = max(0.0, now - self.updated_at)
         self.left = min(size, self.left + elapsed * rate)
         self.updated_at = now
 
 
 class RateLimiter:
-    """Count requests against a RateLimit."""
+    """Count requests against a ``RateLimit``."""
 
     def __init__(self, limit: RateLimit) -> None:
         self._limit = limit
         self._bucket: _Bucket | None = None
         self._lock = threading.Lock()
 
-    def admit(self, now: float) -> tuple[Reply | None, tuple[tuple[str, str], ...]]:
-        """Count one request; return its 429, if it is over, and headers for any reply.
+    def count_request(
+        self, now: float
+    ) -> tuple[Reply | None, tuple[tuple[str, str], ...]]:
+        """Count one request; return its 429, if it is over the limit, and headers.
+
+        The headers belong on any reply, a 429 or not, as at Auth0.
 
         Args:
             now: Seconds since the epoch.
@@ -131,6 +147,7 @@ class RateLimiter:
         headers: tuple[tuple[str, str], ...] = (
             ("x-ratelimit-limit", str(limit.size)),
             ("x-ratelimit-remaining", str(int(left))),
+            # UNIX seconds, unlike the delta of most other services.
             ("x-ratelimit-reset", str(math.ceil(now + wait))),
         )
         if admitted:
@@ -142,33 +159,34 @@ class RateLimiter:
 
 
 class AttemptThrottle:
-    """Count each address's rejected subject tokens against a Throttle."""
+    """Count the rejected subject tokens of each address against a ``Throttle``."""
 
     def __init__(self, throttle: Throttle) -> None:
         self._throttle = throttle
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
         self._lock = threading.Lock()
 
-    def blocks(self, address: str, now: float) -> bool:
-        """Tell whether *address* has no attempt left at *now*."""
+    def is_blocked(self, address: str, now: float) -> bool:
+        """Return whether ``address`` has no attempt left at ``now``."""
+        # Looks before it refills: a look must not add an address to the buckets.
         with self._lock:
             return address in self._buckets and self._bucket(address, now).left < 1
 
-    def count(self, address: str, now: float) -> None:
-        """Take one attempt from *address*: an Action rejected its subject token."""
+    def count_rejection(self, address: str, now: float) -> None:
+        """Take one attempt from ``address``: an Action rejected its subject token."""
         with self._lock:
             self._bucket(address, now).left -= 1
-            while len(self._buckets) > _MOST_ADDRESSES:
+            while len(self._buckets) > _MAX_ADDRESSES:
                 self._buckets.popitem(last=False)
 
     def clear(self) -> None:
-        """Give every address its attempts back."""
+        """Restore the attempts of every address."""
         with self._lock:
             self._buckets.clear()
 
     def _bucket(self, address: str, now: float) -> _Bucket:
-        most = self._throttle.max_attempts
-        bucket = self._buckets.setdefault(address, _Bucket(most, now))
-        bucket.refill(now, 1 / self._throttle.refill_seconds, most)
+        size = self._throttle.max_attempts
+        bucket = self._buckets.setdefault(address, _Bucket(size, now))
+        bucket.refill(now, 1 / self._throttle.refill_seconds, size)
         self._buckets.move_to_end(address)
         return bucket

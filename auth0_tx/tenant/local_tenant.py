@@ -1,4 +1,10 @@
-"""The tenant itself: what a test or a demo holds in its hands."""
+"""The tenant itself: the object that a test or a demo starts and asks.
+
+``Tenant`` wires the parts together and forwards to them; it has no behaviour of its own.
+The state (``state.py``) holds everything the tenant knows, ``default_content.py`` fills it,
+the service (``service.py``) answers requests from it, and the server (``server.py``) serves
+the service on a socket.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +15,23 @@ from types import TracebackType
 from typing import Any, Self
 
 from .applications import Application
-from .authorization_server import respond
-from .backchannel_logout import crafted_logout_token, send_backchannel_logout
+from .backchannel_logout import send_backchannel_logout
 from .certificates import Certificates
-from .default_content import add_default_content, new_state
+from .crafted_tokens import craft_access_token, craft_id_token, craft_logout_token
+from .default_content import add_default_content, create_state
 from .directory import Api, Connection, Organization, User
 from .faults import Fault
-from .front import Front
 from .http_messages import ReceivedRequest, Reply
 from .keys import KeySupply
 from .limits import RateLimit, Throttle
-from .logs import LogEvent
+from .opaque_tokens import SessionTransfer
 from .profiles import Profile
 from .refresh_tokens import RefreshTokens
 from .registry import Registry
 from .server import Server
-from .session_transfers import SessionTransfer
-from .settings import Settings
-from .state import ClaimsAlteration, ReplyAlteration
+from .service import TenantService, respond
+from .state import ClaimsAlteration, LogEvent, ReplyAlteration, Settings
 from .token_endpoint import PATH
-from .tokens import crafted_access_token, crafted_id_token, split_scope
 from .wording import Wording
 
 
@@ -37,32 +40,35 @@ def _new_id() -> str:
 
 
 class Tenant:
-    """Run a local Auth0 tenant on loopback, over TLS with a CA of its own.
+    """A local Auth0 tenant on a loopback port, over TLS with its own CA.
+
+    Start it with ``with Tenant() as tenant:`` or ``start()``. Point a client at its
+    ``domain``, ``client_id`` and ``client_secret``, with ``verify=tenant.ca_file``. Change a
+    record with its registry: ``tenant.users.change("auth0|bob", blocked=True)``.
 
     Args:
         port: The port; 0 takes a free one, kept over a restart.
         tls: Whether to serve HTTPS.
         clock: Return the time in seconds since the epoch.
         wording: How each rule refuses.
-        settings: Tenant settings, and answers to what Auth0 leaves undocumented.
-        throttle: The suspicious-IP throttle, on as at Auth0; None turns it off.
-        rate_limit: The token endpoint's rate limit; None for none.
+        settings: Tenant settings, and answers where Auth0 documents none.
+        throttle: The suspicious-IP throttle, on as at Auth0; ``None`` for none.
+        rate_limit: The token endpoint's rate limit; ``None`` for none.
         client_id: The default application's identifier.
-        client_secret: Its secret; made up if not given.
-        keys: Where signing keys come from; share one between tenants to save making
-            RSA keys for each.
-        certificates: The certificate to serve with; share one to share a CA file.
+        client_secret: Its secret; a random one if ``None``.
+        keys: Where signing keys come from; share one between tenants to save time.
+        certificates: The server certificate; share one to share a CA file.
         new_id: Return an identifier or token never returned before.
 
     Attributes:
-        applications: The applications, by client_id.
-        apis: The APIs, by identifier.
-        users: The users, by user_id.
-        user_connections: Where users come from, by name; `connections` counts sockets.
-        organizations: The organizations, by id.
+        applications: By client_id.
+        apis: By identifier.
+        users: By user_id.
+        user_connections: Where users come from, by name; ``connections`` counts sockets.
+        organizations: By id.
         profiles: The token exchange profiles, by subject_token_type.
-        refresh_tokens: The refresh tokens issued, by token; those already used stay
-            until their family ends.
+        refresh_tokens: Those issued, by token, until their family ends.
+        ca_file: The path of the CA's certificate, for ``verify=``; ``None`` without TLS.
     """
 
     def __init__(
@@ -79,16 +85,19 @@ class Tenant:
         client_secret: str | None = None,
         keys: KeySupply | None = None,
         certificates: Certificates | None = None,
-        new_id: Callable[[], str] = _new_id,
+        new_id: Callable[[], str] | None = None,
     ) -> None:
         self.client_id = client_id
         self.client_secret: str = client_secret or secrets.token_urlsafe(48)
         self._tls = tls
         self._certificates = (certificates or Certificates()) if tls else None
+        self.ca_file: str | None = (
+            self._certificates.ca_file if self._certificates else None
+        )
         self._cleared_at = 0
-        self._state = new_state(
+        self._state = create_state(
             clock=clock,
-            new_id=new_id,
+            new_id=new_id or _new_id,
             wording=wording,
             settings=settings,
             keys=keys or KeySupply(),
@@ -105,16 +114,18 @@ class Tenant:
         self.organizations: Registry[Organization] = self._state.organizations
         self.profiles: Registry[Profile] = self._state.profiles
         self.refresh_tokens: RefreshTokens = self._state.refresh_tokens
-        self._front = Front(self.respond, clock, settings.history)
+        self._service = TenantService(self.respond, clock, settings.history)
         self._server = Server(
-            self._front,
+            self._service,
             port=port,
             context=self._certificates.server_context() if self._certificates else None,
             clock=clock,
             idle_seconds=settings.idle_seconds,
         )
+        # With a port of its own the tenant has an issuer before it is started, and can
+        # answer without a socket.
         if port:
-            self._name()
+            self._set_issuer()
 
     def __repr__(self) -> str:
         """Return the issuer and whether it runs; never a secret."""
@@ -135,24 +146,24 @@ class Tenant:
         self.close()
 
     def start(self) -> Self:
-        """Listen and serve, on the same port as before if it ran before.
+        """Listen and serve; a restart takes the same port.
 
         Raises:
             RuntimeError: It is running.
             OSError: The port is taken.
         """
-        # Makes the signing keys now: the first exchange should not take the longer.
+        # Make the signing keys now, or the first exchange would take a second longer.
         self._state.keys.jwks(self._state.algorithms)
         self._server.start()
-        self._name()
+        self._set_issuer()
         return self
 
     def stop(self) -> None:
-        """Stop serving and end every connection; what it holds stays. Idempotent."""
+        """Stop serving and end every connection; the records stay. Idempotent."""
         self._server.stop()
 
     def close(self) -> None:
-        """Stop for good: give the signing keys back, so that others may use them."""
+        """Stop for good, and give the signing keys back to other tenants."""
         self.stop()
         self._state.keys.release()
 
@@ -160,38 +171,29 @@ class Tenant:
 
     @property
     def domain(self) -> str:
-        """Return what a client's `domain=` takes, such as "localhost:54321"."""
+        """Return a client's ``domain=``, such as "localhost:54321"."""
         return self._state.domain if self._tls else self.issuer.removesuffix("/")
 
     @property
     def issuer(self) -> str:
-        """Return the issuer, with its trailing slash.
-
-        Raises:
-            RuntimeError: The tenant has no port before it is started.
-        """
+        """Return the issuer, with its trailing slash; ``RuntimeError`` before a start."""
         if not self._state.issuer:
             raise RuntimeError("the tenant has no issuer before it is started")
         return self._state.issuer
-
-    @property
-    def ca_file(self) -> str | None:
-        """Return the path of the CA's certificate, for `verify=`; None without TLS."""
-        return self._certificates.ca_file if self._certificates else None
 
     # -- tokens and keys ----------------------------------------------------------
 
     def subject_token(
         self, sub: str, /, *, expires_in: float = 3600, **claims: Any
     ) -> str:
-        """Return a token of the external system the default Action verifies.
+        """Return a token of the legacy system that the default Action verifies.
 
         Args:
-            sub: The user it stands for, such as "auth0|alice".
+            sub: The user it is for, such as "auth0|alice".
             expires_in: Its life in seconds; negative for one that has expired.
-            **claims: More claims, or others in place of its own.
+            **claims: More claims, which replace its own.
         """
-        return self._state.legacy.token(sub, expires_in, claims)
+        return self._state.legacy.issue_token(sub, expires_in, claims)
 
     def id_token(
         self,
@@ -202,16 +204,17 @@ class Tenant:
         expires_in: float = 36000,
         **claims: Any,
     ) -> str:
-        """Return an ID token of this tenant, fit to be an actor_token.
+        """Return an ID token of this tenant, which can be an actor_token.
 
-        Args:
-            sub: The user it stands for.
-            audience: The client_id; the default application's if not given.
-            expires_in: Its life in seconds; negative for one that has expired.
-            **claims: More claims, or others in place of its own.
+        ``audience`` is a client_id, the default application's unless given; the rest as
+        for ``subject_token``.
         """
-        return crafted_id_token(
-            self._state, sub, audience or self.client_id, expires_in, claims
+        return craft_id_token(
+            self._state,
+            sub,
+            audience or self.client_id,
+            expires_in=expires_in,
+            claims=claims,
         )
 
     def access_token(
@@ -224,31 +227,33 @@ class Tenant:
         actor: Mapping[str, Any] | None = None,
         expires_in: float = 86400,
     ) -> str:
-        """Return a user's access token for an API, as an application has one at hand.
+        """Return a user's access token for an API.
 
         Args:
-            sub: The user, such as "auth0|alice".
+            sub: The user it is for, such as "auth0|alice".
             audience: The API's identifier.
-            scope: Its scopes, with a space between them; all of the API's if not given.
-            actor: The `act` claim, of those who act for the user.
+            scope: Its scopes, separated by spaces; ``None`` for all of the API's.
+            actor: The ``act`` claim.
             expires_in: Its life in seconds; negative for one that has expired.
 
         Raises:
             ValueError: The tenant has no such user, or no such API.
         """
-        user, api = self.users.get(sub), self.apis.get(audience)
-        if user is None or api is None:
-            raise ValueError("the tenant needs the user and the API of an access token")
-        scopes = api.scopes if scope is None else split_scope(scope)
-        return crafted_access_token(
-            self._state, self.client_id, user, api, tuple(scopes), actor, expires_in
+        return craft_access_token(
+            self._state,
+            self.client_id,
+            sub,
+            audience,
+            scope=scope,
+            actor=actor,
+            expires_in=expires_in,
         )
 
     def redeem_session_transfer_token(self, token: str) -> SessionTransfer:
-        """Use *token* up, as the application it leads to would, and tell what it says.
+        """Use ``token`` up, as /authorize would, and return its record.
 
         Raises:
-            ValueError: It is none, was used before, or has expired.
+            ValueError: It is unknown, used or expired.
         """
         transfer = self._state.session_transfers.take(token, self._state.clock())
         if transfer is None:
@@ -267,13 +272,13 @@ class Tenant:
         """Return a back-channel logout token of this tenant.
 
         Args:
-            user_id: Its `sub`; None for none.
-            client_id: Its `aud`; the default application's if not given.
-            session_id: Its `sid`; None for none.
-            typ: The `typ` in its header; Auth0's samples have "JWT".
-            **changes: More claims, or others in place of its own; None leaves one out.
+            user_id: Its ``sub``.
+            client_id: Its ``aud``; the default application's if ``None``.
+            session_id: Its ``sid``.
+            typ: The ``typ`` in its header; Auth0's samples have "JWT".
+            **changes: Claims that replace its own; ``None`` leaves one out.
         """
-        return crafted_logout_token(
+        return craft_logout_token(
             self._state,
             client_id or self.client_id,
             user_id=user_id,
@@ -292,25 +297,22 @@ class Tenant:
         timeout: float = 10.0,
         **changes: Any,
     ) -> int:
-        """Post a logout token to the application's `backchannel_logout_uri`.
+        """Post a logout token to the application, and return the answer's status.
 
-        Blocks until there is an answer: run it in a thread where the application runs
-        in the event loop of this one.
+        Blocks: use a thread if the application runs in this thread's event loop. The
+        token is that of ``logout_token``.
 
         Args:
-            user_id: Who is logged out; see `logout_token`.
-            client_id: Which application; the default one if not given.
-            session_id: Which session; see `logout_token`.
+            user_id: The user who is logged out.
+            client_id: The application; the default one if ``None``.
+            session_id: The session that is ended.
             verify: The path of a CA trusted beside the system's and the tenant's own;
-                False checks no certificate.
+                ``False`` checks no certificate.
             timeout: How many seconds each step may take.
-            **changes: As `logout_token` takes them, `typ` too.
-
-        Returns:
-            The status of the answer.
+            **changes: Claims, and ``typ``, as for ``logout_token``.
 
         Raises:
-            ValueError: The application has no such URI, or one of another machine.
+            ValueError: Its ``backchannel_logout_uri`` is unset or not on loopback.
             OSError: It cannot be reached.
         """
         return send_backchannel_logout(
@@ -321,16 +323,14 @@ class Tenant:
             ),
             user_id=user_id,
             ca_file=verify if isinstance(verify, str) else self.ca_file,
-            verified=verify is not False,
+            checks_certificate=verify is not False,
             timeout=timeout,
         )
 
     def sign(self, claims: Mapping[str, Any], **header: Any) -> str:
-        """Return *claims* signed with the tenant's current RS256 key, as they are.
+        """Return ``claims`` signed as they are with the current RS256 key.
 
-        Args:
-            claims: The payload.
-            **header: Header members, such as typ="logout+jwt".
+        ``header`` has more members of the JWT's header, such as ``typ="logout+jwt"``.
         """
         return self._state.keys.sign(claims, "RS256", header)
 
@@ -339,64 +339,62 @@ class Tenant:
         self._state.keys.rotate()
 
     def revoke_previous_key(self) -> None:
-        """Withdraw the keys rotated away: tokens they signed stop verifying."""
+        """Withdraw the keys rotated away: tokens that they signed stop verifying."""
         self._state.keys.revoke_previous()
 
     # -- what it received ---------------------------------------------------------
 
     @property
     def requests(self) -> tuple[ReceivedRequest, ...]:
-        """Return the requests received since the last `clear()`, oldest first."""
-        return self._front.requests
+        """Return the requests received since the last ``clear()``, oldest first."""
+        return self._service.requests
 
     @property
     def connections(self) -> int:
-        """Return how many connections were accepted since the last `clear()`."""
+        """Return how many connections were accepted since the last ``clear()``."""
         return self._server.accepted - self._cleared_at
 
     @property
     def logs(self) -> tuple[LogEvent, ...]:
-        """Return the tenant's log since the last `clear()`, oldest first."""
+        """Return the tenant's log since the last ``clear()``, oldest first."""
         return self._state.logs.items
 
     def count(self, path: str) -> int:
-        """Return how many requests of *path* were received since the last `clear()`."""
-        return self._front.count(path)
+        """Return how many requests of ``path`` came since the last ``clear()``."""
+        return self._service.count(path)
 
     def clear(self) -> None:
-        """Forget what was received and logged, the attempts counted, and the faults.
+        """Forget requests, logs, throttled attempts, faults and alterations.
 
         Users, tokens, keys and open connections stay.
         """
-        self._front.clear()
+        self._service.clear()
         self._state.logs.clear()
         self._state.id_token_alteration = self._state.reply_alteration = None
         if self._state.throttle is not None:
             self._state.throttle.clear()
         self._cleared_at = self._server.accepted
 
-    # -- what goes wrong ----------------------------------------------------------
+    # -- failures on request ------------------------------------------------------
 
     def inject(
         self, fault: Fault, *, path: str | None = PATH, times: int | None = 1
     ) -> None:
-        """Play *fault* for requests to come; several are played in turn.
+        """Play a fault of ``auth0_tx.tenant.faults`` for requests to come, in turn.
 
-        Args:
-            fault: One of `auth0_tx.tenant.faults`.
-            path: Which requests; None for any. A fault of the handshake has no path.
-            times: How often; None until `clear()`.
+        ``path`` says for which requests, ``None`` for any; ``times`` how often, ``None``
+        until ``clear()``. A fault of the handshake has no path.
         """
-        self._front.inject(fault, path, times)
+        self._service.inject(fault, path, times)
 
     def alter_id_token(self, alteration: ClaimsAlteration | None) -> None:
-        """Put every ID token's claims through *alteration* before they are signed."""
+        """Change every ID token's claims with ``alteration`` before they are signed."""
         self._state.id_token_alteration = alteration
 
     def alter_reply(self, alteration: ReplyAlteration | None) -> None:
-        """Put every reply of the token endpoint through *alteration*.
+        """Change every reply of the token endpoint with ``alteration``.
 
-        As in `tenant.alter_reply(lambda reply: reply.without("id_token"))`.
+        As in ``tenant.alter_reply(lambda reply: reply.without("id_token"))``.
         """
         self._state.reply_alteration = alteration
 
@@ -407,9 +405,9 @@ class Tenant:
     # -- without sockets ----------------------------------------------------------
 
     def respond(self, request: ReceivedRequest) -> Reply:
-        """Return the reply to *request*, decided without a socket or a record."""
+        """Return the reply to ``request`` without a socket; it is not in ``requests``."""
         return respond(self._state, request)
 
-    def _name(self) -> None:
+    def _set_issuer(self) -> None:
         scheme = "https" if self._tls else "http"
         self._state.issuer = f"{scheme}://localhost:{self._server.port}/"

@@ -1,4 +1,9 @@
-"""Discovery: the two documents a client reads before anything else, and the keys."""
+"""Discovery: the metadata document, at two paths, and the signing keys.
+
+A client reads these before anything else. The members are those of Auth0's sample. It
+also names endpoints that the tenant does not have, such as ``/authorize``, since clients
+check that they are there.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,7 @@ from .client_assertion import ALGORITHMS
 from .http_messages import ReceivedRequest, Reply
 from .state import TenantState
 
+# OIDC Discovery 4 and RFC 8414 3: Auth0 serves the same document at both.
 DISCOVERY_PATHS = (
     "/.well-known/openid-configuration",
     "/.well-known/oauth-authorization-server",
@@ -15,22 +21,24 @@ DISCOVERY_PATHS = (
 JWKS_PATH = "/.well-known/jwks.json"
 
 
-def discovery(state: TenantState, request: ReceivedRequest) -> Reply:
-    """Return the metadata of OIDC Discovery 3 and RFC 8414 2, as Auth0 fills it in."""
-    return Reply.of(_document(state), headers=_cached(state))
+def answer_discovery(state: TenantState, request: ReceivedRequest) -> Reply:
+    """Answer with the metadata of OIDC Discovery 3 and RFC 8414 2, as Auth0 has it."""
+    return Reply.of(_build_document(state), headers=_cache_headers(state))
 
 
-def jwks(state: TenantState, request: ReceivedRequest) -> Reply:
-    """Return the public keys in use (RFC 7517 5): current, next and not yet revoked."""
-    return Reply.of(state.keys.jwks(state.algorithms), headers=_cached(state))
+def answer_jwks(state: TenantState, request: ReceivedRequest) -> Reply:
+    """Answer with the public keys (RFC 7517 5): current, next and not yet revoked."""
+    return Reply.of(state.keys.jwks(state.algorithms), headers=_cache_headers(state))
 
 
-def _cached(state: TenantState) -> tuple[tuple[str, str], ...]:
+def _cache_headers(state: TenantState) -> tuple[tuple[str, str], ...]:
     return (("Cache-Control", state.settings.cache_control),)
 
 
-def _document(state: TenantState) -> dict[str, Any]:
+def _build_document(state: TenantState) -> dict[str, Any]:
     issuer = state.issuer
+    # The three that Auth0 always lists, and those that this tenant's APIs and
+    # applications are set to.
     id_token_algorithms = {"HS256", "RS256", "PS256", *state.algorithms}
     return {
         "issuer": issuer,

@@ -1,6 +1,9 @@
-"""On-behalf-of token exchange: an API exchanges the access token that it was called with.
+"""On-Behalf-Of token exchange: an API exchanges the access token it was called with.
 
-No Action of a profile runs; the tenant itself checks the token and names who acts.
+No profile and no Action take part: the tenant verifies the access token itself, and the
+exchanging client becomes the actor. The new token is for the same user, within the same
+organization, and for another API. Each exchange adds a level to the ``act`` claim (RFC
+8693 4.1), so that the chain of services that a call has passed can be read from it.
 """
 
 from __future__ import annotations
@@ -12,18 +15,21 @@ from . import jwts
 from .client_authentication import AuthenticatedClient
 from .directory import Api, Organization, User
 from .http_messages import Reply
-from .membership import admit
 from .parameters import Parameters
 from .state import TenantState
-from .tokens import ACCESS_TOKEN_TYPE, Grant, split_scope, token_reply
-from .wording import Refused
+from .subjects import check_membership
+from .tokens import ACCESS_TOKEN_TYPE, Grant, issue_tokens, split_scope
+from .wording import RequestRefused
 
-_MOST_BEHIND = 4
-"""How many may have acted before."""
+# How many actors the token may name already; Auth0 documents the limit.
+_MAX_EARLIER_ACTORS = 4
 
 
 def is_on_behalf_of(parameters: Parameters) -> bool:
-    """Tell whether an exchange is of this kind, and not of a profile's."""
+    """Return whether an exchange is of this kind, and not one of a profile.
+
+    Auth0 requires requested_token_type here, and refuses it with a profile.
+    """
     types = (
         parameters.get("subject_token_type"),
         parameters.get("requested_token_type"),
@@ -37,89 +43,101 @@ def exchange_on_behalf_of(
     """Answer an on-behalf-of exchange.
 
     Raises:
-        Refused: The client, the token, or what is asked for does not fit.
+        RequestRefused: The client, the token or the request breaks a rule.
     """
     application = client.application
     own_api = application.resource_server_identifier
+    # Only the API that the token was issued for may exchange it, and has to prove that
+    # it is that API.
     if own_api is None or client.method == "none":
-        raise state.wording.not_a_resource_server.refused()
-    claims = _verified(state, parameters.require("subject_token"), own_api)
-    user = _user(state, claims)
-    asked = split_scope(parameters.get("scope"))
-    api, scopes = _granted(state, client, parameters, asked)
+        raise state.wording.not_a_resource_server.to_exception()
+    claims = _verify_access_token(state, parameters.require("subject_token"), own_api)
+    user = _find_user(state, claims)
+    requested_scopes = split_scope(parameters.get("scope"))
+    api, scopes = _find_api_and_scopes(state, client, parameters, requested_scopes)
     grant = Grant(
         application=application,
         user=user,
         api=api,
-        requested_scopes=asked,
+        requested_scopes=requested_scopes,
         scopes=scopes,
-        organization=_organization(state, claims, user),
-        actor=_actor(state, application.client_id, claims.get("act")),
+        organization=_find_organization(state, claims, user),
+        actor=_add_actor(state, application.client_id, claims.get("act")),
     )
-    return token_reply(state, grant, {"issued_token_type": ACCESS_TOKEN_TYPE})
+    return issue_tokens(state, grant, {"issued_token_type": ACCESS_TOKEN_TYPE})
 
 
-def _verified(state: TenantState, token: str, audience: str) -> Mapping[str, Any]:
+def _verify_access_token(
+    state: TenantState, token: str, audience: str
+) -> Mapping[str, Any]:
     try:
         key = state.keys.find(jwts.peek(token).header.get("kid"))
         if key is None:
-            raise _invalid(state, "it is not of this tenant")
+            raise _invalid_token(state, "it was not issued by this tenant")
         claims = jwts.verify(token, key.key, frozenset({key.algorithm})).claims
     except jwts.InvalidJwt:
-        raise _invalid(state, "it is no access token that can be read") from None
-    said = claims.get("aud")
-    audiences = [said] if isinstance(said, str) else said or []
+        raise _invalid_token(state, "it is not a valid JWT") from None
+    aud = claims.get("aud")
+    # RFC 7519 4.1.3: a string or an array of strings.
+    audiences = [aud] if isinstance(aud, str) else aud or []
+    # RFC 8693 5: a token must not be exchanged by anyone who happens to have seen it.
     if claims.get("iss") != state.issuer or audience not in audiences:
-        raise _invalid(state, "it is not for the API of this client")
+        raise _invalid_token(state, "it was not issued for the API of this client")
     if claims.get("exp", 0) <= state.clock():
-        raise _invalid(state, "it has expired")
+        raise _invalid_token(state, "it has expired")
     return claims
 
 
-def _user(state: TenantState, claims: Mapping[str, Any]) -> User:
+def _find_user(state: TenantState, claims: Mapping[str, Any]) -> User:
     user = state.users.get(claims.get("sub"))
+    # A token of the client credentials grant has no user.
     if user is None:
-        raise _invalid(state, "it is not a user's")
+        raise _invalid_token(state, "it is not the token of a user")
     if user.blocked:
-        raise state.wording.user_blocked.refused()
+        raise state.wording.user_blocked.to_exception()
     return user
 
 
-def _granted(
+def _find_api_and_scopes(
     state: TenantState,
     client: AuthenticatedClient,
     parameters: Parameters,
-    asked: tuple[str, ...],
+    requested: tuple[str, ...],
 ) -> tuple[Api, tuple[str, ...]]:
     audience = parameters.require("audience")
     api = state.apis.get(audience)
     if api is None:
-        raise state.wording.unknown_audience.refused(audience=audience)
+        raise state.wording.unknown_audience.to_exception(audience=audience)
+    # The client's grants limit the scopes, not those of the token it was called with.
     grants = client.application.on_behalf_of_grants
     allowed = api.scopes if grants is None else grants.get(audience, ())
-    scopes = tuple(scope for scope in asked or allowed if scope in allowed)
-    if not scopes and (asked or grants is not None):
-        raise state.wording.on_behalf_of_denied.refused(audience=audience)
+    scopes = tuple(scope for scope in requested or allowed if scope in allowed)
+    if not scopes and (requested or grants is not None):
+        raise state.wording.on_behalf_of_denied.to_exception(audience=audience)
     return api, scopes
 
 
-def _organization(
+def _find_organization(
     state: TenantState, claims: Mapping[str, Any], user: User
 ) -> Organization | None:
     organization = state.organizations.get(claims.get("org_id"))
+    # Checked again: the user may have left since the token was issued.
     if organization is not None:
-        admit(state, organization, user, arrives=False)
+        check_membership(state, organization, user, may_join=False)
     return organization
 
 
-def _actor(state: TenantState, client_id: str, before: Any) -> Mapping[str, Any]:
-    behind, each = 0, before
-    while isinstance(each, Mapping):
-        behind, each = behind + 1, each.get("act")
-    if behind >= _MOST_BEHIND:
-        raise state.wording.delegation_chain.refused()
-    return {"sub": client_id} if before is None else {"sub": client_id, "act": before}
+def _add_actor(state: TenantState, client_id: str, earlier: Any) -> Mapping[str, Any]:
+    """Return the ``act`` claim with this client outermost (RFC 8693 4.1)."""
+    depth, actor = 0, earlier
+    while isinstance(actor, Mapping):
+        depth, actor = depth + 1, actor.get("act")
+    if depth >= _MAX_EARLIER_ACTORS:
+        raise state.wording.delegation_chain.to_exception()
+    if earlier is None:
+        return {"sub": client_id}
+    return {"sub": client_id, "act": earlier}
 
 
-def _invalid(state: TenantState, reason: str) -> Refused:
-    return state.wording.invalid_access_token.refused(reason=reason)
+def _invalid_token(state: TenantState, reason: str) -> RequestRefused:
+    return state.wording.invalid_access_token.to_exception(reason=reason)

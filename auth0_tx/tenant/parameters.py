@@ -1,15 +1,18 @@
-"""The parameters of a token request: which there are, which are missing or repeated."""
+"""The parameters of a token request: present, missing or repeated.
+
+The endpoint takes unknown parameters, as Auth0 does, and hands them to the Action. Only
+those of the protocol have rules.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .form_pairs import MalformedBody, read_pairs
-from .http_messages import ReceivedRequest
+from .http_messages import MalformedBody, ReceivedRequest, parse_pairs
 from .wording import Wording
 
-# Every name the token endpoint itself reads; the rest are extension parameters.
-_PROTOCOL = frozenset(
+# Every name that the token endpoint itself reads; the rest are extension parameters.
+_PROTOCOL_NAMES = frozenset(
     {
         "actor_token",
         "actor_token_type",
@@ -28,15 +31,15 @@ _PROTOCOL = frozenset(
         "subject_token_type",
     }
 )
-_CREDENTIALS = frozenset({"client_assertion", "client_secret"})
+_CREDENTIAL_NAMES = frozenset({"client_assertion", "client_secret"})
 
 
 class Parameters:
-    """Hold the parameters of one token request.
+    """The parameters of one token request.
 
     Args:
         pairs: Names and values in the order sent.
-        wording: How a missing one is refused.
+        wording: The wording of the refusal of a missing one.
     """
 
     def __init__(self, pairs: tuple[tuple[str, str], ...], wording: Wording) -> None:
@@ -46,7 +49,7 @@ class Parameters:
         self._wording = wording
 
     def get(self, name: str) -> str | None:
-        """Return the value of *name*, or None when absent or empty.
+        """Return the value of ``name``, or ``None`` if absent or empty.
 
         RFC 6749 3.1: a parameter sent without a value is treated as omitted.
         """
@@ -54,51 +57,56 @@ class Parameters:
         return (values[0] or None) if values else None
 
     def require(self, name: str) -> str:
-        """Return the value of *name*.
+        """Return the value of ``name``.
 
         Raises:
-            Refused: It is absent or empty.
+            RequestRefused: It is absent or empty.
         """
         value = self.get(name)
         if value is None:
-            raise self._wording.missing_parameter.refused(name=name)
+            raise self._wording.missing_parameter.to_exception(name=name)
         return value
 
     def __contains__(self, name: object) -> bool:
-        """Tell whether *name* was sent, be it empty."""
+        """Return whether ``name`` was sent, even if it is empty."""
         return name in self._values
 
     @property
-    def repeated(self) -> str | None:
+    def first_repeated(self) -> str | None:
         """Return the first parameter of the protocol sent more than once."""
         return next(
-            (n for n, v in self._values.items() if len(v) > 1 and n in _PROTOCOL), None
+            (
+                name
+                for name, values in self._values.items()
+                if len(values) > 1 and name in _PROTOCOL_NAMES
+            ),
+            None,
         )
 
     @property
     def body(self) -> Mapping[str, str | tuple[str, ...]]:
-        """Return what an Action sees: everything but the client's credentials."""
+        """Return the parameters that an Action sees: all but the client's credentials."""
         return {
             name: tuple(values) if len(values) > 1 else values[0]
             for name, values in self._values.items()
-            if name not in _CREDENTIALS
+            if name not in _CREDENTIAL_NAMES
         }
 
 
-def read_parameters(
+def parse_parameters(
     request: ReceivedRequest, wording: Wording, *, refuse_repeated: bool
 ) -> Parameters:
-    """Return the parameters in *request*'s body.
+    """Return the parameters in the body of ``request``.
 
     Raises:
-        Refused: The body is neither a form nor JSON, or repeats a parameter.
+        RequestRefused: The body is neither a form nor JSON, or repeats a parameter.
     """
     try:
-        pairs = read_pairs(request.headers.get("content-type", ""), request.body)
+        pairs = parse_pairs(request.headers.get("content-type", ""), request.body)
     except MalformedBody:
-        raise wording.malformed_body.refused() from None
+        raise wording.malformed_body.to_exception() from None
     parameters = Parameters(pairs, wording)
     # RFC 6749 3.2: parameters MUST NOT be included more than once.
-    if refuse_repeated and parameters.repeated is not None:
-        raise wording.repeated_parameter.refused(name=parameters.repeated)
+    if refuse_repeated and parameters.first_repeated is not None:
+        raise wording.repeated_parameter.to_exception(name=parameters.first_repeated)
     return parameters

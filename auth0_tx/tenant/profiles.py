@@ -1,6 +1,7 @@
 """Token exchange profiles: which subject_token_type runs which Action.
 
-Refuses at registration what Auth0's Management API refuses.
+A profile is checked when it is added, against the limits of Auth0's Management API: a
+test must not pass with a profile that cannot be created there.
 """
 
 from __future__ import annotations
@@ -28,13 +29,15 @@ _RESERVED = (
     "urn:okta",
 )
 _URI = re.compile(r"(urn:|https?://)[!-~]+", re.IGNORECASE)
-_SHORTEST, _LONGEST = 8, 100
-_SHORTEST_NAME, _LONGEST_NAME = 3, 50
-MOST_PROFILES = 100
+# As in the schema of the Management API; nextjs-auth0 asks for ten characters.
+_MIN_TYPE_LENGTH, _MAX_TYPE_LENGTH = 8, 100
+_MIN_NAME_LENGTH, _MAX_NAME_LENGTH = 3, 50
+# Auth0's entity limit for one tenant.
+MAX_PROFILES = 100
 
 
 def is_reserved(token_type: str, *, by_prefix: bool = False) -> bool:
-    """Tell whether *token_type* lies in a namespace Auth0 keeps for itself.
+    """Return whether ``token_type`` lies in a namespace that Auth0 reserves.
 
     Args:
         token_type: A token type URI.
@@ -44,44 +47,46 @@ def is_reserved(token_type: str, *, by_prefix: bool = False) -> bool:
     for namespace in _RESERVED:
         if lower.startswith(namespace):
             rest = lower[len(namespace) :]
+            # Auth0 documents bare namespaces; whether https://auth0.com.example is in
+            # one is not known, and so it is a setting.
             if by_prefix or not rest or rest[0] in ":/?#":
                 return True
     return False
 
 
-def _token_type(instance: Any, attribute: Any, value: str) -> None:
-    if not _SHORTEST <= len(value) <= _LONGEST:
+def _check_token_type(instance: Any, attribute: Any, value: str) -> None:
+    if not _MIN_TYPE_LENGTH <= len(value) <= _MAX_TYPE_LENGTH:
         raise ValueError("subject_token_type must have 8 to 100 characters")
     if not _URI.fullmatch(value):
         raise ValueError("subject_token_type must be a URI: urn:, https:// or http://")
 
 
-def _name(instance: Any, attribute: Any, value: str) -> None:
-    if value and not _SHORTEST_NAME <= len(value) <= _LONGEST_NAME:
+def _check_name(instance: Any, attribute: Any, value: str) -> None:
+    if value and not _MIN_NAME_LENGTH <= len(value) <= _MAX_NAME_LENGTH:
         raise ValueError("name must have 3 to 50 characters")
 
 
 @frozen
 class Profile:
-    """Bind a subject_token_type to an Action.
+    """A token exchange profile: the Action that a subject_token_type runs.
 
     Args:
-        subject_token_type: A URI of 8 to 100 characters outside the namespaces Auth0
-            reserves.
-        action: Called with the event and the api; None takes the default Action,
-            which verifies `tenant.subject_token(...)`.
+        subject_token_type: A URI of 8 to 100 characters outside the namespaces that
+            Auth0 reserves.
+        action: Called with the event and the api; ``None`` for the default Action,
+            which verifies ``tenant.subject_token(...)``.
         name: Its name, of 3 to 50 characters.
-        secrets: Handed to the Action as `event.secrets`, and kept out of every repr.
+        secrets: Handed to the Action as ``event.secrets``, and kept out of every repr.
     """
 
-    subject_token_type: str = field(validator=_token_type)
+    subject_token_type: str = field(validator=_check_token_type)
     action: Action | None = field(default=None, repr=False)
-    name: str = field(default="", validator=_name)
+    name: str = field(default="", validator=_check_name)
     secrets: Mapping[str, str] = field(factory=dict, repr=False, kw_only=True)
 
 
 def check_not_reserved(profile: Profile, *, by_prefix: bool) -> None:
-    """Raise ValueError if *profile* claims a reserved namespace."""
+    """Raise ``ValueError`` if the profile's type is in a reserved namespace."""
     if is_reserved(profile.subject_token_type, by_prefix=by_prefix):
         raise ValueError(
             f"subject_token_type is in a reserved namespace: "

@@ -1,7 +1,11 @@
-"""The refresh tokens a tenant has issued, in families, and how one is redeemed.
+"""The refresh tokens that a tenant has issued, in families, and how they rotate.
 
-A rotating refresh token is good for one use. Its successors are of its family, and a
-second use ends the whole of it (RFC 9700 4.14.2).
+Theory of operation. The first refresh token of a grant begins a family. A rotating one
+is good for one use: its use issues the next of its family, and its own record stays,
+marked as used. A second use means that two parties have the token, the client and a
+thief, and nobody can tell which of them came first; so it ends the whole family (RFC
+9700 4.14.2). A client that never received its successor would be punished as well: a
+leeway lets the token that was used last be used again for a while.
 """
 
 from __future__ import annotations
@@ -15,28 +19,28 @@ from .registry import Registry
 
 
 class UnknownRefreshToken(Exception):
-    """Raised for a refresh token that is none, or whose family has ended."""
+    """Raised for a refresh token that was never issued, or whose family has ended."""
 
 
 class ReusedRefreshToken(Exception):
-    """Raised for one used a second time; its family has ended with this."""
+    """Raised for a refresh token used a second time; its family has now ended."""
 
 
 @frozen(kw_only=True)
 class RefreshToken:
-    """Hold a refresh token as issued.
+    """The record of a refresh token.
 
     Args:
         token: The token itself.
-        client_id: Whose it is.
-        user_id: For whom.
-        audience: The API it was issued for, or None.
+        client_id: The client it was issued to.
+        user_id: The user it is for.
+        audience: The API it was issued for, or ``None``.
         scopes: The scopes granted with it.
-        organization: The id of the organization it is for, or None.
+        organization: The id of the organization it is for, or ``None``.
         issued_at: When, in seconds of the tenant's clock.
-        family: What it shares with every token it descends from, or that from it.
+        family: An identifier shared with its predecessors and successors.
         generation: How many rotations it is away from the first of its family.
-        rotated_at: When it was used and replaced; None while it was not.
+        rotated_at: When it was used and replaced; ``None`` while it was not.
         id_token_claims: Custom claims, for ID tokens to come.
         access_token_claims: Custom claims, for access tokens to come.
     """
@@ -58,38 +62,39 @@ class RefreshToken:
 
 
 class RefreshTokens(Registry[RefreshToken]):
-    """Hold refresh tokens; redeem and revoke them, each as one step.
+    """The refresh tokens issued; each is rotated or revoked in one step.
 
-    Those already used stay, so that a second use is seen, until their family ends.
+    Those already used stay until their family ends, so that a second use is noticed.
     """
 
     def __init__(self) -> None:
-        super().__init__("refresh token", lambda one: one.token)
+        super().__init__("refresh token", lambda record: record.token)
 
     def rotate(
         self, token: str, *, now: float, leeway: float, new_id: Callable[[], str]
     ) -> RefreshToken:
-        """Use *token* up and return its successor.
+        """Use ``token`` up and return its successor.
 
         Args:
             token: The token sent.
             now: Seconds of the tenant's clock.
             leeway: For how many seconds the token used last may be used again, as by
-                a client that never got the answer.
+                a client that never received the answer.
             new_id: Return a token never returned before.
 
         Raises:
-            UnknownRefreshToken: There is none such.
-            ReusedRefreshToken: It was used before; its family is gone now.
+            UnknownRefreshToken: It was never issued, or its family has ended.
+            ReusedRefreshToken: It was used before; its family has now ended.
         """
+        # One step under the lock: of two threads with one token, the second reuses it.
         with self._lock:
             used = self._records.get(token)
             if used is None:
                 raise UnknownRefreshToken
             if used.rotated_at is None:
                 self._records[token] = evolve(used, rotated_at=now)
-            elif not self._excused(used, used.rotated_at, now, leeway):
-                self._end(used.family)
+            elif not self._is_excused(used, used.rotated_at, now, leeway):
+                self._end_family(used.family)
                 raise ReusedRefreshToken
             successor = evolve(
                 used,
@@ -102,23 +107,24 @@ class RefreshTokens(Registry[RefreshToken]):
         return successor
 
     def revoke(self, token: str) -> bool:
-        """End the family of *token* and tell whether there was one."""
+        """End the family of ``token`` and return whether there was one."""
         with self._lock:
-            revoked = self._records.get(token)
-            if revoked is not None:
-                self._end(revoked.family)
-        return revoked is not None
+            record = self._records.get(token)
+            if record is not None:
+                self._end_family(record.family)
+        return record is not None
 
-    def _excused(
+    def _is_excused(
         self, used: RefreshToken, rotated_at: float, now: float, leeway: float
     ) -> bool:
-        # Auth0 excuses no token but the one superseded last.
-        latest = max(one.generation for one in self._family(used.family))
+        # Auth0 excuses only the token superseded last: one further back was not lost
+        # with an answer.
+        latest = max(record.generation for record in self._list_family(used.family))
         return used.generation == latest - 1 and now < rotated_at + leeway
 
-    def _family(self, family: str) -> list[RefreshToken]:
-        return [one for one in self._records.values() if one.family == family]
+    def _list_family(self, family: str) -> list[RefreshToken]:
+        return [record for record in self._records.values() if record.family == family]
 
-    def _end(self, family: str) -> None:
-        for one in self._family(family):
-            del self._records[one.token]
+    def _end_family(self, family: str) -> None:
+        for record in self._list_family(family):
+            del self._records[record.token]

@@ -1,8 +1,8 @@
-"""Every status and string the tenant refuses with, as settings with defaults.
+"""Every status and text with which the tenant refuses, as settings with defaults.
 
-Auth0 documents some of these; many are only seen in the wild or inferred. A test
-that depends on one should set it, as in
-`Tenant(wording=Wording(mfa_required=Refusal(401, "mfa_required", "...")))`.
+Auth0 documents some of these; many are only seen in the wild or inferred. A test that
+depends on one should set it, as in
+``Tenant(wording=Wording(mfa_required=Refusal(401, "mfa_required", "...")))``.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ from attrs import frozen
 from .http_messages import Reply
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """Raised by a rule of the tenant that refuses a request; becomes its reply.
 
     Args:
         status: The HTTP status.
-        error: The `error` member.
-        description: The `error_description` member.
+        error: The ``error`` member.
+        description: The ``error_description`` member.
         headers: More headers, such as WWW-Authenticate.
         members: More members of the body, such as mfa_token.
 
-    Attribute `log` says why in full, for the tenant's log; the reply may say less.
+    Attributes:
+        log: The reason in full, for the tenant's log; the reply may say less, so that
+            it does not help an attacker.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class Refused(Exception):
 
     @property
     def reply(self) -> Reply:
-        """Return the reply of RFC 6749 5.2."""
+        """Return the error response of RFC 6749 5.2."""
         body = {
             "error": self.error,
             "error_description": self.description,
@@ -58,27 +60,27 @@ class Refused(Exception):
 
 @frozen
 class Refusal:
-    """Hold the wording of one refusal.
+    """The wording of one refusal.
 
     Args:
         status: The HTTP status.
-        error: The `error` member.
-        description: The `error_description` member; names in braces are filled in.
+        error: The ``error`` member.
+        description: The ``error_description`` member; names in braces are filled in.
     """
 
     status: int
     error: str
     description: str
 
-    def refused(
+    def to_exception(
         self,
         *,
         headers: tuple[tuple[str, str], ...] = (),
         members: Mapping[str, Any] | None = None,
         **details: str,
-    ) -> Refused:
-        """Return the exception to raise, *details* put into the description."""
-        return Refused(
+    ) -> RequestRefused:
+        """Return the exception to raise, with ``details`` in the description."""
+        return RequestRefused(
             self.status,
             self.error,
             self.description.format(**details),
@@ -89,7 +91,7 @@ class Refusal:
 
 @frozen(kw_only=True)
 class Wording:
-    """Hold how each rule refuses; each field is a Refusal."""
+    """The wording of each rule's refusal."""
 
     # -- the request --------------------------------------------------------------
     malformed_body: Refusal = Refusal(400, "invalid_request", "Invalid request body")

@@ -163,7 +163,7 @@ def test_throttle_forgets_quiet_addresses() -> None:
     """The throttle remembers ten thousand addresses, those seen last."""
     throttle = AttemptThrottle(Throttle(max_attempts=1))
     for number in range(10_001):
-        throttle.count(str(number), NOON)
+        throttle.count_rejection(str(number), NOON)
 
-    assert not throttle.blocks("0", NOON)
-    assert throttle.blocks("1", NOON)
+    assert not throttle.is_blocked("0", NOON)
+    assert throttle.is_blocked("1", NOON)
