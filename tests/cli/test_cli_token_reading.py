@@ -76,7 +76,7 @@ def test_opaque(token: str, reason: str) -> None:
         (b"[1]", "it is not a JSON object"),
         (
             b'{"a":1,"a":2}',
-            "it has a member name twice in one object (RFC 7493 section 2.3)",
+            "it has a duplicate member name (RFC 7493 section 2.3)",
         ),
         (b"[" * 100_000, "it nests deeper than 64 levels (RFC 8259 section 9)"),
         (b'{"a":NaN}', "it has a number that is not finite (RFC 8259 section 6)"),

@@ -1,4 +1,19 @@
-"""Reading what a server says: JSON without ambiguity, and how long it asks to wait."""
+"""Reading what a server says: JSON without ambiguity, and how long it asks to wait.
+
+**JSON.**  The standard library's parser does the work, with hooks that refuse what two
+parsers could read differently: a duplicate member, a number beyond a double, a lone
+surrogate, another encoding than UTF-8 (RFC 8259 and RFC 7493, I-JSON).  An attacker lives
+off such differences: one component checks the first ``sub``, another uses the last.  What
+can hurt the parser itself is refused before it runs: deep nesting, which exhausts the
+stack, and endless integers, whose conversion takes quadratic time.
+
+**Waits.**  A wait that a server asks for is advice from outside, so whatever the field
+says, the result is ``None`` or between 0 and :data:`MAX_WAIT` seconds.  Dates are read by
+``email.utils``, as lenient as RFC 9110 section 5.6.7 encourages: the instant counts, not
+the exact form.  Refused is what would be misread, above all another zone than GMT.
+
+Nothing here raises.  A body may hold tokens, and a traceback would show it.
+"""
 
 from __future__ import annotations
 
@@ -7,122 +22,108 @@ import math
 import re
 from typing import NoReturn
 
-from ...errors import InvalidResponseError
-
 MAX_DEPTH = 64
 """How deep arrays and objects may nest (RFC 8259 section 9 allows a limit)."""
 
 MAX_INTEGER_LENGTH = 308
-"""Characters an integer may have, sign included: none so short overflows a double."""
+"""Characters of an integer, sign included: no integer this short overflows a double."""
+
+MAX_WAIT = 86_400.0
+"""Seconds that any wait is capped at: one day."""
 
 _NOT_BYTES = "is not bytes"
 _BOM = "begins with a byte order mark (RFC 8259 section 8.1)"
 _NOT_UTF8 = "is not UTF-8 (RFC 8259 section 8.1)"
 _NOT_JSON = "is not JSON (RFC 8259 section 2)"
 _TOO_DEEP = f"nests deeper than {MAX_DEPTH} levels (RFC 8259 section 9)"
-_NO_STACK = "cannot be read with so little of the interpreter's stack left"
-_DUPLICATE = "has a member name twice in one object (RFC 7493 section 2.3)"
-_NOT_A_NUMBER = "has a number that is not finite (RFC 8259 section 6)"
+_NO_STACK = "cannot be parsed this close to the interpreter's recursion limit"
+_DUPLICATE = "has a duplicate member name (RFC 7493 section 2.3)"
+_NOT_FINITE = "has a number that is not finite (RFC 8259 section 6)"
 _TOO_LARGE = "has a number beyond the range of a double (RFC 7493 section 2.2)"
-_SURROGATE = "has half a surrogate pair in a string (RFC 7493 section 2.1)"
+_SURROGATE = "has a lone surrogate in a string (RFC 7493 section 2.1)"
 
 # RFC 8259 section 2: ws.
 _WHITE_SPACE = " \t\n\r"
 
-# Two patterns' texts, for rare bodies: compiled by first use and not by the import.
-
 # What opens, closes or hides a level.  An escape is one mark, so that an escaped quote
 # does not end its string.
-_STRUCTURE = r'(?s:\\.)|["\[\]{}]'
+_find_marks = re.compile(r'(?s:\\.)|["\[\]{}]').findall
 
-# Every escape, of which only half a pair takes part in the group.
-_ESCAPE = r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F]|(u[dD][89a-fA-F])|.)"
-
-
-class _Refused(ValueError):
-    """A problem on its way out of the standard library's scanner."""
+# Every escape; only half a surrogate pair takes part in the group.
+_find_escapes = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F]|(u[dD][89a-fA-F])|.)"
+).finditer
 
 
-def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+class _BrokenRuleError(ValueError):
+    """Carries a rule out through the standard library's parser, which calls the hooks."""
+
+
+def _build_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     # RFC 7493 2.3: objects MUST NOT have members with duplicate names.
     if len(members) != len(pairs):
-        raise _Refused(_DUPLICATE)
+        raise _BrokenRuleError(_DUPLICATE)
     return members
 
 
-def _integer(text: str) -> int:
-    # Decided before int(), whose own limit is another, and the application's to move.
+def _parse_integer(text: str) -> int:
+    # Decided before int(), whose own limit is another, and the application's to change.
     if len(text) > MAX_INTEGER_LENGTH:
-        raise _Refused(_TOO_LARGE)
+        raise _BrokenRuleError(_TOO_LARGE)
     return int(text)
 
 
-def _real(text: str) -> float:
+def _parse_real(text: str) -> float:
     number = float(text)
     # RFC 7493 2.2: no magnitude that a double cannot hold; float("1e400") is infinity.
     if math.isinf(number):
-        raise _Refused(_TOO_LARGE)
+        raise _BrokenRuleError(_TOO_LARGE)
     return number
 
 
-def _constant(_name: str) -> NoReturn:
-    # RFC 8259 6: numeric values such as Infinity and NaN are not permitted.
-    raise _Refused(_NOT_A_NUMBER)
+def _refuse_constant(_name: str) -> NoReturn:
+    # RFC 8259 6: Infinity and NaN are not permitted.  json.loads() takes both.
+    raise _BrokenRuleError(_NOT_FINITE)
 
 
+# Built once: json.loads() with hooks builds a decoder on every call.
 _decode = json.JSONDecoder(
-    object_pairs_hook=_members,
-    parse_int=_integer,
-    parse_float=_real,
-    parse_constant=_constant,
+    object_pairs_hook=_build_object,
+    parse_int=_parse_integer,
+    parse_float=_parse_real,
+    parse_constant=_refuse_constant,
 ).raw_decode
 
 
 def read_json(body: bytes) -> tuple[object, str | None]:
-    """Read *body* as one JSON text; return its value, and the rule it breaks or None.
+    """Read *body* as one JSON text; return its value, and the broken rule or ``None``.
 
-    Nothing is raised, whatever *body* is.  With a problem the value is None.
+    Nothing is raised, whatever *body* is.  If a rule is broken, the value is ``None``.
 
     Args:
-        body: the bytes of the whole answer.
+        body: the bytes of the whole response body.
     """
     try:
-        return _read(body)
+        return _parse(body)
     except RecursionError:
+        # The application may call from deep within its own recursion.  Its stack is its
+        # own business; this response just cannot be read there.
         return None, _NO_STACK
 
 
-def parse_json(body: bytes) -> object:
-    """Read *body* as one JSON text.
-
-    Args:
-        body: the bytes of the whole answer.
-
-    Raises:
-        InvalidResponseError: *body* is not UTF-8, not JSON (RFC 8259), or not
-            unambiguous (RFC 7493 section 2).
-    """
-    value, problem = read_json(body)
-    if problem is not None:
-        # A traceback that shows locals must not show the body.
-        del body, value
-        raise InvalidResponseError(f"the body {problem}")
-    return value
-
-
-def _read(body: object) -> tuple[object, str | None]:
+def _parse(body: object) -> tuple[object, str | None]:
     if not isinstance(body, bytes):
         return None, _NOT_BYTES
-    # RFC 8259 8.1: a BOM MUST NOT be added; one reader may skip what another refuses.
+    # RFC 8259 8.1: a BOM MUST NOT be added; some readers skip it and others fail.
     if body.startswith(b"\xef\xbb\xbf"):
         return None, _BOM
     try:
-        # Told, not detected: json.loads() would take UTF-16 and UTF-32 as well.
+        # Stated, not detected: json.loads() would take UTF-16 and UTF-32 as well.
         text = body.decode("utf-8")
     except UnicodeDecodeError:
         return None, _NOT_UTF8
-    # The scanner recurses.  A token response is one flat object; most other answers have
+    # The parser recurses.  A token response is one flat object; most other responses have
     # fewer brackets than levels are allowed, and need no look at where they are.
     if (
         ("[" in text or text.find("{", 1) > 0)
@@ -133,22 +134,25 @@ def _read(body: object) -> tuple[object, str | None]:
     try:
         text = text.strip(_WHITE_SPACE)
         value, end = _decode(text)
-    except _Refused as refused:
-        return None, str(refused)
+    except _BrokenRuleError as broken:
+        return None, str(broken)
     except ValueError:
         return None, _NOT_JSON
+    # raw_decode() stops after the first value, and something may follow it.
     if end != len(text):
         return None, _NOT_JSON
     # RFC 7493 2.1: no surrogates.  UTF-8 has none, so only an escape can bring one in.
-    if "\\" in text and any(escape[1] for escape in re.finditer(_ESCAPE, text)):
+    # One in a claim would raise wherever the application encodes it.
+    if "\\" in text and any(escape[1] for escape in _find_escapes(text)):
         return None, _SURROGATE
     return value, None
 
 
 def _is_too_deep(text: str) -> bool:
+    """Return whether *text* nests too deep, in linear time and without recursion."""
     depth = 0
     in_string = False
-    for mark in re.findall(_STRUCTURE, text):
+    for mark in _find_marks(text):
         if mark == '"':
             in_string = not in_string
         elif in_string:
@@ -162,37 +166,14 @@ def _is_too_deep(text: str) -> bool:
     return False
 
 
-MAX_WAIT = 86_400.0
-"""Seconds that any wait is capped at: one day."""
+# A date, with nothing before or behind it: email.utils would ignore a second value that
+# follows, and take digits of every script.  It ends in its zone or, as asctime's form
+# does, in its year.
+_is_date_like = re.compile(
+    r"[A-Za-z]{3,9},? [A-Za-z0-9 :-]{1,32}(?: GMT| [0-9]{4})", re.ASCII
+).fullmatch
 
-_DAY = 86_400
-_MEAN_YEAR = 31_556_952
-
-# fmt: off
-_MONTHS = (
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun",
-    "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-)
-# fmt: on
-_DAYS_IN_MONTH = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-
-_MONTH = rf"(?P<month>{'|'.join(_MONTHS)})"
-_WEEKDAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
-_LONG_WEEKDAY = "(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day"
-_TIME = r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
-
-# RFC 9110 5.6.7: a recipient MUST accept all three, and they are case-sensitive.  Texts
-# of patterns, compiled by their first use and not by the import.
-_DATES = (
-    # IMF-fixdate: Sun, 06 Nov 1994 08:49:37 GMT
-    rf"{_WEEKDAY}, (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT",
-    # rfc850-date: Sunday, 06-Nov-94 08:49:37 GMT
-    rf"{_LONG_WEEKDAY}, (?P<day>[0-9]{{2}})-{_MONTH}-(?P<year>[0-9]{{2}}) {_TIME} GMT",
-    # asctime-date: Sun Nov  6 08:49:37 1994
-    rf"{_WEEKDAY} {_MONTH} (?P<day>[0-9]{{2}}| [0-9]) {_TIME} (?P<year>[0-9]{{4}})",
-)
-
-# The year 33658: a clock that says more is broken, and a date then says nothing.
+# The year 33658.  A clock beyond it is broken, and a date then says nothing.
 _LATEST_NOW = 1e12
 
 
@@ -200,23 +181,20 @@ def parse_retry_after(value: str, now: float) -> float | None:
     """Return the seconds that a ``Retry-After`` field asks to wait, 0.0 to 86,400.0.
 
     Args:
-        value: the field's value; anything but one delay or one date gives None.
+        value: the field's value; anything but one delay or one date gives ``None``.
         now: the present, in seconds since 1970 (UTC), which a date is measured from.
 
     See RFC 9110 section 10.2.3.
     """
-    text = _field(value)
+    text = _strip_field(value)
     if text is None:
         return None
     if _is_digits(text):
-        return _wait(_seconds(text))
-    if not _is_sane(now):
+        return _clamp_wait(_to_seconds(text))
+    moment = _parse_http_date(text)
+    if moment is None or not _is_sane(now):
         return None
-    for pattern in _DATES:
-        if match := re.fullmatch(pattern, text):
-            moment = _date(match.groupdict(), now)
-            return None if moment is None else _wait(moment - now)
-    return None
+    return _clamp_wait(moment - now)
 
 
 def parse_rate_limit_reset(value: str, now: float) -> float | None:
@@ -227,16 +205,35 @@ def parse_rate_limit_reset(value: str, now: float) -> float | None:
 
     Args:
         value: the field's value, a moment in seconds since 1970 (UTC); anything but
-            digits gives None.
+            digits gives ``None``.
         now: the present, in the same seconds.
     """
-    text = _field(value)
+    text = _strip_field(value)
     if text is None or not _is_digits(text) or not _is_sane(now):
         return None
-    return _wait(_seconds(text) - now)
+    return _clamp_wait(_to_seconds(text) - now)
 
 
-def _field(value: object) -> str | None:
+def _parse_http_date(text: str) -> float | None:
+    """Return the seconds since 1970 of a date in GMT (RFC 9110 section 5.6.7)."""
+    if not _is_date_like(text):
+        return None
+    # Imported where it is needed: it brings socket, random and datetime, 10 ms that every
+    # import of the core would pay.  An HTTP library has loaded it by the time of a reply.
+    from datetime import UTC
+    from email.utils import parsedate_to_datetime
+
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        # No such day, hour or second; or a year that no calendar has.
+        return None
+    # Naive is the form without a zone, which stands for GMT.  Any other offset is not
+    # HTTP's, and a server that makes one up may be hours off.
+    return None if moment.utcoffset() else moment.replace(tzinfo=UTC).timestamp()
+
+
+def _strip_field(value: object) -> str | None:
     # RFC 9110 5.5: whitespace around a value, SP and HTAB, is not part of it.
     return value.strip(" \t") if isinstance(value, str) else None
 
@@ -246,7 +243,7 @@ def _is_digits(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
 
-def _seconds(digits: str) -> float:
+def _to_seconds(digits: str) -> float:
     digits = digits.lstrip("0") or "0"
     # Cut short, not converted: int() of thousands of digits is slow, or refuses.
     return float(digits) if len(digits) <= 15 else 1e15
@@ -257,51 +254,5 @@ def _is_sane(now: float) -> bool:
     return abs(now) < _LATEST_NOW
 
 
-def _wait(seconds: float) -> float:
+def _clamp_wait(seconds: float) -> float:
     return min(max(seconds, 0.0), MAX_WAIT)
-
-
-def _date(parts: dict[str, str], now: float) -> float | None:
-    """Return a date's seconds since 1970, or None where no calendar has it.
-
-    The weekday's name says nothing that the date does not; a wrong one is let pass.
-    """
-    month = _MONTHS.index(parts["month"]) + 1
-    day = int(parts["day"])
-    hour, minute, second = (int(parts[name]) for name in ("hour", "minute", "second"))
-    # RFC 9110 5.6.7: 00:00:00 to 23:59:60, the last being a leap second, which the
-    # seconds since 1970 do not count: it is the first of the next day.
-    leap_second = (hour, minute, second) == (23, 59, 60)
-    if hour > 23 or minute > 59 or (second > 59 and not leap_second):
-        return None
-    time = hour * 3_600 + minute * 60 + second
-    year = int(parts["year"])
-    if len(parts["year"]) == 2:
-        year = _full_year(year, month, day, time, now)
-    last = _DAYS_IN_MONTH[month - 1] + (month == 2 and _is_leap(year))
-    if not 1 <= day <= last:
-        return None
-    return float(_days(year, month, day) * _DAY + time)
-
-
-def _full_year(year: int, month: int, day: int, time: int, now: float) -> int:
-    """Return the latest year ending in *year* whose date is at most 50 years ahead."""
-    # RFC 9110 5.6.7: a date that appears more than 50 years in the future is of the
-    # most recent year in the past with the same last two digits.
-    ahead = 1970 + int(now // _MEAN_YEAR) + 51
-    year += (ahead - year) // 100 * 100
-    while _days(year - 50, month, day) * _DAY + time > now:
-        year -= 100
-    return year
-
-
-def _is_leap(year: int) -> bool:
-    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-
-
-def _days(year: int, month: int, day: int) -> int:
-    """Return the days from 1970-01-01 to a date of the Gregorian calendar."""
-    before = year - 1
-    leap_days = before // 4 - before // 100 + before // 400
-    in_months = sum(_DAYS_IN_MONTH[: month - 1]) + (month > 2 and _is_leap(year))
-    return before * 365 + leap_days + in_months + day - 719_163

@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 from world import NOW, SECRETS, TOKENS, answer, refusal
 
 from auth0_tx.core.effects import Response
-from auth0_tx.core.wire.reading import parse_json
-from auth0_tx.core.wire.reading import parse_json as strict_parse_json
 from auth0_tx.core.wire.replies import TokenRequestInfo, read_token_response
 from auth0_tx.errors import (
     AmbiguousError,
@@ -674,11 +672,6 @@ def test_correlation(headers: dict[str, str], correlation: str | None) -> None:
 
     for response in (*responses, answer({"error": "x"}, 400, **headers)):
         assert correlation == failure(response).correlation_id
-
-
-def test_strict_json_is_public_here() -> None:
-    """The strict parser is to be had beside the readers."""
-    assert strict_parse_json is parse_json
 
 
 def test_asked_shows_no_secret() -> None:
