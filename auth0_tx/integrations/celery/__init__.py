@@ -1,8 +1,7 @@
-"""Token exchange in Celery tasks: what is tried again, and what never is in a message.
+"""Token exchange in Celery tasks: what is tried again, and what no message may contain.
 
-A broker, a result backend and a worker's log keep what tasks are given, so a task is given a
-handle of a vault's, and no token.  Clients are safe to inherit through prefork, and need
-nothing of this to work.
+A broker, a result backend and a worker's log keep the arguments of tasks, so a task is passed
+the handle of a token in a vault.  Clients are safe to inherit through prefork.
 """
 
 from __future__ import annotations
@@ -17,9 +16,8 @@ except ImportError:
     ) from None
 
 from .arguments import refuse_tokens
-from .task import TokenExchangeTask
+from .task import TokenExchangeTask, prepare_workers
 from .vault import AsyncSubjectTokenVault, SubjectTokenVault
-from .workers import prepare_workers
 
 del _celery
 

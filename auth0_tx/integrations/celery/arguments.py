@@ -1,4 +1,8 @@
-"""What a task must not be given: arguments are kept by brokers, backends and logs."""
+"""Refuse tokens in the arguments of tasks: brokers, result backends and logs keep those.
+
+Any value may be a token, so two signs are looked for: the form (a JWT, or an ``Authorization``
+value), and the name of the argument or key.  What is found is refused before it is sent.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,14 @@ from celery import Celery
 
 from ...errors import InvalidInputError
 from ...secret import SecretBytes, SecretMapping, SecretStr, Unpicklable
-from .handles import is_handle
+from .vault import is_handle
 
-_DEEPEST = 16
+# Deeper arguments than this do not occur; those of an attacker must not cost more time.
+_MAX_DEPTH = 16
 
 # A JWT, or a JWE in the compact form: its header is a JSON object, in base64url.
 _JWT = re.compile(r"eyJ[\w-]{6,}\.[\w-]*\.[\w-]*")
-_SCHEME = re.compile(r"\s*(?:bearer|dpop)\s+\S", re.I)
+_AUTHORIZATION = re.compile(r"\s*(?:bearer|dpop)\s+\S", re.I)
 _TOKEN_NAMES = frozenset(
     {
         "access_token",
@@ -28,47 +33,47 @@ _TOKEN_NAMES = frozenset(
         "subject_token",
     }
 )
-_FOLLOWING = ("chain", "chord", "link", "link_error", "headers")
+# Options that have the signatures of other tasks, and so their arguments.
+_SIGNATURE_OPTIONS = ("chain", "chord", "link", "link_error", "headers")
 _RULE = (
-    "must not be a token: put it into a SubjectTokenVault, and give the task its handle"
+    "must not be a token: put it into a SubjectTokenVault, and pass the task its handle"
 )
 
 
 def check_arguments(args: Any, kwargs: Any, options: Any = None) -> None:
-    """Refuse arguments of a task, or of one that is to follow it, that hold a token.
+    """Refuse arguments of a task, or of a task that is to follow it, that hold a token.
 
     Args:
         args: positional arguments.
         kwargs: keyword arguments.
-        options: what else is sent: the tasks that follow have arguments too.
+        options: the other options of the message, such as the tasks that follow.
 
     Raises:
-        InvalidInputError: they do; it names the argument, and not what is in it.
+        InvalidInputError: they hold one; it names the argument, not the value.
     """
-    where = None
-    for number, each in enumerate(args or ()):
-        where = where or _found(each, f"args[{number}]", 0)
-    for name, each in (kwargs or {}).items():
-        where = where or _found_under(name, each, f"kwargs[{name!r}]", 0)
-    for name in _FOLLOWING:
-        where = where or _found((options or {}).get(name), name, 0)
-    if where is not None:
-        # Nothing that holds a token is to be in the frame that raises.
+    path = None
+    for number, value in enumerate(args or ()):
+        path = path or _find_token(value, f"args[{number}]", 0)
+    for name, value in (kwargs or {}).items():
+        path = path or _find_named_token(name, value, f"kwargs[{name!r}]", 0)
+    for name in _SIGNATURE_OPTIONS:
+        path = path or _find_token((options or {}).get(name), name, 0)
+    if path is not None:
+        # An error tracker shows the locals of the frame that raises: no token there.
         del args, kwargs, options
-        each = None
-        raise InvalidInputError(f"{where} {_RULE}", parameter=where)
+        value = None
+        raise InvalidInputError(f"{path} {_RULE}", parameter=path)
 
 
 def refuse_tokens(app: Celery) -> None:
-    """Have *app* refuse to send any task, also one by its name, a token as an argument.
+    """Have *app* refuse tokens as arguments of any task, also of one sent by its name.
 
-    A task that says ``allow_tokens = True`` may be sent one all the same, where the
-    application knows it.
+    A task with ``allow_tokens = True`` may be sent one, if the application knows the task.
 
     Args:
-        app: the application that sends tasks; call it once, where the application is made.
+        app: the application that sends tasks; call this once, where it is made.
     """
-    sends = app.send_task
+    send = app.send_task
 
     def send_task(
         name: str, args: Any = None, kwargs: Any = None, *more: Any, **rest: Any
@@ -76,48 +81,48 @@ def refuse_tokens(app: Celery) -> None:
         task = app.tasks.get(name)
         if not getattr(task, "allow_tokens", False):
             check_arguments(args, kwargs, rest)
-        return sends(name, args, kwargs, *more, **rest)
+        return send(name, args, kwargs, *more, **rest)
 
-    # Celery has no hook that may refuse: what its signals raise is logged.
+    # Celery has no hook that may refuse: it logs what its signals raise, and sends.
     vars(app)["send_task"] = send_task
 
 
-def _found_under(name: object, value: Any, where: str, depth: int) -> str | None:
+def _find_named_token(name: object, value: Any, path: str, depth: int) -> str | None:
     if (
         isinstance(name, str)
         and name.lower() in _TOKEN_NAMES
         and isinstance(value, str | bytes)
         and not is_handle(value)
     ):
-        return where
-    return _found(value, where, depth)
+        return path
+    return _find_token(value, path, depth)
 
 
-def _found(value: Any, where: str, depth: int) -> str | None:
-    """Give where in *value* there is a token, or ``None``."""
+def _find_token(value: Any, path: str, depth: int) -> str | None:
+    """Return the path of a token in *value*, or ``None``."""
     if isinstance(value, SecretStr | SecretBytes | SecretMapping | Unpicklable):
-        return where
+        return path
     if isinstance(value, bytes):
         value = value.decode("latin-1")
     if isinstance(value, str):
-        return where if _JWT.search(value) or _SCHEME.match(value) else None
-    if depth == _DEEPEST:
+        return path if _JWT.search(value) or _AUTHORIZATION.match(value) else None
+    if depth == _MAX_DEPTH:
         return None
     if isinstance(value, Mapping):
-        for name, each in value.items():
-            found = _found(name, where, depth + 1) or _found_under(
-                name, each, f"{where}[{_shown(name)}]", depth + 1
+        for name, item in value.items():
+            found = _find_token(name, path, depth + 1) or _find_named_token(
+                name, item, f"{path}[{_show_key(name)}]", depth + 1
             )
             if found is not None:
                 return found
     elif isinstance(value, list | tuple | Set):
-        for number, each in enumerate(value):
-            found = _found(each, f"{where}[{number}]", depth + 1)
+        for number, item in enumerate(value):
+            found = _find_token(item, f"{path}[{number}]", depth + 1)
             if found is not None:
                 return found
     return None
 
 
-def _shown(name: object) -> str:
-    # A long key may itself be anything.
+def _show_key(name: object) -> str:
+    # A long key may be a token of a form that nobody knows.
     return repr(name) if isinstance(name, str) and len(name) < 40 else "..."

@@ -1,28 +1,32 @@
-"""A base class for tasks that exchange tokens."""
+"""Tasks that exchange tokens, and the workers that run them."""
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
-from celery import Task
+from celery import Task, signals
 
+from ...client import ServerClient
 from ...errors import Auth0Error
 from .arguments import check_arguments
 
+log: logging.Logger = logging.getLogger("auth0_tx.celery")
+
 
 class TokenExchangeTask(Task):  # type: ignore[misc]
-    """Try a task again after an error of this library's, if and when that does no harm.
+    """A task that is tried again after an error of this library, if that does no harm.
 
-    An error that says ``retry_safe`` is tried again: after the seconds that the server asked
-    for, where it did, else after Celery's backoff.  One that does not is the task's failure
-    at once, also where ``autoretry_for`` names it: a subject token may be spent.
+    An error that is ``retry_safe`` is tried again: after the seconds that the server asked
+    for, or else after Celery's backoff.  Any other error fails the task at once, even if
+    ``autoretry_for`` names it, because a subject token may be spent.
 
-    Give the client that the task uses ``retry=RetryPolicy(attempts=1)``, so that a worker
-    waits for nobody, and the message does.
+    Give the task's client ``retry=RetryPolicy(attempts=1)``, so that the message waits and
+    the worker does not.
 
     Attributes:
         allow_tokens: whether the task may be sent tokens as arguments, which the broker and
-            everybody who reads it then has.
+            everybody who can read it then has.
         max_retries: as in Celery, and so are those that follow.
     """
 
@@ -40,7 +44,7 @@ class TokenExchangeTask(Task):  # type: ignore[misc]
         """Send the task, unless an argument holds what looks like a token.
 
         Raises:
-            InvalidInputError: one does; nothing was sent.
+            InvalidInputError: an argument does; nothing was sent.
         """
         if not self.allow_tokens:
             check_arguments(args, kwargs, options)
@@ -60,12 +64,13 @@ class TokenExchangeTask(Task):  # type: ignore[misc]
         """Try the task again, at the time that the error asks for.
 
         Raises:
-            Auth0Error: *exc* itself, where trying again could do harm.
+            Auth0Error: *exc* itself, if trying again could do harm.
         """
         if isinstance(exc, Auth0Error):
             if not exc.retry_safe:
                 raise exc
             if exc.retry_after is not None:
+                # Celery takes *eta* over *countdown*, so its own must go.
                 eta, countdown = None, exc.retry_after
         return super().retry(
             args,
@@ -77,3 +82,29 @@ class TokenExchangeTask(Task):  # type: ignore[misc]
             max_retries=max_retries,
             **options,
         )
+
+
+def prepare_workers(client: ServerClient) -> None:
+    """Have each worker process fetch the tenant's documents at its start, and close *client*.
+
+    A client does not need it: each process, forked or spawned, makes its own connections.  If
+    the tenant cannot be reached at the start, that is logged, and tasks are tried again later.
+
+    Args:
+        client: the client that the tasks use, with one domain.
+    """
+
+    def prepare(**_: Any) -> None:
+        try:
+            client.prepare()
+        except Auth0Error as error:
+            log.warning("could not prepare the client: %s", error)
+
+    def close(**_: Any) -> None:
+        client.close()
+
+    # In the parent too: its children inherit the documents that it has fetched.
+    for signal in (signals.worker_init, signals.worker_process_init):
+        signal.connect(prepare, weak=False)
+    for signal in (signals.worker_process_shutdown, signals.worker_shutdown):
+        signal.connect(close, weak=False)

@@ -1,39 +1,66 @@
-"""A vault for subject tokens: a task is given a handle, and takes the token once.
+"""A vault for subject tokens: a task gets a handle, and takes the token with it, once.
 
-What is in Redis is sealed with a key that the handle is part of, under a hash of the handle.
-So neither Redis nor the broker has a token, and each alone is of no use.
+A handle is 256 random bits.  Redis has the token under a hash of the handle, sealed with a key
+that is derived from the handle (and from *secret*, if there is one).  So Redis cannot open what
+it has, the broker has only the handle, and neither is of use alone.
+
+Each operation is one command.  :class:`_Vault` makes the commands and reads the replies, which
+is all there is to decide; the two public classes send them, blocking or awaiting.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from hashlib import sha256
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...core.session.seal import Sealer, sealer
 from ...errors import Auth0Error, ConfigurationError, InvalidInputError, StoreError
 from ...secret import SecretStr, Unpicklable, conceal
 from ...stores.redis_commands import commands_for, is_done, value_of
-from .handles import is_handle, new_handle
 
 if TYPE_CHECKING:
     import redis
     import redis.asyncio
 
-# GETDEL is of Redis 6.2.
+# One step, so that only one of several takers gets the token.  GETDEL is newer: Redis 6.2.
 _TAKE = """
 local value = redis.call('GET', KEYS[1])
 redis.call('DEL', KEYS[1])
 return value
 """
 
+_PREFIX = "txv_"
+_match_handle = re.compile(r"txv_[A-Za-z0-9_-]{43}").fullmatch
+
+
+def new_handle() -> str:
+    """Return a new handle: 256 random bits."""
+    return _PREFIX + secrets.token_urlsafe(32)
+
+
+def is_handle(value: object) -> bool:
+    """Return whether *value* has the form of a handle."""
+    return isinstance(value, str) and _match_handle(value) is not None
+
+
+class _Entry(NamedTuple):
+    """A token in the vault, and when it expires (epoch seconds)."""
+
+    token: SecretStr
+    ends_at: float
+
 
 class _Vault(Unpicklable):
-    """What both vaults have in common: keys, sealing, and what is refused."""
+    """The commands and replies of both vaults."""
+
+    _awaits = False
 
     def __init__(
         self,
@@ -47,30 +74,63 @@ class _Vault(Unpicklable):
         secret = conceal(secret)
         is_async, self._command = commands_for(redis, prefix, timeout)
         if is_async != self._awaits:
-            name = "AsyncSubjectTokenVault" if is_async else "SubjectTokenVault"
-            raise ConfigurationError(f"that redis is for {name}", parameter="redis")
+            found, vault = (
+                ("redis.asyncio.Redis", "AsyncSubjectTokenVault")
+                if is_async
+                else ("redis.Redis", "SubjectTokenVault")
+            )
+            raise ConfigurationError(
+                f"redis is a {found}: use {vault}", parameter="redis"
+            )
         self._secrets = [secret] if isinstance(secret, str) else list(secret or [""])
-        self._prefix, self._ttl = prefix, _checked(ttl)
-
-    _awaits = False
+        self._prefix, self._ttl = prefix, _check_ttl(ttl)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(prefix={self._prefix!r})"
 
-    def _stored(self, handle: str, token: str, ends_at: float) -> tuple[Any, ...]:
-        lasts = ceil((ends_at - time.time()) * 1000)
-        payload = json.dumps([token, ends_at]).encode()
-        value = self._sealer(handle).seal(payload)
-        return is_done, "SET", self._key(handle), value, "PX", max(lasts, 1)
+    def _make_entry(self, token: object, ttl: float | None) -> _Entry:
+        """Return a new entry for *token*.
 
-    def _opened(self, handle: str, value: object) -> tuple[SecretStr, float]:
+        Raises:
+            InvalidInputError: *token* or *ttl* breaks a rule.
+        """
+        lasts = self._ttl if ttl is None else _check_ttl(ttl)
+        return _Entry(_check_token(token), time.time() + lasts)
+
+    def _put_command(self, handle: str, entry: _Entry) -> tuple[Any, ...]:
+        """Return the command that stores *entry* for the time that it has left."""
+        milliseconds = ceil((entry.ends_at - time.time()) * 1000)
+        # The end is sealed, too: whoever can write to Redis cannot make a token last longer.
+        value = self._sealer(handle).seal(json.dumps(entry).encode())
+        return is_done, "SET", self._key(handle), value, "PX", max(milliseconds, 1)
+
+    def _take_command(self, handle: str) -> tuple[Any, ...]:
+        """Return the command that reads and deletes the entry of *handle*.
+
+        Raises:
+            InvalidInputError: *handle* does not have the form of a handle.
+        """
+        if not is_handle(handle):
+            # It may be the token itself, passed by mistake: none in the frame that raises.
+            del handle
+            raise InvalidInputError(
+                "handle is not from a vault (expected txv_...)", parameter="handle"
+            )
+        return value_of, "EVAL", _TAKE, 1, self._key(handle)
+
+    def _open(self, handle: str, value: object) -> _Entry:
+        """Return the entry that Redis had for *handle*.
+
+        Raises:
+            InvalidInputError: it had none, or one that has expired or does not open.
+        """
         opened = None
         if isinstance(value, bytes):
             opened = self._sealer(handle).open(value.decode("ascii", "replace"))
         if opened is not None:
             token, ends_at = json.loads(opened.payload)
             if time.time() < ends_at:
-                return SecretStr(token), ends_at
+                return _Entry(SecretStr(token), ends_at)
         raise InvalidInputError(
             "handle is unknown, has expired, or was taken before", parameter="handle"
         )
@@ -83,13 +143,13 @@ class _Vault(Unpicklable):
 
 
 class SubjectTokenVault(_Vault):
-    """Keep subject tokens for tasks, each to be taken once.
+    """Keep subject tokens for tasks; each can be taken once.
 
     Args:
-        redis: a ``redis.Redis``, of which the settings are used.
-        secret: what seals beside the handles, or several, newest first; the same for all
-            who put and take.
-        prefix: what all keys begin with.
+        redis: a ``redis.Redis``, whose settings are used.
+        secret: what seals in addition to the handles, or several, newest first; the same
+            for all who put and take.
+        prefix: the beginning of all keys.
         ttl: seconds that a token is kept.
         timeout: seconds after which a command has failed.
 
@@ -98,71 +158,71 @@ class SubjectTokenVault(_Vault):
     """
 
     def put(self, token: str, *, ttl: float | None = None) -> str:
-        """Keep *token*; give the handle to take it by.
+        """Keep *token*, and return the handle to take it with.
 
         Args:
             token: the subject token.
-            ttl: seconds that it is kept, where not as long as others.
+            ttl: seconds that it is kept; the vault's *ttl* if it is ``None``.
 
         Raises:
-            InvalidInputError: *token* or *ttl* is no such thing.
+            InvalidInputError: *token* or *ttl* breaks a rule.
             StoreError: Redis failed; nothing is kept.
         """
-        token, handle = _token(token), new_handle()
-        ends_at = time.time() + (self._ttl if ttl is None else _checked(ttl))
-        self._asked(*self._stored(handle, token, ends_at))
+        token = conceal(token)
+        handle, entry = new_handle(), self._make_entry(token, ttl)
+        self._send(self._put_command(handle, entry))
         return handle
 
     def take(self, handle: str) -> str:
-        """Give the token of *handle*, which is good for nothing from then on.
+        """Return the token of *handle*, which cannot be used again.
 
         Raises:
-            InvalidInputError: there is none, or none any more.
-            StoreError: Redis failed; whether it was taken is unknown.
+            InvalidInputError: the handle is unknown, has expired, or was taken before.
+            StoreError: Redis failed; the token may have been taken.
         """
-        return self._taken(handle)[0]
+        handle = conceal(handle)
+        return self._take(handle).token
 
     @contextmanager
     def lend(self, handle: str) -> Iterator[str]:
-        """Give the token of *handle* for a block, and take it back where it is not spent.
+        """Give a block the token of *handle*, and take it back unless it may be spent.
 
-        When the block ends by an error that is ``retry_safe``, the handle is good again for
-        the time that it had left, so that a task which is tried again has its token.
+        If the block ends with an error that is ``retry_safe``, the handle is good again for
+        the time that it had left: a task that is tried again still has its token.
 
         Raises:
-            InvalidInputError: there is none, or none any more.
+            InvalidInputError: the handle is unknown, has expired, or was taken before.
             StoreError: Redis failed.
         """
-        token, ends_at = self._taken(handle)
+        handle = conceal(handle)
+        entry = self._take(handle)
         try:
-            yield token
+            yield entry.token
         except Auth0Error as error:
             if error.retry_safe:
-                self._asked(*self._stored(handle, token, ends_at))
+                self._send(self._put_command(handle, entry))
             raise
 
-    def _taken(self, handle: str) -> tuple[SecretStr, float]:
-        _check_handle(handle)
-        value = self._asked(value_of, "EVAL", _TAKE, 1, self._key(handle))
-        return self._opened(handle, value)
+    def _take(self, handle: str) -> _Entry:
+        return self._open(handle, self._send(self._take_command(handle)))
 
-    def _asked(self, read: Callable[[Any], Any], *command: Any) -> Any:
+    def _send(self, command: tuple[Any, ...]) -> Any:
         try:
-            return self._command(read, *command)
+            return self._command(*command)
         except Exception as error:
             kind = type(error).__name__
-        # What failed may hold what was sent.
-        raise _failed(kind)
+        # Outside of the handler: the error of Redis may hold the command, and so the token.
+        raise _store_error(kind)
 
 
 class AsyncSubjectTokenVault(_Vault):
-    """The same over ``redis.asyncio.Redis``, for who sends tasks from an event loop.
+    """A :class:`SubjectTokenVault` over ``redis.asyncio.Redis``, to put from an event loop.
 
     Args:
         redis: a ``redis.asyncio.Redis``, whose connections are used, and which you close.
-        secret: what seals beside the handles, or several, newest first; the same for all
-            who put and take.
-        prefix: what all keys begin with.
+        secret: what seals in addition to the handles, or several, newest first; the same
+            for all who put and take.
+        prefix: the beginning of all keys.
         ttl: seconds that a token is kept.
         timeout: seconds after which a command has failed.
 
@@ -173,82 +233,52 @@ class AsyncSubjectTokenVault(_Vault):
     _awaits = True
 
     async def put(self, token: str, *, ttl: float | None = None) -> str:
-        """Keep *token*; give the handle to take it by.
-
-        Args:
-            token: the subject token.
-            ttl: seconds that it is kept, where not as long as others.
-
-        Raises:
-            InvalidInputError: *token* or *ttl* is no such thing.
-            StoreError: Redis failed; nothing is kept.
-        """
-        token, handle = _token(token), new_handle()
-        ends_at = time.time() + (self._ttl if ttl is None else _checked(ttl))
-        await self._asked(*self._stored(handle, token, ends_at))
+        """Keep *token*, and return its handle, as :meth:`SubjectTokenVault.put` does."""
+        token = conceal(token)
+        handle, entry = new_handle(), self._make_entry(token, ttl)
+        await self._send(self._put_command(handle, entry))
         return handle
 
     async def take(self, handle: str) -> str:
-        """Give the token of *handle*, which is good for nothing from then on.
-
-        Raises:
-            InvalidInputError: there is none, or none any more.
-            StoreError: Redis failed; whether it was taken is unknown.
-        """
-        return (await self._taken(handle))[0]
+        """Return the token of *handle*, as :meth:`SubjectTokenVault.take` does."""
+        handle = conceal(handle)
+        return (await self._take(handle)).token
 
     @asynccontextmanager
     async def lend(self, handle: str) -> AsyncIterator[str]:
-        """Give the token of *handle* for a block, and take it back where it is not spent.
-
-        When the block ends by an error that is ``retry_safe``, the handle is good again for
-        the time that it had left.
-
-        Raises:
-            InvalidInputError: there is none, or none any more.
-            StoreError: Redis failed.
-        """
-        token, ends_at = await self._taken(handle)
+        """Give a block the token of *handle*, as :meth:`SubjectTokenVault.lend` does."""
+        handle = conceal(handle)
+        entry = await self._take(handle)
         try:
-            yield token
+            yield entry.token
         except Auth0Error as error:
             if error.retry_safe:
-                await self._asked(*self._stored(handle, token, ends_at))
+                await self._send(self._put_command(handle, entry))
             raise
 
-    async def _taken(self, handle: str) -> tuple[SecretStr, float]:
-        _check_handle(handle)
-        value = await self._asked(value_of, "EVAL", _TAKE, 1, self._key(handle))
-        return self._opened(handle, value)
+    async def _take(self, handle: str) -> _Entry:
+        return self._open(handle, await self._send(self._take_command(handle)))
 
-    async def _asked(self, read: Callable[[Any], Any], *command: Any) -> Any:
+    async def _send(self, command: tuple[Any, ...]) -> Any:
         try:
-            return await self._command(read, *command)
+            return await self._command(*command)
         except Exception as error:
             kind = type(error).__name__
-        raise _failed(kind)
+        raise _store_error(kind)
 
 
-def _failed(kind: str) -> StoreError:
+def _store_error(kind: str) -> StoreError:
     return StoreError(f"the vault failed: {kind}", retry_safe=True)
 
 
-def _check_handle(handle: object) -> None:
-    if not is_handle(handle):
-        del handle
-        raise InvalidInputError("handle must be one of a vault's", parameter="handle")
-
-
-def _token(token: object) -> SecretStr:
+def _check_token(token: object) -> SecretStr:
     if isinstance(token, str) and token.strip():
         return SecretStr(token)
     del token
-    raise InvalidInputError(
-        "token must be text with something in it", parameter="token"
-    )
+    raise InvalidInputError("token must be a non-empty string", parameter="token")
 
 
-def _checked(ttl: object) -> float:
+def _check_ttl(ttl: object) -> float:
     if type(ttl) not in (int, float) or not 0 < ttl < 10**8:  # type: ignore[operator]
         raise InvalidInputError(
             "ttl must be a positive number of seconds", parameter="ttl"

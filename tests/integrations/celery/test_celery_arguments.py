@@ -16,7 +16,7 @@ from auth0_tx import (
 )
 from auth0_tx.integrations.celery import TokenExchangeTask, refuse_tokens
 from auth0_tx.integrations.celery.arguments import check_arguments
-from auth0_tx.integrations.celery.handles import new_handle
+from auth0_tx.integrations.celery.vault import new_handle
 from auth0_tx.secret import SecretStr
 from auth0_tx.tenant import Tenant
 

@@ -20,7 +20,7 @@ from auth0_tx import (
     StoreError,
 )
 from auth0_tx.integrations.celery import AsyncSubjectTokenVault, SubjectTokenVault
-from auth0_tx.integrations.celery.handles import new_handle
+from auth0_tx.integrations.celery.vault import new_handle
 from tests.redis_server import RedisServer
 
 TOKEN = "a legacy token, and not a short one"
