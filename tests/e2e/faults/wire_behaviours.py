@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import os
 import zlib
@@ -239,6 +240,7 @@ def compressed(encoding: str) -> Behaviour:
     return says(answer(200, body, (JSON, ("Content-Encoding", encoding))))
 
 
+@functools.cache  # 200 MiB take a second to compress
 def _bomb(encoding: str) -> bytes:
     if encoding == "br":
         return b"\x1b\xff\xff\xff" + bytes(200_000)  # only its name is ever looked at
