@@ -50,6 +50,7 @@ from auth0_tx.stores import (
     RedisStore,
     StateStore,
 )
+from auth0_tx.tenant import Tenant
 
 
 def blocking() -> str:
@@ -278,6 +279,16 @@ class Exchanger(Protocol):
 
 def protocols(client: ServerClient) -> Exchanger:
     return client
+
+
+def embedded(tenant: Tenant) -> ServerClient:
+    """Connect to the embedded tenant."""
+    return ServerClient(
+        domain=tenant.domain,
+        client_id=tenant.client_id,
+        client_secret=tenant.client_secret,
+        verify=tenant.ca_file,
+    )
 
 
 resolver: Callable[[Mapping[str, Any] | None], str] = tenant_of
