@@ -3,8 +3,8 @@
 Theory of operation. The methods check their arguments as Auth0's published validators
 do and record a decision; they change nothing in the tenant. The token exchange acts on
 the decisions once the Action has returned, so that an Action that is refused or fails
-leaves no trace. ``deny`` and ``reject_invalid_subject_token`` also raise, which ends the
-Action where it stands.
+leaves no trace. ``deny`` and ``reject_invalid_subject_token`` also raise, which ends
+the Action where it stands.
 
 Messages are Auth0's: an Action's tests may rely on them.
 """
@@ -288,8 +288,8 @@ class ActionTransaction:
 class ActionToken:
     """Add claims to a token: ``api.id_token`` and ``api.access_token``.
 
-    At Auth0 these belong to the post-login Action, which runs after this one. The tenant
-    has one Action for both.
+    At Auth0 these belong to the post-login Action, which runs after this one. The
+    tenant has one Action for both.
     """
 
     def __init__(self, claims: dict[str, Any]) -> None:

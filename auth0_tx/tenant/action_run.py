@@ -1,7 +1,7 @@
 """Runs the Action of a profile: builds its event, and collects its decisions.
 
-Theory of operation. ``run_action`` calls the user's code with the event and the api, and
-returns the decisions, whatever happened: the log shows what an Action set before it
+Theory of operation. ``run_action`` calls the user's code with the event and the api,
+and returns the decisions, whatever happened: the log shows what an Action set before it
 refused or failed. ``check_decisions`` then raises the refusal, if there is one. Its
 order matters. A refusal goes before a failure, as an Action that refused and went on
 has still refused; and only a rejected subject token counts toward the throttle.

@@ -17,8 +17,8 @@ from .parameters import Parameters
 from .profiles import ID_TOKEN_TYPE, is_reserved
 from .state import TenantState
 
-# Not HS256: whoever knows the client's secret can sign with it, so that such an ID token
-# proves nothing to the tenant.
+# Not HS256: whoever knows the client's secret can sign with it, so that such an ID
+# token proves nothing to the tenant.
 _ALGORITHMS = frozenset({"RS256", "PS256"})
 
 

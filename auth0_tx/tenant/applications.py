@@ -1,8 +1,8 @@
 """The applications of a tenant, called clients in tokens, and what each may do.
 
 The defaults are what a first try needs, not always what a new application at Auth0 has:
-there, Custom Token Exchange is off until it is enabled, and so is much else. A test that
-depends on a setting should set it.
+there, Custom Token Exchange is off until it is enabled, and so is much else. A test
+that depends on a setting should set it.
 """
 
 from __future__ import annotations

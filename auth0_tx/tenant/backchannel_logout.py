@@ -1,8 +1,8 @@
 """Back-channel logout: posts a logout token to an application.
 
-OpenID Connect Back-Channel Logout 1.0, as Auth0 has it. This is the only module in which
-the tenant is the client of a connection. It connects to this machine alone: a test with
-a wrong URL must not send tokens to somebody else's server.
+OpenID Connect Back-Channel Logout 1.0, as Auth0 has it. This is the only module in
+which the tenant is the client of a connection. It connects to this machine alone: a
+test with a wrong URL must not send tokens to somebody else's server.
 """
 
 from __future__ import annotations

@@ -72,8 +72,8 @@ class Certificates:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(self._chain_file)
-        # OpenSSL sends two session tickets after each handshake. To a client that closes
-        # without reading them, they turn the close into a reset.
+        # OpenSSL sends two session tickets after each handshake. To a client that
+        # closes without reading them, they turn the close into a reset.
         context.num_tickets = 0
         context.sslsocket_class = AcceptedSocket
         return context
@@ -82,9 +82,9 @@ class Certificates:
 class AcceptedSocket(ssl.SSLSocket):
     """An accepted TLS socket whose peer may have left before the handshake.
 
-    ``wrap_socket()`` asks for the peer's address itself, and before Python 3.13 it leaks
-    the socket if there is no peer. Without an error here, the handshake fails instead,
-    and the connection closes the socket as after any failure.
+    ``wrap_socket()`` asks for the peer's address itself, and before Python 3.13 it
+    leaks the socket if there is no peer. Without an error here, the handshake fails
+    instead, and the connection closes the socket as after any failure.
     """
 
     def getpeername(self) -> Any:

@@ -1,10 +1,10 @@
 """Checks a ``private_key_jwt`` assertion (RFC 7523 3, with Auth0's limits).
 
-Each check is here because a client could otherwise authenticate with something it should
-not have: a signature by a key that is not registered, an assertion made for another
-server (``aud``) or for another client (``iss``, ``sub``), one that lives long enough to
-be stolen (``exp``), or one seen before (``jti``). The reply is the same for all; the
-tenant's log has the reason.
+Each check is here because a client could otherwise authenticate with something it
+should not have: a signature by a key that is not registered, an assertion made for
+another server (``aud``) or for another client (``iss``, ``sub``), one that lives long
+enough to be stolen (``exp``), or one seen before (``jti``). The reply is the same for
+all; the tenant's log has the reason.
 """
 
 from __future__ import annotations

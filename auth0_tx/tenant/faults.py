@@ -3,9 +3,10 @@
     tenant.inject(faults.latency(0.5))            # the next POST /oauth/token
     tenant.inject(faults.status(503), times=None) # every one, until tenant.clear()
 
-Theory of operation. A fault is a generator of steps (``connection.py``): it decides when
-the tenant processes the request, how much of the reply is sent, and how the connection
-ends. ``service.py`` picks the fault for a request, and the connection performs it.
+Theory of operation. A fault is a generator of steps (``connection.py``): it decides
+when the tenant processes the request, how much of the reply is sent, and how the
+connection ends. ``service.py`` picks the fault for a request, and the connection
+performs it.
 
 Whether the tenant processes the request is the difference that matters to a client
 that wants to send it again: ``reset``, ``html``, ``status``, ``silence`` and ``raw`` do
@@ -49,7 +50,8 @@ class Fault:
 
     Args:
         name: How it is spelt, for its repr.
-        deliver: Yield the steps for one request; ``None`` for a fault of the connection.
+        deliver: Yield the steps for one request; ``None`` for a fault of the
+            connection.
         greet: Yield the steps before the TLS handshake; ``None`` for a fault of a
             request.
     """

@@ -50,7 +50,8 @@ def parse_pairs(content_type: str, body: bytes) -> tuple[tuple[str, str], ...]:
                 )
             )
         if media_type == JSON:
-            # Auth0 accepts JSON at its token endpoint, although RFC 6749 4.1.3 does not.
+            # Auth0 accepts JSON at its token endpoint, although RFC 6749 4.1.3 does
+            # not.
             return tuple(_iterate_json_pairs(json.loads(body)))
     except (ValueError, RecursionError) as error:
         raise MalformedBody("the body does not follow its Content-Type") from error

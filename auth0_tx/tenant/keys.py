@@ -7,8 +7,8 @@ client that fetches the JWKS now therefore knows the key after the next rotation
 
 A ring is made when its algorithm is first used, and its private keys come from a
 supply: to make an RSA key takes up to a second, and a test suite starts hundreds of
-tenants. A tenant borrows keys and gives them back when it is closed. No two tenants hold
-a key at the same time, so that a token of one is refused by the other.
+tenants. A tenant borrows keys and gives them back when it is closed. No two tenants
+hold a key at the same time, so that a token of one is refused by the other.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class SigningKeys:
         return {"keys": [key.jwk for key in keys]}
 
     def find(self, kid: object) -> SigningKey | None:
-        """Return the key published under ``kid``, or ``None``; a revoked one is gone."""
+        """Return the key published under ``kid``, or ``None`` if unknown or revoked."""
         with self._lock:
             rings = tuple(self._rings.values())
             published = [key for ring in rings for key in ring.published]

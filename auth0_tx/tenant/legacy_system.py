@@ -1,8 +1,8 @@
 """The external system whose tokens the default profiles exchange, and their Action.
 
-It signs HS256 JWTs with a key that only it and the Action know, like a user's own legacy
-system; and the Action is written as a user would write one, with ``event`` and ``api``
-alone.
+It signs HS256 JWTs with a key that only it and the Action know, like a user's own
+legacy system; and the Action is written as a user would write one, with ``event`` and
+``api`` alone.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The tenant itself: the object that a test or a demo starts and asks.
 
-``Tenant`` wires the parts together and forwards to them; it has no behaviour of its own.
-The state (``state.py``) holds everything the tenant knows, ``default_content.py`` fills it,
-the service (``service.py``) answers requests from it, and the server (``server.py``) serves
-the service on a socket.
+``Tenant`` wires the parts together and forwards to them; it has no behaviour of its
+own. The state (``state.py``) holds everything the tenant knows, ``default_content.py``
+fills it, the service (``service.py``) answers requests from it, and the server
+(``server.py``) serves the service on a socket.
 """
 
 from __future__ import annotations
@@ -46,9 +46,11 @@ def _new_id() -> str:
 class Tenant:
     """A local Auth0 tenant on a loopback port, over TLS with its own CA.
 
-    Start it with ``with Tenant() as tenant:`` or ``start()``. Point a client at its
-    ``domain``, ``client_id`` and ``client_secret``, with ``verify=tenant.ca_file``. Change a
-    record with its registry: ``tenant.users.change("auth0|bob", blocked=True)``.
+    Give a client its ``domain``, ``client_id``, ``client_secret``, and ``ca_file`` as
+    ``verify=``. Its records are in registries, each by its identifier:
+    ``applications``, ``apis``, ``users``, ``user_connections``, ``organizations``,
+    ``profiles``, ``refresh_tokens``; as in ``tenant.users.change("auth0|bob",
+    blocked=True)``.
 
     Args:
         port: The port; 0 takes a free one, kept over a restart.
@@ -63,16 +65,6 @@ class Tenant:
         keys: Where signing keys come from; share one between tenants to save time.
         certificates: The server certificate; share one to share a CA file.
         new_id: Return an identifier or token never returned before.
-
-    Attributes:
-        applications: By client_id.
-        apis: By identifier.
-        users: By user_id.
-        user_connections: Where users come from, by name; ``connections`` counts sockets.
-        organizations: By id.
-        profiles: The token exchange profiles, by subject_token_type.
-        refresh_tokens: Those issued, by token, until their family ends.
-        ca_file: The path of the CA's certificate, for ``verify=``; ``None`` without TLS.
     """
 
     def __init__(
@@ -150,12 +142,7 @@ class Tenant:
         self.close()
 
     def start(self) -> Self:
-        """Listen and serve; a restart takes the same port.
-
-        Raises:
-            RuntimeError: It is running.
-            OSError: The port is taken.
-        """
+        """Listen and serve, always on the same port; ``OSError`` if it is taken."""
         # Make the signing keys now, or the first exchange would take a second longer.
         self._state.keys.jwks(self._state.algorithms)
         self._server.start()
@@ -180,7 +167,7 @@ class Tenant:
 
     @property
     def issuer(self) -> str:
-        """Return the issuer, with its trailing slash; ``RuntimeError`` before a start."""
+        """Return the issuer, with its trailing slash; ``RuntimeError`` if unstarted."""
         if not self._state.issuer:
             raise RuntimeError("the tenant has no issuer before it is started")
         return self._state.issuer
@@ -192,10 +179,8 @@ class Tenant:
     ) -> str:
         """Return a token of the legacy system that the default Action verifies.
 
-        Args:
-            sub: The user it is for, such as "auth0|alice".
-            expires_in: Its life in seconds; negative for one that has expired.
-            **claims: More claims, which replace its own.
+        For the user ``sub``, such as "auth0|alice". ``expires_in`` is in seconds,
+        negative for a token that has expired; ``claims`` are added, or replace its own.
         """
         return self._state.legacy.issue_token(sub, expires_in, claims)
 
@@ -208,11 +193,7 @@ class Tenant:
         expires_in: float = 36000,
         **claims: Any,
     ) -> str:
-        """Return an ID token of this tenant, which can be an actor_token.
-
-        ``audience`` is a client_id, the default application's unless given; the rest as
-        for ``subject_token``.
-        """
+        """Return an ID token for ``audience``, a client_id; can be an actor_token."""
         return craft_id_token(
             self._state,
             sub,
@@ -231,17 +212,10 @@ class Tenant:
         actor: Mapping[str, Any] | None = None,
         expires_in: float = 86400,
     ) -> str:
-        """Return a user's access token for an API.
+        """Return a user's access token for the API ``audience``.
 
-        Args:
-            sub: The user it is for, such as "auth0|alice".
-            audience: The API's identifier.
-            scope: Its scopes, separated by spaces; ``None`` for all of the API's.
-            actor: The ``act`` claim.
-            expires_in: Its life in seconds; negative for one that has expired.
-
-        Raises:
-            ValueError: The tenant has no such user, or no such API.
+        ``scope`` is all of the API's unless given, ``actor`` the ``act`` claim.
+        ``ValueError`` if there is no such user or API.
         """
         return craft_access_token(
             self._state,
@@ -254,11 +228,7 @@ class Tenant:
         )
 
     def redeem_session_transfer_token(self, token: str) -> SessionTransfer:
-        """Use ``token`` up, as /authorize would, and return its record.
-
-        Raises:
-            ValueError: It is unknown, used or expired.
-        """
+        """Use ``token`` up, as /authorize does; ``ValueError`` if it is not valid."""
         transfer = self._state.session_transfers.take(token, self._state.clock())
         if transfer is None:
             raise ValueError("unknown, used or expired session transfer token")
@@ -273,14 +243,10 @@ class Tenant:
         typ: str = "logout+jwt",
         **changes: Any,
     ) -> str:
-        """Return a back-channel logout token of this tenant.
+        """Return a back-channel logout token.
 
-        Args:
-            user_id: Its ``sub``.
-            client_id: Its ``aud``; the default application's if ``None``.
-            session_id: Its ``sid``.
-            typ: The ``typ`` in its header; Auth0's samples have "JWT".
-            **changes: Claims that replace its own; ``None`` leaves one out.
+        The arguments are its ``sub``, ``aud``, ``sid`` and ``typ``, and more claims; one
+        that is ``None`` is left out.
         """
         return craft_logout_token(
             self._state,
@@ -301,23 +267,11 @@ class Tenant:
         timeout: float = 10.0,
         **changes: Any,
     ) -> int:
-        """Post a logout token to the application, and return the answer's status.
+        """Post a ``logout_token`` to the application; return the status of its answer.
 
-        Blocks: use a thread if the application runs in this thread's event loop. The
-        token is that of ``logout_token``.
-
-        Args:
-            user_id: The user who is logged out.
-            client_id: The application; the default one if ``None``.
-            session_id: The session that is ended.
-            verify: The path of a CA trusted beside the system's and the tenant's own;
-                ``False`` checks no certificate.
-            timeout: How many seconds each step may take.
-            **changes: Claims, and ``typ``, as for ``logout_token``.
-
-        Raises:
-            ValueError: Its ``backchannel_logout_uri`` is unset or not on loopback.
-            OSError: It cannot be reached.
+        Blocks, for up to ``timeout`` seconds a step. ``verify`` is one more CA to
+        trust; ``False`` checks no certificate. ``ValueError`` if the application's
+        ``backchannel_logout_uri`` is not on loopback, ``OSError`` if it is unreachable.
         """
         return send_backchannel_logout(
             self._state,
@@ -332,10 +286,7 @@ class Tenant:
         )
 
     def sign(self, claims: Mapping[str, Any], **header: Any) -> str:
-        """Return ``claims`` signed as they are with the current RS256 key.
-
-        ``header`` has more members of the JWT's header, such as ``typ="logout+jwt"``.
-        """
+        """Return ``claims``, signed with the current RS256 key, under ``header``."""
         return self._state.keys.sign(claims, "RS256", header)
 
     def rotate_signing_key(self) -> None:
@@ -368,10 +319,7 @@ class Tenant:
         return self._service.count(path)
 
     def clear(self) -> None:
-        """Forget requests, logs, throttled attempts, faults and alterations.
-
-        Users, tokens, keys and open connections stay.
-        """
+        """Forget requests, logs, attempts, faults and alterations; the records stay."""
         self._service.clear()
         self._state.logs.clear()
         self._state.id_token_alteration = self._state.reply_alteration = None
@@ -384,22 +332,18 @@ class Tenant:
     def inject(
         self, fault: Fault, *, path: str | None = PATH, times: int | None = 1
     ) -> None:
-        """Play a fault of ``auth0_tx.tenant.faults`` for requests to come, in turn.
+        """Play a fault of ``auth0_tx.tenant.faults`` for the next requests of ``path``.
 
-        ``path`` says for which requests, ``None`` for any; ``times`` how often, ``None``
-        until ``clear()``. A fault of the handshake has no path.
+        ``times`` is how often, ``None`` until ``clear()``; several are played in turn.
         """
         self._service.inject(fault, path, times)
 
     def alter_id_token(self, alteration: ClaimsAlteration | None) -> None:
-        """Change every ID token's claims with ``alteration`` before they are signed."""
+        """Change the claims of every ID token before they are signed."""
         self._state.id_token_alteration = alteration
 
     def alter_reply(self, alteration: ReplyAlteration | None) -> None:
-        """Change every reply of the token endpoint with ``alteration``.
-
-        As in ``tenant.alter_reply(lambda reply: reply.without("id_token"))``.
-        """
+        """Change every token reply: ``lambda reply: reply.without("id_token")``."""
         self._state.reply_alteration = alteration
 
     def drop_connections(self) -> None:
@@ -409,7 +353,7 @@ class Tenant:
     # -- without sockets ----------------------------------------------------------
 
     def respond(self, request: ReceivedRequest) -> Reply:
-        """Return the reply to ``request`` without a socket; it is not in ``requests``."""
+        """Return the reply to ``request``, without a socket and without a record."""
         return respond(self._state, request)
 
     def _set_issuer(self) -> None:

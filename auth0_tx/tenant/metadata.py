@@ -1,8 +1,8 @@
 """Discovery: the metadata document, at two paths, and the signing keys.
 
 A client reads these before anything else. The members are those of Auth0's sample. It
-also names endpoints that the tenant does not have, such as ``/authorize``, since clients
-check that they are there.
+also names endpoints that the tenant does not have, such as ``/authorize``, since
+clients check that they are there.
 """
 
 from __future__ import annotations

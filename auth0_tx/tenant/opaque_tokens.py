@@ -86,13 +86,13 @@ class OpaqueTokens(Generic[E]):
                 self._records.popitem(last=False)
 
     def get(self, token: str, now: float) -> E | None:
-        """Return the record of ``token``, or ``None`` if unknown or expired at ``now``."""
+        """Return the record of ``token``; ``None`` if unknown or expired at ``now``."""
         with self._lock:
             record = self._records.get(token)
         return record if record is not None and now < record.expires_at else None
 
     def take(self, token: str, now: float) -> E | None:
-        """Return the record of ``token`` as ``get`` does, and forget it: for one use."""
+        """Return the record of ``token`` as ``get`` does, and forget it."""
         # One step under the lock: of two threads with the same token, one gets it.
         with self._lock:
             record = self._records.pop(token, None)

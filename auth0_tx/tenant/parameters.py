@@ -85,7 +85,7 @@ class Parameters:
 
     @property
     def body(self) -> Mapping[str, str | tuple[str, ...]]:
-        """Return the parameters that an Action sees: all but the client's credentials."""
+        """Return the parameters that an Action sees: without the credentials."""
         return {
             name: tuple(values) if len(values) > 1 else values[0]
             for name, values in self._values.items()

@@ -1,11 +1,11 @@
-"""Refresh tokens at work: the grant that redeems one, and the endpoint that revokes one.
+"""The grant that redeems a refresh token, and the endpoint that revokes one.
 
 Theory of operation. A refresh (RFC 6749 6) finds the token's record, checks that its
 client, user, organization and API are still there, and narrows the scopes to those
 granted before. If the application rotates its refresh tokens, the token is used up and
 its successor is in the reply; the record of a used token stays, so that a second use is
-noticed and ends the whole family (RFC 9700 4.14.2, ``refresh_tokens.py``). The checks come
-first: a refresh that is refused must not use up the token.
+noticed and ends the whole family (RFC 9700 4.14.2, ``refresh_tokens.py``). The checks
+come first: a refresh that is refused must not use up the token.
 
 Audiences other than the one first granted are those of Auth0's multi-resource refresh
 tokens. Revocation (RFC 7009) ends the token's family.
@@ -177,8 +177,9 @@ def _revoke_token(state: TenantState, request: ReceivedRequest) -> None:
     client_id = authenticate_client(state, request, parameters).application.client_id
     token = parameters.require("token")
     record = state.refresh_tokens.get(token)
-    # RFC 7009 2.1: only its own client may revoke a token; 2.2: an invalid one is not an
-    # error. Another client's token looks invalid: the client must learn nothing of it.
+    # RFC 7009 2.1: only its own client may revoke a token; 2.2: an invalid one is not
+    # an error. Another client's token looks invalid: the client must learn nothing of
+    # it.
     if record is None or record.client_id != client_id:
         return
     state.refresh_tokens.revoke(token)

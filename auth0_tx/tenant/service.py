@@ -145,7 +145,7 @@ class TenantService:
             yield Close()
 
     def _take_fault(self, fits: Callable[[_InjectedFault], bool]) -> Fault | None:
-        """Return the first injected fault that ``fits``, used once more; or ``None``."""
+        """Use the first injected fault that ``fits`` and return it, or ``None``."""
         with self._lock:
             injected = next((each for each in self._injected if fits(each)), None)
             if injected is None:

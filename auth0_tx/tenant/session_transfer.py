@@ -1,9 +1,9 @@
 """Session transfer tokens: the rules of an exchange for one, and its reply.
 
 A session transfer token lets an actor into another application in a user's name, once.
-An exchange for the audience ``urn:<tenant's domain>:session_transfer`` issues one, if its
-Action sets an actor. At Auth0, /authorize redeems the token; here, a test does, with
-``tenant.redeem_session_transfer_token``.
+An exchange for the audience ``urn:<tenant's domain>:session_transfer`` issues one, if
+its Action sets an actor. At Auth0, /authorize redeems the token; here, a test does,
+with ``tenant.redeem_session_transfer_token``.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from .opaque_tokens import AccessToken, OpaqueTokens, SessionTransfer
 from .profiles import Profile
 from .refresh_tokens import RefreshTokens
 from .registry import History, Registry
-from .wording import Wording
+from .wording import Wording, format_changes
 
 ClaimsAlteration = Callable[[dict[str, Any]], Mapping[str, Any]]
 ReplyAlteration = Callable[[Reply], Reply]
@@ -78,9 +78,11 @@ class LogEvent:
     ip: str = ""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Settings:
     """The settings of a tenant, and its answers where Auth0 documents none.
+
+    Its repr shows the settings that differ from the defaults.
 
     Args:
         tenant_id: Shown to Actions as ``event.tenant.id``.
@@ -125,6 +127,10 @@ class Settings:
     )
     history: int = 10_000
     idle_seconds: float = 60.0
+
+    def __repr__(self) -> str:
+        """Return the settings that differ from the defaults."""
+        return format_changes(self)
 
 
 @define(kw_only=True, eq=False)

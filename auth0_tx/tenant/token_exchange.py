@@ -2,9 +2,9 @@
 
 Theory of operation. The two kinds are told apart by their token types. An on-behalf-of
 exchange runs no Action (``on_behalf_of.py``). Any other exchange is checked
-(``exchange_request.py``), its profile's Action runs and decides for whom tokens are issued
-(``action_run.py``), and the tenant settles the decisions: organization, user, second
-factor, scopes. Then it issues the tokens, or a session transfer token instead.
+(``exchange_request.py``), its profile's Action runs and decides for whom tokens are
+issued (``action_run.py``), and the tenant settles the decisions: organization, user,
+second factor, scopes. Then it issues the tokens, or a session transfer token instead.
 
 Every exchange is logged once, refused or not, and before its tokens are issued: the log
 is what a test looks at to learn why, as an administrator does at Auth0.

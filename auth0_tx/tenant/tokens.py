@@ -1,8 +1,8 @@
 """Issues the tokens of a successful grant, and the reply that carries them.
 
 Theory of operation. Each grant settles for whom, for which client and API, and with
-which scopes, and describes that in a ``Grant``. This module turns it into tokens.
-An access token is a JWT if it is for an API, and otherwise opaque, good for ``/userinfo``
+which scopes, and describes that in a ``Grant``. This module turns it into tokens. An
+access token is a JWT if it is for an API, and otherwise opaque, good for ``/userinfo``
 only. An ID token comes with the ``openid`` scope. Custom claims go in first, so that no
 Action can overwrite a claim that the tenant sets.
 """
@@ -159,7 +159,7 @@ def sign_as_id_token(
 def issue_access_token(
     state: TenantState, grant: Grant, now: int, lifetime: int
 ) -> str:
-    """Return an access token of ``grant``, valid for ``lifetime`` seconds from ``now``."""
+    """Return an access token of ``grant``, valid for ``lifetime`` seconds."""
     api, client_id = grant.api, grant.application.client_id
     if api is None:
         token = state.new_id()

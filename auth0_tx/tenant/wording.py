@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import fields, frozen
 
 from .http_messages import Reply
 
@@ -89,9 +89,27 @@ class Refusal:
         )
 
 
-@frozen(kw_only=True)
+def format_changes(record: Any) -> str:
+    """Return the repr of an attrs record, with the fields that are not the default.
+
+    A default value is printed in every signature that has it: whole, it would fill a
+    screen of ``help(Tenant)``.
+    """
+    changes = [
+        f"{attribute.name}={value!r}"
+        for attribute in fields(type(record))
+        if (value := getattr(record, attribute.name)) != attribute.default
+    ]
+    return f"{type(record).__name__}({', '.join(changes)})"
+
+
+@frozen(kw_only=True, repr=False)
 class Wording:
-    """The wording of each rule's refusal."""
+    """The wording of each rule's refusal; its repr shows those that are changed."""
+
+    def __repr__(self) -> str:
+        """Return the fields that were set."""
+        return format_changes(self)
 
     # -- the request --------------------------------------------------------------
     malformed_body: Refusal = Refusal(400, "invalid_request", "Invalid request body")

@@ -1,1 +1,1 @@
-"""What users test their own code with. Imports nothing until it is used."""
+"""Tools for testing code that uses the package. Imports nothing until it is used."""

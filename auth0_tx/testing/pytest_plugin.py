@@ -1,7 +1,7 @@
-"""Fixtures that give a test an Auth0 tenant of its own, on a real socket with TLS.
+"""Fixtures with which a test has its own Auth0 tenant, on a real socket with TLS.
 
-Installed with `auth0_tx`; pytest loads this module at its start in every project, so
-it imports the tenant only when a test asks for it.
+pytest loads this module at its start, in every project where ``auth0_tx`` is installed.
+So it imports the tenant, and with it cryptography, only when a test asks for it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def auth0_tenant_keys() -> KeySupply:
-    """Lend signing keys to the session's tenants, for making RSA keys takes long.
+    """Lend signing keys to the tenants of the session: making RSA keys takes long.
 
-    Pass it on where a test needs a second tenant: `Tenant(keys=auth0_tenant_keys)`.
+    For a second tenant in a test: ``Tenant(keys=auth0_tenant_keys)``.
     """
     from auth0_tx.tenant import KeySupply
 
@@ -28,7 +28,7 @@ def auth0_tenant_keys() -> KeySupply:
 
 @pytest.fixture(scope="session")
 def auth0_tenant_certificates() -> Certificates:
-    """Certify the session's tenants, so that one CA file verifies them all."""
+    """Certify the tenants of the session: one CA file verifies them all."""
     from auth0_tx.tenant import Certificates
 
     return Certificates()
@@ -40,10 +40,10 @@ def auth0_tenant(
 ) -> Iterator[Tenant]:
     """Run a fresh local Auth0 tenant for one test.
 
-    Point a client at it with `domain=auth0_tenant.domain`,
-    `client_id=auth0_tenant.client_id`, `client_secret=auth0_tenant.client_secret` and
-    `verify=auth0_tenant.ca_file`; exchange `auth0_tenant.subject_token("auth0|alice")`
-    as "urn:acme:legacy-token"; then look at `auth0_tenant.requests`.
+    Point a client at it with ``domain=auth0_tenant.domain``,
+    ``client_id=auth0_tenant.client_id``, ``client_secret=auth0_tenant.client_secret`` and
+    ``verify=auth0_tenant.ca_file``. Exchange ``auth0_tenant.subject_token("auth0|alice")``
+    as "urn:acme:legacy-token". Then look at ``auth0_tenant.requests``.
     """
     from auth0_tx.tenant import Tenant
 
