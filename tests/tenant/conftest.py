@@ -1,4 +1,4 @@
-"""A tenant for each test: `tenant` without a socket, `served` on one with TLS."""
+"""A tenant for each test: ``tenant`` without a socket, ``served`` on one with TLS."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def clock() -> Clock:
 @pytest.fixture
 def new_tenant(keys: KeySupply, clock: Clock) -> Iterator[Callable[..., Tenant]]:
     """A factory of tenants without sockets, at a made-up port."""
-    made: list[Tenant] = []
+    tenants: list[Tenant] = []
 
-    def new(**settings: Any) -> Tenant:
+    def create_tenant(**settings: Any) -> Tenant:
         defaults = {"port": 8443, "tls": False, "clock": clock, "keys": keys}
-        made.append(Tenant(**{**defaults, **settings}))
-        return made[-1]
+        tenants.append(Tenant(**{**defaults, **settings}))
+        return tenants[-1]
 
-    yield new
-    for tenant in made:
+    yield create_tenant
+    for tenant in tenants:
         tenant.close()
 
 
@@ -54,7 +54,7 @@ def tenant(new_tenant: Callable[..., Tenant]) -> Tenant:
 
 @pytest.fixture
 def caller(tenant: Tenant) -> Caller:
-    """Who asks `tenant`."""
+    """A caller of ``tenant``."""
     return Caller(tenant)
 
 
@@ -67,17 +67,17 @@ def served(keys: KeySupply, certificates: Certificates) -> Iterator[Tenant]:
 
 @pytest.fixture
 def connect(served: Tenant) -> Iterator[Callable[..., HTTPSConnection]]:
-    """A factory of verified connections to `served`."""
+    """A factory of verified connections to ``served``."""
     opened: list[HTTPSConnection] = []
 
-    def new(timeout: float = 5.0) -> HTTPSConnection:
+    def open_connection(timeout: float = 5.0) -> HTTPSConnection:
         context = ssl.create_default_context(cafile=served.ca_file)
         host, _, port = served.domain.partition(":")
         connection = HTTPSConnection(host, int(port), timeout=timeout, context=context)
         opened.append(connection)
         return connection
 
-    yield new
+    yield open_connection
     for connection in opened:
         connection.close()
 
@@ -86,7 +86,7 @@ def connect(served: Tenant) -> Iterator[Callable[..., HTTPSConnection]]:
 def run(caller: Caller) -> Run:
     """Run an Action once, in an exchange with changes to the form."""
 
-    def run(action: Act, **changes: str | None) -> Reply:
+    def run_action(action: Act, **changes: str | None) -> Reply:
         profile = Profile("urn:acme:custom", action, secrets={"KEY": "hush"})
         caller.tenant.profiles.add(profile)
         try:
@@ -94,4 +94,4 @@ def run(caller: Caller) -> Run:
         finally:
             caller.tenant.profiles.remove("urn:acme:custom")
 
-    return run
+    return run_action

@@ -1,4 +1,4 @@
-"""Ask a tenant without a socket, and read what it answers."""
+"""Ask a tenant without a socket, and read its answers."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Caller:
 
     tenant: Tenant
 
-    def form(self, **changes: str | None) -> dict[str, str]:
-        """Return a form that succeeds, with *changes*; None leaves a name out."""
+    def build_form(self, **changes: str | None) -> dict[str, str]:
+        """Return a form that succeeds, with ``changes``; None leaves a name out."""
         full: dict[str, str | None] = {
             "grant_type": TOKEN_EXCHANGE,
             "client_id": self.tenant.client_id,
@@ -51,11 +51,11 @@ class Caller:
         return {name: value for name, value in full.items() if value is not None}
 
     def exchange(self, **changes: str | None) -> Reply:
-        """Exchange with *changes* to the form that succeeds."""
-        return self.post(urlencode(self.form(**changes)).encode())
+        """Exchange with ``changes`` to the form that succeeds."""
+        return self.post(urlencode(self.build_form(**changes)).encode())
 
     def refresh(self, refresh_token: str, **changes: str | None) -> Reply:
-        """Refresh with *changes* to the form that succeeds; None leaves a name out."""
+        """Refresh with ``changes`` to the form that succeeds; None leaves a name out."""
         full: dict[str, str | None] = {
             "grant_type": "refresh_token",
             "client_id": self.tenant.client_id,
@@ -66,7 +66,7 @@ class Caller:
         form = {name: value for name, value in full.items() if value is not None}
         return self.post(urlencode(form).encode())
 
-    def refresh_token(self, scope: str = "offline_access", **changes: str) -> str:
+    def issue_refresh_token(self, scope: str = "offline_access", **changes: str) -> str:
         """Return a new refresh token."""
         token = self.exchange(scope=scope, **changes).members["refresh_token"]
         assert isinstance(token, str)
@@ -79,7 +79,7 @@ class Caller:
         client_address: tuple[str, int] = ("127.0.0.1", 5000),
         path: str = "/oauth/token",
     ) -> Reply:
-        """Send *body* to the token endpoint, or another, as it is."""
+        """Send ``body`` to the token endpoint, or another, as it is."""
         return self.tenant.respond(
             ReceivedRequest(
                 method="POST",
@@ -90,7 +90,7 @@ class Caller:
             )
         )
 
-    def keys(self) -> KeySet:
+    def fetch_keys(self) -> KeySet:
         """Return the keys the tenant publishes."""
         jwks = self.get("/.well-known/jwks.json").members
         return KeySet.import_key_set(cast("KeySetSerialization", jwks))
@@ -98,25 +98,27 @@ class Caller:
     def get(
         self, path: str, query: str = "", headers: Mapping[str, str] | None = None
     ) -> Reply:
-        """Get *path*."""
+        """Get ``path``."""
         return self.tenant.respond(
             ReceivedRequest(method="GET", path=path, query=query, headers=headers or {})
         )
 
 
 def exchange(tenant: Tenant, connection: HTTPConnection) -> tuple[int, dict[str, str]]:
-    """Exchange on *connection* and return the status and the members."""
-    connection.request("POST", "/oauth/token", urlencode(Caller(tenant).form()), FORM)
+    """Exchange on ``connection`` and return the status and the members."""
+    connection.request(
+        "POST", "/oauth/token", urlencode(Caller(tenant).build_form()), FORM
+    )
     response = connection.getresponse()
     return response.status, json.loads(response.read())
 
 
-def for_alice(api: ActionApi) -> None:
+def choose_alice(api: ActionApi) -> None:
     """Set alice as the user."""
     api.authentication.set_user_by_id("auth0|alice")
 
 
-def part(token: str, index: int) -> dict[str, Any]:
+def read_part(token: str, index: int) -> dict[str, Any]:
     """Return the header (0) or the claims (1) of a compact JWT, unverified."""
     segment = token.split(".")[index]
     members = json.loads(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
@@ -124,12 +126,12 @@ def part(token: str, index: int) -> dict[str, Any]:
     return members
 
 
-def claims_of(token: str) -> dict[str, Any]:
+def read_claims(token: str) -> dict[str, Any]:
     """Return the claims of a compact JWT, unverified."""
-    return part(token, 1)
+    return read_part(token, 1)
 
 
-def refusal(reply: Reply) -> tuple[int, str, str]:
+def read_refusal(reply: Reply) -> tuple[int, str, str]:
     """Return the status, error and error_description of a refusal."""
     members = reply.members
     return reply.status, members["error"], members["error_description"]

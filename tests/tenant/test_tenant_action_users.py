@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tenant_caller import Act, Caller, Run, claims_of, for_alice, refusal
+from tenant_caller import Act, Caller, Run, choose_alice, read_claims, read_refusal
 
 from auth0_tx.tenant import (
     ActionApi,
@@ -19,17 +19,17 @@ DATABASE = "Username-Password-Authentication"
 
 def test_no_user(run: Run) -> None:
     """An Action that sets no user answers server_error."""
-    assert (500, "server_error") == refusal(run(lambda event, api: None))[:2]
+    assert (500, "server_error") == read_refusal(run(lambda event, api: None))[:2]
 
 
 def test_two_users(run: Run) -> None:
     """An Action that sets a user twice answers server_error."""
 
     def action(event: Event, api: ActionApi) -> None:
-        for_alice(api)
-        for_alice(api)
+        choose_alice(api)
+        choose_alice(api)
 
-    assert (500, "server_error") == refusal(run(action))[:2]
+    assert (500, "server_error") == read_refusal(run(action))[:2]
 
 
 def test_unknown_user(run: Run) -> None:
@@ -38,7 +38,7 @@ def test_unknown_user(run: Run) -> None:
     def action(event: Event, api: ActionApi) -> None:
         api.authentication.set_user_by_id("auth0|nobody")
 
-    assert "User not found" == refusal(run(action))[2]
+    assert "User not found" == read_refusal(run(action))[2]
 
 
 CREATE = {"creationBehavior": "create_if_not_exists", "updateBehavior": "none"}
@@ -46,7 +46,7 @@ REPLACE = {"creationBehavior": "none", "updateBehavior": "replace"}
 NOTHING = {"creationBehavior": "none", "updateBehavior": "none"}
 
 
-def by_connection(
+def choose_by_connection(
     options: dict[str, str], connection: str = DATABASE, **attributes: Any
 ) -> Act:
     """Return an Action that sets a user by connection."""
@@ -59,10 +59,10 @@ def by_connection(
 
 def test_user_is_created(caller: Caller, run: Run) -> None:
     """A user not there yet is created, and gets tokens."""
-    action = by_connection(CREATE, user_id="carol", email="carol@example.com")
+    action = choose_by_connection(CREATE, user_id="carol", email="carol@example.com")
     reply = run(action, scope="openid email")
 
-    assert "carol@example.com" == claims_of(reply.members["id_token"])["email"]
+    assert "carol@example.com" == read_claims(reply.members["id_token"])["email"]
     assert DATABASE == caller.tenant.users["auth0|carol"].connection
 
 
@@ -73,7 +73,7 @@ def test_user_is_updated_if_asked(
     caller: Caller, run: Run, options: dict[str, str], name: str
 ) -> None:
     """An existing user's attributes are replaced only with updateBehavior."""
-    reply = run(by_connection(options, user_id="alice", name="Alicia"))
+    reply = run(choose_by_connection(options, user_id="alice", name="Alicia"))
 
     assert 200 == reply.status
     assert name == caller.tenant.users["auth0|alice"].name
@@ -81,28 +81,33 @@ def test_user_is_updated_if_asked(
 
 def test_user_is_not_created(run: Run) -> None:
     """A user not there yet is refused unless creationBehavior says to create."""
-    assert "User not found" == refusal(run(by_connection(REPLACE, user_id="dave")))[2]
+    assert (
+        "User not found"
+        == read_refusal(run(choose_by_connection(REPLACE, user_id="dave")))[2]
+    )
 
 
 def test_user_of_another_connection(caller: Caller, run: Run) -> None:
     """An identifier another connection has given out already is refused."""
     caller.tenant.user_connections.add(Connection("second", strategy="auth0"))
 
-    assert 400 == run(by_connection(CREATE, "second", user_id="alice")).status
+    assert 400 == run(choose_by_connection(CREATE, "second", user_id="alice")).status
 
 
 def test_unknown_connection(run: Run) -> None:
     """A connection the tenant does not have is refused."""
-    reply = run(by_connection(CREATE, "nowhere", user_id="x"))
+    reply = run(choose_by_connection(CREATE, "nowhere", user_id="x"))
 
-    assert (400, "invalid_request", "Connection not found: nowhere") == refusal(reply)
+    assert (400, "invalid_request", "Connection not found: nowhere") == read_refusal(
+        reply
+    )
 
 
 def test_import_mode_connection(caller: Caller, run: Run) -> None:
     """A database in import mode only takes set_user_by_id."""
     caller.tenant.user_connections.change(DATABASE, import_mode=True)
 
-    assert 400 == run(by_connection(CREATE, user_id="x")).status
+    assert 400 == run(choose_by_connection(CREATE, user_id="x")).status
 
 
 @pytest.mark.parametrize(
@@ -151,7 +156,7 @@ def test_argument_limits(
     run: Run, call: Callable[[ActionApi], None], complaint: str
 ) -> None:
     """An argument beyond Auth0's limits fails the Action, saying which."""
-    status, error, description = refusal(run(lambda event, api: call(api)))
+    status, error, description = read_refusal(run(lambda event, api: call(api)))
 
     assert (500, "server_error") == (status, error)
     assert complaint in description
@@ -162,7 +167,7 @@ def test_metadata_is_logged(caller: Caller, run: Run) -> None:
 
     def action(event: Event, api: ActionApi) -> None:
         api.transaction.set_metadata("tier", 3)
-        for_alice(api)
+        choose_alice(api)
 
     run(action)
 

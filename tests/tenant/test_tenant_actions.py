@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import attrs
 import pytest
-from tenant_caller import Caller, Run, for_alice, refusal
+from tenant_caller import Caller, Run, choose_alice, read_refusal
 
 from auth0_tx.tenant import (
     ActionApi,
@@ -30,7 +30,7 @@ def test_event(caller: Caller, run: Run) -> None:
 
     def action(event: Event, api: ActionApi) -> None:
         seen.append(event)
-        for_alice(api)
+        choose_alice(api)
 
     run(
         action,
@@ -67,7 +67,7 @@ def test_event_does_not_print_secrets(caller: Caller, run: Run) -> None:
     def action(event: Event, api: ActionApi) -> None:
         printed.append(f"{event!r} {event.secrets} {[*event.secrets]}")
         assert 1 == len(event.secrets)
-        for_alice(api)
+        choose_alice(api)
 
     run(action, subject_token="subject-token", extra="extra-value")
 
@@ -84,7 +84,7 @@ def test_event_is_frozen(run: Run) -> None:
             event.tenant.id = "other"  # type: ignore[misc]
         with pytest.raises(TypeError):
             event.request.body["x"] = "y"  # type: ignore[index]
-        for_alice(api)
+        choose_alice(api)
 
     assert 200 == run(action).status
 
@@ -95,10 +95,10 @@ def test_repeated_extension_parameter(caller: Caller, run: Run) -> None:
 
     def action(event: Event, api: ActionApi) -> None:
         seen.append(event.request.body["role"])
-        for_alice(api)
+        choose_alice(api)
 
     caller.tenant.profiles.add(Profile("urn:acme:roles", action))
-    form = caller.form(subject_token_type="urn:acme:roles")
+    form = caller.build_form(subject_token_type="urn:acme:roles")
     caller.post(urlencode([*form.items(), ("role", "a"), ("role", "b")]).encode())
 
     assert [("a", "b")] == seen
@@ -116,7 +116,7 @@ def test_deny(run: Run) -> None:
         deny("quota_spent", "Come back {tomorrow}.")
         after.append("reached")
 
-    assert (400, "quota_spent", "Come back {tomorrow}.") == refusal(run(action))
+    assert (400, "quota_spent", "Come back {tomorrow}.") == read_refusal(run(action))
     assert [] == after
 
 
@@ -126,7 +126,7 @@ def test_deny_server_error(run: Run) -> None:
     def action(event: Event, api: ActionApi) -> None:
         api.access.deny("server_error", "Down.")
 
-    assert (500, "server_error", "Down.") == refusal(run(action))
+    assert (500, "server_error", "Down.") == read_refusal(run(action))
 
 
 def test_reject_invalid_subject_token(run: Run) -> None:
@@ -135,7 +135,7 @@ def test_reject_invalid_subject_token(run: Run) -> None:
     def action(event: Event, api: ActionApi) -> None:
         api.access.reject_invalid_subject_token("Forged.")
 
-    assert (400, "invalid_request", "Forged.") == refusal(run(action))
+    assert (400, "invalid_request", "Forged.") == read_refusal(run(action))
 
 
 def test_refusal_stands_though_it_is_caught(run: Run) -> None:
@@ -145,10 +145,10 @@ def test_refusal_stands_though_it_is_caught(run: Run) -> None:
         try:
             api.access.deny("no", "No.")
         except Exception:
-            for_alice(api)
+            choose_alice(api)
         raise RuntimeError
 
-    assert (400, "no", "No.") == refusal(run(action))
+    assert (400, "no", "No.") == read_refusal(run(action))
 
 
 def test_first_refusal_stands(run: Run) -> None:
@@ -160,7 +160,7 @@ def test_first_refusal_stands(run: Run) -> None:
         except Exception:
             api.access.deny("second", "Two.")
 
-    assert (400, "first", "One.") == refusal(run(action))
+    assert (400, "first", "One.") == read_refusal(run(action))
 
 
 def test_action_that_raises(
@@ -178,7 +178,7 @@ def test_action_that_raises(
         500,
         "server_error",
         "Script generated an unhandled asynchronous exception.",
-    ) == refusal(reply)
+    ) == read_refusal(reply)
     assert "LookupError: no such thing" in caller.tenant.logs[-1].description
     assert "LookupError" in caplog.text
 
@@ -202,7 +202,7 @@ def test_default_action_rejects(
         "no exp": tenant.subject_token("auth0|alice", exp="never"),
         "no sub": tenant.subject_token("auth0|alice", sub=None),
     }[how]
-    status, error, description = refusal(caller.exchange(subject_token=token))
+    status, error, description = read_refusal(caller.exchange(subject_token=token))
 
     assert (400, "invalid_request") == (status, error)
     assert description.startswith("Invalid subject token: ")

@@ -1,4 +1,4 @@
-"""Delegation: the actor's token, the `act` claim, and what an actor withholds."""
+"""Delegation: the actor's token, the ``act`` claim, and what an actor withholds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tenant_caller import NOON, Caller, claims_of, refusal
+from tenant_caller import NOON, Caller, read_claims, read_refusal
 
 from auth0_tx.tenant import (
     ActionApi,
@@ -22,7 +22,7 @@ ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"
 LEGACY = "urn:acme:legacy-token"
 
 
-def act_of(caller: Caller, actor_token: str, actor_token_type: str) -> Any:
+def exchange_for_act(caller: Caller, actor_token: str, actor_token_type: str) -> Any:
     """Return the act claim of both tokens, which is the same."""
     members = caller.exchange(
         actor_token=actor_token,
@@ -30,8 +30,8 @@ def act_of(caller: Caller, actor_token: str, actor_token_type: str) -> Any:
         audience=AUDIENCE,
         scope="openid",
     ).members
-    in_id_token = claims_of(members["id_token"])["act"]
-    assert in_id_token == claims_of(members["access_token"])["act"]
+    in_id_token = read_claims(members["id_token"])["act"]
+    assert in_id_token == read_claims(members["access_token"])["act"]
     return in_id_token
 
 
@@ -39,16 +39,17 @@ def test_legacy_token_acts(caller: Caller) -> None:
     """A legacy token as actor_token puts its subject into act."""
     token = caller.tenant.subject_token("service|billing")
 
-    assert {"sub": "service|billing"} == act_of(caller, token, LEGACY)
+    assert {"sub": "service|billing"} == exchange_for_act(caller, token, LEGACY)
 
 
 def test_id_token_acts(caller: Caller) -> None:
     """An Auth0 ID token as actor_token does too, and the earlier actor stays nested."""
     token = caller.tenant.id_token("auth0|bob", act={"sub": "auth0|support_agent"})
 
-    assert {"sub": "auth0|bob", "act": {"sub": "auth0|support_agent"}} == act_of(
-        caller, token, ID_TOKEN
-    )
+    assert {
+        "sub": "auth0|bob",
+        "act": {"sub": "auth0|support_agent"},
+    } == exchange_for_act(caller, token, ID_TOKEN)
 
 
 def test_actor_user_is_told(caller: Caller) -> None:
@@ -81,7 +82,7 @@ def test_legacy_actor_token_is_verified(
     )
     reply = caller.exchange(actor_token=token, actor_token_type=LEGACY)
 
-    assert (400, "invalid_request") == refusal(reply)[:2]
+    assert (400, "invalid_request") == read_refusal(reply)[:2]
 
 
 @pytest.mark.parametrize(
@@ -103,19 +104,24 @@ def test_actor_id_token_is_checked(
     token = caller.tenant.id_token("auth0|bob", **claims)
     reply = caller.exchange(actor_token=token, actor_token_type=ID_TOKEN)
 
-    assert (400, "invalid_request", f"Invalid actor token: {reason}") == refusal(reply)
+    assert (400, "invalid_request", f"Invalid actor token: {reason}") == read_refusal(
+        reply
+    )
 
 
 @pytest.mark.parametrize("name", ["iss", "sub", "aud", "exp", "iat"])
 def test_actor_id_token_needs_its_claims(caller: Caller, name: str) -> None:
     """An actor's ID token without one of its claims is refused."""
-    claims = claims_of(caller.tenant.id_token("auth0|bob"))
+    claims = read_claims(caller.tenant.id_token("auth0|bob"))
     del claims[name]
     reply = caller.exchange(
         actor_token=caller.tenant.sign(claims), actor_token_type=ID_TOKEN
     )
 
-    assert f"Invalid actor token: missing required '{name}' claim" == refusal(reply)[2]
+    assert (
+        f"Invalid actor token: missing required '{name}' claim"
+        == read_refusal(reply)[2]
+    )
 
 
 def test_actor_id_token_of_a_blocked_user(caller: Caller) -> None:
@@ -124,7 +130,7 @@ def test_actor_id_token_of_a_blocked_user(caller: Caller) -> None:
     token = caller.tenant.id_token("auth0|bob")
     reply = caller.exchange(actor_token=token, actor_token_type=ID_TOKEN)
 
-    assert "Invalid actor token: user is blocked" == refusal(reply)[2]
+    assert "Invalid actor token: user is blocked" == read_refusal(reply)[2]
 
 
 @pytest.mark.parametrize("how", ["other tenant", "HS256", "garbage", "tampered"])
@@ -149,8 +155,8 @@ def test_actor_id_token_signature(
             token = f"{head}.{other}.{signature}"
     reply = caller.exchange(actor_token=token, actor_token_type=ID_TOKEN)
 
-    assert (400, "invalid_request") == refusal(reply)[:2]
-    assert refusal(reply)[2].startswith("Invalid actor token: ")
+    assert (400, "invalid_request") == read_refusal(reply)[:2]
+    assert read_refusal(reply)[2].startswith("Invalid actor token: ")
 
 
 def test_reserved_actor_token_type(caller: Caller) -> None:
@@ -160,7 +166,7 @@ def test_reserved_actor_token_type(caller: Caller) -> None:
         actor_token_type="urn:ietf:params:oauth:token-type:access_token",
     )
 
-    assert (400, "invalid_request") == refusal(reply)[:2]
+    assert (400, "invalid_request") == read_refusal(reply)[:2]
 
 
 def test_actor_withholds_the_refresh_token(caller: Caller) -> None:
@@ -195,12 +201,12 @@ def test_actor_token_without_actor(
         scope="openid offline_access",
     ).members
 
-    assert "act" not in claims_of(members["id_token"])
+    assert "act" not in read_claims(members["id_token"])
     assert withheld == ("refresh_token" not in members)
 
 
 def set_actor(caller: Caller, actor: Any) -> Any:
-    """Return what an exchange answers whose Action sets *actor*."""
+    """Return what an exchange answers whose Action sets ``actor``."""
 
     def action(event: Event, api: ActionApi) -> None:
         api.authentication.set_user_by_id("auth0|alice")
@@ -210,9 +216,9 @@ def set_actor(caller: Caller, actor: Any) -> Any:
     return caller.exchange(subject_token_type="urn:acme:set-actor", scope="openid")
 
 
-def nested(levels: int) -> dict[str, Any]:
+def nest_actors(levels: int) -> dict[str, Any]:
     """Return an actor of so many levels."""
-    return {"sub": "a", **({"act": nested(levels - 1)} if levels > 1 else {})}
+    return {"sub": "a", **({"act": nest_actors(levels - 1)} if levels > 1 else {})}
 
 
 @pytest.mark.parametrize(
@@ -221,14 +227,14 @@ def nested(levels: int) -> dict[str, Any]:
         {"sub": "x" * 512},
         {"sub": "a", "type": "t", "p1": 1, "p2": 2.5, "p3": True, "p4": "", "p5": "v"},
         {"sub": "a", "k" * 64: "v" * 64},
-        nested(5),
+        nest_actors(5),
     ],
 )
 def test_actor_within_limits(caller: Caller, actor: dict[str, Any]) -> None:
     """An actor set without any actor_token stands as it is, up to five levels."""
     reply = set_actor(caller, actor)
 
-    assert actor == claims_of(reply.members["id_token"])["act"]
+    assert actor == read_claims(reply.members["id_token"])["act"]
     assert actor == caller.tenant.logs[-1].actor
 
 
@@ -264,9 +270,9 @@ def test_actor_within_limits(caller: Caller, actor: dict[str, Any]) -> None:
         ),
         ({"sub": "a", "act": "b"}, "The act claim must be a plain object."),
         ({"sub": "a", "act": {}}, "The actor object must contain a sub claim."),
-        (nested(6), "Actor nesting must not exceed 5 levels."),
+        (nest_actors(6), "Actor nesting must not exceed 5 levels."),
     ],
 )
 def test_actor_beyond_limits(caller: Caller, actor: Any, complaint: str) -> None:
     """An actor beyond Auth0's limits fails the Action, in Auth0's words."""
-    assert (500, "server_error", complaint) == refusal(set_actor(caller, actor))
+    assert (500, "server_error", complaint) == read_refusal(set_actor(caller, actor))

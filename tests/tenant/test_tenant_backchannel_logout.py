@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 import pytest
 from attrs import Factory, define
 from joserfc import jwt
-from tenant_caller import NOON, Caller, claims_of, part
+from tenant_caller import NOON, Caller, read_claims, read_part
 
 from auth0_tx.tenant import (
     ActionApi,
@@ -34,10 +34,10 @@ EVENTS: dict[str, dict[str, str]] = {
 def test_logout_token(caller: Caller) -> None:
     """A logout token says who is logged out where, signed like an ID token."""
     token = caller.tenant.logout_token("auth0|alice", session_id="s1")
-    claims = claims_of(token)
+    claims = read_claims(token)
 
-    jwt.decode(token, caller.keys(), algorithms=["RS256"])
-    assert "logout+jwt" == part(token, 0)["typ"]
+    jwt.decode(token, caller.fetch_keys(), algorithms=["RS256"])
+    assert "logout+jwt" == read_part(token, 0)["typ"]
     assert {
         "iss": caller.tenant.issuer,
         "aud": caller.tenant.client_id,
@@ -48,14 +48,14 @@ def test_logout_token(caller: Caller) -> None:
         "jti": claims["jti"],
         "events": EVENTS,
     } == claims
-    assert claims["jti"] != claims_of(caller.tenant.logout_token("x"))["jti"]
+    assert claims["jti"] != read_claims(caller.tenant.logout_token("x"))["jti"]
     assert caller.tenant.issuer.endswith("/")
 
 
 def test_sub_or_sid(tenant: Tenant) -> None:
     """Either may be left out."""
-    assert "sid" not in claims_of(tenant.logout_token(user_id="auth0|alice"))
-    assert "sub" not in claims_of(tenant.logout_token(session_id="s1"))
+    assert "sid" not in read_claims(tenant.logout_token(user_id="auth0|alice"))
+    assert "sub" not in read_claims(tenant.logout_token(session_id="s1"))
 
 
 def test_changes(tenant: Tenant) -> None:
@@ -63,9 +63,9 @@ def test_changes(tenant: Tenant) -> None:
     token = tenant.logout_token(
         "auth0|alice", typ="JWT", jti=None, nonce="n", iss="https://other.example/"
     )
-    claims = claims_of(token)
+    claims = read_claims(token)
 
-    assert "JWT" == part(token, 0)["typ"]
+    assert "JWT" == read_part(token, 0)["typ"]
     assert "jti" not in claims
     assert ("n", "https://other.example/") == (claims["nonce"], claims["iss"])
 
@@ -77,7 +77,7 @@ def test_algorithm_is_the_applications(tenant: Tenant) -> None:
             Application(algorithm, "s" * 32, id_token_signing_algorithm=algorithm)
         )
 
-        header = part(tenant.logout_token("x", client_id=algorithm), 0)
+        header = read_part(tenant.logout_token("x", client_id=algorithm), 0)
         assert (algorithm, "logout+jwt") == (header["alg"], header["typ"])
 
 
@@ -90,10 +90,12 @@ def test_session_ids_are_a_setting(new_tenant: Callable[..., Tenant]) -> None:
     scope = "openid offline_access"
     first, other = (with_sid.exchange(scope=scope).members for _ in range(2))
     again = with_sid.refresh(first["refresh_token"]).members
-    sids = [claims_of(one["id_token"])["sid"] for one in (first, other, again)]
+    sids = [
+        read_claims(members["id_token"])["sid"] for members in (first, other, again)
+    ]
 
     assert sids[0] == sids[2] != sids[1]
-    assert "sid" not in claims_of(plain.exchange(scope=scope).members["id_token"])
+    assert "sid" not in read_claims(plain.exchange(scope=scope).members["id_token"])
 
 
 def test_action_may_set_a_session_id(caller: Caller) -> None:
@@ -106,7 +108,7 @@ def test_action_may_set_a_session_id(caller: Caller) -> None:
     caller.tenant.profiles.add(Profile("urn:acme:sid", action))
     members = caller.exchange(subject_token_type="urn:acme:sid", scope="openid").members
 
-    assert "chosen" == claims_of(members["id_token"])["sid"]
+    assert "chosen" == read_claims(members["id_token"])["sid"]
 
 
 @define
@@ -119,7 +121,7 @@ class Received:
 
 
 @contextmanager
-def application(context: ssl.SSLContext | None = None) -> Iterator[Received]:
+def serve_application(context: ssl.SSLContext | None = None) -> Iterator[Received]:
     """Run an application that answers as it is told."""
     received = Received()
 
@@ -159,15 +161,15 @@ def application(context: ssl.SSLContext | None = None) -> Iterator[Received]:
         server.server_close()
 
 
-def at(tenant: Tenant, uri: str) -> None:
-    """Have the default application's logout tokens posted to *uri*."""
+def set_logout_uri(tenant: Tenant, uri: str) -> None:
+    """Have the default application's logout tokens posted to ``uri``."""
     tenant.applications.change(tenant.client_id, backchannel_logout_uri=uri)
 
 
 def test_send(tenant: Tenant) -> None:
     """A logout token is posted as a form, and the answer's status returned."""
-    with application() as received:
-        at(tenant, f"{received.uri}?a=b")
+    with serve_application() as received:
+        set_logout_uri(tenant, f"{received.uri}?a=b")
         status = tenant.send_backchannel_logout(
             "auth0|alice", session_id="s1", typ="JWT", extra=1
         )
@@ -178,9 +180,9 @@ def test_send(tenant: Tenant) -> None:
     assert ("/logout?a=b", "application/x-www-form-urlencoded") == (path, media_type)
     assert {"logout_token"} == set(form)
     assert ("auth0|alice", "s1", 1) == tuple(
-        claims_of(token)[name] for name in ("sub", "sid", "extra")
+        read_claims(token)[name] for name in ("sub", "sid", "extra")
     )
-    assert "JWT" == part(token, 0)["typ"]
+    assert "JWT" == read_part(token, 0)["typ"]
     assert ("oidc_backchannel_logout_succeeded", "auth0|alice") == (
         tenant.logs[-1].type,
         tenant.logs[-1].user_id,
@@ -193,9 +195,9 @@ def test_send(tenant: Tenant) -> None:
 )
 def test_answer(tenant: Tenant, status: int, outcome: str) -> None:
     """Any answer is returned, none followed, and logged for what it is."""
-    with application() as received:
+    with serve_application() as received:
         received.status = status
-        at(tenant, received.uri)
+        set_logout_uri(tenant, received.uri)
         answered = tenant.send_backchannel_logout("auth0|alice")
 
     assert status == answered
@@ -212,13 +214,13 @@ def test_send_over_tls(served: Tenant, certificates: Certificates) -> None:
         (others, others.ca_file),
         (others, False),
     ):
-        with application(certificate.server_context()) as received:
-            at(served, received.uri)
+        with serve_application(certificate.server_context()) as received:
+            set_logout_uri(served, received.uri)
             statuses.append(served.send_backchannel_logout("x", verify=verify))
 
     assert [200, 200, 200] == statuses
-    with application(others.server_context()) as received:
-        at(served, received.uri)
+    with serve_application(others.server_context()) as received:
+        set_logout_uri(served, received.uri)
         with pytest.raises(ssl.SSLCertVerificationError):
             served.send_backchannel_logout("x")
     assert "oidc_backchannel_logout_failed" == served.logs[-1].type
@@ -226,8 +228,8 @@ def test_send_over_tls(served: Tenant, certificates: Certificates) -> None:
 
 def test_plain_tenant_and_tls(tenant: Tenant, certificates: Certificates) -> None:
     """A tenant without TLS posts to an application that has it."""
-    with application(certificates.server_context()) as received:
-        at(tenant, received.uri)
+    with serve_application(certificates.server_context()) as received:
+        set_logout_uri(tenant, received.uri)
 
         assert 200 == tenant.send_backchannel_logout("x", verify=certificates.ca_file)
         assert 200 == tenant.send_backchannel_logout("x", verify=False)
@@ -235,9 +237,9 @@ def test_plain_tenant_and_tls(tenant: Tenant, certificates: Certificates) -> Non
 
 def test_nobody_there(tenant: Tenant) -> None:
     """An application that is not there is an error, and logged."""
-    with application() as received:
+    with serve_application() as received:
         pass
-    at(tenant, received.uri)
+    set_logout_uri(tenant, received.uri)
     with pytest.raises(ConnectionError):
         tenant.send_backchannel_logout("x")
 

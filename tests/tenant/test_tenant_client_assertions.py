@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
-from tenant_caller import NOON, Caller, refusal
+from tenant_caller import NOON, Caller, read_refusal
 
 from auth0_tx.tenant import Application, Reply
 from auth0_tx.tenant.client_assertion import (
@@ -35,7 +35,7 @@ def assertion(caller: Caller) -> Callable[..., str]:
         )
     )
 
-    def new(
+    def sign_assertion(
         key: Any = KEY,
         header: dict[str, Any] | None = None,
         **changes: Any,
@@ -53,10 +53,12 @@ def assertion(caller: Caller) -> Callable[..., str]:
         kept = {name: value for name, value in claims.items() if value is not None}
         return jwt.encode(full, kept, key, algorithms=[full["alg"]])
 
-    return new
+    return sign_assertion
 
 
-def asserted(caller: Caller, assertion: str, **changes: str | None) -> Reply:
+def exchange_with_assertion(
+    caller: Caller, assertion: str, **changes: str | None
+) -> Reply:
     """Exchange with a client assertion."""
     return caller.exchange(
         **{
@@ -73,10 +75,10 @@ def test_assertion(caller: Caller, assertion: Callable[..., str]) -> None:
     """An assertion signed with any credential of the application authenticates it."""
     thumbprint = KEY.thumbprint()
 
-    assert 200 == asserted(caller, assertion()).status
-    assert 200 == asserted(caller, assertion(OTHER_KEY, jti="2")).status
+    assert 200 == exchange_with_assertion(caller, assertion()).status
+    assert 200 == exchange_with_assertion(caller, assertion(OTHER_KEY, jti="2")).status
     by_kid = assertion(header={"kid": thumbprint}, jti="3")
-    assert 200 == asserted(caller, by_kid, client_id="jwt-app").status
+    assert 200 == exchange_with_assertion(caller, by_kid, client_id="jwt-app").status
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "RS384", "PS256", "PS384"])
@@ -89,15 +91,15 @@ def test_rsa_assertion(
     )
 
     signed = assertion(RSA_KEY, {"alg": algorithm})
-    assert 200 == asserted(caller, signed).status
+    assert 200 == exchange_with_assertion(caller, signed).status
 
 
 def test_assertion_is_spent_by_use(
     caller: Caller, assertion: Callable[..., str]
 ) -> None:
     """A jti is good once."""
-    assert 200 == asserted(caller, assertion()).status
-    assert FAILED == refusal(asserted(caller, assertion()))
+    assert 200 == exchange_with_assertion(caller, assertion()).status
+    assert FAILED == read_refusal(exchange_with_assertion(caller, assertion()))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,7 @@ def test_assertion_claims(
     caller: Caller, assertion: Callable[..., str], changes: dict[str, Any]
 ) -> None:
     """An assertion outside Auth0's limits is refused."""
-    assert FAILED == refusal(asserted(caller, assertion(**changes)))
+    assert FAILED == read_refusal(exchange_with_assertion(caller, assertion(**changes)))
 
 
 def test_assertion_allows_for_skew(
@@ -133,7 +135,7 @@ def test_assertion_allows_for_skew(
     """A clock ten seconds ahead is forgiven, and five minutes of life."""
     signed = assertion(iat=int(NOON) + 10, nbf=int(NOON) + 10, exp=int(NOON) + 300)
 
-    assert 200 == asserted(caller, signed).status
+    assert 200 == exchange_with_assertion(caller, signed).status
 
 
 @pytest.mark.parametrize("how", ["key", "kid", "algorithm", "garbage", "type"])
@@ -155,7 +157,7 @@ def test_assertion_signature(
             signed = assertion()
             changes = {"client_assertion_type": "other"}
 
-    assert FAILED == refusal(asserted(caller, signed, **changes))
+    assert FAILED == read_refusal(exchange_with_assertion(caller, signed, **changes))
 
 
 def test_jwk_credential_keeps_its_kid(
@@ -166,9 +168,11 @@ def test_jwk_credential_keeps_its_kid(
     mine = caller.tenant.applications.change("jwt-app", credentials=[jwk])
     caller.tenant.applications.change("jwt-app", credentials=mine.credentials)
 
-    assert 200 == asserted(caller, assertion(header={"kid": "mine"})).status
+    assert (
+        200 == exchange_with_assertion(caller, assertion(header={"kid": "mine"})).status
+    )
     named = assertion(header={"kid": KEY.thumbprint()}, jti="2")
-    assert FAILED == refusal(asserted(caller, named))
+    assert FAILED == read_refusal(exchange_with_assertion(caller, named))
 
 
 def test_rsa_pem_credential(caller: Caller, assertion: Callable[..., str]) -> None:
@@ -176,7 +180,10 @@ def test_rsa_pem_credential(caller: Caller, assertion: Callable[..., str]) -> No
     pem = RSA_KEY.as_pem(private=False).decode()
     caller.tenant.applications.change("jwt-app", credentials=[pem])
 
-    assert 200 == asserted(caller, assertion(RSA_KEY, {"alg": "RS256"})).status
+    assert (
+        200
+        == exchange_with_assertion(caller, assertion(RSA_KEY, {"alg": "RS256"})).status
+    )
 
 
 def test_assertion_without_a_subject(
@@ -185,8 +192,8 @@ def test_assertion_without_a_subject(
     """An assertion that names nobody is refused; so is one whose payload is a list."""
     listed = f"{assertion().split('.')[0]}.W10.x"
 
-    assert FAILED == refusal(asserted(caller, assertion(sub=None)))
-    assert FAILED == refusal(asserted(caller, listed))
+    assert FAILED == read_refusal(exchange_with_assertion(caller, assertion(sub=None)))
+    assert FAILED == read_refusal(exchange_with_assertion(caller, listed))
 
 
 def test_assertion_check_stands_alone(caller: Caller) -> None:

@@ -7,14 +7,14 @@ from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 import pytest
-from tenant_caller import FORM, Caller, refusal
+from tenant_caller import FORM, Caller, read_refusal
 
 from auth0_tx.tenant import Application, Reply, Tenant
 
 FAILED = (401, "invalid_client", "Client authentication failed")
 
 
-def basic(client_id: str, secret: str) -> dict[str, str]:
+def build_basic_header(client_id: str, secret: str) -> dict[str, str]:
     """Return the headers of client_secret_basic (RFC 6749 2.3.1)."""
     pair = f"{quote_plus(client_id)}:{quote_plus(secret)}"
     return {
@@ -23,49 +23,62 @@ def basic(client_id: str, secret: str) -> dict[str, str]:
     }
 
 
-def with_headers(caller: Caller, headers: dict[str, str], **changes: Any) -> Reply:
-    """Exchange with *headers* and no credentials in the body."""
-    form = caller.form(**{"client_id": None, "client_secret": None, **changes})
+def exchange_with_headers(
+    caller: Caller, headers: dict[str, str], **changes: Any
+) -> Reply:
+    """Exchange with ``headers`` and no credentials in the body."""
+    form = caller.build_form(**{"client_id": None, "client_secret": None, **changes})
     return caller.post(urlencode(form).encode(), headers)
 
 
 def test_secret_in_the_body_or_in_a_header(caller: Caller) -> None:
     """The default application may send its secret either way."""
-    headers = basic(caller.tenant.client_id, caller.tenant.client_secret)
+    headers = build_basic_header(caller.tenant.client_id, caller.tenant.client_secret)
 
     assert 200 == caller.exchange().status
-    assert 200 == with_headers(caller, headers).status
+    assert 200 == exchange_with_headers(caller, headers).status
     same = {"client_id": caller.tenant.client_id}
-    assert 200 == with_headers(caller, headers, **same).status
+    assert 200 == exchange_with_headers(caller, headers, **same).status
 
 
 def test_basic_credentials_are_form_decoded(caller: Caller) -> None:
     """Odd characters survive a Basic header, as both halves are form-encoded."""
     caller.tenant.applications.add(Application("id:ü %", "se cret+%:ß"))
 
-    assert 200 == with_headers(caller, basic("id:ü %", "se cret+%:ß")).status
+    assert (
+        200
+        == exchange_with_headers(
+            caller, build_basic_header("id:ü %", "se cret+%:ß")
+        ).status
+    )
 
 
 def test_wrong_secret(caller: Caller) -> None:
     """A wrong secret is refused in Auth0's words; in a header, with a challenge."""
     body = caller.exchange(client_secret="wrong")
-    header = with_headers(caller, basic(caller.tenant.client_id, "wrong"))
+    header = exchange_with_headers(
+        caller, build_basic_header(caller.tenant.client_id, "wrong")
+    )
 
-    assert (401, "access_denied", "Unauthorized") == refusal(body) == refusal(header)
+    assert (
+        (401, "access_denied", "Unauthorized")
+        == read_refusal(body)
+        == read_refusal(header)
+    )
     assert "WWW-Authenticate" not in dict(body.headers)
     assert dict(header.headers)["WWW-Authenticate"].startswith("Basic ")
 
 
 def test_unknown_client(caller: Caller) -> None:
     """An unknown client_id is refused."""
-    assert FAILED == refusal(caller.exchange(client_id="nobody"))
+    assert FAILED == read_refusal(caller.exchange(client_id="nobody"))
 
 
 def test_client_id_is_required(caller: Caller) -> None:
     """A request from nobody at all is told what is missing."""
     assert (
         "Missing required parameter: client_id"
-        == refusal(caller.exchange(client_id=None, client_secret=None))[2]
+        == read_refusal(caller.exchange(client_id=None, client_secret=None))[2]
     )
 
 
@@ -82,26 +95,30 @@ def test_client_id_is_required(caller: Caller) -> None:
 )
 def test_malformed_authorization(caller: Caller, value: str) -> None:
     """An Authorization header that is no Basic credentials is refused."""
-    assert FAILED == refusal(with_headers(caller, {**FORM, "authorization": value}))
+    assert FAILED == read_refusal(
+        exchange_with_headers(caller, {**FORM, "authorization": value})
+    )
 
 
 def test_two_methods_at_once(caller: Caller) -> None:
     """A header and a secret in the body together are refused, though both are right."""
     tenant = caller.tenant
-    reply = with_headers(
+    reply = exchange_with_headers(
         caller,
-        basic(tenant.client_id, tenant.client_secret),
+        build_basic_header(tenant.client_id, tenant.client_secret),
         client_secret=tenant.client_secret,
     )
 
-    assert (400, "invalid_request") == refusal(reply)[:2]
+    assert (400, "invalid_request") == read_refusal(reply)[:2]
 
 
 def test_client_id_must_agree(caller: Caller) -> None:
     """A client_id in the body other than the header's is refused."""
-    headers = basic(caller.tenant.client_id, caller.tenant.client_secret)
+    headers = build_basic_header(caller.tenant.client_id, caller.tenant.client_secret)
 
-    assert FAILED == refusal(with_headers(caller, headers, client_id="other"))
+    assert FAILED == read_refusal(
+        exchange_with_headers(caller, headers, client_id="other")
+    )
 
 
 @pytest.mark.parametrize(
@@ -122,7 +139,7 @@ def test_method_is_enforced(
     )
     statuses = [
         caller.exchange(client_id="app", client_secret="secret").status,
-        with_headers(caller, basic("app", "secret")).status,
+        exchange_with_headers(caller, build_basic_header("app", "secret")).status,
         caller.exchange(client_id="app", client_secret=None).status,
     ]
 
@@ -132,7 +149,7 @@ def test_method_is_enforced(
 def test_trusted_forwarded_address(tenant: Tenant) -> None:
     """The forwarded address counts for an application that is trusted with it."""
     caller = Caller(tenant)
-    body = urlencode(caller.form()).encode()
+    body = urlencode(caller.build_form()).encode()
     headers = {**FORM, "auth0-forwarded-for": "203.0.113.7"}
     caller.post(body, headers)
     tenant.applications.change(tenant.client_id, trust_forwarded_for=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from joserfc import jwt
-from tenant_caller import NOON, TOKEN_EXCHANGE, Caller, Clock, claims_of, part
+from tenant_caller import NOON, TOKEN_EXCHANGE, Caller, Clock, read_claims, read_part
 
 from auth0_tx.tenant import Api, Application, Reply, Settings, Tenant
 
@@ -53,8 +53,8 @@ def test_access_token_is_a_jwt_for_an_api(caller: Caller) -> None:
         "exp": int(NOON) + 86400,
         "scope": "read:data",
         "azp": caller.tenant.client_id,
-    } == claims_of(token)
-    assert "JWT" == part(token, 0)["typ"]
+    } == read_claims(token)
+    assert "JWT" == read_part(token, 0)["typ"]
 
 
 def test_access_token_in_the_rfc_9068_dialect(caller: Caller) -> None:
@@ -62,8 +62,8 @@ def test_access_token_in_the_rfc_9068_dialect(caller: Caller) -> None:
     caller.tenant.apis.change(AUDIENCE, token_dialect="rfc9068_profile")
     token = caller.exchange(audience=AUDIENCE).members["access_token"]
 
-    claims = claims_of(token)
-    assert "at+jwt" == part(token, 0)["typ"]
+    claims = read_claims(token)
+    assert "at+jwt" == read_part(token, 0)["typ"]
     assert caller.tenant.client_id == claims["client_id"]
     assert claims["jti"]
     assert "azp" not in claims
@@ -73,13 +73,13 @@ def test_access_token_in_the_rfc_9068_dialect(caller: Caller) -> None:
 def test_tokens_verify_with_the_published_keys(caller: Caller) -> None:
     """Both tokens verify with the JWKS, and carry the header Auth0 gives them."""
     members = caller.exchange(audience=AUDIENCE, scope="openid").members
-    keys = caller.keys()
+    keys = caller.fetch_keys()
 
     for name in ("access_token", "id_token"):
         token = jwt.decode(members[name], keys, algorithms=["RS256"])
 
         assert "auth0|alice" == token.claims["sub"]
-    assert [AUDIENCE, f"{caller.tenant.issuer}userinfo"] == claims_of(
+    assert [AUDIENCE, f"{caller.tenant.issuer}userinfo"] == read_claims(
         members["access_token"]
     )["aud"]
 
@@ -95,15 +95,15 @@ def test_id_token_needs_openid(caller: Caller) -> None:
         "aud": caller.tenant.client_id,
         "iat": int(NOON),
         "exp": int(NOON) + 36000,
-    } == claims_of(token)
+    } == read_claims(token)
 
 
 def test_claims_come_with_their_scope(caller: Caller) -> None:
     """The standard claims are released by the scope that stands for them."""
     caller.tenant.users.change("auth0|alice", phone_number="+49123")
-    email = claims_of(caller.exchange(scope="openid email").members["id_token"])
-    profile = claims_of(caller.exchange(scope="openid profile").members["id_token"])
-    phone = claims_of(caller.exchange(scope="openid phone").members["id_token"])
+    email = read_claims(caller.exchange(scope="openid email").members["id_token"])
+    profile = read_claims(caller.exchange(scope="openid profile").members["id_token"])
+    phone = read_claims(caller.exchange(scope="openid phone").members["id_token"])
 
     assert ("alice@example.com", True) == (email["email"], email["email_verified"])
     assert "name" not in email
@@ -160,7 +160,7 @@ def test_default_audience_stands_in(new_tenant: Callable[..., Tenant]) -> None:
     """A tenant's default audience is used where a request names none."""
     caller = Caller(new_tenant(settings=Settings(default_audience=AUDIENCE)))
 
-    assert AUDIENCE == claims_of(caller.exchange().members["access_token"])["aud"]
+    assert AUDIENCE == read_claims(caller.exchange().members["access_token"])["aud"]
 
 
 def test_resource_stands_for_audience_if_set(
@@ -171,7 +171,7 @@ def test_resource_stands_for_audience_if_set(
 
     assert "." not in caller.exchange(resource=AUDIENCE).members["access_token"]
     token = compatible.exchange(resource=AUDIENCE).members["access_token"]
-    assert AUDIENCE == claims_of(token)["aud"]
+    assert AUDIENCE == read_claims(token)["aud"]
 
 
 @pytest.mark.parametrize(
@@ -182,9 +182,9 @@ def test_id_token_algorithm_is_the_applications(caller: Caller, algorithm: str) 
     client_id = caller.tenant.client_id
     caller.tenant.applications.change(client_id, id_token_signing_algorithm=algorithm)
     token = caller.exchange(scope="openid").members["id_token"]
-    keys = caller.keys()
+    keys = caller.fetch_keys()
 
-    assert algorithm == part(token, 0)["alg"]
+    assert algorithm == read_part(token, 0)["alg"]
     assert jwt.decode(token, keys, algorithms=[algorithm])
 
 
@@ -192,7 +192,7 @@ def test_hs256_signs_with_the_client_secret(caller: Caller) -> None:
     """An HS256 ID token is keyed by the client secret, and by nothing published."""
     client_id = caller.tenant.client_id
     caller.tenant.applications.change(client_id, id_token_signing_algorithm="HS256")
-    header = part(caller.exchange(scope="openid").members["id_token"], 0)
+    header = read_part(caller.exchange(scope="openid").members["id_token"], 0)
 
     assert {"alg": "HS256", "typ": "JWT"} == header
     published = caller.get("/.well-known/jwks.json").members["keys"]
@@ -204,12 +204,12 @@ def test_api_signs_its_own_way(caller: Caller) -> None:
     caller.tenant.apis.add(Api("https://ps.example.com", signing_algorithm="PS256"))
     token = caller.exchange(audience="https://ps.example.com").members["access_token"]
 
-    assert "PS256" == part(token, 0)["alg"]
+    assert "PS256" == read_part(token, 0)["alg"]
 
 
 def test_json_body_is_accepted(caller: Caller) -> None:
     """The token endpoint takes JSON as well as a form."""
-    body = json.dumps(caller.form()).encode()
+    body = json.dumps(caller.build_form()).encode()
 
     assert 200 == caller.post(body, {"content-type": "application/json"}).status
 
@@ -226,9 +226,9 @@ def test_public_application_exchanges(caller: Caller) -> None:
 def test_id_token_can_be_altered(caller: Caller) -> None:
     """A test may alter the claims of ID tokens before they are signed."""
     caller.tenant.alter_id_token(lambda claims: {**claims, "aud": "someone-else"})
-    altered = claims_of(caller.exchange(scope="openid").members["id_token"])
+    altered = read_claims(caller.exchange(scope="openid").members["id_token"])
     caller.tenant.alter_id_token(None)
-    plain = claims_of(caller.exchange(scope="openid").members["id_token"])
+    plain = read_claims(caller.exchange(scope="openid").members["id_token"])
 
     assert ("someone-else", caller.tenant.client_id) == (altered["aud"], plain["aud"])
 

@@ -25,7 +25,7 @@ def post(served: Tenant, connect: Connect) -> Callable[..., HTTPResponse]:
 
     def post(connection: HTTPSConnection | None = None) -> HTTPResponse:
         used = connection or connect()
-        body = urlencode(Caller(served).form())
+        body = urlencode(Caller(served).build_form())
         used.request("POST", "/oauth/token", body, FORM)
         return used.getresponse()
 
@@ -35,7 +35,7 @@ def post(served: Tenant, connect: Connect) -> Callable[..., HTTPResponse]:
 Post = Callable[..., HTTPResponse]
 
 
-def processed(tenant: Tenant) -> int:
+def count_processed(tenant: Tenant) -> int:
     """Return how many exchanges the tenant has processed."""
     return len(tenant.logs)
 
@@ -56,7 +56,7 @@ def test_reset(served: Tenant, post: Post) -> None:
     with pytest.raises(ConnectionResetError):
         post()
 
-    assert (1, 0) == (served.count("/oauth/token"), processed(served))
+    assert (1, 0) == (served.count("/oauth/token"), count_processed(served))
 
 
 def test_reset_mid_body(served: Tenant, post: Post) -> None:
@@ -66,7 +66,7 @@ def test_reset_mid_body(served: Tenant, post: Post) -> None:
     with pytest.raises((ConnectionResetError, IncompleteRead)):
         response.read()
 
-    assert (200, 1) == (response.status, processed(served))
+    assert (200, 1) == (response.status, count_processed(served))
 
 
 def test_truncate(served: Tenant, post: Post) -> None:
@@ -76,7 +76,7 @@ def test_truncate(served: Tenant, post: Post) -> None:
         post().read()
 
     assert 7 == len(caught.value.partial)
-    assert 1 == processed(served)
+    assert 1 == count_processed(served)
 
 
 def test_html(served: Tenant, post: Post) -> None:
@@ -89,7 +89,7 @@ def test_html(served: Tenant, post: Post) -> None:
         response.getheader("Content-Type"),
     )
     assert response.read().startswith(b"<!DOCTYPE html>")
-    assert 0 == processed(served)
+    assert 0 == count_processed(served)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_silence(served: Tenant, connect: Connect, post: Post) -> None:
         post(connect(timeout=0.2))
 
     assert 200 == post().status
-    assert 1 == processed(served)
+    assert 1 == count_processed(served)
 
 
 def test_lost_answer(served: Tenant, post: Post) -> None:

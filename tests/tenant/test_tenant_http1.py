@@ -18,7 +18,7 @@ CHUNKED = (
 
 
 def parse(data: bytes, size: int = 65536) -> list[Message]:
-    """Return the messages in *data*, fed in pieces of *size*."""
+    """Return the messages in ``data``, fed in pieces of ``size``."""
     parser, messages = RequestParser(), []
     for start in range(0, len(data), size):
         parser.feed(data[start : start + size])

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import pytest
 from joserfc import jwt
 from joserfc.errors import JoseError
-from tenant_caller import Caller, part
+from tenant_caller import Caller, read_part
 
 from auth0_tx.tenant import KeySupply, Settings, Tenant
 
 
-def published(caller: Caller) -> list[str]:
+def list_published_kids(caller: Caller) -> list[str]:
     """Return the identifiers of the published keys."""
     keys = caller.get("/.well-known/jwks.json").members["keys"]
     return [key["kid"] for key in keys]
@@ -47,7 +47,7 @@ def test_cache_control_is_a_setting(new_tenant: Callable[..., Tenant]) -> None:
 def test_jwks_has_current_and_next(caller: Caller) -> None:
     """Two public keys are published, of which the first signs."""
     keys = caller.get("/.well-known/jwks.json").members["keys"]
-    signed_by = part(caller.exchange(scope="openid").members["id_token"], 0)["kid"]
+    signed_by = read_part(caller.exchange(scope="openid").members["id_token"], 0)["kid"]
 
     assert 2 == len({key["kid"] for key in keys})
     assert keys[0]["kid"] == signed_by
@@ -59,14 +59,14 @@ def test_jwks_has_current_and_next(caller: Caller) -> None:
 def test_rotation(caller: Caller) -> None:
     """After a rotation the next key signs, and the previous one still verifies."""
     old = caller.exchange(scope="openid").members["id_token"]
-    current, following = published(caller)
+    current, following = list_published_kids(caller)
     caller.tenant.rotate_signing_key()
     new = caller.exchange(scope="openid").members["id_token"]
-    keys = caller.keys()
+    keys = caller.fetch_keys()
 
-    assert following == part(new, 0)["kid"]
-    assert current in published(caller)
-    assert 3 == len(set(published(caller)))
+    assert following == read_part(new, 0)["kid"]
+    assert current in list_published_kids(caller)
+    assert 3 == len(set(list_published_kids(caller)))
     for token in (old, new):
         assert jwt.decode(token, keys, algorithms=["RS256"])
 
@@ -76,9 +76,9 @@ def test_revocation(caller: Caller) -> None:
     old = caller.exchange(scope="openid").members["id_token"]
     caller.tenant.rotate_signing_key()
     caller.tenant.revoke_previous_key()
-    keys = caller.keys()
+    keys = caller.fetch_keys()
 
-    assert 2 == len(published(caller))
+    assert 2 == len(list_published_kids(caller))
     with pytest.raises((JoseError, ValueError)):
         jwt.decode(old, keys, algorithms=["RS256"])
 
@@ -87,28 +87,28 @@ def test_rotation_covers_every_algorithm(caller: Caller) -> None:
     """Keys of every algorithm in use are published and rotated."""
     client_id = caller.tenant.client_id
     caller.tenant.applications.change(client_id, id_token_signing_algorithm="ES256")
-    before = set(published(caller))
+    before = set(list_published_kids(caller))
     caller.tenant.rotate_signing_key()
 
     assert 4 == len(before)
-    assert 6 == len(before | set(published(caller)))
+    assert 6 == len(before | set(list_published_kids(caller)))
 
 
 def test_keys_are_lent_one_tenant_at_a_time() -> None:
     """Tenants alive together differ in keys; one closed for good gives them back."""
     supply = KeySupply()
 
-    def moduli(tenant: Tenant) -> set[str]:
+    def list_moduli(tenant: Tenant) -> set[str]:
         jwks = Caller(tenant).get("/.well-known/jwks.json").members
         return {key["n"] for key in jwks["keys"]}
 
     first, second = (Tenant(port=1, tls=False, keys=supply) for _ in range(2))
-    seen = [moduli(first), moduli(second)]
+    seen = [list_moduli(first), list_moduli(second)]
     first.close()
     third = Tenant(port=1, tls=False, keys=supply)
 
     assert not seen[0] & seen[1]
-    assert seen[0] == moduli(third)
+    assert seen[0] == list_moduli(third)
     assert not {key["kid"] for key in _jwks(second)} & {k["kid"] for k in _jwks(third)}
 
 
@@ -122,12 +122,15 @@ def test_id_token_for_an_unknown_application(caller: Caller) -> None:
     """An ID token may be made for any audience; RS256 signs where none is set."""
     token = caller.tenant.id_token("auth0|bob", audience="elsewhere")
 
-    assert ("RS256", "elsewhere") == (part(token, 0)["alg"], part(token, 1)["aud"])
+    assert ("RS256", "elsewhere") == (
+        read_part(token, 0)["alg"],
+        read_part(token, 1)["aud"],
+    )
 
 
 def test_sign_takes_any_header(tenant: Tenant) -> None:
     """A test may have claims signed as they are, with a header of its own."""
     token = tenant.sign({"sub": "x"}, typ="logout+jwt")
 
-    assert "logout+jwt" == part(token, 0)["typ"]
-    assert {"sub": "x"} == part(token, 1)
+    assert "logout+jwt" == read_part(token, 0)["typ"]
+    assert {"sub": "x"} == read_part(token, 1)

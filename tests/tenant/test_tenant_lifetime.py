@@ -172,7 +172,7 @@ def test_two_hundred_connections(served: Tenant) -> None:
         for attempt in range(5):
             mine = f"{number}-{attempt}"
             body = urlencode(
-                Caller(served).form(
+                Caller(served).build_form(
                     subject_token=mine, subject_token_type="urn:acme:echo"
                 )
             )

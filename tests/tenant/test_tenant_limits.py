@@ -6,7 +6,7 @@ from collections.abc import Callable
 from urllib.parse import urlencode
 
 import pytest
-from tenant_caller import NOON, Caller, Clock, refusal
+from tenant_caller import NOON, Caller, Clock, read_refusal
 
 from auth0_tx.tenant import (
     ActionApi,
@@ -32,8 +32,8 @@ def test_ten_rejections_block(caller: Caller, clock: Clock) -> None:
     for _ in range(10):
         assert 400 == caller.exchange(subject_token="bad").status
 
-    assert BLOCKED == refusal(caller.exchange(subject_token="bad"))
-    assert BLOCKED == refusal(caller.exchange())
+    assert BLOCKED == read_refusal(caller.exchange(subject_token="bad"))
+    assert BLOCKED == read_refusal(caller.exchange())
 
 
 def test_an_attempt_comes_back_after_ten_minutes(caller: Caller, clock: Clock) -> None:
@@ -63,7 +63,7 @@ def test_denials_do_not_count(caller: Caller) -> None:
 
 def test_addresses_are_counted_apart(caller: Caller) -> None:
     """Another address is not blocked."""
-    body = urlencode(caller.form(subject_token="bad")).encode()
+    body = urlencode(caller.build_form(subject_token="bad")).encode()
     for _ in range(10):
         caller.post(body)
 
@@ -96,8 +96,8 @@ def limited(new_tenant: Callable[..., Tenant]) -> Callable[..., Caller]:
     return lambda limit: Caller(new_tenant(rate_limit=limit))
 
 
-def header(reply: Reply, name: str) -> str | None:
-    """Return a header of *reply* by its lower-case name."""
+def read_header(reply: Reply, name: str) -> str | None:
+    """Return a header of ``reply`` by its lower-case name."""
     return {key.lower(): value for key, value in reply.headers}.get(name)
 
 
@@ -117,11 +117,11 @@ def test_rate_limit_headers(limited: Callable[..., Caller]) -> None:
     admitted, refused = caller.exchange(), caller.exchange()
 
     assert ("1", "0") == (
-        header(admitted, "x-ratelimit-limit"),
-        header(admitted, "x-ratelimit-remaining"),
+        read_header(admitted, "x-ratelimit-limit"),
+        read_header(admitted, "x-ratelimit-remaining"),
     )
-    assert str(int(NOON) + 10) == header(refused, "x-ratelimit-reset")
-    assert header(refused, "retry-after") is None
+    assert str(int(NOON) + 10) == read_header(refused, "x-ratelimit-reset")
+    assert read_header(refused, "retry-after") is None
 
 
 def test_retry_after(limited: Callable[..., Caller]) -> None:
@@ -129,8 +129,8 @@ def test_retry_after(limited: Callable[..., Caller]) -> None:
     caller = limited(RateLimit(0.1, burst=1, retry_after=True))
     admitted, refused = caller.exchange(), caller.exchange()
 
-    assert header(admitted, "retry-after") is None
-    assert "10" == header(refused, "retry-after")
+    assert read_header(admitted, "retry-after") is None
+    assert "10" == read_header(refused, "retry-after")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`/v2/logout`: where a browser may be sent, and what it sees otherwise."""
+"""``/v2/logout``: where a browser may be sent, and what it sees otherwise."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ HOME = "http://127.0.0.1:5000/bye"
 
 
 def log_out(caller: Caller, **query: str) -> Reply:
-    """Log out with the parameters of *query*."""
+    """Log out with the parameters of ``query``."""
     return caller.get("/v2/logout", urlencode(query))
 
 
 def allow(caller: Caller, *urls: str) -> str:
-    """Allow the default application to return to *urls* and return its client_id."""
+    """Allow the default application to return to ``urls`` and return its client_id."""
     client_id = caller.tenant.client_id
     caller.tenant.applications.change(client_id, allowed_logout_urls=urls)
     return client_id
 
 
-def location(reply: Reply) -> str | None:
-    """Return where *reply* redirects to."""
+def read_location(reply: Reply) -> str | None:
+    """Return where ``reply`` redirects to."""
     assert (reply.status == 302) == ("Location" in dict(reply.headers))
     return dict(reply.headers).get("Location")
 
@@ -36,7 +36,7 @@ def test_return(caller: Caller) -> None:
     """A browser is sent to an URL that its application allows."""
     client_id = allow(caller, "https://other.example/", HOME)
 
-    assert HOME == location(log_out(caller, client_id=client_id, returnTo=HOME))
+    assert HOME == read_location(log_out(caller, client_id=client_id, returnTo=HOME))
     assert ("slo", client_id) == (
         caller.tenant.logs[-1].type,
         caller.tenant.logs[-1].client_id,
@@ -47,7 +47,7 @@ def test_first_url_is_the_default(caller: Caller) -> None:
     """Without returnTo a browser is sent to the first URL allowed."""
     client_id = allow(caller, HOME, "https://other.example/")
 
-    assert HOME == location(log_out(caller, client_id=client_id))
+    assert HOME == read_location(log_out(caller, client_id=client_id))
 
 
 def test_plain_page(caller: Caller) -> None:
@@ -68,7 +68,7 @@ def test_what_does_not_count(caller: Caller, return_to: str) -> None:
     """Neither the query, the fragment nor the case of the scheme is compared."""
     client_id = allow(caller, HOME)
 
-    assert return_to == location(
+    assert return_to == read_location(
         log_out(caller, client_id=client_id, returnTo=return_to)
     )
 
@@ -141,7 +141,7 @@ def test_tenant_has_its_own(new_tenant: Callable[..., Tenant]) -> None:
     """A logout without an application may return to where the tenant says."""
     caller = Caller(new_tenant(settings=Settings(allowed_logout_urls=[HOME])))
 
-    assert HOME == location(log_out(caller, returnTo=HOME, federated=""))
+    assert HOME == read_location(log_out(caller, returnTo=HOME, federated=""))
     assert 200 == log_out(caller).status
     assert (
         400 == log_out(caller, returnTo=HOME, client_id=caller.tenant.client_id).status

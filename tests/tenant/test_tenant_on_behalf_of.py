@@ -27,7 +27,7 @@ def service(caller: Caller) -> Caller:
 
 
 def exchange(service: Caller, **changes: str | None) -> Reply:
-    """Exchange a user's token, with *changes* to the form that succeeds."""
+    """Exchange a user's token, with ``changes`` to the form that succeeds."""
     form: dict[str, str | None] = {
         "client_id": "service",
         "client_secret": "secret-of-it",
@@ -40,7 +40,7 @@ def exchange(service: Caller, **changes: str | None) -> Reply:
     return service.exchange(**form)
 
 
-def claims_of(reply: Reply) -> dict[str, Any]:
+def read_claims(reply: Reply) -> dict[str, Any]:
     """Read the access token of a reply."""
     assert 200 == reply.status, reply.members
     return dict(peek(reply.members["access_token"]).claims)
@@ -49,7 +49,7 @@ def claims_of(reply: Reply) -> dict[str, Any]:
 def test_token(service: Caller) -> None:
     """The new token is the user's, for the other API, and names who acts."""
     reply = exchange(service)
-    claims = claims_of(reply)
+    claims = read_claims(reply)
 
     assert {
         "access_token",
@@ -70,7 +70,7 @@ def test_token(service: Caller) -> None:
 
 def test_scope(service: Caller) -> None:
     """Of the scopes asked for, those of the API are granted; none at all is refused."""
-    some = claims_of(exchange(service, scope="read:more openid"))
+    some = read_claims(exchange(service, scope="read:more openid"))
     none = exchange(service, scope="openid")
 
     assert "read:more" == some["scope"]
@@ -81,7 +81,7 @@ def test_client_grants(service: Caller) -> None:
     """A client may be limited to some APIs, and to some of their scopes."""
     change = service.tenant.applications.change
     change("service", on_behalf_of_grants={OTHER: ("read:more",)})
-    granted = claims_of(exchange(service))
+    granted = read_claims(exchange(service))
     change("service", on_behalf_of_grants={})
     refused = exchange(service)
 
@@ -93,7 +93,7 @@ def test_chain(service: Caller) -> None:
     """Who acted before is nested in who acts; after four it is refused."""
     actor: dict[str, Any] = {"sub": "first"}
     token = service.tenant.access_token("auth0|alice", API, actor=actor)
-    claims = claims_of(exchange(service, subject_token=token))
+    claims = read_claims(exchange(service, subject_token=token))
     for _ in range(3):
         actor = {"sub": "next", "act": actor}
     token = service.tenant.access_token("auth0|alice", API, actor=actor)

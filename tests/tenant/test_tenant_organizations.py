@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tenant_caller import Caller, claims_of, refusal
+from tenant_caller import Caller, read_claims, read_refusal
 
 from auth0_tx.tenant import ActionApi, Event, Organization, Profile, Settings, Tenant
 
@@ -13,7 +13,7 @@ DATABASE = "Username-Password-Authentication"
 CREATE = {"creationBehavior": "create_if_not_exists", "updateBehavior": "none"}
 
 
-def usage(caller: Caller, organization_usage: str) -> None:
+def set_organization_usage(caller: Caller, organization_usage: str) -> None:
     """Set what the default application does about organizations."""
     client_id = caller.tenant.client_id
     caller.tenant.applications.change(client_id, organization_usage=organization_usage)
@@ -26,8 +26,8 @@ def test_member_gets_org_id(caller: Caller) -> None:
     ).members
 
     for name in ("id_token", "access_token"):
-        assert "org_abc1234" == claims_of(members[name])["org_id"]
-        assert "org_name" not in claims_of(members[name])
+        assert "org_abc1234" == read_claims(members[name])["org_id"]
+        assert "org_name" not in read_claims(members[name])
 
 
 def test_names_need_the_setting(
@@ -36,7 +36,7 @@ def test_names_need_the_setting(
     """An organization may be named by name only where the tenant allows it."""
     named = Caller(new_tenant(settings=Settings(organization_names=True)))
     members = named.exchange(organization="ACME", scope="openid").members
-    claims = claims_of(members["id_token"])
+    claims = read_claims(members["id_token"])
 
     assert 400 == caller.exchange(organization="acme").status
     assert ("org_abc1234", "acme") == (claims["org_id"], claims["org_name"])
@@ -47,7 +47,7 @@ def test_unknown_organization(caller: Caller, organization: str) -> None:
     """An organization the tenant does not have is refused."""
     reply = caller.exchange(organization=organization)
 
-    assert (400, "invalid_request") == refusal(reply)[:2]
+    assert (400, "invalid_request") == read_refusal(reply)[:2]
 
 
 def test_not_a_member(caller: Caller) -> None:
@@ -59,33 +59,33 @@ def test_not_a_member(caller: Caller) -> None:
         403,
         "access_denied",
         "user auth0|bob is not part of the org_abc1234 organization",
-    ) == refusal(reply)
+    ) == read_refusal(reply)
 
 
 def test_application_may_deny_organizations(caller: Caller) -> None:
     """An application that denies organizations refuses the parameter."""
-    usage(caller, "deny")
+    set_organization_usage(caller, "deny")
 
     assert 200 == caller.exchange().status
-    assert (400, "invalid_request") == refusal(
+    assert (400, "invalid_request") == read_refusal(
         caller.exchange(organization="org_abc1234")
     )[:2]
 
 
 def test_application_may_require_organizations(caller: Caller) -> None:
     """An application that requires one refuses a request without, in Auth0's words."""
-    usage(caller, "require")
+    set_organization_usage(caller, "require")
 
     assert 200 == caller.exchange(organization="org_abc1234").status
     assert (
         400,
         "invalid_request",
         "parameter organization is required for this client",
-    ) == refusal(caller.exchange())
+    ) == read_refusal(caller.exchange())
 
 
-def in_organization(caller: Caller, organization: str) -> None:
-    """Add a profile whose Action sets alice in *organization*."""
+def add_organization_profile(caller: Caller, organization: str) -> None:
+    """Add a profile whose Action sets alice in ``organization``."""
 
     def action(event: Event, api: ActionApi) -> None:
         api.authentication.set_user_by_id("auth0|alice")
@@ -96,18 +96,18 @@ def in_organization(caller: Caller, organization: str) -> None:
 
 def test_action_sets_the_organization(caller: Caller) -> None:
     """What the Action sets satisfies an application that requires one."""
-    usage(caller, "require")
-    in_organization(caller, "org_abc1234")
+    set_organization_usage(caller, "require")
+    add_organization_profile(caller, "org_abc1234")
     reply = caller.exchange(subject_token_type="urn:acme:in-org", scope="openid")
 
-    assert "org_abc1234" == claims_of(reply.members["id_token"])["org_id"]
+    assert "org_abc1234" == read_claims(reply.members["id_token"])["org_id"]
 
 
 def test_action_must_agree_with_the_request(caller: Caller) -> None:
     """An Action that sets another organization than requested is refused."""
     other = Organization("org_other", "other", members=["auth0|alice"])
     caller.tenant.organizations.add(other)
-    in_organization(caller, "org_other")
+    add_organization_profile(caller, "org_other")
     form = {"subject_token_type": "urn:acme:in-org"}
 
     assert 200 == caller.exchange(**form, organization="org_other").status
@@ -116,7 +116,7 @@ def test_action_must_agree_with_the_request(caller: Caller) -> None:
 
 def test_action_needs_an_id(caller: Caller) -> None:
     """Without the names setting an Action has to give an identifier."""
-    in_organization(caller, "acme")
+    add_organization_profile(caller, "acme")
 
     assert 400 == caller.exchange(subject_token_type="urn:acme:in-org").status
 
@@ -125,9 +125,11 @@ def test_connection_must_be_enabled(caller: Caller) -> None:
     """A user whose connection the organization does not have is refused."""
     caller.tenant.organizations.change("org_abc1234", connections=[])
 
-    assert (403, "access_denied", f"Connection not enabled: {DATABASE}") == refusal(
-        caller.exchange(organization="org_abc1234")
-    )
+    assert (
+        403,
+        "access_denied",
+        f"Connection not enabled: {DATABASE}",
+    ) == read_refusal(caller.exchange(organization="org_abc1234"))
 
 
 @pytest.mark.parametrize("auto", [True, False])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pydoc
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +15,12 @@ from auth0_tx.tenant import (
     Application,
     Organization,
     Profile,
+    Refusal,
     Reply,
     Settings,
     Tenant,
     User,
+    Wording,
 )
 
 RESERVED = [
@@ -182,8 +185,8 @@ def test_nothing_secret_prints(caller: Caller) -> None:
     tenant: Any = caller.tenant
     reply = caller.exchange(scope="openid offline_access")
     printed = " ".join(
-        repr(one)
-        for one in [
+        repr(value)
+        for value in [
             tenant,
             tenant._state,
             *tenant.applications,
@@ -197,6 +200,24 @@ def test_nothing_secret_prints(caller: Caller) -> None:
     assert tenant.client_secret not in printed
     for name in ("access_token", "id_token", "refresh_token"):
         assert reply.members[name] not in printed
+
+
+def test_settings_print_their_changes() -> None:
+    """Settings and wording print the fields that differ from the defaults, and no more."""
+    refusal = Refusal(401, "mfa_required", "Please call again")
+
+    assert "Settings()" == repr(Settings())
+    assert "Settings(history=3)" == repr(Settings(history=3))
+    assert "Wording()" == repr(Wording())
+    assert f"Wording(mfa_required={refusal!r})" == repr(Wording(mfa_required=refusal))
+
+
+def test_help_is_readable() -> None:
+    """No default in ``help(Tenant)`` fills a screen, as the whole wording would."""
+    lines = pydoc.plain(pydoc.render_doc(Tenant)).splitlines()
+
+    assert len(lines) < 200
+    assert max(len(line) for line in lines) < 600
 
 
 def test_reply_members_must_be_an_object() -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tenant_caller import FORM, Caller, refusal
+from tenant_caller import FORM, Caller, read_refusal
 
 from auth0_tx.tenant import Api, ReceivedRequest, Refusal, Settings, Tenant, Wording
 
@@ -24,7 +24,7 @@ def test_missing_parameter(caller: Caller, name: str, value: str | None) -> None
         400,
         "invalid_request",
         f"Missing required parameter: {name}",
-    ) == refusal(caller.exchange(**{name: value}))
+    ) == read_refusal(caller.exchange(**{name: value}))
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_missing_parameter(caller: Caller, name: str, value: str | None) -> None
 )
 def test_half_an_actor_pair(caller: Caller, half: dict[str, str]) -> None:
     """An actor_token without its type, or the type without it, is refused."""
-    assert (400, "invalid_request") == refusal(caller.exchange(**half))[:2]
+    assert (400, "invalid_request") == read_refusal(caller.exchange(**half))[:2]
 
 
 @pytest.mark.parametrize("value", ["", ACCESS_TOKEN])
@@ -43,7 +43,7 @@ def test_requested_token_type(caller: Caller, value: str) -> None:
         400,
         "invalid_request",
         "Invalid subject_token_type and requested_token_type combination.",
-    ) == refusal(caller.exchange(requested_token_type=value))
+    ) == read_refusal(caller.exchange(requested_token_type=value))
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_subject_token_type_without_profile(caller: Caller, token_type: str) -> 
     """A type with no profile, reserved ones among them, is refused."""
     reply = caller.exchange(subject_token_type=token_type)
 
-    assert (400, "invalid_request") == refusal(reply)[:2]
-    assert token_type in refusal(reply)[2]
+    assert (400, "invalid_request") == read_refusal(reply)[:2]
+    assert token_type in read_refusal(reply)[2]
 
 
 def test_application_without_custom_token_exchange(caller: Caller) -> None:
@@ -62,7 +62,7 @@ def test_application_without_custom_token_exchange(caller: Caller) -> None:
     client_id = caller.tenant.client_id
     caller.tenant.applications.change(client_id, custom_token_exchange=False)
 
-    assert (403, "unauthorized_client") == refusal(caller.exchange())[:2]
+    assert (403, "unauthorized_client") == read_refusal(caller.exchange())[:2]
 
 
 @pytest.mark.parametrize("trait", ["first_party", "oidc_conformant"])
@@ -70,7 +70,7 @@ def test_application_not_eligible(caller: Caller, trait: str) -> None:
     """Third-party applications and legacy ones may not exchange."""
     caller.tenant.applications.change(caller.tenant.client_id, **{trait: False})
 
-    assert (403, "unauthorized_client") == refusal(caller.exchange())[:2]
+    assert (403, "unauthorized_client") == read_refusal(caller.exchange())[:2]
 
 
 def test_grant_type_not_allowed(caller: Caller) -> None:
@@ -82,28 +82,30 @@ def test_grant_type_not_allowed(caller: Caller) -> None:
         "unauthorized_client",
         "Grant type 'urn:ietf:params:oauth:grant-type:token-exchange' not allowed for "
         "the client.",
-    ) == refusal(caller.exchange())
+    ) == read_refusal(caller.exchange())
 
 
 def test_unsupported_grant_type(caller: Caller) -> None:
     """A grant the tenant does not know is refused."""
-    assert (400, "unsupported_grant_type", "Grant type not supported") == refusal(
+    assert (400, "unsupported_grant_type", "Grant type not supported") == read_refusal(
         caller.exchange(grant_type="client_credentials")
     )
 
 
 def test_unknown_audience(caller: Caller) -> None:
     """An audience that is no API of the tenant is refused."""
-    assert (403, "access_denied", "Service not found: https://no.example") == refusal(
-        caller.exchange(audience="https://no.example")
-    )
+    assert (
+        403,
+        "access_denied",
+        "Service not found: https://no.example",
+    ) == read_refusal(caller.exchange(audience="https://no.example"))
 
 
 def test_consent_required(caller: Caller) -> None:
     """An API that does not skip consent is refused."""
     caller.tenant.apis.add(Api("https://consent.example", skip_consent=False))
 
-    assert (403, "consent_required", "Consent required") == refusal(
+    assert (403, "consent_required", "Consent required") == read_refusal(
         caller.exchange(audience="https://consent.example")
     )
 
@@ -116,7 +118,7 @@ def test_session_transfer_is_disabled(caller: Caller) -> None:
         400,
         "invalid_request",
         "Session Transfer Tokens cannot be requested on this tenant.",
-    ) == refusal(caller.exchange(audience=audience))
+    ) == read_refusal(caller.exchange(audience=audience))
 
 
 def test_mfa_required(caller: Caller) -> None:
@@ -124,7 +126,7 @@ def test_mfa_required(caller: Caller) -> None:
     caller.tenant.users.change("auth0|alice", mfa=True)
     reply = caller.exchange()
 
-    assert (403, "mfa_required", "Multifactor authentication required") == refusal(
+    assert (403, "mfa_required", "Multifactor authentication required") == read_refusal(
         reply
     )
     assert reply.members["mfa_token"]
@@ -143,14 +145,14 @@ def test_mfa_with_an_actor(caller: Caller) -> None:
         "invalid_request",
         "MFA is not supported using actor_token with the requested token exchange "
         "profile.",
-    ) == refusal(reply)
+    ) == read_refusal(reply)
 
 
 def test_blocked_user(caller: Caller) -> None:
     """A blocked user gets no tokens."""
     caller.tenant.users.change("auth0|alice", blocked=True)
 
-    assert (403, "access_denied") == refusal(caller.exchange())[:2]
+    assert (403, "access_denied") == read_refusal(caller.exchange())[:2]
 
 
 def test_connection_not_enabled_for_the_application(caller: Caller) -> None:
@@ -158,7 +160,7 @@ def test_connection_not_enabled_for_the_application(caller: Caller) -> None:
     client_id = caller.tenant.client_id
     caller.tenant.applications.change(client_id, connections=["google-oauth2"])
 
-    assert (403, "access_denied") == refusal(caller.exchange())[:2]
+    assert (403, "access_denied") == read_refusal(caller.exchange())[:2]
 
 
 @pytest.mark.parametrize(
@@ -166,20 +168,22 @@ def test_connection_not_enabled_for_the_application(caller: Caller) -> None:
 )
 def test_repeated_parameter(caller: Caller, name: str) -> None:
     """A parameter of the protocol sent twice is refused."""
-    pairs = [*caller.form(scope="openid", audience="https://api.example.com").items()]
+    pairs = [
+        *caller.build_form(scope="openid", audience="https://api.example.com").items()
+    ]
     pairs.append((name, "again"))
 
     assert (
         400,
         "invalid_request",
         f"Parameter sent more than once: {name}",
-    ) == refusal(caller.post(urlencode(pairs).encode()))
+    ) == read_refusal(caller.post(urlencode(pairs).encode()))
 
 
 def test_repeated_parameter_is_a_setting(new_tenant: Callable[..., Tenant]) -> None:
     """A tenant may take the first of a repeated parameter instead."""
     caller = Caller(new_tenant(settings=Settings(refuse_repeated_parameters=False)))
-    pairs = [*caller.form(scope="openid").items(), ("scope", "email")]
+    pairs = [*caller.build_form(scope="openid").items(), ("scope", "email")]
 
     assert "id_token" in caller.post(urlencode(pairs).encode()).members
 
@@ -203,12 +207,12 @@ def test_malformed_body(caller: Caller, body: bytes, media_type: str) -> None:
     """A body that is neither a form nor a JSON object of strings is refused."""
     reply = caller.post(body, {"content-type": media_type})
 
-    assert (400, "invalid_request", "Invalid request body") == refusal(reply)
+    assert (400, "invalid_request", "Invalid request body") == read_refusal(reply)
 
 
 def test_media_type_parameters_are_ignored(caller: Caller) -> None:
     """A charset after the media type changes nothing, nor does its case."""
-    body = urlencode(caller.form()).encode()
+    body = urlencode(caller.build_form()).encode()
     media_type = "Application/X-WWW-Form-URLEncoded; charset=UTF-8"
 
     assert 200 == caller.post(body, {"content-type": media_type}).status
@@ -216,13 +220,13 @@ def test_media_type_parameters_are_ignored(caller: Caller) -> None:
 
 def test_json_list_is_a_repetition(caller: Caller) -> None:
     """A list in a JSON body counts as a parameter sent several times."""
-    body = json.dumps({**caller.form(), "audience": ["a", "b"]}).encode()
+    body = json.dumps({**caller.build_form(), "audience": ["a", "b"]}).encode()
 
     assert (
         400,
         "invalid_request",
         "Parameter sent more than once: audience",
-    ) == refusal(caller.post(body, {"content-type": "application/json"}))
+    ) == read_refusal(caller.post(body, {"content-type": "application/json"}))
 
 
 def test_wording_is_a_setting(new_tenant: Callable[..., Tenant]) -> None:
@@ -230,7 +234,7 @@ def test_wording_is_a_setting(new_tenant: Callable[..., Tenant]) -> None:
     wording = Wording(unknown_audience=Refusal(400, "invalid_target", "No {audience}!"))
     caller = Caller(new_tenant(wording=wording))
 
-    assert (400, "invalid_target", "No {x}!") == refusal(
+    assert (400, "invalid_target", "No {x}!") == read_refusal(
         caller.exchange(audience="{x}")
     )
 
@@ -292,7 +296,7 @@ def test_any_request_is_answered(
     caller: Caller, changes: dict[str, str], authorization: str | None, as_json: bool
 ) -> None:
     """Whatever a request says, it gets an answer of the token endpoint's kind."""
-    form = caller.form(**changes)
+    form = caller.build_form(**changes)
     body = (json.dumps(form) if as_json else urlencode(form)).encode()
     headers = {"content-type": "application/json"} if as_json else FORM
     if authorization is not None:

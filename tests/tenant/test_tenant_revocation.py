@@ -1,4 +1,4 @@
-"""`/oauth/revoke`: which tokens end, and how little it says (RFC 7009)."""
+"""``/oauth/revoke``: which tokens end, and how little it says (RFC 7009)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from http.client import HTTPSConnection
 from urllib.parse import urlencode
 
 import pytest
-from tenant_caller import FORM, Caller, refusal
+from tenant_caller import FORM, Caller, read_refusal
 
 from auth0_tx.tenant import Application, Reply, Tenant
 
@@ -16,7 +16,7 @@ PATH = "/oauth/revoke"
 
 
 def revoke(caller: Caller, token: str | None, **changes: str | None) -> Reply:
-    """Revoke *token*, with *changes* to the form; None leaves a name out."""
+    """Revoke ``token``, with ``changes`` to the form; None leaves a name out."""
     form = {
         "client_id": caller.tenant.client_id,
         "client_secret": caller.tenant.client_secret,
@@ -29,9 +29,9 @@ def revoke(caller: Caller, token: str | None, **changes: str | None) -> Reply:
 
 def test_revocation_ends_the_family(caller: Caller) -> None:
     """A revoked token is unknown from then on, and so are those it descends from."""
-    first = caller.refresh_token()
+    first = caller.issue_refresh_token()
     second = caller.refresh(first).members["refresh_token"]
-    other = caller.refresh_token()
+    other = caller.issue_refresh_token()
     reply = revoke(caller, second)
 
     assert (200, b"") == (reply.status, reply.body)
@@ -40,14 +40,14 @@ def test_revocation_ends_the_family(caller: Caller) -> None:
         caller.tenant.logs[-1].user_id,
     )
     for token in (first, second):
-        assert (403, "invalid_grant") == refusal(caller.refresh(token))[:2]
+        assert (403, "invalid_grant") == read_refusal(caller.refresh(token))[:2]
     assert 200 == caller.refresh(other).status
 
 
 @pytest.mark.parametrize("hint", [None, "refresh_token", "access_token", "nonsense"])
 def test_hint_decides_nothing(caller: Caller, hint: str | None) -> None:
     """A token_type_hint is no more than that."""
-    token = caller.refresh_token()
+    token = caller.issue_refresh_token()
 
     assert 200 == revoke(caller, token, token_type_hint=hint).status
     assert 403 == caller.refresh(token).status
@@ -55,8 +55,8 @@ def test_hint_decides_nothing(caller: Caller, hint: str | None) -> None:
 
 def test_unknown_token(caller: Caller) -> None:
     """An unknown token, and one revoked before, are as good as revoked."""
-    token = caller.refresh_token()
-    replies = [revoke(caller, one) for one in ("unknown", token, token)]
+    token = caller.issue_refresh_token()
+    replies = [revoke(caller, value) for value in ("unknown", token, token)]
 
     assert {(200, b"")} == {(reply.status, reply.body) for reply in replies}
     assert 1 == [entry.type for entry in caller.tenant.logs].count("srrt")
@@ -74,7 +74,7 @@ def test_access_tokens_cannot_be_revoked(caller: Caller) -> None:
 def test_of_another_client(caller: Caller) -> None:
     """Another client's revocation says nothing and does nothing."""
     caller.tenant.applications.add(Application("other", "secret"))
-    token = caller.refresh_token()
+    token = caller.issue_refresh_token()
     reply = revoke(caller, token, client_id="other", client_secret="secret")
 
     assert (200, b"") == (reply.status, reply.body)
@@ -83,7 +83,7 @@ def test_of_another_client(caller: Caller) -> None:
 
 def test_client_must_prove_itself(caller: Caller) -> None:
     """A client that does not authenticate is refused, and a public one need not."""
-    token = caller.refresh_token()
+    token = caller.issue_refresh_token()
 
     assert 401 == revoke(caller, token, client_secret="wrong").status
     assert 401 == revoke(caller, token, client_secret=None).status
@@ -91,15 +91,17 @@ def test_client_must_prove_itself(caller: Caller) -> None:
     caller.tenant.applications.add(
         Application("spa", token_endpoint_auth_method="none")
     )
-    of_spa = caller.refresh_token(client_id="spa", client_secret="")
+    of_spa = caller.issue_refresh_token(client_id="spa", client_secret="")
     assert 200 == revoke(caller, of_spa, client_id="spa", client_secret=None).status
     assert of_spa not in caller.tenant.refresh_tokens
 
 
 def test_malformed(caller: Caller) -> None:
     """A revocation without a token, or of no form, is an invalid request."""
-    assert (400, "invalid_request") == refusal(revoke(caller, None))[:2]
-    assert (400, "invalid_request") == refusal(caller.post(b"<x/>", {}, path=PATH))[:2]
+    assert (400, "invalid_request") == read_refusal(revoke(caller, None))[:2]
+    assert (400, "invalid_request") == read_refusal(
+        caller.post(b"<x/>", {}, path=PATH)
+    )[:2]
 
 
 def test_over_the_wire(served: Tenant, connect: Callable[..., HTTPSConnection]) -> None:
@@ -107,7 +109,7 @@ def test_over_the_wire(served: Tenant, connect: Callable[..., HTTPSConnection]) 
     connection = connect()
     connection.request("GET", "/.well-known/openid-configuration")
     endpoint = json.loads(connection.getresponse().read())["revocation_endpoint"]
-    token = Caller(served).refresh_token()
+    token = Caller(served).issue_refresh_token()
     body = {
         "client_id": served.client_id,
         "client_secret": served.client_secret,

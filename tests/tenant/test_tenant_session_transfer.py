@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from tenant_caller import FORM, NOON, Caller, Clock, refusal
+from tenant_caller import FORM, NOON, Caller, Clock, read_refusal
 
 from auth0_tx.tenant import (
     ActionApi,
@@ -40,7 +40,7 @@ def audience(tenant: Tenant) -> str:
     return f"urn:{tenant.issuer.split('/')[2]}:session_transfer"
 
 
-def transfer(caller: Caller, **changes: str | None) -> Reply:
+def request_transfer(caller: Caller, **changes: str | None) -> Reply:
     """Ask for a session transfer token, bob acting for alice."""
     return caller.exchange(
         **{
@@ -54,7 +54,7 @@ def transfer(caller: Caller, **changes: str | None) -> Reply:
 
 def test_transfer(allowed: Caller) -> None:
     """The reply has an opaque token of its own kind for a minute, and nothing else."""
-    reply = transfer(allowed, scope="openid offline_access")
+    reply = request_transfer(allowed, scope="openid offline_access")
     members = reply.members
 
     assert 200 == reply.status
@@ -75,7 +75,9 @@ def test_transfer(allowed: Caller) -> None:
 
 def test_redeemed_once(allowed: Caller) -> None:
     """A token tells who acts as whom within what, and only the first time."""
-    token = transfer(allowed, organization="org_abc1234").members["access_token"]
+    token = request_transfer(allowed, organization="org_abc1234").members[
+        "access_token"
+    ]
     told = allowed.tenant.redeem_session_transfer_token(token)
 
     assert (
@@ -99,7 +101,7 @@ def test_redeemed_once(allowed: Caller) -> None:
 
 def test_without_organization(allowed: Caller) -> None:
     """Without an organization the token has none."""
-    token = transfer(allowed).members["access_token"]
+    token = request_transfer(allowed).members["access_token"]
 
     assert allowed.tenant.redeem_session_transfer_token(token).organization is None
 
@@ -109,7 +111,7 @@ def test_good_for_a_minute(
     allowed: Caller, clock: Clock, seconds: int, good: bool
 ) -> None:
     """A token expires after a minute."""
-    token = transfer(allowed).members["access_token"]
+    token = request_transfer(allowed).members["access_token"]
     clock.now += seconds
     if good:
         told = allowed.tenant.redeem_session_transfer_token(token)
@@ -129,7 +131,7 @@ def test_unknown_token(tenant: Tenant) -> None:
 
 def test_redeemed_once_by_many(allowed: Caller) -> None:
     """Of many who redeem one token at once exactly one may."""
-    token = transfer(allowed).members["access_token"]
+    token = request_transfer(allowed).members["access_token"]
 
     def redeem(_: int) -> bool:
         try:
@@ -144,7 +146,7 @@ def test_redeemed_once_by_many(allowed: Caller) -> None:
 
 def test_it_is_no_access_token(allowed: Caller) -> None:
     """The token opens nothing else."""
-    token = transfer(allowed, scope="openid").members["access_token"]
+    token = request_transfer(allowed, scope="openid").members["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
 
     assert 401 == allowed.get("/userinfo", headers=headers).status
@@ -152,14 +154,14 @@ def test_it_is_no_access_token(allowed: Caller) -> None:
 
 def test_actor_is_required(allowed: Caller) -> None:
     """Without setActor it is refused, in Auth0's words."""
-    reply = transfer(allowed, actor_token=None, actor_token_type=None)
+    reply = request_transfer(allowed, actor_token=None, actor_token_type=None)
 
     assert (
         400,
         "invalid_request",
         "setActor is required when requesting a session transfer token via token "
         "exchange.",
-    ) == refusal(reply)
+    ) == read_refusal(reply)
     assert "fecte" == allowed.tenant.logs[-1].type
 
 
@@ -170,9 +172,9 @@ def test_actor_token_is_not_enough(allowed: Caller) -> None:
         api.authentication.set_user_by_id("auth0|alice")
 
     allowed.tenant.profiles.add(Profile("urn:acme:no-actor", action))
-    reply = transfer(allowed, subject_token_type="urn:acme:no-actor")
+    reply = request_transfer(allowed, subject_token_type="urn:acme:no-actor")
 
-    assert (400, "invalid_request") == refusal(reply)[:2]
+    assert (400, "invalid_request") == read_refusal(reply)[:2]
 
 
 def test_actor_without_actor_token(allowed: Caller) -> None:
@@ -184,7 +186,7 @@ def test_actor_without_actor_token(allowed: Caller) -> None:
         api.authentication.set_actor(actor)
 
     allowed.tenant.profiles.add(Profile("urn:acme:actor", action))
-    reply = transfer(
+    reply = request_transfer(
         allowed,
         subject_token_type="urn:acme:actor",
         actor_token=None,
@@ -199,7 +201,9 @@ def test_single_level(allowed: Caller) -> None:
     """An actor for whom another acts is refused."""
     token = allowed.tenant.id_token("auth0|bob", act={"sub": "auth0|support_agent"})
 
-    assert (400, "invalid_request") == refusal(transfer(allowed, actor_token=token))[:2]
+    assert (400, "invalid_request") == read_refusal(
+        request_transfer(allowed, actor_token=token)
+    )[:2]
 
 
 def test_application_must_be_allowed(caller: Caller) -> None:
@@ -208,7 +212,7 @@ def test_application_must_be_allowed(caller: Caller) -> None:
         400,
         "invalid_request",
         "Session Transfer Tokens cannot be requested on this tenant.",
-    ) == refusal(transfer(caller))
+    ) == read_refusal(request_transfer(caller))
 
 
 def test_public_client(caller: Caller) -> None:
@@ -220,21 +224,21 @@ def test_public_client(caller: Caller) -> None:
             can_create_session_transfer_token=True,
         )
     )
-    reply = transfer(
+    reply = request_transfer(
         caller,
         client_id="spa",
         client_secret=None,
         actor_token=caller.tenant.id_token("auth0|bob", audience="spa"),
     )
 
-    assert (403, "unauthorized_client") == refusal(reply)[:2]
+    assert (403, "unauthorized_client") == read_refusal(reply)[:2]
 
 
 def test_other_tenants_audience(allowed: Caller) -> None:
     """The audience of another tenant is an API that there is not."""
-    reply = transfer(allowed, audience="urn:other.example:session_transfer")
+    reply = request_transfer(allowed, audience="urn:other.example:session_transfer")
 
-    assert (403, "access_denied") == refusal(reply)[:2]
+    assert (403, "access_denied") == read_refusal(reply)[:2]
 
 
 def test_default_audience_does_not_matter(new_tenant: Callable[..., Tenant]) -> None:
@@ -245,7 +249,7 @@ def test_default_audience_does_not_matter(new_tenant: Callable[..., Tenant]) -> 
         caller.tenant.client_id, can_create_session_transfer_token=True
     )
 
-    assert TOKEN_TYPE == transfer(caller).members["issued_token_type"]
+    assert TOKEN_TYPE == request_transfer(caller).members["issued_token_type"]
 
 
 def test_trusted_address(allowed: Caller) -> None:
@@ -253,7 +257,7 @@ def test_trusted_address(allowed: Caller) -> None:
     allowed.tenant.applications.change(
         allowed.tenant.client_id, trust_forwarded_for=True
     )
-    form = allowed.form(
+    form = allowed.build_form(
         audience=audience(allowed.tenant),
         actor_token=allowed.tenant.id_token("auth0|bob"),
         actor_token_type=ID_TOKEN,
@@ -268,7 +272,7 @@ def test_trusted_address(allowed: Caller) -> None:
 
 def test_nothing_secret_prints(allowed: Caller) -> None:
     """Neither the tenant nor what a token stands for shows the token."""
-    token = transfer(allowed).members["access_token"]
+    token = request_transfer(allowed).members["access_token"]
     printed = repr(allowed.tenant._state)
     told = allowed.tenant.redeem_session_transfer_token(token)
 
@@ -285,6 +289,8 @@ def test_audience_of_a_served_tenant(
             tenant.client_id, can_create_session_transfer_token=True
         )
         host = tenant.domain.removeprefix("http://")
-        reply = transfer(Caller(tenant), audience=f"urn:{host}:session_transfer")
+        reply = request_transfer(
+            Caller(tenant), audience=f"urn:{host}:session_transfer"
+        )
 
     assert 200 == reply.status

@@ -1,4 +1,4 @@
-"""`/userinfo`: whose claims, which of them, and who is turned away."""
+"""``/userinfo``: whose claims, which of them, and who is turned away."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from tenant_caller import NOON, Caller, Clock, claims_of
+from tenant_caller import NOON, Caller, Clock, read_claims
 
 from auth0_tx.tenant import Reply, Tenant
 
@@ -17,7 +17,7 @@ AUDIENCE = "https://api.example.com"
 ACTOR = "urn:acme:legacy-token"
 
 
-def userinfo(caller: Caller, token: str) -> Reply:
+def get_userinfo(caller: Caller, token: str) -> Reply:
     """Ask with a Bearer token."""
     return caller.get("/userinfo", headers={"Authorization": f"Bearer {token}"})
 
@@ -28,7 +28,7 @@ def test_claims_by_scope(caller: Caller, audience: str | None) -> None:
     answers = []
     for scope in ("openid", "openid email", "openid profile email"):
         token = caller.exchange(scope=scope, audience=audience).members["access_token"]
-        answers.append(userinfo(caller, token).members)
+        answers.append(get_userinfo(caller, token).members)
     profile = {
         "name": "Alice Adams",
         "nickname": "alice",
@@ -51,7 +51,7 @@ def test_actor_is_told(caller: Caller, audience: str | None) -> None:
         actor_token_type=ACTOR,
     ).members["access_token"]
 
-    assert {"sub": "auth0|alice", "act": {"sub": "auth0|bob"}} == userinfo(
+    assert {"sub": "auth0|alice", "act": {"sub": "auth0|bob"}} == get_userinfo(
         caller, token
     ).members
 
@@ -61,15 +61,15 @@ def test_claims_are_of_now(caller: Caller) -> None:
     token = caller.exchange(scope="openid profile").members["access_token"]
     caller.tenant.users.change("auth0|alice", name="Alice Brown")
 
-    assert "Alice Brown" == userinfo(caller, token).members["name"]
+    assert "Alice Brown" == get_userinfo(caller, token).members["name"]
 
 
 def test_refreshed_token(caller: Caller) -> None:
     """An access token from a refresh is as good."""
-    refresh_token = caller.refresh_token("openid offline_access")
+    refresh_token = caller.issue_refresh_token("openid offline_access")
     token = caller.refresh(refresh_token).members["access_token"]
 
-    assert "auth0|alice" == userinfo(caller, token).members["sub"]
+    assert "auth0|alice" == get_userinfo(caller, token).members["sub"]
 
 
 def test_post(caller: Caller) -> None:
@@ -94,8 +94,8 @@ def test_post(caller: Caller) -> None:
     assert [200, 200, 401, 401] == statuses
 
 
-def unfit(caller: Caller, clock: Clock, how: str, token: str) -> str:
-    """Return a token that is no good, or make *token* so."""
+def make_unfit(caller: Caller, clock: Clock, how: str, token: str) -> str:
+    """Return a token that is no good, or make ``token`` so."""
     tenant = caller.tenant
     match how:
         case "unknown":
@@ -111,7 +111,7 @@ def unfit(caller: Caller, clock: Clock, how: str, token: str) -> str:
         case "no openid":
             return str(caller.exchange().members["access_token"])
         case "refresh token":
-            return caller.refresh_token("openid offline_access")
+            return caller.issue_refresh_token("openid offline_access")
         case _:
             return tenant.id_token("auth0|alice")
     return token
@@ -134,7 +134,7 @@ def unfit(caller: Caller, clock: Clock, how: str, token: str) -> str:
 def test_refused(caller: Caller, clock: Clock, how: str, audience: str | None) -> None:
     """A token that does not hold gets 401 and the challenge of RFC 6750."""
     token = caller.exchange(scope="openid", audience=audience).members["access_token"]
-    reply = userinfo(caller, unfit(caller, clock, how, token))
+    reply = get_userinfo(caller, make_unfit(caller, clock, how, token))
 
     assert 401 == reply.status
     assert (
@@ -159,10 +159,10 @@ def test_refused(caller: Caller, clock: Clock, how: str, audience: str | None) -
 def test_crafted_jwt(caller: Caller, changes: dict[str, Any]) -> None:
     """A JWT the tenant signed, yet not for this, is refused."""
     token = caller.exchange(scope="openid", audience=AUDIENCE).members["access_token"]
-    claims = claims_of(token)
+    claims = read_claims(token)
 
-    assert 200 == userinfo(caller, caller.tenant.sign(claims)).status
-    assert 401 == userinfo(caller, caller.tenant.sign({**claims, **changes})).status
+    assert 200 == get_userinfo(caller, caller.tenant.sign(claims)).status
+    assert 401 == get_userinfo(caller, caller.tenant.sign({**claims, **changes})).status
 
 
 @pytest.mark.parametrize("authorization", [None, "Basic YTpi", "Bearer"])
@@ -188,7 +188,7 @@ def test_other_tenant(caller: Caller, new_tenant: Callable[..., Tenant]) -> None
     for audience in (None, AUDIENCE):
         members = other.exchange(scope="openid", audience=audience).members
 
-        assert 401 == userinfo(caller, members["access_token"]).status
+        assert 401 == get_userinfo(caller, members["access_token"]).status
 
 
 def test_over_the_wire(served: Tenant, connect: Callable[..., HTTPSConnection]) -> None:
