@@ -1,1 +1,1 @@
-"""What some frameworks need besides a request and a response."""
+"""The client in web frameworks, task queues and telemetry: their settings, requests and habits."""

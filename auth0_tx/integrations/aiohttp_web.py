@@ -1,7 +1,7 @@
-"""Auth0 in aiohttp.web: one client for the application, and what a handler has of a request.
+"""Auth0 in aiohttp.web: one client for the application, bound to each request.
 
-Session cookies are set as a response is prepared, whatever it is: a redirect that was raised,
-a stream, the answer to an error that nobody caught.
+Session cookies are set when a response is prepared: a redirect that was raised, a stream and
+the answer to an unhandled error all have them.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ _BOUND: web.RequestKey[AsyncRequestAuth0] = web.RequestKey(
 
 
 def setup(app: web.Application, client: AsyncServerClient) -> None:
-    """Give an application, and all that it has below it, a client that ends with it.
+    """Give an application and its sub-applications a client, which is closed at cleanup.
 
     Args:
         app: the application, before it runs.
-        client: its client; it is closed when the application is cleaned up.
+        client: its client.
     """
     app[CLIENT] = client
-    app.cleanup_ctx.append(_open)
+    app.cleanup_ctx.append(_open_client)
     app.on_response_prepare.append(_commit)
 
 
 def auth0_of(request: web.Request) -> AsyncRequestAuth0:
-    """Give the client, bound to *request*; nothing is read before it is asked for.
+    """Return the client, bound to *request*; nothing is read until a method asks for it.
 
     Raises:
-        ConfigurationError: the application was not :func:`setup`.
+        ConfigurationError: the application has no client: call :func:`setup` with it.
     """
     bound = request.get(_BOUND)
     if bound is None:
@@ -60,8 +60,9 @@ def auth0_of(request: web.Request) -> AsyncRequestAuth0:
 
 
 async def backchannel_logout(request: web.Request) -> web.Response:
-    """End the sessions that Auth0 says: a handler for your Back-Channel Logout URI."""
-    # OpenID Connect Back-Channel Logout 1.0 section 2.8.
+    """End the sessions that a logout token names: the handler of your Back-Channel Logout URI."""
+    # OpenID Connect Back-Channel Logout 1.0 section 2.8: 200, or 400 if the token does not
+    # hold, and no cache may keep either.
     token = (await request.post()).get("logout_token")
     auth0 = auth0_of(request)
     status = 200
@@ -81,8 +82,8 @@ async def handle_errors(
 ) -> web.StreamResponse:
     """Answer errors of this library that a handler does not catch, as an API would.
 
-    A middleware: ``web.Application(middlewares=[handle_errors])``.  The status says whose
-    affair it is, and the body no more than that.
+    A middleware: ``web.Application(middlewares=[handle_errors])``.  The status says who can
+    do something about it; the body gives no detail.
     """
     try:
         return await handler(request)
@@ -92,20 +93,21 @@ async def handle_errors(
     return web.json_response(answer.body, status=answer.status, headers=headers)
 
 
-async def _open(app: web.Application) -> AsyncIterator[None]:
+async def _open_client(app: web.Application) -> AsyncIterator[None]:
     async with app[CLIENT]:
         yield
 
 
 async def _commit(request: web.Request, response: web.StreamResponse) -> None:
+    # Not ``commit(response, ...)``: when this signal is sent, the response's cookie jar has
+    # been written to header fields already, and ``set_cookie`` would come too late.
     state = get_state(request)
     state.has_begun = True
-    # The response's own cookies are header fields by now.
     headers = response.headers
     if state.cookies:
         fields = headers.popall("Set-Cookie", [])
-        kept = [each for each in fields if named_by(each) not in state.cookies]
-        for field in (*kept, *map(set_cookie_field, state.cookies.values())):
+        others = [field for field in fields if named_by(field) not in state.cookies]
+        for field in (*others, *map(set_cookie_field, state.cookies.values())):
             headers.add("Set-Cookie", field)
     given = ", ".join(headers.getall("Cache-Control", [])) or None
     headers.update(state.cache_headers(given, headers.getall("Vary", [])))

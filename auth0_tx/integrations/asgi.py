@@ -1,8 +1,8 @@
-"""Login sessions in any ASGI application: their cookies are set as the response begins.
+"""Login sessions in any ASGI application: their cookies are set when the response begins.
 
-FastAPI drops what was set on its injected ``Response`` when an endpoint returns a response
-of its own, such as a redirect; and a response that an error handler makes has no cookies at
-all.  With this around the application, ``store_options={"request": request}`` is enough.
+FastAPI drops what was set on its injected ``Response`` if an endpoint returns a response of
+its own, such as a redirect, and a response that an error handler makes has no cookies at all.
+With this middleware, ``store_options={"request": request}`` is enough for any response.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class SessionCommitMiddleware:
-    """Set the cookies of login sessions on whatever response a request gets.
+    """Set the cookies of login sessions on any response to a request.
 
-    Wrap it around the whole application, or add it as a middleware.  Around the whole, it
-    also serves the response to an error that nobody handled, which Starlette makes outside
-    of its middlewares: a refresh token that was rotated before the error is then kept.
+    Wrap the whole application in it, or add it as a middleware.  Around the whole, it also
+    serves the response to an error that nobody handled, which Starlette makes outside of its
+    middlewares: a refresh token that was rotated before the error is then kept.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -39,43 +39,49 @@ class SessionCommitMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request as the application does, with the session's cookies."""
         if scope["type"] != "http":
+            # A websocket's cookies could only go out with its handshake, and nobody waits.
             await self._app(scope, receive, send)
             return
         state = scope.setdefault(RESPONSE_STATE, ResponseState())
         if state.has_middleware:
-            # Another one around this does it, and sees more: errors that nobody handles.
+            # An outer one commits, and also sees errors that nobody handles in here.
             await self._app(scope, receive, send)
             return
         state.has_middleware = True
 
-        async def committing(message: Message) -> None:
+        async def send_with_cookies(message: Message) -> None:
+            # Informational messages, such as early hints, may come before.
             if message["type"] == "http.response.start":
                 state.has_begun = True
-                message = _with_state(message, state)
+                message = _add_headers(message, state)
             await send(message)
 
-        await self._app(scope, receive, committing)
+        await self._app(scope, receive, send_with_cookies)
 
 
-def _with_state(start: Message, state: ResponseState) -> Message:
-    """Return the beginning of a response with the session's cookies and cache headers."""
+def _add_headers(start: Message, state: ResponseState) -> Message:
+    """Return the start of a response with the session's cookies and cache headers."""
     if not (state.cookies or state.was_read):
         return start
-    kept: list[tuple[bytes, bytes]] = []
+    headers: list[tuple[bytes, bytes]] = []
     controls: list[str] = []
     varies: list[str] = []
     for raw, value in start.get("headers", ()):
+        # ASGI wants names in lower case, and not every application keeps to it.
         name, text = raw.lower(), value.decode("latin-1")
         if name == b"vary":
             varies.append(text)
         elif name == b"cache-control":
             controls.append(text)
         elif name != b"set-cookie" or named_by(text) not in state.cookies:
-            kept.append((raw, value))
-    given = ", ".join(controls) or None
+            headers.append((raw, value))
+    cache_headers = state.cache_headers(", ".join(controls) or None, varies)
     added = [
-        *(("set-cookie", set_cookie_field(each)) for each in state.cookies.values()),
-        *state.cache_headers(given, varies).items(),
+        *(
+            ("set-cookie", set_cookie_field(cookie))
+            for cookie in state.cookies.values()
+        ),
+        *((name.lower(), value) for name, value in cache_headers.items()),
     ]
-    kept += [(name.lower().encode(), value.encode("latin-1")) for name, value in added]
-    return {**start, "headers": kept}
+    headers += [(name.encode(), value.encode("latin-1")) for name, value in added]
+    return {**start, "headers": headers}

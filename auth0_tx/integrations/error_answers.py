@@ -1,7 +1,7 @@
-"""What an API answers to its caller when an exchange fails: a status, and no detail.
+"""What an API answers when an exchange fails: a status and a code, and no detail.
 
-A caller can do something about its own token, and about nothing else; what went wrong
-between this service and Auth0 goes to its log.
+A caller can change its own token and its login; everything between this service and Auth0 goes
+to the service's log.  The order of the rules matters: the first that holds decides.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from ..errors import (
     TransportError,
 )
 
-# What Auth0 says to a wrong secret, and of a grant that the application may not use: the
-# credentials and the settings are this service's own.
-_OF_THE_CLIENT = ((401, "access_denied"), (403, "unauthorized_client"))
+# Auth0's answers to a wrong client secret, and to a grant that the application may not use:
+# the credentials and the settings are this service's, not the caller's.
+_SERVICE_REFUSED = ((401, "access_denied"), (403, "unauthorized_client"))
 
 log: logging.Logger = logging.getLogger("auth0_tx.answers")
 
 
 @attrs.frozen(kw_only=True)
 class ErrorAnswer:
-    """An answer to a request that failed.
+    """The answer to a request that failed.
 
     Attributes:
         status: the HTTP status.
-        error: a code that says whose affair it is.
-        headers: what goes with the status.
+        error: a code that says who can do something about it.
+        headers: the header fields that belong to the status.
     """
 
     status: int
@@ -51,43 +51,43 @@ class ErrorAnswer:
 
 
 def answer_for(error: Auth0Error) -> ErrorAnswer:
-    """Give what to answer to a request that failed by *error*, and log what the caller is not told.
+    """Return the answer to a request that failed with *error*, and log the details.
 
-    An error of this service's own is logged with its traceback, as one that nobody caught is.
+    An error of this service itself is logged with its traceback, like an unhandled one.
     """
-    answer = _answer(error)
+    answer = _choose_answer(error)
     if answer.status == 500:
-        log.error("answered 500 to %s", error, exc_info=error)
+        log.error("responded with status 500: %s", error, exc_info=error)
     elif answer.status > 500:
-        log.warning("answered %d to %s", answer.status, error)
+        log.warning("responded with status %d: %s", answer.status, error)
     else:
-        log.info("answered %d to %s", answer.status, error)
+        log.info("responded with status %d: %s", answer.status, error)
     return answer
 
 
-def _answer(error: Auth0Error) -> ErrorAnswer:
+def _choose_answer(error: Auth0Error) -> ErrorAnswer:
     if isinstance(error, LoginRequiredError):
         return ErrorAnswer(status=401, error="login_required")
     if isinstance(error, BackchannelLogoutError):
         # OpenID Connect Back-Channel Logout 1.0 section 2.8.
         return ErrorAnswer(status=400, error="invalid_request")
     if isinstance(error, InvalidInputError) and error.parameter == "authorization":
-        # RFC 6750 section 3.1: no code where no token was sent.
+        # RFC 6750 section 3.1: the challenge has no error code if no token was sent.
         return _unauthorized("Bearer", "invalid_request")
     if isinstance(error, MfaRequiredError):
         return ErrorAnswer(status=403, error="mfa_required")
     if isinstance(error, RateLimitError | BlockedError) or error.status == 503:
         return _unavailable(error, 503)
     if isinstance(error, RefusedError):
-        return _refused(error)
+        return _choose_refusal(error)
     if isinstance(error, TransportError):
         return _unavailable(error, 504 if error.code == "timeout" else 502)
-    # A setting, a store, an answer that is none: ours, and not the caller's.
+    # A setting, a store, an invalid response of Auth0: not the caller's fault.
     return ErrorAnswer(status=500, error="server_error")
 
 
-def _refused(error: RefusedError) -> ErrorAnswer:
-    if error.code == "invalid_client" or (error.status, error.code) in _OF_THE_CLIENT:
+def _choose_refusal(error: RefusedError) -> ErrorAnswer:
+    if error.code == "invalid_client" or (error.status, error.code) in _SERVICE_REFUSED:
         return ErrorAnswer(status=500, error="server_error")
     if error.status == 403:
         return ErrorAnswer(status=403, error="access_denied")
@@ -103,5 +103,6 @@ def _unauthorized(challenge: str, error: str) -> ErrorAnswer:
 def _unavailable(error: Auth0Error, status: int) -> ErrorAnswer:
     headers = {}
     if error.retry_after is not None:
+        # RFC 9110 section 10.2.3 has whole seconds; less than asked for would be too early.
         headers["Retry-After"] = str(ceil(error.retry_after))
     return ErrorAnswer(status=status, error="temporarily_unavailable", headers=headers)

@@ -1,7 +1,8 @@
-"""Auth0 in FastAPI: dependencies, which its OpenAPI document shows as what they are.
+"""Auth0 in FastAPI: dependencies that the OpenAPI document shows as security schemes.
 
 @app.get("/orders")
-async def orders(token: Annotated[TokenExchangeResponse, Depends(OnBehalfOf(API))]): ...
+async def orders(token: Annotated[TokenExchangeResponse, Depends(OnBehalfOf(API))]):
+...
 """
 
 from __future__ import annotations
@@ -53,28 +54,27 @@ __all__ = [
 ]
 
 
-def _bound(request: Request) -> AsyncRequestAuth0:
+def _bind_to_request(request: Request) -> AsyncRequestAuth0:
     return auth0_of(request)
 
 
-Auth0 = Annotated[AsyncRequestAuth0, Depends(_bound)]
-"""The client, bound to the request of the endpoint that declares it."""
+Auth0 = Annotated[AsyncRequestAuth0, Depends(_bind_to_request)]
+"""The client, bound to the request of the endpoint that declares this dependency."""
 
 
-async def _user(auth0: Auth0) -> dict[str, Any] | None:
+async def _get_user(auth0: Auth0) -> dict[str, Any] | None:
     return await auth0.get_user()
 
 
-CurrentUser = Annotated[dict[str, Any] | None, Depends(_user)]
-"""The claims of the user who is logged in, or ``None``."""
+CurrentUser = Annotated[dict[str, Any] | None, Depends(_get_user)]
+"""The claims of the logged-in user, or ``None``."""
 
 
 class RequiredUser(SecurityBase):
-    """Give the claims of the user who is logged in; answer 401 where nobody is.
+    """Return the claims of the logged-in user; answer 401 if nobody is logged in.
 
     Args:
-        policy: the client's ``session_policy``, for the name of the cookie that the
-            document shows.
+        policy: the client's ``session_policy``; the document shows the cookie's name from it.
     """
 
     model: SecurityBaseModel
@@ -89,7 +89,7 @@ class RequiredUser(SecurityBase):
         self.scheme_name = "Auth0Session"
 
     async def __call__(self, request: Request) -> dict[str, Any]:
-        """Give the claims of the request's user."""
+        """Return the claims of the request's user."""
         user = await auth0_of(request).get_user()
         if user is None:
             raise HTTPException(401, "login_required")
@@ -97,7 +97,10 @@ class RequiredUser(SecurityBase):
 
 
 class _BearerExchange(SecurityBase, ABC):
-    """What both exchanges of a request's bearer token have in common."""
+    """An exchange of the request's bearer token.
+
+    FastAPI shows the name of the class as the security scheme's.
+    """
 
     model: SecurityBaseModel
     scheme_name: str
@@ -107,39 +110,40 @@ class _BearerExchange(SecurityBase, ABC):
         self.scheme_name = type(self).__name__
 
     async def __call__(self, request: Request) -> TokenExchangeResponse:
-        """Give what the bearer token of the request was exchanged for."""
+        """Return the tokens that the request's bearer token was exchanged for."""
         try:
-            return await self._exchanged(request)
+            return await self._exchange(request)
         except Auth0Error as error:
             answer = answer_for(error)
+        # Outside the handler: what Auth0 said is in the log, and not in this error's context.
         raise HTTPException(answer.status, answer.error, answer.headers or None)
 
     @abstractmethod
-    async def _exchanged(self, request: Request) -> TokenExchangeResponse: ...
+    async def _exchange(self, request: Request) -> TokenExchangeResponse: ...
 
 
 class OnBehalfOf(_BearerExchange):
-    """Exchange the access token that came with a request for one of another API.
+    """Exchange the access token of the request for one for another API.
 
-    A request without one is answered by 401, and a refusal by a status that says whose
-    affair it is.
+    A request without one is answered with 401, and a refusal with a status that says who can
+    do something about it.
 
     Args:
         audience: the identifier of the API to call.
-        scope: space-separated scopes; those of the client grant where it is ``None``.
+        scope: space-separated scopes; those of the client grant if it is ``None``.
     """
 
     def __init__(self, audience: str, scope: str | None = None) -> None:
-        super().__init__("An access token of this API's.")
+        super().__init__("An access token for this API.")
         self._audience, self._scope = audience, scope
 
-    async def _exchanged(self, request: Request) -> TokenExchangeResponse:
+    async def _exchange(self, request: Request) -> TokenExchangeResponse:
         auth0 = auth0_of(request)
         return await auth0.get_token_on_behalf_of(self._audience, self._scope)
 
 
 class ExchangedToken(_BearerExchange):
-    """Exchange the external token that came with a request for one of Auth0's.
+    """Exchange the external token of the request for an Auth0 token.
 
     Args:
         subject_token_type: the URI that your Token Exchange Profile is mapped to.
@@ -150,14 +154,14 @@ class ExchangedToken(_BearerExchange):
     def __init__(
         self, subject_token_type: str, audience: str, scope: str | None = None
     ) -> None:
-        super().__init__("A token of the external system's.")
+        super().__init__("A token of the external system.")
         self._options = {
             "subject_token_type": subject_token_type,
             "audience": audience,
             "scope": scope,
         }
 
-    async def _exchanged(self, request: Request) -> TokenExchangeResponse:
+    async def _exchange(self, request: Request) -> TokenExchangeResponse:
         token = get_bearer_token(request.headers.get("authorization"))
         options = CustomTokenExchangeOptions(
             subject_token=token,

@@ -2,8 +2,8 @@
 
     client = ServerClient(..., on_event=log_event)
 
-What went well is logged at DEBUG, and what failed at WARNING.  A record has the event's
-fields as ``record.auth0_tx``, for a formatter that writes JSON.
+Success is logged at DEBUG, failure at WARNING.  A record has the event's fields as
+``record.auth0_tx``, for a formatter that writes JSON.
 """
 
 from __future__ import annotations
@@ -14,24 +14,26 @@ import attrs
 
 from ..events import CacheFailed, Event, ExchangeRetried
 
+# By the beginning of the event's name; all others are about the tenant's documents.
 _LOGGERS = {"Cache": "cache", "Session": "session", "Exchange": "exchange"}
 
 
 def log_event(event: Event) -> None:
-    """Write *event* to the logger ``auth0_tx.exchange``, ``.cache``, ``.session`` or ``.tenant``.
+    """Log *event* to ``auth0_tx.exchange``, ``.cache``, ``.session`` or ``.tenant``.
 
     Args:
-        event: what a client tells its ``on_event``.
+        event: what a client passes to its *on_event*.
     """
     name = type(event).__name__
-    kind = next(
-        (log for start, log in _LOGGERS.items() if name.startswith(start)), "tenant"
+    subject = next(
+        (subject for start, subject in _LOGGERS.items() if name.startswith(start)),
+        "tenant",
     )
     failed = (
         isinstance(event, CacheFailed | ExchangeRetried)
         or getattr(event, "code", None) is not None
     )
-    logger = logging.getLogger(f"auth0_tx.{kind}")
+    logger = logging.getLogger(f"auth0_tx.{subject}")
     level = logging.WARNING if failed else logging.DEBUG
     if logger.isEnabledFor(level):
         fields = attrs.asdict(event)

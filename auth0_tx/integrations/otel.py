@@ -1,9 +1,9 @@
-"""OpenTelemetry: a span for each exchange, and metrics of all that a client tells.
+"""OpenTelemetry: a span for each exchange, and metrics of all events of a client.
 
     client = ServerClient(..., on_event=OpenTelemetrySubscriber())
 
-No token is in an event, and so none is in a span.  A span begins in the context of who
-exchanges, and is not made the current one: a call that is cancelled would leave it so.
+Events have no tokens, so spans have none.  A span begins in the caller's context, and is not
+made the current one: a call that is cancelled sends no event, and would leave it current.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ except ImportError:
 SPAN_NAME = "auth0_tx.exchange"
 
 _MOST_OPEN = 10_000
-"""Spans that may be open at once; a call that was cancelled never ends its own."""
+"""Spans that may be open at once: a cancelled call never ends its span."""
 
 _CACHE = {CacheHit: "hit", CacheMissed: "miss", CacheJoined: "joined"}
 _FETCHED = {MetadataFetched: "metadata", KeysFetched: "keys"}
 
 
 class OpenTelemetrySubscriber:
-    """Tell OpenTelemetry what a client tells; give each client one of its own.
+    """Report a client's events to OpenTelemetry; give each client its own subscriber.
 
     Spans are named ``auth0_tx.exchange``.  Metrics are ``auth0_tx.exchange.duration`` and
     ``auth0_tx.fetch.duration`` (histograms, in seconds), and the counters
@@ -55,8 +55,8 @@ class OpenTelemetrySubscriber:
     ``auth0_tx.session.rotations``.
 
     Args:
-        tracer_provider: the global one where it is ``None``.
-        meter_provider: the global one where it is ``None``.
+        tracer_provider: the global one if it is ``None``.
+        meter_provider: the global one if it is ``None``.
     """
 
     def __init__(
@@ -68,59 +68,66 @@ class OpenTelemetrySubscriber:
         meter = metrics.get_meter("auth0_tx", __version__, meter_provider)
         self._open: OrderedDict[int, trace.Span] = OrderedDict()
         self._exchanges = meter.create_histogram(
-            "auth0_tx.exchange.duration", "s", "How long exchanges took."
+            "auth0_tx.exchange.duration", "s", "Duration of exchanges."
         )
         self._fetches = meter.create_histogram(
-            "auth0_tx.fetch.duration", "s", "How long metadata and keys took to fetch."
+            "auth0_tx.fetch.duration", "s", "Duration of fetches of metadata and keys."
         )
         self._retries = meter.create_counter(
-            "auth0_tx.exchange.retries", "1", "Attempts that failed and were followed."
+            "auth0_tx.exchange.retries",
+            "1",
+            "Attempts that failed and were followed by another.",
         )
         self._lookups = meter.create_counter(
-            "auth0_tx.cache.lookups", "1", "What the token cache had."
+            "auth0_tx.cache.lookups", "1", "Lookups in the token cache, by result."
         )
         self._failures = meter.create_counter(
-            "auth0_tx.cache.failures", "1", "How often the token cache failed."
+            "auth0_tx.cache.failures", "1", "Failures of the token cache."
         )
         self._rotations = meter.create_counter(
-            "auth0_tx.session.rotations", "1", "Sessions that were to get new tokens."
+            "auth0_tx.session.rotations",
+            "1",
+            "Attempts to renew the tokens of a session.",
         )
 
-        self._takers: dict[type, Callable[[Any], None]] = {
-            ExchangeStarted: self._started,
-            ExchangeRetried: self._retried,
-            ExchangeFinished: self._finished,
-            MetadataFetched: self._fetched,
-            KeysFetched: self._fetched,
-            SessionRotated: self._rotated,
-            CacheHit: self._looked_up,
-            CacheMissed: self._looked_up,
-            CacheJoined: self._looked_up,
-            CacheFailed: self._failed,
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            ExchangeStarted: self._start_span,
+            ExchangeRetried: self._record_retry,
+            ExchangeFinished: self._finish_span,
+            MetadataFetched: self._record_fetch,
+            KeysFetched: self._record_fetch,
+            SessionRotated: self._count_rotation,
+            CacheHit: self._count_lookup,
+            CacheMissed: self._count_lookup,
+            CacheJoined: self._count_lookup,
+            CacheFailed: self._count_failure,
         }
 
     def __call__(self, event: Event) -> None:
-        """Take an event."""
-        self._takers[type(event)](event)
+        """Report an event."""
+        self._handlers[type(event)](event)
 
-    def _fetched(self, event: MetadataFetched | KeysFetched) -> None:
-        attributes = {"auth0_tx.document": _FETCHED[type(event)], **_outcome(event)}
+    def _record_fetch(self, event: MetadataFetched | KeysFetched) -> None:
+        attributes = {
+            "auth0_tx.document": _FETCHED[type(event)],
+            **_outcome_attributes(event),
+        }
         self._fetches.record(event.seconds, attributes)
 
-    def _rotated(self, event: SessionRotated) -> None:
-        self._rotations.add(1, {"auth0_tx.by": event.by, **_outcome(event)})
+    def _count_rotation(self, event: SessionRotated) -> None:
+        self._rotations.add(1, {"auth0_tx.by": event.by, **_outcome_attributes(event)})
 
-    def _looked_up(self, event: CacheHit | CacheMissed | CacheJoined) -> None:
+    def _count_lookup(self, event: CacheHit | CacheMissed | CacheJoined) -> None:
         attributes = {
             "auth0_tx.result": _CACHE[type(event)],
             "server.address": event.domain,
         }
         self._lookups.add(1, attributes)
 
-    def _failed(self, event: CacheFailed) -> None:
+    def _count_failure(self, event: CacheFailed) -> None:
         self._failures.add(1, {"error.type": event.kind})
 
-    def _started(self, event: ExchangeStarted) -> None:
+    def _start_span(self, event: ExchangeStarted) -> None:
         attributes: dict[str, Any] = {
             "server.address": event.domain,
             "auth0_tx.subject_token_type": event.subject_token_type,
@@ -132,19 +139,20 @@ class OpenTelemetrySubscriber:
             SPAN_NAME, kind=SpanKind.CLIENT, attributes=attributes
         )
         self._open[event.exchange_id] = span
+        # The oldest are those of cancelled calls; what is ended late is still exported.
         while len(self._open) > _MOST_OPEN:
             _, oldest = self._open.popitem(last=False)
             oldest.end()
 
-    def _retried(self, event: ExchangeRetried) -> None:
-        attributes = _outcome(event)
+    def _record_retry(self, event: ExchangeRetried) -> None:
+        attributes = _outcome_attributes(event)
         self._retries.add(1, attributes)
         span = self._open.get(event.exchange_id)
         if span is not None:
             span.add_event("retry", {"auth0_tx.attempt": event.attempt, **attributes})
 
-    def _finished(self, event: ExchangeFinished) -> None:
-        attributes = _outcome(event)
+    def _finish_span(self, event: ExchangeFinished) -> None:
+        attributes = _outcome_attributes(event)
         self._exchanges.record(event.seconds, attributes)
         span = self._open.pop(event.exchange_id, None)
         if span is None:
@@ -155,10 +163,10 @@ class OpenTelemetrySubscriber:
         span.end()
 
 
-def _outcome(event: Any) -> dict[str, Any]:
+def _outcome_attributes(event: Any) -> dict[str, Any]:
     attributes: dict[str, Any] = {"server.address": event.domain}
     if event.code is not None:
-        # A server's code may be anything, and each would be a metric of its own.
+        # A server chooses its codes, and metrics keep each value for ever: a bound.
         attributes["error.type"] = event.code[:64]
         if getattr(event, "status", None) is not None:
             attributes["http.response.status_code"] = event.status

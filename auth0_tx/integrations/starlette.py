@@ -1,6 +1,6 @@
-"""Auth0 in Starlette, and in FastAPI: a lifespan, and what an endpoint has of its request.
+"""Auth0 in Starlette and FastAPI: a lifespan for the client, and the client for each request.
 
-Session cookies are set by ``SessionCommitMiddleware``, on whatever response there is.
+``SessionCommitMiddleware`` sets session cookies on any response.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ Lifespan = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]
 def auth0_lifespan(
     client: AsyncServerClient, lifespan: Lifespan | None = None
 ) -> Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any]]]:
-    """Make a lifespan that gives requests the client, and closes it at the end.
+    """Return a lifespan that gives requests the client, and closes it at the end.
 
     Args:
-        client: the application's.
-        lifespan: the application's own, whose state requests have too.
+        client: the application's client.
+        lifespan: the application's own lifespan, whose state requests have too.
     """
 
     @asynccontextmanager
@@ -62,7 +62,7 @@ def auth0_lifespan(
 
 
 def auth0_of(request: Request) -> AsyncRequestAuth0:
-    """Give the client, bound to *request*; nothing is read before it is asked for.
+    """Return the client, bound to *request*; nothing is read until a method asks for it.
 
     Raises:
         ConfigurationError: the application does not run with :func:`auth0_lifespan`.
@@ -82,11 +82,12 @@ def auth0_of(request: Request) -> AsyncRequestAuth0:
 
 
 async def backchannel_logout(request: Request) -> Response:
-    """End the sessions that Auth0 says: an endpoint for your Back-Channel Logout URI.
+    """End the sessions that a logout token names: the endpoint of your Back-Channel Logout URI.
 
     It needs *python-multipart*, as every form in Starlette does.
     """
-    # OpenID Connect Back-Channel Logout 1.0 section 2.8.
+    # OpenID Connect Back-Channel Logout 1.0 section 2.8: 200, or 400 if the token does not
+    # hold, and no cache may keep either.
     async with request.form() as form:
         token = form.get("logout_token")
     auth0 = auth0_of(request)
@@ -103,12 +104,12 @@ async def backchannel_logout(request: Request) -> Response:
 def handle_errors(app: Starlette) -> None:
     """Answer errors of this library that an endpoint does not catch, as an API would.
 
-    The status says whose affair it is, and the body no more than that.
+    The status says who can do something about it; the body gives no detail.
     """
-    app.add_exception_handler(Auth0Error, _answer)
+    app.add_exception_handler(Auth0Error, _answer_error)
 
 
-def _answer(_: Request, error: Exception) -> Response:
+def _answer_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, Auth0Error)
     answer = answer_for(error)
     headers = {**answer.headers, "Cache-Control": "no-store"}

@@ -1,4 +1,4 @@
-"""What a caller is answered when an exchange fails."""
+"""The answers to callers when an exchange fails."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ ANSWERS: list[tuple[Auth0Error, int, str]] = [
 
 @pytest.mark.parametrize(("error", "status", "code"), ANSWERS, ids=range(len(ANSWERS)))
 def test_answer(error: Auth0Error, status: int, code: str) -> None:
-    """The status says whose affair it is, and nothing says more."""
+    """The status says who can do something about it, and nothing says more."""
     answer = answer_for(error)
 
     assert (status, {"error": code}) == (answer.status, answer.body)
@@ -78,10 +78,10 @@ def test_logged(
     level: int,
     has_traceback: bool,
 ) -> None:
-    """The log has what the caller is not told, as loud as it is this service's affair."""
+    """The log has the details; its level says whether this service must act."""
     with caplog.at_level(logging.INFO, "auth0_tx"):
         answer = answer_for(error)
     (record,) = caplog.records
 
-    assert f"answered {answer.status} to {error}" == record.getMessage()
+    assert f"responded with status {answer.status}: {error}" == record.getMessage()
     assert (level, has_traceback) == (record.levelno, record.exc_info is not None)
