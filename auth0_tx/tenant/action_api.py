@@ -20,6 +20,7 @@ from attrs import Factory, define, field, frozen
 from .act_claim import copy_valid_actor
 from .wording import RequestRefused
 
+# Auth0's published validators, as are all limits below.
 _MAX_ATTRIBUTE_LENGTHS = {
     "user_id": 255,
     "name": 300,

@@ -37,6 +37,8 @@ def create_state(
     """Return the state of a tenant without any content."""
     users: Registry[User] = Registry("user", lambda user: user.user_id)
 
+    # A closure: what a profile may be depends on the tenant's settings, and their
+    # number on the registry that calls this.
     def check_profile(profile: Profile) -> None:
         check_not_reserved(profile, by_prefix=settings.reserved_by_prefix)
         if len(profiles) >= MAX_PROFILES:

@@ -80,6 +80,7 @@ class User:
             }
         if "email" in granted and self.email is not None:
             claims |= {"email": self.email, "email_verified": self.email_verified}
+        # phone_number_verified is left out, as the tenant has no such record.
         if "phone" in granted:
             claims |= {"phone_number": self.phone_number}
         # OIDC Core 5.3.2: leave out a claim without a value, rather than send null.

@@ -26,6 +26,7 @@ from .connection import Close, Hold, Pause, Reset, Step, Write
 from .http1 import WireReply
 from .http_messages import ReceivedRequest, Reply
 
+# A page where JSON is expected: a captive portal or a gateway sends such.
 _HTML = b"<!DOCTYPE html><html><head><title>Oops!</title></head><body></body></html>"
 
 
@@ -114,6 +115,7 @@ def lost_answer() -> Fault:
     """Return a fault that processes the request, then closes without answering."""
 
     def deliver(exchange: Exchange) -> Iterator[Step]:
+        # The Action has run and tokens are issued, and the client cannot know it.
         exchange.process()
         yield Close()
 
@@ -148,6 +150,8 @@ def drip(bytes_per_second: float, *, body_only: bool = False) -> Fault:
         if body_only:
             yield Write(wire.head)
             dripping = wire.body
+        # Byte by byte: each read of the client succeeds in time. Only a limit on the
+        # whole call ends it.
         for index in range(len(dripping)):
             yield Pause(1 / bytes_per_second)
             yield Write(dripping[index : index + 1])
@@ -167,6 +171,7 @@ def status(
         body: A mapping is sent as JSON, text as text/plain, ``None`` as nothing.
         headers: More headers; a Content-Type here replaces the one implied by ``body``.
     """
+    # RFC 9110 5.1: header names are case-insensitive.
     own_names = {name.lower() for name in headers or {}}
     content, media_type = _encode_body(body)
     implied = [("Content-Type", media_type)] if media_type else []
@@ -186,6 +191,7 @@ def raw(data: bytes) -> Fault:
 
     def deliver(exchange: Exchange) -> Iterator[Step]:
         yield Write(data)
+        # Without a length the client would wait for more.
         yield Close()
 
     return Fault("raw(...)", deliver)
@@ -194,6 +200,7 @@ def raw(data: bytes) -> Fault:
 def handshake_reset() -> Fault:
     """Return a fault that resets a new connection before its TLS handshake."""
 
+    # TCP has connected by then: the client fails in its handshake, not in connect().
     def greet() -> Iterator[Step]:
         yield Reset()
 

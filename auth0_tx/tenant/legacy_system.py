@@ -68,6 +68,7 @@ class LegacySystem:
         try:
             subject = self._verify(transaction.subject_token)
         except jwts.InvalidJwt as error:
+            # Rejected, not denied: a forged token has to count toward the throttle.
             api.access.reject_invalid_subject_token(f"Invalid subject token: {error}")
         if not self._knows_user(subject["sub"]):
             api.access.reject_invalid_subject_token(
@@ -83,6 +84,7 @@ class LegacySystem:
             else:
                 actor = self._verify(transaction.actor_token)
         except jwts.InvalidJwt as error:
+            # Denied, not rejected: the subject token is genuine.
             api.access.deny("invalid_request", f"Invalid actor token: {error}")
         # RFC 8693 4.1: those who acted before stay, one level further in.
         earlier = {"act": actor["act"]} if "act" in actor else {}

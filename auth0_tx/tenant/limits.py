@@ -25,7 +25,7 @@ from .http_messages import Reply
 
 BodyStyle = Literal["oauth", "legacy", "management", "text"]
 
-# The bodies of 429 that have been seen. They differ that much, that a client must go by
+# The bodies of 429 that have been seen. They differ so much that a client must go by
 # the status alone.
 _BODIES: dict[BodyStyle, tuple[str, bytes]] = {
     "oauth": (
@@ -136,6 +136,7 @@ class RateLimiter:
         """
         limit = self._limit
         with self._lock:
+            # Made by the first request: only then is the tenant's time known.
             bucket = self._bucket or _Bucket(limit.size, now)
             self._bucket = bucket
             bucket.refill(now, limit.per_second, limit.size)
@@ -153,6 +154,7 @@ class RateLimiter:
         if admitted:
             return None, headers
         if limit.retry_after:
+            # Whole seconds (RFC 9110 10.2.3), and never 0: it would mean "at once".
             headers = (*headers, ("Retry-After", str(max(1, math.ceil(wait)))))
         media_type, body = _BODIES[limit.body_style]
         return Reply(429, body, (("Content-Type", media_type),)), headers
@@ -174,6 +176,7 @@ class AttemptThrottle:
 
     def count_rejection(self, address: str, now: float) -> None:
         """Take one attempt from ``address``: an Action rejected its subject token."""
+        # May go below zero: requests that were let in at once are all counted.
         with self._lock:
             self._bucket(address, now).left -= 1
             while len(self._buckets) > _MAX_ADDRESSES:

@@ -34,8 +34,8 @@ from .state import ClaimsAlteration, LogEvent, ReplyAlteration, Settings
 from .token_endpoint import PATH
 from .wording import Wording
 
-# As in typeshed: a checker that insisted on ``None`` would refuse ``verify=tenant.ca_file``
-# for a tenant over TLS, where it is always text.
+# As in typeshed: a checker that insisted on ``None`` would refuse
+# ``verify=tenant.ca_file`` for a tenant over TLS, where it is always text.
 MaybeNone: TypeAlias = Any
 
 
@@ -158,7 +158,7 @@ class Tenant:
         self.stop()
         self._state.keys.release()
 
-    # -- where it is --------------------------------------------------------------
+    # -- address ------------------------------------------------------------------
 
     @property
     def domain(self) -> str:
@@ -245,8 +245,8 @@ class Tenant:
     ) -> str:
         """Return a back-channel logout token.
 
-        The arguments are its ``sub``, ``aud``, ``sid`` and ``typ``, and more claims; one
-        that is ``None`` is left out.
+        The arguments are its ``sub``, ``aud``, ``sid`` and ``typ``, and more claims. A
+        claim that is ``None`` is left out.
         """
         return craft_logout_token(
             self._state,
@@ -297,7 +297,7 @@ class Tenant:
         """Withdraw the keys rotated away: tokens that they signed stop verifying."""
         self._state.keys.revoke_previous()
 
-    # -- what it received ---------------------------------------------------------
+    # -- requests received --------------------------------------------------------
 
     @property
     def requests(self) -> tuple[ReceivedRequest, ...]:

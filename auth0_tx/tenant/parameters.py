@@ -31,6 +31,7 @@ _PROTOCOL_NAMES = frozenset(
         "subject_token_type",
     }
 )
+# Auth0 hides these from Actions: an Action logs its event, or sends it elsewhere.
 _CREDENTIAL_NAMES = frozenset({"client_assertion", "client_secret"})
 
 
@@ -53,6 +54,7 @@ class Parameters:
 
         RFC 6749 3.1: a parameter sent without a value is treated as omitted.
         """
+        # The first counts, if repeated parameters are not refused.
         values = self._values.get(name)
         return (values[0] or None) if values else None
 

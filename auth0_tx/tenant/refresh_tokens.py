@@ -96,6 +96,7 @@ class RefreshTokens(Registry[RefreshToken]):
             elif not self._is_excused(used, used.rotated_at, now, leeway):
                 self._end_family(used.family)
                 raise ReusedRefreshToken
+            # Audience, scopes and claims stay as granted first (RFC 6749 6).
             successor = evolve(
                 used,
                 token=new_id(),

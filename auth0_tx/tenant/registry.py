@@ -52,6 +52,7 @@ class Registry(Generic[R]):
             ValueError: Its key is taken, or it may not be added.
         """
         key = self._key(record)
+        # Before the lock is taken: a check may read this registry, such as its length.
         if self._check is not None:
             self._check(record)
         with self._lock:
@@ -70,6 +71,7 @@ class Registry(Generic[R]):
         """
         with self._lock:
             changed = _evolve(self[key], changes)
+            # The record would stand under a key that is not its own.
             if self._key(changed) != key:
                 raise ValueError(f"the key of {self._kind} {key!r} cannot be changed")
             self._records[key] = changed

@@ -118,6 +118,7 @@ class TenantService:
     def deliver(self, request: ReceivedRequest, keep_alive: bool) -> Iterator[Step]:
         """Yield the steps that answer ``request``."""
         self._requests.append(request)
+        # Connections run at once, and += on a counter is a read and a write.
         with self._lock:
             self._counts[request.path] += 1
         fault = self._take_fault(
@@ -141,6 +142,7 @@ class TenantService:
         else:
             wire = serialize_reply(self._answer(request))
             yield Write(wire.head + wire.body)
+        # The head has promised it: Connection: close (RFC 9112 9.6).
         if not keep_alive:
             yield Close()
 

@@ -59,8 +59,10 @@ def resolve_user(
             raise state.wording.user_not_found.to_exception()
     else:
         user = _find_or_create_user(state, named)
+    # Auth0 issues nothing for a blocked user, whoever vouches for them.
     if user.blocked:
         raise state.wording.user_blocked.to_exception()
+    # Auth0: the user's connection must be enabled for the application.
     enabled = application.connections
     if enabled is not None and user.connection not in enabled:
         refusal = state.wording.connection_not_enabled
@@ -158,6 +160,7 @@ def check_membership(
         RequestRefused: The user's connection is not enabled for the organization, or
             the user is not a member.
     """
+    # Auth0: a membership counts only for users of the organization's connections.
     if user.connection not in organization.connections:
         refusal = state.wording.connection_not_enabled
         raise refusal.to_exception(connection=user.connection)

@@ -41,6 +41,7 @@ _NO_STORE = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
 def answer_token_request(state: TenantState, request: ReceivedRequest) -> Reply:
     """Answer a token request, whatever it contains."""
     reply = _answer_within_limit(state, request).with_headers(_NO_STORE)
+    # Refusals, too: a test may want to see a malformed one.
     if state.reply_alteration is not None:
         reply = state.reply_alteration(reply)
     return reply
@@ -49,6 +50,7 @@ def answer_token_request(state: TenantState, request: ReceivedRequest) -> Reply:
 def _answer_within_limit(state: TenantState, request: ReceivedRequest) -> Reply:
     if state.rate_limiter is None:
         return _answer(state, request)
+    # Auth0 has the headers on every reply: a client can slow down before it is refused.
     refusal, headers = state.rate_limiter.count_request(state.clock())
     return (refusal or _answer(state, request)).with_headers(headers)
 
@@ -67,6 +69,7 @@ def _run_grant(state: TenantState, request: ReceivedRequest) -> Reply:
     )
     grant_type = parameters.require("grant_type")
     run_grant = _GRANTS.get(grant_type)
+    # No client is needed to refuse a grant that no client may use.
     if run_grant is None:
         raise wording.unsupported_grant_type.to_exception()
     client = authenticate_client(state, request, parameters)

@@ -103,6 +103,8 @@ def _settle_grant(
     withheld = has_actor or (
         has_actor_token and state.settings.actor_token_withholds_refresh_token
     )
+    # Auth0 creates no session in a token exchange, and so has no sid. The setting adds
+    # one, for tests of a back-channel logout by session.
     session = {"sid": state.new_id()} if state.settings.session_ids else {}
     return Grant(
         application=application,

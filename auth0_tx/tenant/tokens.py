@@ -88,6 +88,7 @@ def filter_scopes(
     """
     known = OIDC_SCOPES | set(api.scopes if api else ())
     offline = api is None or api.allow_offline_access
+    # Auth0 leaves offline_access out of the scopes when it issues no refresh token.
     if not (is_refreshable and offline and REFRESH_TOKEN in application.grant_types):
         known -= {"offline_access"}
     return tuple(scope for scope in requested if scope in known)
@@ -119,11 +120,13 @@ def issue_tokens(
         grant: The result of the grant.
         members: More members, such as issued_token_type or refresh_token.
     """
+    # Whole seconds, as Auth0's tokens have them.
     now, scopes = int(state.clock()), grant.scopes
     lifetime = grant.api.token_lifetime if grant.api else _OPAQUE_LIFETIME
     body: dict[str, Any] = {
         "access_token": issue_access_token(state, grant, now, lifetime)
     }
+    # OIDC Core 3.1.2.1: the openid scope asks for an ID token.
     if "openid" in scopes:
         body["id_token"] = _issue_id_token(state, grant, now)
     body |= members or {}
@@ -211,6 +214,7 @@ def _issue_id_token(state: TenantState, grant: Grant, now: int) -> str:
         "exp": now + application.id_token_lifetime,
         **_build_shared_claims(state, grant.organization, grant.actor),
     }
+    # Last: a test may take a claim away that every ID token has.
     if state.id_token_alteration is not None:
         claims = dict(state.id_token_alteration(claims))
     return sign_as_id_token(state, application.client_id, claims)

@@ -41,9 +41,10 @@ def auth0_tenant(
     """Run a fresh local Auth0 tenant for one test.
 
     Point a client at it with ``domain=auth0_tenant.domain``,
-    ``client_id=auth0_tenant.client_id``, ``client_secret=auth0_tenant.client_secret`` and
-    ``verify=auth0_tenant.ca_file``. Exchange ``auth0_tenant.subject_token("auth0|alice")``
-    as "urn:acme:legacy-token". Then look at ``auth0_tenant.requests``.
+    ``client_id=auth0_tenant.client_id``, ``client_secret=auth0_tenant.client_secret``
+    and ``verify=auth0_tenant.ca_file``. Exchange
+    ``auth0_tenant.subject_token("auth0|alice")`` as "urn:acme:legacy-token". Then look
+    at ``auth0_tenant.requests``.
     """
     from auth0_tx.tenant import Tenant
 

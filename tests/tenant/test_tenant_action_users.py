@@ -163,7 +163,7 @@ def test_argument_limits(
 
 
 def test_metadata_is_logged(caller: Caller, run: Run) -> None:
-    """What an Action keeps with the transaction shows in the log."""
+    """Metadata that an Action sets shows in the log."""
 
     def action(event: Event, api: ActionApi) -> None:
         api.transaction.set_metadata("tier", 3)

@@ -1,4 +1,4 @@
-"""What an Action is told, what it may do, and what becomes of it."""
+"""Actions: the event, the refusals, failures, and the event's secrets."""
 
 from __future__ import annotations
 

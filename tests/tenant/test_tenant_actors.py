@@ -206,7 +206,7 @@ def test_actor_token_without_actor(
 
 
 def set_actor(caller: Caller, actor: Any) -> Any:
-    """Return what an exchange answers whose Action sets ``actor``."""
+    """Return the reply to an exchange whose Action sets ``actor``."""
 
     def action(event: Event, api: ActionApi) -> None:
         api.authentication.set_user_by_id("auth0|alice")

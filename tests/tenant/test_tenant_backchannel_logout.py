@@ -113,7 +113,7 @@ def test_action_may_set_a_session_id(caller: Caller) -> None:
 
 @define
 class Received:
-    """What an application was posted."""
+    """The requests that an application has received."""
 
     uri: str = ""
     posts: list[tuple[str, str, dict[str, list[str]]]] = Factory(list)
@@ -194,7 +194,7 @@ def test_send(tenant: Tenant) -> None:
     [(204, "succeeded"), (302, "failed"), (400, "failed"), (503, "failed")],
 )
 def test_answer(tenant: Tenant, status: int, outcome: str) -> None:
-    """Any answer is returned, none followed, and logged for what it is."""
+    """Any status is returned and logged; a redirect is not followed."""
     with serve_application() as received:
         received.status = status
         set_logout_uri(tenant, received.uri)
@@ -206,7 +206,7 @@ def test_answer(tenant: Tenant, status: int, outcome: str) -> None:
 
 
 def test_send_over_tls(served: Tenant, certificates: Certificates) -> None:
-    """Over TLS the tenant's own CA is trusted, another if named, or none asked for."""
+    """Over TLS the tenant's own CA is trusted, or a given one, or any certificate."""
     others = Certificates()
     statuses = []
     for certificate, verify in (
@@ -254,7 +254,7 @@ def test_nobody_there(tenant: Tenant) -> None:
     [None, "http://example.com/logout", "https://10.0.0.1/", "ftp://localhost/", "/x"],
 )
 def test_stays_on_this_machine(tenant: Tenant, uri: str | None) -> None:
-    """Nothing is sent to another machine, nor where there is no URI."""
+    """Nothing is sent to another machine, or without a URI."""
     tenant.applications.change(tenant.client_id, backchannel_logout_uri=uri)
     with pytest.raises(ValueError, match="backchannel_logout_uri"):
         tenant.send_backchannel_logout("auth0|alice")

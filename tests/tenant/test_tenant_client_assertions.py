@@ -189,7 +189,7 @@ def test_rsa_pem_credential(caller: Caller, assertion: Callable[..., str]) -> No
 def test_assertion_without_a_subject(
     caller: Caller, assertion: Callable[..., str]
 ) -> None:
-    """An assertion that names nobody is refused; so is one whose payload is a list."""
+    """An assertion without sub is refused; so is one whose payload is a list."""
     listed = f"{assertion().split('.')[0]}.W10.x"
 
     assert FAILED == read_refusal(exchange_with_assertion(caller, assertion(sub=None)))
@@ -197,7 +197,7 @@ def test_assertion_without_a_subject(
 
 
 def test_assertion_check_stands_alone(caller: Caller) -> None:
-    """What is no JWT at all is no assertion."""
+    """A string that is not a JWT is refused."""
     application = Application("a", "s", credentials=[KEY.as_dict(private=False)])
     with pytest.raises(InvalidAssertion, match="not a compact JWT"):
         check_assertion(

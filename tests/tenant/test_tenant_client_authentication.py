@@ -94,7 +94,7 @@ def test_client_id_is_required(caller: Caller) -> None:
     ],
 )
 def test_malformed_authorization(caller: Caller, value: str) -> None:
-    """An Authorization header that is no Basic credentials is refused."""
+    """An Authorization header without Basic credentials is refused."""
     assert FAILED == read_refusal(
         exchange_with_headers(caller, {**FORM, "authorization": value})
     )

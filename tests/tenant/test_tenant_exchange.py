@@ -1,4 +1,4 @@
-"""What a token exchange that succeeds answers."""
+"""The replies to token exchanges that succeed."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_refresh_token_has_to_be_allowed(caller: Caller, why: str) -> None:
 
 
 def test_default_audience_stands_in(new_tenant: Callable[..., Tenant]) -> None:
-    """A tenant's default audience is used where a request names none."""
+    """A tenant's default audience is used if a request has none."""
     caller = Caller(new_tenant(settings=Settings(default_audience=AUDIENCE)))
 
     assert AUDIENCE == read_claims(caller.exchange().members["access_token"])["aud"]

@@ -84,7 +84,7 @@ def test_chunks_make_a_body(size: int, trailers: bytes) -> None:
     ],
 )
 def test_malformed_requests(data: bytes, status: int) -> None:
-    """What is no request, or too much of one, is refused with its status."""
+    """A malformed or oversized request is refused with its status."""
     with pytest.raises(MalformedRequest) as caught:
         parse(data, 1 << 22)
 

@@ -119,7 +119,7 @@ def _jwks(tenant: Tenant) -> list[dict[str, str]]:
 
 
 def test_id_token_for_an_unknown_application(caller: Caller) -> None:
-    """An ID token may be made for any audience; RS256 signs where none is set."""
+    """An ID token can be made for any audience; RS256 signs if it is unknown."""
     token = caller.tenant.id_token("auth0|bob", audience="elsewhere")
 
     assert ("RS256", "elsewhere") == (

@@ -93,7 +93,7 @@ def test_port_taken(served: Tenant, certificates: Certificates) -> None:
 
 
 def test_without_ipv6(monkeypatch: pytest.MonkeyPatch, keys: KeySupply) -> None:
-    """Where there is no IPv6, the tenant listens on 127.0.0.1 alone."""
+    """Without IPv6, the tenant listens on 127.0.0.1 alone."""
 
     def bind(self: socket.socket, address: tuple[str, int]) -> None:
         if address[0] == "::1":

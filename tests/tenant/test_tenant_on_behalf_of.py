@@ -127,7 +127,7 @@ def test_clients(service: Caller) -> None:
     "kind", ["expired", "other-api", "opaque", "foreign", "no-user"]
 )
 def test_tokens(service: Caller, kind: str) -> None:
-    """What is no good access token of a user's for that API is refused."""
+    """Anything but a user's valid access token for that API is refused."""
     tenant = service.tenant
     token = {
         "expired": lambda: tenant.access_token("auth0|alice", API, expires_in=-1),
@@ -157,12 +157,12 @@ def test_users(service: Caller) -> None:
 
 
 def test_unknown_api(service: Caller) -> None:
-    """An API that the tenant does not have is nobody's to call."""
+    """An API that the tenant does not have is refused."""
     assert 200 != exchange(service, audience="https://nowhere.example.com").status
 
 
 def test_access_token(service: Caller) -> None:
-    """A token at hand is for a user and an API that there are."""
+    """An access token needs a user and an API that the tenant has."""
     for user, api in (("auth0|nobody", API), ("auth0|alice", "https://no.example.com")):
         with pytest.raises(ValueError, match=r"the tenant has no (user|API)"):
             service.tenant.access_token(user, api)

@@ -51,7 +51,7 @@ def test_unknown_organization(caller: Caller, organization: str) -> None:
 
 
 def test_not_a_member(caller: Caller) -> None:
-    """A user who is no member is refused."""
+    """A user who is not a member is refused."""
     token = caller.tenant.subject_token("auth0|bob")
     reply = caller.exchange(organization="org_abc1234", subject_token=token)
 
@@ -95,7 +95,7 @@ def add_organization_profile(caller: Caller, organization: str) -> None:
 
 
 def test_action_sets_the_organization(caller: Caller) -> None:
-    """What the Action sets satisfies an application that requires one."""
+    """An Action's organization satisfies an application that requires one."""
     set_organization_usage(caller, "require")
     add_organization_profile(caller, "org_abc1234")
     reply = caller.exchange(subject_token_type="urn:acme:in-org", scope="openid")

@@ -1,4 +1,4 @@
-"""What may be put into a tenant, and what never prints."""
+"""Records: their limits when they are added or changed, and their reprs."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ def test_help_is_readable() -> None:
 
 
 def test_reply_members_must_be_an_object() -> None:
-    """A reply whose body is no JSON object says so when asked for members."""
+    """A reply whose body is not a JSON object has no members: ``ValueError``."""
     with pytest.raises(ValueError, match="JSON object"):
         _ = Reply(200, b"[]").members
 

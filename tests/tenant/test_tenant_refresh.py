@@ -217,7 +217,7 @@ def test_leeway_may_not_be_negative() -> None:
 
 @pytest.mark.parametrize("token", ["unknown", "x" * 5000, "été"])
 def test_unknown_refresh_token(caller: Caller, token: str) -> None:
-    """A token that is none is refused in Auth0's words."""
+    """An unknown token is refused in Auth0's words."""
     assert UNKNOWN == read_refusal(caller.refresh(token))
 
 
@@ -282,7 +282,7 @@ def test_blocked_user(caller: Caller) -> None:
 
 
 def test_what_is_removed_takes_its_tokens(caller: Caller) -> None:
-    """A refresh token of a user or an API that is no more is unknown."""
+    """A refresh token of a removed user or API is unknown."""
     of_user, of_api = (
         caller.issue_refresh_token(),
         caller.issue_refresh_token(audience=AUDIENCE),
@@ -308,7 +308,7 @@ def test_organization_is_kept(caller: Caller) -> None:
 
 
 def test_membership_is_checked_again(caller: Caller) -> None:
-    """Who has left the organization, or whose organization has gone, is refused."""
+    """A user who has left the organization is refused, or whose organization is gone."""
     token = caller.issue_refresh_token(organization="org_abc1234")
     caller.tenant.organizations.change("org_abc1234", members=[])
 
@@ -416,7 +416,7 @@ def test_throttle_is_for_subject_tokens(caller: Caller) -> None:
 
 
 def test_alterations(caller: Caller) -> None:
-    """What alters ID tokens and replies of an exchange alters those of a refresh."""
+    """Alterations of ID tokens and replies hold for a refresh, too."""
     token = caller.issue_refresh_token(FULL)
     caller.tenant.alter_id_token(lambda claims: {**claims, "sub": "auth0|mallory"})
     caller.tenant.alter_reply(lambda reply: reply.without("access_token"))
@@ -461,7 +461,7 @@ def test_custom_claims(caller: Caller) -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("", 1), ("x", object()), ("x", 1e999)])
 def test_custom_claim_that_cannot_be(caller: Caller, name: str, value: Any) -> None:
-    """A claim without a name, or that is no JSON, fails the Action."""
+    """A claim without a name, or with a value that is not JSON, fails the Action."""
 
     def action(event: Event, api: ActionApi) -> None:
         api.id_token.set_custom_claim(name, value)
@@ -520,7 +520,7 @@ def refresh_over(connection: HTTPSConnection, tenant: Tenant, token: str) -> int
 def test_many_at_once(
     served: Tenant, connect: Callable[..., HTTPSConnection], rotating: bool
 ) -> None:
-    """Of many requests with one rotating token exactly one wins, and it is no use."""
+    """Of many requests with one rotating token one wins, and its family has ended."""
     caller, many = Caller(served), 16
     change_application(caller, rotating_refresh_tokens=rotating)
     token = caller.issue_refresh_token()

@@ -1,4 +1,4 @@
-"""What the token endpoint refuses before and beside an Action, row by row."""
+"""The token endpoint's refusals before and after an Action, row by row."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_unsupported_grant_type(caller: Caller) -> None:
 
 
 def test_unknown_audience(caller: Caller) -> None:
-    """An audience that is no API of the tenant is refused."""
+    """An audience that is not an API of the tenant is refused."""
     assert (
         403,
         "access_denied",

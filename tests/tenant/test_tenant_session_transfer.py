@@ -28,7 +28,7 @@ ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"
 
 @pytest.fixture
 def allowed(caller: Caller) -> Caller:
-    """Who asks a tenant whose default application may have session transfer tokens."""
+    """A caller whose default application may request session transfer tokens."""
     caller.tenant.applications.change(
         caller.tenant.client_id, can_create_session_transfer_token=True
     )
@@ -122,7 +122,7 @@ def test_good_for_a_minute(
 
 
 def test_unknown_token(tenant: Tenant) -> None:
-    """What is no token is refused, and not repeated."""
+    """An unknown token is refused, and the message does not repeat it."""
     with pytest.raises(ValueError, match="unknown") as caught:
         tenant.redeem_session_transfer_token("not-a-token")
 
@@ -166,7 +166,7 @@ def test_actor_is_required(allowed: Caller) -> None:
 
 
 def test_actor_token_is_not_enough(allowed: Caller) -> None:
-    """An actor_token that the Action makes nothing of is no actor."""
+    """An actor_token without ``set_actor`` does not count as an actor."""
 
     def action(event: Event, api: ActionApi) -> None:
         api.authentication.set_user_by_id("auth0|alice")

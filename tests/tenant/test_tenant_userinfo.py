@@ -95,7 +95,7 @@ def test_post(caller: Caller) -> None:
 
 
 def make_unfit(caller: Caller, clock: Clock, how: str, token: str) -> str:
-    """Return a token that is no good, or make ``token`` so."""
+    """Return a token that is not valid, or make ``token`` so."""
     tenant = caller.tenant
     match how:
         case "unknown":
