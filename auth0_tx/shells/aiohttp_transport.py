@@ -14,6 +14,7 @@ from aiohttp.payload import BytesPayload
 from ..core.effects import Request, Response, Send, Turn
 from ..errors import ConfigurationError, TransportError
 from .after_fork import leave_alone, register_renewable, renew_if_forked
+from .aiohttp_connector import BorrowedConnector, Connector
 from .deadlines import Deadlines
 from .environment import environment_proxy
 from .failures import closed, out_of_time, transport_failure
@@ -42,23 +43,6 @@ class _WatchedBody(BytesPayload):
     async def write_with_length(self, writer: Any, content_length: int | None) -> None:
         self.sent = True
         await super().write_with_length(writer, content_length)
-
-
-class _Connector(aiohttp.TCPConnector):
-    """A connector that lets go at once of what it will not use again.
-
-    TLS ends by agreement, which asyncio awaits for thirty seconds, also of a server that
-    never answered; a loop that ends before would leave the socket open.
-    """
-
-    def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
-        if should_close or protocol.should_close:
-            protocol.abort()
-        super()._release(key, protocol, should_close=should_close)
-
-    def abandon(self) -> None:
-        """Let the connections be: to close one ends it for the parent, which uses it."""
-        self._closed = True
 
 
 @attrs.frozen(eq=False)
@@ -101,7 +85,7 @@ class AiohttpTransport:
         for state in self._states.values():
             connector = state.session.connector
             state.session.detach()
-            if isinstance(connector, _Connector):
+            if isinstance(connector, Connector):
                 connector.abandon()
             self._inherited.add(state.loop)
         if self._session is not None:
@@ -160,7 +144,7 @@ class AiohttpTransport:
         """
         given = self._session
         session = aiohttp.ClientSession(
-            connector=self._connector() if given is None else given.connector,
+            connector=self._connector(),
             connector_owner=given is None,
             trace_configs=None if given is None else given.trace_configs,
             proxy=getattr(given, "_default_proxy", None),
@@ -175,8 +159,11 @@ class AiohttpTransport:
         session._retry_connection = False
         return session
 
-    def _connector(self) -> _Connector:
-        return _Connector(
+    def _connector(self) -> Any:
+        if self._session is not None:
+            assert self._session.connector is not None
+            return BorrowedConnector(self._session.connector)
+        return Connector(
             ssl=self._trust.context(),
             limit=self._max_connections,
             keepalive_timeout=LONGEST_IDLE,

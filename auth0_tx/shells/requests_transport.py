@@ -207,18 +207,18 @@ class RequestsTransport:
         headers = tuple(raw.headers.items())
         if raw.status < 200 or not _is_clear(raw, headers):
             # What else is to come must not become the next caller's answer.
-            raw.close()
+            _discard(raw)
             raise ConnectionError("an answer came whose end is anybody's guess")
         if self._session is None:
             body = raw.read(send.limit + 1, decode_content=False)
         else:
-            body = _read_in_pieces(raw, send)
+            body = _read_borrowed(raw, send)
         oversized = len(body) > send.limit
         if oversized:
-            raw.close()
+            _discard(raw)
             body = body[: send.limit]
         elif raw.length_remaining:
-            raw.close()
+            _discard(raw)
             raise ConnectionError("the connection ended within the body")
         raw.release_conn()
         return Response(raw.status, headers, body, oversized)
@@ -285,6 +285,35 @@ def _is_clear(raw: Any, headers: tuple[tuple[str, str], ...]) -> bool:
                 return False
     message = getattr(getattr(raw, "_original_response", None), "msg", None)
     return all(framed) and len(framed) < 2 and not getattr(message, "defects", None)
+
+
+def _discard(raw: Any) -> None:
+    """Close the connection, and give its place back to a pool that blocks."""
+    raw.close()
+    raw.release_conn()
+
+
+def _read_borrowed(raw: Any, send: Send) -> bytes:
+    """Read from a connection of the application's pool; close it if more has arrived.
+
+    urllib3 gives a connection back with the last byte of the body, so it is kept from that
+    until TLS was asked for more: of a record of 16 KiB, ``http.client`` reads 8 KiB at a
+    time.  The pool polls the socket, which does not see the rest, and the next request would
+    read it as its response.
+    """
+    pool, raw._pool = getattr(raw, "_pool", None), None
+    try:
+        body = _read_in_pieces(raw, send)
+    except BaseException:
+        raw._pool = pool
+        _discard(raw)
+        raise
+    raw._pool = pool
+    sock = getattr(getattr(raw, "connection", None), "sock", None)
+    pending = getattr(sock, "pending", None)
+    if pending is not None and pending():
+        raw.close()
+    return body
 
 
 def _read_in_pieces(raw: Any, send: Send) -> bytes:

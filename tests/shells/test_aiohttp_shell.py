@@ -85,7 +85,7 @@ async def test_the_applications_session(replies: aioresponses) -> None:
         connector = session.connector
         assert connector is not None
 
-        assert connector is used
+        assert connector is vars(used)["given"]
         assert left_open
         assert not connector.closed
 

@@ -210,9 +210,10 @@ class AsyncCaller:
         domain: str,
         keywords: dict[str, Any],
         session: Callable[[], aiohttp.ClientSession] | None = None,
+        new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
     ) -> None:
         self._counter = _Counter(then=keywords.pop("on_event", None))
-        self._runner = asyncio.Runner()
+        self._runner = asyncio.Runner(loop_factory=new_loop)
         self.session = self.run(_made(session)) if session else keywords.get("session")
         keywords["session"] = self.session
         self.client = AsyncServerClient(

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import wire_greetings as greet
-from callers import CLIENT_SECRET, QUICK, Caller
+from callers import CLIENT_SECRET, QUICK, BlockingCaller, Caller
 from fault_cases import (
     ANOTHER,
     Case,
@@ -21,6 +22,7 @@ from fault_cases import (
     ids,
     play,
 )
+from requests.adapters import HTTPAdapter
 from wire_behaviours import (
     after,
     answers,
@@ -35,6 +37,7 @@ from wire_behaviours import (
     late,
     redirects,
     resets,
+    says,
     stops_after,
     with_headers,
 )
@@ -128,6 +131,24 @@ def test_own_session_stays_open(
 
     assert caller.session_is_open
     assert server.wires[0].is_open
+
+
+def test_own_session_that_blocks_gets_its_connections_back(
+    server: WireServer, certificates: Certificates
+) -> None:
+    """A pool that lends one connection lends it again after each answer that is too much."""
+    session = requests.Session()
+    session.verify = str(certificates.ca_file)
+    session.mount("https://", HTTPAdapter(pool_maxsize=1, pool_block=True))
+    with session:
+        caller = BlockingCaller(server.domain, {"session": session})
+        interim = says(head(103))
+        server.token = Script(floods("length"), interim, chunks_cut, granted)
+        outcomes = [caller.exchange() for _ in range(4)]
+        caller.close_client()
+
+    errors = [InvalidResponseError, AmbiguousError, AmbiguousError, None]
+    assert errors == [outcome.summary[0] for outcome in outcomes]
 
 
 def test_own_sessions_certificates_count(

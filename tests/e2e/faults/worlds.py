@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import aiohttp
@@ -67,15 +69,26 @@ class BlockingWorld:
 
 
 class AsyncWorld:
-    """Tasks and aiohttp."""
+    """Tasks and aiohttp.
+
+    Args:
+        new_loop: what makes a caller's event loop, if not asyncio's own.
+    """
 
     name = "async"
+
+    def __init__(
+        self, new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+    ) -> None:
+        self._new_loop = new_loop
 
     def caller(self, domain: str, verify: object, **keywords: Any) -> AsyncCaller:
         """Make a client for *domain*, perhaps on an aiohttp.ClientSession."""
         laden = LADEN_AIOHTTP if keywords.pop("laden", False) else {}
         if not keywords.pop("own_session", False):
-            return AsyncCaller(domain, {**keywords, "verify": verify})
+            return AsyncCaller(
+                domain, {**keywords, "verify": verify}, new_loop=self._new_loop
+            )
 
         def session() -> aiohttp.ClientSession:
             context = ssl.create_default_context(cafile=str(verify))
@@ -83,7 +96,7 @@ class AsyncWorld:
             connector = aiohttp.TCPConnector(ssl=context, use_dns_cache=False)
             return aiohttp.ClientSession(connector=connector, **laden)
 
-        return AsyncCaller(domain, keywords, session)
+        return AsyncCaller(domain, keywords, session, self._new_loop)
 
 
 WORLDS: dict[str, World] = {"blocking": BlockingWorld(), "async": AsyncWorld()}

@@ -1,0 +1,129 @@
+"""Connectors of ``aiohttp`` that take a pooled connection only while it is quiet.
+
+A server may send bytes on a connection that rests in the pool: a second response, an error
+page before it closes the connection, half of one.  No request asked for them, and HTTP/1.1
+has nothing but the order of messages to say which response belongs to which request (RFC
+9112 section 9.3.2).  ``aiohttp`` does not look again before it uses such a connection, so
+the bytes would become the next caller's response: one user would get another user's token.
+
+``take_quiet`` therefore looks at each connection that comes out of a pool, wherever its
+bytes may be by then:
+
+1. parsed: a message in the protocol's queue, an exception, a protocol switch, a request to
+   close.  ``should_close`` of the protocol covers these.
+2. in the parser: a message has begun and is not complete.  The next request gets a new
+   parser, and what follows would begin with that one.
+3. in the kernel: the loop has not read them yet.  One ``poll`` of the socket sees them.
+
+A connection that is not quiet is closed, and the next one is taken.  Bytes that arrive after
+the look cannot be told from a response to the request, in any client.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+
+Connect = Callable[..., Coroutine[Any, Any, Connection]]
+
+
+class Connector(aiohttp.TCPConnector):
+    """A connector of ours: it takes quiet connections, and closes others at once.
+
+    TLS ends by agreement, for which asyncio waits up to thirty seconds, even for a server
+    that never answered.  A loop that ends before that would leave the socket open.
+    """
+
+    async def connect(self, req: Any, traces: Any, timeout: Any) -> Connection:
+        """Return a connection for *req*: one at rest that is quiet, or a new one."""
+        return await take_quiet(super().connect, req, traces, timeout)
+
+    def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
+        if should_close or protocol.should_close:
+            protocol.abort()
+        super()._release(key, protocol, should_close=should_close)
+
+    def abandon(self) -> None:
+        """Leave the connections alone: closing one would end it for the parent too."""
+        self._closed = True
+
+
+class BorrowedConnector:
+    """The connector of an application's session, from which we take quiet connections.
+
+    It stands in for the application's own, which is left as it is: everything but
+    ``connect`` goes to that one.
+    """
+
+    def __init__(self, given: aiohttp.BaseConnector) -> None:
+        self.given = given
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.given, name)
+
+    async def connect(self, req: Any, traces: Any, timeout: Any) -> Connection:
+        """Return a connection for *req*: one at rest that is quiet, or a new one."""
+        return await take_quiet(self.given.connect, req, traces, timeout)
+
+
+async def take_quiet(
+    connect: Connect, req: Any, traces: Any, timeout: Any
+) -> Connection:
+    """Return the first connection from *connect* that is new or quiet; close the others."""
+    while True:
+        connection = await connect(req, traces=traces, timeout=timeout)
+        protocol = connection.protocol
+        if not isinstance(protocol, ResponseHandler) or _is_quiet(protocol):
+            return connection
+        # Abort, because closing in order would wait for a server that is out of step.
+        protocol.abort()
+        connection.close()
+
+
+def _is_quiet(protocol: ResponseHandler) -> bool:
+    """Return whether nothing has arrived since the last response was complete."""
+    parser = protocol._parser
+    if parser is None:
+        # No request was made here yet: it is a new connection.
+        return True
+    return not (
+        protocol.should_close
+        # Flow control holds bytes back, inside TLS or in the kernel.
+        or protocol._reading_paused
+        or _has_begun_message(parser)
+        or _is_readable(protocol.transport)
+    )
+
+
+def _has_begun_message(parser: Any) -> bool:
+    """Return whether *parser* holds a part of a message; it cannot be used afterwards."""
+    # The parser in Python, on PyPy and under AIOHTTP_NO_EXTENSIONS, shows its parts, and
+    # its ``feed_eof`` passes over those that are not HTTP.
+    if getattr(parser, "_tail", None) or getattr(parser, "_lines", None):
+        return True
+    try:
+        return parser.feed_eof() is not None
+    except Exception:
+        # A part so broken that it is not even a message.
+        return True
+
+
+def _is_readable(transport: Any) -> bool:
+    """Return whether the kernel holds bytes, or the end of the connection, to be read."""
+    sock = transport.get_extra_info("socket")
+    if sock is None:
+        return False
+    descriptor = sock.fileno()
+    if descriptor < 0:
+        return True
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(0))
+    # Windows has no poll, and eventlet takes it away.
+    return bool(select.select([descriptor], [], [], 0)[0])
