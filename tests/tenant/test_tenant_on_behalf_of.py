@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 from tenant_caller import Caller
 
-from auth0_tx.tenant import Api, Application, Reply, User
+from auth0_tx.tenant import (
+    ActionApi,
+    Api,
+    Application,
+    Event,
+    Profile,
+    Reply,
+    User,
+)
 from auth0_tx.tenant.jwts import peek
 
 API = "https://api.example.com"
@@ -17,7 +25,7 @@ URN = "urn:ietf:params:oauth:token-type:access_token"
 
 @pytest.fixture
 def service(caller: Caller) -> Caller:
-    """Give a tenant with an API that may call another."""
+    """A caller of a tenant with an API that may call another."""
     tenant = caller.tenant
     tenant.apis.add(Api(OTHER, scopes=("read:more", "write:more")))
     tenant.applications.add(
@@ -134,14 +142,14 @@ def test_tokens(service: Caller, kind: str) -> None:
         "other-api": lambda: tenant.access_token("auth0|alice", OTHER),
         "opaque": lambda: "opaque",
         "foreign": lambda: tenant.subject_token("auth0|alice"),
-        "no-user": lambda: _of_nobody(service),
+        "no-user": lambda: _issue_to_removed_user(service),
     }[kind]()
     reply = exchange(service, subject_token=token)
 
     assert (401, "invalid_token") == (reply.status, reply.members["error"])
 
 
-def _of_nobody(service: Caller) -> str:
+def _issue_to_removed_user(service: Caller) -> str:
     service.tenant.users.add(User("auth0|gone"))
     token = service.tenant.access_token("auth0|gone", API)
     service.tenant.users.remove("auth0|gone")
@@ -156,13 +164,36 @@ def test_users(service: Caller) -> None:
     assert exchange(service, subject_token=token).status in (401, 403)
 
 
+def test_organization(service: Caller) -> None:
+    """The organization stays, as long as the user is a member."""
+    tenant = service.tenant
+    tenant.profiles.add(Profile("urn:acme:member", choose_alice_at_acme))
+    issued = service.exchange(subject_token_type="urn:acme:member", audience=API)
+    token = issued.members["access_token"]
+    claims = read_claims(exchange(service, subject_token=token))
+    tenant.organizations.change("org_abc1234", members=())
+    refused = exchange(service, subject_token=token)
+
+    assert "org_abc1234" == claims["org_id"]
+    assert (403, "access_denied") == (refused.status, refused.members["error"])
+
+
+def choose_alice_at_acme(event: Event, api: ActionApi) -> None:
+    """Set alice as the user, and her organization."""
+    api.authentication.set_user_by_id("auth0|alice")
+    api.authentication.set_organization("org_abc1234")
+
+
 def test_unknown_api(service: Caller) -> None:
     """An API that the tenant does not have is refused."""
     assert 200 != exchange(service, audience="https://nowhere.example.com").status
 
 
 def test_access_token(service: Caller) -> None:
-    """An access token needs a user and an API that the tenant has."""
+    """An access token needs a user, an API and an application that the tenant has."""
     for user, api in (("auth0|nobody", API), ("auth0|alice", "https://no.example.com")):
         with pytest.raises(ValueError, match=r"the tenant has no (user|API)"):
             service.tenant.access_token(user, api)
+    service.tenant.applications.remove(service.tenant.client_id)
+    with pytest.raises(ValueError, match="the tenant has no application"):
+        service.tenant.access_token("auth0|alice", API)
