@@ -158,7 +158,7 @@ def get_state(request: Any) -> ResponseState:
 
 
 def expect_commit(request: Any) -> ResponseState:
-    """Have cookies wait for the response to *request*, which a middleware will commit."""
+    """Make cookies wait for the response to *request*; called by the middleware that commits."""
     state = get_state(request)
     state.has_middleware = True
     return state
@@ -293,7 +293,7 @@ def _find_state(request: Any) -> ResponseState | None:
 
 
 def _disable_django_cache(request: Any) -> None:
-    """Have Django's cache middleware and ``cache_page`` not store the response.
+    """Keep Django's cache middleware and ``cache_page`` from storing the response.
 
     ``cache_page`` wraps the view inside all middlewares: it stores the response before any
     middleware adds a header, and would serve it to the next visitor.  It stores nothing for

@@ -28,7 +28,7 @@ _BOUND: web.RequestKey[AsyncRequestAuth0] = web.RequestKey(
 
 
 def setup(app: web.Application, client: AsyncServerClient) -> None:
-    """Give an application and its sub-applications a client, which is closed at cleanup.
+    """Add a client to an application and its sub-applications; cleanup closes it.
 
     Args:
         app: the application, before it runs.

@@ -65,7 +65,7 @@ def check_keywords(keywords: Mapping[str, Any], template: str) -> None:
                 f"{template.format(name.upper())} is missing", parameter=name
             )
     # The session is the shell's; ``configure`` checks everything that the core needs.
-    configure(**{name: each for name, each in keywords.items() if name != "session"})
+    configure(**{name: keywords[name] for name in keywords if name != "session"})
 
 
 def _to_policy(keyword: str, fields: Mapping[str, Any], shown: str) -> object:

@@ -66,7 +66,7 @@ def check_arguments(args: Any, kwargs: Any, options: Any = None) -> None:
 
 
 def refuse_tokens(app: Celery) -> None:
-    """Have *app* refuse tokens as arguments of any task, also of one sent by its name.
+    """Make *app* refuse tokens as arguments of any task, also of one sent by its name.
 
     A task with ``allow_tokens = True`` may be sent one, if the application knows the task.
 

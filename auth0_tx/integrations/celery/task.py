@@ -85,7 +85,7 @@ class TokenExchangeTask(Task):  # type: ignore[misc]
 
 
 def prepare_workers(client: ServerClient) -> None:
-    """Have each worker process fetch the tenant's documents at its start, and close *client*.
+    """Fetch the tenant's documents when a worker process starts; close *client* when it ends.
 
     A client does not need it: each process, forked or spawned, makes its own connections.  If
     the tenant cannot be reached at the start, that is logged, and tasks are tried again later.

@@ -185,7 +185,7 @@ class SubjectTokenVault(_Vault):
 
     @contextmanager
     def lend(self, handle: str) -> Iterator[str]:
-        """Give a block the token of *handle*, and take it back unless it may be spent.
+        """Lend the token of *handle* to a block, and take it back unless it may be spent.
 
         If the block ends with an error that is ``retry_safe``, the handle is good again for
         the time that it had left: a task that is tried again still has its token.
@@ -246,7 +246,7 @@ class AsyncSubjectTokenVault(_Vault):
 
     @asynccontextmanager
     async def lend(self, handle: str) -> AsyncIterator[str]:
-        """Give a block the token of *handle*, as :meth:`SubjectTokenVault.lend` does."""
+        """Lend the token of *handle* to a block, as :meth:`SubjectTokenVault.lend` does."""
         handle = conceal(handle)
         entry = await self._take(handle)
         try:

@@ -15,7 +15,7 @@ from .session_store import use_session_of
 
 
 class Auth0Middleware:
-    """Give each request an ``auth0``, which reads nothing until a view asks.
+    """Add ``auth0`` to each request; it reads nothing until a view asks.
 
     Put it after ``SessionMiddleware``.  It serves sync and async views without an adapter.
     """

@@ -115,7 +115,8 @@ def login(request: Any, options: LoginWithCustomTokenExchangeOptions) -> Any:
         bound.logout()
         raise LoginRequiredError("no backend has an active user for these claims")
     # If another user was logged in, Django empties the session, which may have our login.
-    ours = {key: each for key, each in request.session.items() if is_login_key(key)}
+    items = request.session.items()
+    ours = {name: value for name, value in items if is_login_key(name)}
     auth.login(request, user)
     request.session.update(ours)
     return user

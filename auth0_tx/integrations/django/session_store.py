@@ -19,7 +19,7 @@ _request: ContextVar[HttpRequest | None] = ContextVar("auth0_tx_request", defaul
 
 @contextmanager
 def use_session_of(request: HttpRequest) -> Iterator[None]:
-    """Have :class:`DjangoSessionStore` use the session of *request* within the block."""
+    """Set the request whose session :class:`DjangoSessionStore` uses within the block."""
     token = _request.set(request)
     try:
         yield

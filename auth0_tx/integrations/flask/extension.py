@@ -67,7 +67,7 @@ class FlaskRequestAuth0(RequestAuth0):
         if isinstance(_get_state().keywords.get("state_store"), FlaskSessionStore):
             # Session fixation: what was there before may be another visitor's, who could
             # still know the session's id.
-            login = {key: each for key, each in session.items() if is_login_key(key)}
+            login = {name: session[name] for name in session if is_login_key(name)}
             regenerate = getattr(current_app.session_interface, "regenerate", None)
             if regenerate is not None:
                 regenerate(session)
@@ -77,7 +77,7 @@ class FlaskRequestAuth0(RequestAuth0):
 
 
 class Auth0TX:
-    """Give a Flask application a client, and its views ``current_auth0``.
+    """Add a client to a Flask application, and ``current_auth0`` to its views.
 
     :meth:`init_app` reads the settings ``AUTH0_DOMAIN``, ``AUTH0_CLIENT_ID``,
     ``AUTH0_CLIENT_SECRET`` and ``AUTH0_SECRET``, and ``AUTH0_TX_`` with the name of any other
@@ -91,7 +91,7 @@ class Auth0TX:
     """
 
     def __init__(self, app: Flask | None = None, **keywords: Any) -> None:
-        self._keywords = {name: conceal(each) for name, each in keywords.items()}
+        self._keywords = {name: conceal(value) for name, value in keywords.items()}
         if app is not None:
             self.init_app(app)
 
