@@ -18,8 +18,8 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 import requests
 from aiohttp import web
 
-from tests.frameworks.loop_thread import serving
-from tests.frameworks.uvicorn_server import listening
+from tests.frameworks.loop_thread import serve_in_thread
+from tests.frameworks.uvicorn_server import serve_uvicorn
 
 
 class Visitor(requests.Session):
@@ -47,10 +47,10 @@ def served(app: Any) -> AbstractContextManager[int]:
     if isinstance(app, web.Application):
         site = partial(_aiohttp, app)
     elif iscoroutinefunction(app) or iscoroutinefunction(type(app).__call__):
-        site = partial(listening, app, lifespan="auto")
+        site = partial(serve_uvicorn, app, lifespan="auto")
     else:
         return _wsgi(app)
-    return serving(site)
+    return serve_in_thread(site)
 
 
 @asynccontextmanager

@@ -69,7 +69,7 @@ class Browser:
         self._driver.back()
 
     def loses(self, element_id: str) -> bool:
-        """Tell whether an element goes away, if it is there at all."""
+        """Return whether an element goes away, if it is there at all."""
         from selenium.common.exceptions import TimeoutException
 
         try:
@@ -79,7 +79,7 @@ class Browser:
         return True
 
     def reads(self, element_id: str) -> str | None:
-        """Give the text of an element as a person sees it; None where there is none."""
+        """Return the text of an element as a person sees it; None where there is none."""
         found = self._driver.find_elements("id", element_id)
         return found[0].text if found else None
 
@@ -112,12 +112,12 @@ class Browser:
         self.press("send")
 
     def cookies(self) -> dict[str, dict[str, Any]]:
-        """Give every cookie it holds, of whatever site, by name, as DevTools shows them."""
+        """Return every cookie it holds, of whatever site, by name, as DevTools shows them."""
         all_cookies = self._driver.execute_cdp_cmd("Storage.getCookies", {})["cookies"]
-        return {each["name"]: each for each in all_cookies}
+        return {cookie["name"]: cookie for cookie in all_cookies}
 
     def script_cookies(self) -> str:
-        """Give the cookies that a script of the page can read."""
+        """Return the cookies that a script of the page can read."""
         return str(self._driver.execute_script("return document.cookie"))
 
     def _wait(self, seconds: float, script: str) -> None:

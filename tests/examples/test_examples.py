@@ -23,7 +23,7 @@ TOKEN = "/oauth/token"
 
 
 def sample(browser: Browser, app: RunningApp, name: str) -> str:
-    """Give a legacy token that the application shows for pasting."""
+    """Return a legacy token that the application shows for pasting."""
     browser.visit(app.home)
     token = browser.reads(name)
     assert token is not None
@@ -105,11 +105,11 @@ def test_people_do_not_mix(
     browser.log_in(app.home, sample(browser, app, "alice"))
     other_browser.log_in(app.home, sample(other_browser, app, "bob"))
 
-    for each, user in ((browser, "auth0|alice"), (other_browser, "auth0|bob")) * 2:
-        each.visit(f"{app.home}api-call")
-        assert f'"sub":"{user}"' in (each.reads("answer") or "")
-        each.visit(f"{app.home}profile")
-        assert user == each.reads("user")
+    for visitor, user in ((browser, "auth0|alice"), (other_browser, "auth0|bob")) * 2:
+        visitor.visit(f"{app.home}api-call")
+        assert f'"sub":"{user}"' in (visitor.reads("answer") or "")
+        visitor.visit(f"{app.home}profile")
+        assert user == visitor.reads("user")
     browser.press("logout")
 
     assert not is_logged_in(browser, app)
@@ -188,7 +188,7 @@ def test_tokens_are_renewed(
         browser.visit(f"{configured.home}api-call")
         answers.append(browser.reads("answer") or "")
 
-    assert [True] * 3 == ['"sub":"auth0|alice"' in each for each in answers]
+    assert [True] * 3 == ['"sub":"auth0|alice"' in answer for answer in answers]
     assert 4 == tenant.count(TOKEN)
     assert is_logged_in(browser, configured)
 
@@ -239,7 +239,7 @@ def test_bad_logout_token(
     forms = [{"logout_token": for_another}, {"logout_token": "no.such.token"}, {}]
 
     statuses = [
-        status_of(f"{configured.home}backchannel-logout", each) for each in forms
+        status_of(f"{configured.home}backchannel-logout", form) for form in forms
     ]
 
     assert [400, 400, 400] == statuses

@@ -30,7 +30,7 @@ class Result(NamedTuple):
     location: str | None = None
 
 
-def _login(subject_token: str, query: Mapping[str, str]) -> Any:
+def _login_options(subject_token: str, query: Mapping[str, str]) -> Any:
     return LoginWithCustomTokenExchangeOptions(
         subject_token=subject_token,
         subject_token_type="urn:acme:legacy-token",
@@ -51,7 +51,9 @@ def act(
         if action in ("login", "both", "again"):
             if action == "again":
                 client.logout(options)
-            made = client.login_with_custom_token_exchange(_login(body, query), options)
+            made = client.login_with_custom_token_exchange(
+                _login_options(body, query), options
+            )
             if action == "login":
                 return Result(made.state_data["user"])
         if action == "token":
@@ -60,7 +62,7 @@ def act(
         if action == "tokens":
             audiences = (API, OTHER_API, API)
             return Result(
-                [client.get_access_token(options, each) for each in audiences]
+                [client.get_access_token(options, audience) for audience in audiences]
             )
         if action == "logout":
             location = client.logout(options, return_to=query.get("return_to"))
@@ -83,7 +85,7 @@ async def act_async(
             if action == "again":
                 await client.logout(options)
             made = await client.login_with_custom_token_exchange(
-                _login(body, query), options
+                _login_options(body, query), options
             )
             if action == "login":
                 return Result(made.state_data["user"])
@@ -93,7 +95,10 @@ async def act_async(
         if action == "tokens":
             audiences = (API, OTHER_API, API)
             return Result(
-                [await client.get_access_token(options, each) for each in audiences]
+                [
+                    await client.get_access_token(options, audience)
+                    for audience in audiences
+                ]
             )
         if action == "logout":
             location = await client.logout(options, return_to=query.get("return_to"))

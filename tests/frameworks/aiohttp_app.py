@@ -10,11 +10,11 @@ from aiohttp import web
 from auth0_tx import AsyncServerClient
 
 from .actions import act_async
-from .clients import World, async_clients
-from .loop_thread import serving
+from .clients import World, open_async_clients
+from .loop_thread import serve_in_thread
 
 
-def site(clients: Mapping[str, AsyncServerClient]) -> web.Application:
+def make_site(clients: Mapping[str, AsyncServerClient]) -> web.Application:
     """Make the application."""
 
     async def view(request: web.Request) -> web.StreamResponse:
@@ -39,12 +39,12 @@ def site(clients: Mapping[str, AsyncServerClient]) -> web.Application:
 
 @contextmanager
 def serve(world: World) -> Iterator[int]:
-    """Serve the site; give its port."""
+    """Serve the site; return its port."""
 
     @asynccontextmanager
     async def running() -> AsyncIterator[int]:
-        async with async_clients(world) as clients:
-            runner = web.AppRunner(site(clients), access_log=None)
+        async with open_async_clients(world) as clients:
+            runner = web.AppRunner(make_site(clients), access_log=None)
             await runner.setup()
             try:
                 await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -52,5 +52,5 @@ def serve(world: World) -> Iterator[int]:
             finally:
                 await runner.cleanup()
 
-    with serving(running) as port:
+    with serve_in_thread(running) as port:
         yield port

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import attrs
 
-from .set_cookies import Told, told
+from .set_cookies import SentCookie, parse_set_cookie
 
 
 @attrs.frozen
@@ -25,18 +25,18 @@ class Answer:
     body: bytes
 
     def fields(self, name: str) -> list[str]:
-        """Give every field of a name."""
-        return [value for each, value in self.headers if each.lower() == name.lower()]
+        """Return every field of a name."""
+        return [value for field, value in self.headers if field.lower() == name.lower()]
 
     @property
-    def told(self) -> list[Told]:
+    def cookies_set(self) -> list[SentCookie]:
         """What the server told of cookies."""
-        return [told(field) for field in self.fields("Set-Cookie")]
+        return [parse_set_cookie(field) for field in self.fields("Set-Cookie")]
 
     @property
     def deleted(self) -> set[str]:
         """The names of the cookies that the server deleted."""
-        return {each.name for each in self.told if each.deletes}
+        return {cookie.name for cookie in self.cookies_set if cookie.is_deletion}
 
     @property
     def json(self) -> Any:
@@ -60,17 +60,17 @@ class Browser:
 
     def get(self, action: str, **query: str) -> Answer:
         """Ask for something."""
-        return self._asked("GET", action, b"", query)
+        return self._send("GET", action, b"", query)
 
     def post(self, action: str, body: str = "", **query: str) -> Answer:
         """Have something done."""
-        return self._asked("POST", action, body.encode(), query)
+        return self._send("POST", action, body.encode(), query)
 
     def copy(self) -> Browser:
-        """Give another browser with the same cookies."""
+        """Return another browser with the same cookies."""
         return Browser(self.port, self.store, dict(self.cookies))
 
-    def _asked(
+    def _send(
         self, method: str, action: str, body: bytes, query: dict[str, str]
     ) -> Answer:
         target = f"/{self.store}/{action}?{urlencode(query)}"
@@ -87,15 +87,15 @@ class Browser:
             answer = Answer(response.status, response.getheaders(), response.read())
         finally:
             connection.close()
-        for each in answer.told:
-            if each.deletes:
-                self.cookies.pop(each.name, None)
+        for cookie in answer.cookies_set:
+            if cookie.is_deletion:
+                self.cookies.pop(cookie.name, None)
             else:
-                self.cookies[each.name] = each.value
+                self.cookies[cookie.name] = cookie.value
         return answer
 
 
-def payload_of(token: str) -> dict[str, Any]:
+def read_payload(token: str) -> dict[str, Any]:
     """Read the claims of a token."""
     claims: dict[str, Any] = json.loads(urlsafe_b64decode(token.split(".")[1] + "=="))
     return claims

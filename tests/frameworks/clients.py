@@ -50,7 +50,7 @@ class World:
     prefix: str
 
     def settings(self) -> dict[str, Any]:
-        """Give what every client is configured with."""
+        """Return what every client is configured with."""
         return {
             "domain": self.tenant.domain,
             "client_id": self.tenant.client_id,
@@ -61,18 +61,18 @@ class World:
         }
 
 
-def _in_process() -> dict[str, Any]:
+def _make_local_stores() -> dict[str, Any]:
     # Chunks short enough for any session to take several.
     chunks = CookieStore(longest_chunk=700, most_chunks=20)
     return {"cookie": CookieStore(), "chunks": chunks, "memory": MemoryStore()}
 
 
 @contextmanager
-def blocking_clients(world: World) -> Iterator[Mapping[str, ServerClient]]:
+def open_blocking_clients(world: World) -> Iterator[Mapping[str, ServerClient]]:
     """Open a blocking client for each store."""
     with ExitStack() as stack:
         connected = stack.enter_context(redis.Redis.from_url(world.redis_url))
-        stores = _in_process()
+        stores = _make_local_stores()
         stores["redis"] = RedisStore(connected, prefix=world.prefix, timeout=20)
         yield {
             name: stack.enter_context(
@@ -83,12 +83,14 @@ def blocking_clients(world: World) -> Iterator[Mapping[str, ServerClient]]:
 
 
 @asynccontextmanager
-async def async_clients(world: World) -> AsyncIterator[Mapping[str, AsyncServerClient]]:
+async def open_async_clients(
+    world: World,
+) -> AsyncIterator[Mapping[str, AsyncServerClient]]:
     """Open an async client for each store."""
     async with AsyncExitStack() as stack:
         connected = redis.asyncio.Redis.from_url(world.redis_url)
         stack.push_async_callback(connected.aclose)
-        stores = _in_process()
+        stores = _make_local_stores()
         stores["redis"] = RedisStore(connected, prefix=world.prefix, timeout=20)
         yield {
             name: await stack.enter_async_context(

@@ -22,7 +22,9 @@ SITES: dict[str, Callable[[World], AbstractContextManager[int]]] = {
     "django": django_app.serve,
     "flask": flask_app.serve,
     "fastapi": fastapi_app.serve,
-    "fastapi-commit": partial(fastapi_app.serve, make=fastapi_app.site_with_middleware),
+    "fastapi-commit": partial(
+        fastapi_app.serve, make=fastapi_app.make_site_with_middleware
+    ),
     "aiohttp": aiohttp_app.serve,
 }
 LIFETIME = 600
@@ -38,8 +40,8 @@ class Site:
     store: str
     world: World
 
-    def visitor(self) -> Browser:
-        """Give a browser without cookies."""
+    def new_browser(self) -> Browser:
+        """Return a browser without cookies."""
         return Browser(self.port, self.store)
 
     def log_in(self, browser: Browser, user: str = "alice", **query: str) -> Answer:
@@ -49,9 +51,9 @@ class Site:
         assert 200 == answer.status, answer
         return answer
 
-    def logged_in(self, user: str = "alice", **query: str) -> Browser:
-        """Give a browser in which a user has logged in."""
-        browser = self.visitor()
+    def log_in_new_browser(self, user: str = "alice", **query: str) -> Browser:
+        """Return a browser in which a user has logged in."""
+        browser = self.new_browser()
         self.log_in(browser, user, **query)
         return browser
 
@@ -59,10 +61,10 @@ class Site:
         """Let the time pass that an access token lives."""
         self.world.clock.now += LIFETIME + 1
 
-    def refreshes(self) -> int:
+    def count_refreshes(self) -> int:
         """Count the refresh requests of the tenant so far."""
         requests = self.world.tenant.requests
-        return sum(b"grant_type=refresh_token" in each.body for each in requests)
+        return sum(b"grant_type=refresh_token" in request.body for request in requests)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from auth0_tx import ServerClient
 
 from . import django_settings  # noqa: F401
 from .actions import act
-from .clients import World, blocking_clients
+from .clients import World, open_blocking_clients
 
 clients: Mapping[str, ServerClient] = {}
 
@@ -49,9 +49,9 @@ class _Quiet(WSGIRequestHandler):
 
 @contextmanager
 def serve(world: World) -> Iterator[int]:
-    """Serve the site; give its port."""
+    """Serve the site; return its port."""
     global clients
-    with blocking_clients(world) as clients:
+    with open_blocking_clients(world) as clients:
         server = make_server("127.0.0.1", 0, WSGIHandler(), _Server, _Quiet)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()

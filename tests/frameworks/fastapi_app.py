@@ -13,12 +13,12 @@ from auth0_tx import AsyncServerClient
 from auth0_tx.integrations.asgi import SessionCommitMiddleware
 
 from .actions import act_async
-from .clients import World, async_clients
-from .loop_thread import serving
-from .uvicorn_server import listening
+from .clients import World, open_async_clients
+from .loop_thread import serve_in_thread
+from .uvicorn_server import serve_uvicorn
 
 
-def site(clients: Mapping[str, AsyncServerClient]) -> FastAPI:
+def make_site(clients: Mapping[str, AsyncServerClient]) -> FastAPI:
     """Make the application that is handed a response."""
     app = FastAPI()
 
@@ -37,7 +37,7 @@ def site(clients: Mapping[str, AsyncServerClient]) -> FastAPI:
     return app
 
 
-def site_with_middleware(clients: Mapping[str, AsyncServerClient]) -> FastAPI:
+def make_site_with_middleware(clients: Mapping[str, AsyncServerClient]) -> FastAPI:
     """Make the application that returns responses of its own."""
     app = FastAPI()
     app.add_middleware(SessionCommitMiddleware)
@@ -55,13 +55,16 @@ def site_with_middleware(clients: Mapping[str, AsyncServerClient]) -> FastAPI:
 
 
 @contextmanager
-def serve(world: World, make: Any = site) -> Iterator[int]:
-    """Serve a site; give its port."""
+def serve(world: World, make: Any = make_site) -> Iterator[int]:
+    """Serve a site; return its port."""
 
     @asynccontextmanager
     async def running() -> AsyncIterator[int]:
-        async with async_clients(world) as clients, listening(make(clients)) as port:
+        async with (
+            open_async_clients(world) as clients,
+            serve_uvicorn(make(clients)) as port,
+        ):
             yield port
 
-    with serving(running) as port:
+    with serve_in_thread(running) as port:
         yield port

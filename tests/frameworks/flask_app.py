@@ -12,10 +12,10 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from auth0_tx import ServerClient
 
 from .actions import act
-from .clients import World, blocking_clients
+from .clients import World, open_blocking_clients
 
 
-def site(clients: Mapping[str, ServerClient]) -> flask.Flask:
+def make_site(clients: Mapping[str, ServerClient]) -> flask.Flask:
     """Make the application."""
     app = flask.Flask(__name__)
 
@@ -41,9 +41,9 @@ class _Quiet(WSGIRequestHandler):
 
 @contextmanager
 def serve(world: World) -> Iterator[int]:
-    """Serve the site; give its port."""
-    with blocking_clients(world) as clients:
-        app = site(clients)
+    """Serve the site; return its port."""
+    with open_blocking_clients(world) as clients:
+        app = make_site(clients)
         server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()

@@ -21,7 +21,7 @@ from werkzeug.wrappers import Request as WerkzeugRequest
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from . import django_settings  # noqa: F401
-from .set_cookies import Told, told
+from .set_cookies import SentCookie, parse_set_cookie
 
 
 @attrs.frozen
@@ -44,9 +44,9 @@ class Kind:
     fields: Callable[[Any, str], list[str]]
     cookies: Callable[[Any], list[str]]
 
-    def told(self, response: Any) -> list[Told]:
-        """Give what a browser is told by the response."""
-        return [told(field) for field in self.cookies(response)]
+    def cookies_set(self, response: Any) -> list[SentCookie]:
+        """Return the cookies that the response sets."""
+        return [parse_set_cookie(field) for field in self.cookies(response)]
 
 
 def _environ(cookie: str) -> dict[str, Any]:
@@ -58,11 +58,11 @@ def _scope(cookie: str) -> dict[str, Any]:
     return {"type": "http", "method": "GET", "path": "/", "headers": headers}
 
 
-def _from_jar(response: Any) -> list[str]:
+def _list_jar_cookies(response: Any) -> list[str]:
     return [morsel.OutputString() for morsel in response.cookies.values()]
 
 
-def _from_list(response: Any) -> list[str]:
+def _list_cookie_fields(response: Any) -> list[str]:
     return list(response.headers.getlist("Set-Cookie"))
 
 
@@ -81,7 +81,7 @@ DJANGO = Kind(
     lambda request: WSGIRequest(request.environ),
     HttpResponse,
     _fields,
-    _from_jar,
+    _list_jar_cookies,
 )
 DJANGO_ASYNC = Kind(
     "django-async",
@@ -89,7 +89,7 @@ DJANGO_ASYNC = Kind(
     lambda request: ASGIRequest(request.scope, BytesIO()),
     HttpResponse,
     _fields,
-    _from_jar,
+    _list_jar_cookies,
 )
 WERKZEUG = Kind(
     "werkzeug",
@@ -97,7 +97,7 @@ WERKZEUG = Kind(
     lambda request: WerkzeugRequest(request.environ),
     WerkzeugResponse,
     _fields,
-    _from_list,
+    _list_cookie_fields,
 )
 STARLETTE = Kind(
     "starlette",
@@ -105,7 +105,7 @@ STARLETTE = Kind(
     lambda request: Request(request.scope),
     Response,
     _fields,
-    _from_list,
+    _list_cookie_fields,
 )
 AIOHTTP = Kind(
     "aiohttp",
@@ -113,7 +113,7 @@ AIOHTTP = Kind(
     lambda request: request.clone(),
     web.Response,
     _fields,
-    _from_jar,
+    _list_jar_cookies,
 )
 
 
@@ -131,6 +131,6 @@ FLASK = Kind(
     lambda _: flask.request,
     flask.Response,
     _fields,
-    _from_list,
+    _list_cookie_fields,
 )
 KINDS = [DJANGO, DJANGO_ASYNC, WERKZEUG, FLASK, STARLETTE, AIOHTTP]

@@ -10,8 +10,10 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 
 
 @contextmanager
-def serving(site: Callable[[], AbstractAsyncContextManager[int]]) -> Iterator[int]:
-    """Run a site until the caller is done with it; give its port."""
+def serve_in_thread(
+    site: Callable[[], AbstractAsyncContextManager[int]],
+) -> Iterator[int]:
+    """Run a site until the caller is done with it; return its port."""
     port: Future[int] = Future()
     ending: Future[Callable[[], object]] = Future()
 

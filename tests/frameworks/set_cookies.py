@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Told(NamedTuple):
+class SentCookie(NamedTuple):
     """What a server told a browser of one cookie."""
 
     name: str
@@ -13,12 +13,12 @@ class Told(NamedTuple):
     attributes: dict[str, str]
 
     @property
-    def deletes(self) -> bool:
+    def is_deletion(self) -> bool:
         """Whether the cookie is gone after it."""
         return int(self.attributes.get("max-age", "1")) <= 0
 
 
-def told(field: str) -> Told:
+def parse_set_cookie(field: str) -> SentCookie:
     """Read a ``Set-Cookie`` field (RFC 6265 section 5.2).
 
     The moment of ``Expires``, which some add to the same ``Max-Age``, is left out.
@@ -26,8 +26,8 @@ def told(field: str) -> Told:
     pair, *rest = field.split(";")
     name, _, value = pair.partition("=")
     attributes = {}
-    for each in rest:
-        attribute, _, text = each.partition("=")
+    for part in rest:
+        attribute, _, text = part.partition("=")
         attributes[attribute.strip().lower()] = text.strip()
     attributes.pop("expires", None)
-    return Told(name.strip(), value.strip().strip('"'), attributes)
+    return SentCookie(name.strip(), value.strip().strip('"'), attributes)

@@ -17,15 +17,15 @@ from auth0_tx.frameworks.cookies import RESPONSE_STATE, HttpCookies
 from auth0_tx.integrations.asgi import SessionCommitMiddleware
 
 from .browser import Answer, Browser
-from .clients import World, async_clients
-from .loop_thread import serving
-from .set_cookies import told
-from .uvicorn_server import listening
+from .clients import World, open_async_clients
+from .loop_thread import serve_in_thread
+from .set_cookies import parse_set_cookie
+from .uvicorn_server import serve_uvicorn
 
 COOKIE = "__Host-auth0_tx"
 
 
-def site(clients: Mapping[str, AsyncServerClient], seen: list[Any]) -> FastAPI:
+def make_site(clients: Mapping[str, AsyncServerClient], seen: list[Any]) -> FastAPI:
     """Make an application of the endpoints that lose cookies without the middleware."""
     app = FastAPI()
 
@@ -132,19 +132,19 @@ def ports(world: World, seen: list[Any]) -> Iterator[dict[str, int]]:
 
     @asynccontextmanager
     async def running() -> AsyncIterator[int]:
-        async with async_clients(world) as clients:
-            inside, both = site(clients, seen), site(clients, seen)
+        async with open_async_clients(world) as clients:
+            inside, both = make_site(clients, seen), make_site(clients, seen)
             inside.add_middleware(SessionCommitMiddleware)
             both.add_middleware(SessionCommitMiddleware)
-            around = SessionCommitMiddleware(site(clients, seen))
+            around = SessionCommitMiddleware(make_site(clients, seen))
             async with (
-                listening(inside, "on") as found["inside"],
-                listening(around, "on") as found["around"],
-                listening(SessionCommitMiddleware(both), "on") as found["both"],
+                serve_uvicorn(inside, "on") as found["inside"],
+                serve_uvicorn(around, "on") as found["around"],
+                serve_uvicorn(SessionCommitMiddleware(both), "on") as found["both"],
             ):
                 yield 0
 
-    with serving(running):
+    with serve_in_thread(running):
         yield found
 
 
@@ -170,7 +170,7 @@ def test_any_response_has_the_cookies(
     answer = post(browser, world, action)
 
     assert status == answer.status
-    assert [COOKIE] == [each.name for each in answer.told]
+    assert [COOKIE] == [cookie.name for cookie in answer.cookies_set]
     assert ["private, no-store"] == answer.fields("Cache-Control")
     assert ["Cookie"] == answer.fields("Vary")
     assert "auth0|alice" == browser.get("me").json
@@ -178,7 +178,7 @@ def test_any_response_has_the_cookies(
 
 def test_attributes(browser: Browser, world: World) -> None:
     """The middleware's cookie has the attributes that frameworks give it."""
-    [cookie] = post(browser, world, "redirect").told
+    [cookie] = post(browser, world, "redirect").cookies_set
 
     expected = {
         "max-age": "259200",
@@ -202,7 +202,7 @@ def test_too_late(browser: Browser, world: World) -> None:
     answer = post(browser, world, "late")
 
     assert answer.body.startswith(b"begun, store_options must have a response")
-    assert [] == answer.told
+    assert [] == answer.cookies_set
     assert before == len(world.tenant.requests)
 
 
@@ -222,7 +222,10 @@ def test_unhandled_error(ports: dict[str, int], world: World) -> None:
 
     answer = post(around, world, "crash")
 
-    assert (500, [COOKIE]) == (answer.status, [each.name for each in answer.told])
+    assert (500, [COOKIE]) == (
+        answer.status,
+        [cookie.name for cookie in answer.cookies_set],
+    )
     assert "auth0|alice" == around.get("me").json
 
 
@@ -230,7 +233,7 @@ def test_joins_what_the_application_set(browser: Browser, world: World) -> None:
     """The application's cookies stay, save one of the session's name; caches keep nothing."""
     answer = post(browser, world, "own")
 
-    assert ["theme", COOKIE] == [each.name for each in answer.told]
+    assert ["theme", COOKIE] == [cookie.name for cookie in answer.cookies_set]
     assert "auth0|alice" == browser.get("me").json
     assert ["private, no-store"] == answer.fields("Cache-Control")
     assert ["Accept, Cookie"] == answer.fields("Vary")
@@ -252,7 +255,7 @@ def test_leaves_other_responses_alone(browser: Browser) -> None:
 
     assert ["public, max-age=60"] == answer.fields("Cache-Control")
     assert ["Accept"] == answer.fields("Vary")
-    assert [] == answer.told
+    assert [] == answer.cookies_set
 
 
 async def _receive() -> dict[str, Any]:
@@ -276,12 +279,16 @@ async def test_other_kinds_pass_untouched(kind: str) -> None:
     assert ({"type": kind}, []) == (scope, messages)
 
 
-async def _commits(start: dict[str, Any], *cookies: SetCookie) -> list[dict[str, Any]]:
-    """Give the messages of an application that writes cookies and begins with *start*."""
+async def run_with_cookies(
+    start: dict[str, Any], *cookies: SetCookie
+) -> list[dict[str, Any]]:
+    """Return the messages of an application that writes cookies and begins with *start*."""
     messages: list[dict[str, Any]] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        scope[RESPONSE_STATE].cookies.update({each.name: each for each in cookies})
+        scope[RESPONSE_STATE].cookies.update(
+            {cookie.name: cookie for cookie in cookies}
+        )
         await send(start)
         await send({"type": "http.response.body", "body": b""})
 
@@ -297,7 +304,7 @@ async def test_response_without_headers() -> None:
     start = {"type": "http.response.start", "status": 204}
     cookie = SetCookie(name=COOKIE, value="sealed", max_age=60)
 
-    begun, _ = await _commits(start, cookie)
+    begun, _ = await run_with_cookies(start, cookie)
 
     names = [name for name, _ in begun["headers"]]
     assert [b"set-cookie", b"cache-control", b"vary"] == names
@@ -316,13 +323,15 @@ async def test_headers_of_any_case() -> None:
     ]
     start = {"type": "http.response.start", "status": 200, "headers": iter(headers)}
 
-    begun, _ = await _commits(start, SetCookie(name=f"{COOKIE}.0", value="", max_age=0))
+    begun, _ = await run_with_cookies(
+        start, SetCookie(name=f"{COOKIE}.0", value="", max_age=0)
+    )
 
     kept = [(name.lower(), value) for name, value in begun["headers"]]
     assert [(b"set-cookie", b"\xff=\xff"), (b"x-other", b"1")] == kept[:2]
     assert (b"cache-control", b"private, no-store") == kept[3]
     assert (b"vary", b"Accept, Cookie, Origin") == kept[4]
-    assert told(kept[2][1].decode()).deletes
+    assert parse_set_cookie(kept[2][1].decode()).is_deletion
 
 
 async def test_information_before_the_response() -> None:

@@ -34,7 +34,7 @@ def has_no_session(site: Site, cookies: dict[str, str]) -> Answer:
 
 
 def is_deleted(site: Site, value: str) -> bool:
-    """Tell whether a cookie that is no session is deleted.
+    """Return whether a cookie that is not a session is deleted.
 
     What has the form of an id stays: another answer may by now have brought a new one.
     """
@@ -64,7 +64,7 @@ VALUES: dict[str, Callable[[str], str]] = {
 
 def test_changed_value(site: Site) -> None:
     """A changed cookie is no session, and is deleted with what belongs to it."""
-    cookies = site.logged_in().cookies
+    cookies = site.log_in_new_browser().cookies
     changed = list(cookies)[-1]
 
     for how, change in VALUES.items():
@@ -78,7 +78,7 @@ def test_changed_value(site: Site) -> None:
 
 def test_any_bit_flipped(site: Site) -> None:
     """A cookie with any bit flipped is no session."""
-    cookies = site.logged_in().cookies
+    cookies = site.log_in_new_browser().cookies
     name, value = list(cookies.items())[-1]
     places = sorted({*range(0, len(value), max(len(value) // 8, 1)), len(value) - 1})
 
@@ -130,7 +130,10 @@ CHUNKS: dict[str, Callable[[dict[str, str], dict[str, str]], dict[str, str]]] = 
 
 def test_chunks_not_as_they_were(chunked: Site) -> None:
     """Chunks that do not belong together are no session, and are all deleted."""
-    mine, other = chunked.logged_in("alice").cookies, chunked.logged_in("bob").cookies
+    mine, other = (
+        chunked.log_in_new_browser("alice").cookies,
+        chunked.log_in_new_browser("bob").cookies,
+    )
     assert 4 <= len(mine)
 
     for how, change in CHUNKS.items():
@@ -141,7 +144,7 @@ def test_chunks_not_as_they_were(chunked: Site) -> None:
 
 def test_session_that_shrinks(chunked: Site) -> None:
     """A smaller session deletes the chunks that it does not need, and still holds."""
-    browser = chunked.logged_in("alice")
+    browser = chunked.log_in_new_browser("alice")
     before = set(browser.cookies)
 
     answer = chunked.log_in(browser, "bob", scope="openid")
@@ -152,7 +155,7 @@ def test_session_that_shrinks(chunked: Site) -> None:
 
 def test_cookie_of_another_store(site: Site) -> None:
     """A session is none where another name, or another way of keeping it, is in use."""
-    cookies = site.logged_in().cookies
+    cookies = site.log_in_new_browser().cookies
     others = SERVER_SIDE if site.store not in SERVER_SIDE else ("cookie", "chunks")
 
     for store in others:
@@ -172,12 +175,12 @@ def test_megabyte(site: Site) -> None:
         status = 0  # It hung up on what is longer than it reads.
 
     assert status in (0, 200, 400, 413, 431)
-    assert "auth0|alice" == site.logged_in().get("me").json["sub"]
+    assert "auth0|alice" == site.log_in_new_browser().get("me").json["sub"]
 
 
 def test_hundred_cookies_of_others(site: Site) -> None:
     """Any number of other cookies is no hindrance."""
-    browser = site.logged_in()
+    browser = site.log_in_new_browser()
     browser.cookies |= {f"c{number}": "v" * 20 for number in range(100)}
 
     assert "auth0|alice" == browser.get("me").json["sub"]

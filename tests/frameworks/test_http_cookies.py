@@ -83,7 +83,7 @@ def test_reads_any_cookies(kind: Kind, field: str) -> None:
     """Whatever a browser sends is read as some texts, and never raises."""
     read = COOKIES.read({"request": kind.request(field)})
 
-    assert [] == [each for pair in read.items() for each in pair if type(each) is bytes]
+    assert [] == [text for pair in read.items() for text in pair if type(text) is bytes]
     assert isinstance(read.get(NAME, ""), str)
 
 
@@ -102,7 +102,7 @@ def test_sets_a_cookie(kind: Kind) -> None:
         "secure": "",
         "samesite": "Lax",
     }
-    assert [(NAME, "s.1-_", attributes)] == kind.told(response)
+    assert [(NAME, "s.1-_", attributes)] == kind.cookies_set(response)
 
 
 def test_sets_a_cookie_for_a_domain(kind: Kind) -> None:
@@ -120,7 +120,7 @@ def test_sets_a_cookie_for_a_domain(kind: Kind) -> None:
         "httponly": "",
         "samesite": "Strict",
     }
-    assert [("auth0_tx", "sealed", attributes)] == kind.told(response)
+    assert [("auth0_tx", "sealed", attributes)] == kind.cookies_set(response)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_deletes_a_cookie(kind: Kind, name: str, domain: str | None, path: str) 
 
     COOKIES.write({"request": kind.request(f"{name}=x"), "response": response}, [gone])
 
-    [(found, value, attributes)] = kind.told(response)
+    [(found, value, attributes)] = kind.cookies_set(response)
     assert (name, "") == (found, value)
     assert "0" == attributes["max-age"]
     assert "secure" in attributes
@@ -151,8 +151,8 @@ def test_of_two_writes_the_last_holds(kind: Kind) -> None:
     response.set_cookie("shape", "round")
     COOKIES.write(store_options, [cookie("second"), deletion(f"{NAME}.0")])
 
-    found = {name: value for name, value, _ in kind.told(response)}
-    assert 4 == len(kind.told(response))
+    found = {name: value for name, value, _ in kind.cookies_set(response)}
+    assert 4 == len(kind.cookies_set(response))
     assert {"theme": "dark", "shape": "round", NAME: "second", f"{NAME}.0": ""} == found
 
 
@@ -268,8 +268,8 @@ def test_cannot_write_without_a_response(kind: Kind) -> None:
         COOKIES.write({"request": request}, [cookie("sealed")])
 
 
-def _tried(store_options: Any) -> list[str]:
-    """Give what each way of using *store_options* is refused with."""
+def collect_refusals(store_options: Any) -> list[str]:
+    """Return the error of each way of using *store_options*."""
     refused = []
     for use in (
         COOKIES.read,
@@ -292,12 +292,12 @@ def test_no_request(store_options: Any) -> None:
     """Store options without a request are refused by their name."""
     expected = "store_options must be a mapping that has the request"
 
-    assert {expected} == set(_tried(store_options))
+    assert {expected} == set(collect_refusals(store_options))
 
 
 def test_request_in_place_of_store_options(kind: Kind) -> None:
     """A request is no store options, also where it is a mapping itself."""
-    assert 3 == len(_tried(kind.request("")))
+    assert 3 == len(collect_refusals(kind.request("")))
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_response_in_place_of_the_request(kind: Kind) -> None:
     """A response is refused as a request, also where it has cookies."""
     expected = "store_options must have the request as 'request', and not a response"
 
-    assert {expected} == set(_tried({"request": kind.response()}))
+    assert {expected} == set(collect_refusals({"request": kind.response()}))
 
 
 @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ def test_response_of_another_kind(kind: Kind, response: Any) -> None:
     )
     store_options = {"request": kind.request(""), "response": response}
 
-    assert {expected} == set(_tried(store_options))
+    assert {expected} == set(collect_refusals(store_options))
 
 
 def test_response_that_was_sent() -> None:
@@ -355,7 +355,9 @@ def test_response_that_was_sent() -> None:
     asyncio.run(prepare())
 
     expected = "store_options must have a response that has not begun to be sent"
-    assert {expected} == set(_tried({"request": request, "response": response}))
+    assert {expected} == set(
+        collect_refusals({"request": request, "response": response})
+    )
     assert {} == COOKIES.read({"request": request})
 
 
@@ -369,7 +371,7 @@ def test_middleware_takes_the_cookies() -> None:
     COOKIES.write({"request": request, "response": response}, [cookie("second")])
 
     assert {NAME: cookie("second")} == state.cookies
-    assert [] == STARLETTE.told(response)
+    assert [] == STARLETTE.cookies_set(response)
     assert {"theme": "dark", NAME: "second"} == COOKIES.read({"request": request})
 
 
@@ -382,7 +384,7 @@ def test_middleware_that_has_begun() -> None:
     assert not COOKIES.can_write({"request": request})
     expected = "store_options must have a response that has not begun to be sent"
     options = {"request": request, "response": STARLETTE.response()}
-    assert {expected} == set(_tried(options))
+    assert {expected} == set(collect_refusals(options))
 
 
 def test_websocket() -> None:

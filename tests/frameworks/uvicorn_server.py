@@ -12,7 +12,7 @@ import uvicorn
 
 
 @asynccontextmanager
-async def listening(app: Any, lifespan: str = "off") -> AsyncIterator[int]:
+async def serve_uvicorn(app: Any, lifespan: str = "off") -> AsyncIterator[int]:
     """Serve an application on a free port of loopback."""
     config = uvicorn.Config(
         app,

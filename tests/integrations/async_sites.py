@@ -14,8 +14,8 @@ OTHER = "https://other.example.com"
 SECRET = "of a login session, and long enough: 0123456789"
 
 
-def settings_of(tenant: Tenant, **changes: Any) -> dict[str, Any]:
-    """Give the keywords of a client of the tenant's that keeps sessions."""
+def make_settings(tenant: Tenant, **changes: Any) -> dict[str, Any]:
+    """Return the keywords of a client that keeps sessions."""
     return {
         "domain": tenant.domain,
         "client_id": tenant.client_id,
@@ -27,7 +27,7 @@ def settings_of(tenant: Tenant, **changes: Any) -> dict[str, Any]:
 
 
 def login_options(token: str) -> LoginWithCustomTokenExchangeOptions:
-    """Give the options of a login that brings a refresh token."""
+    """Return the options of a login that brings a refresh token."""
     return LoginWithCustomTokenExchangeOptions(
         subject_token=token,
         subject_token_type="urn:acme:legacy-token",
@@ -36,13 +36,13 @@ def login_options(token: str) -> LoginWithCustomTokenExchangeOptions:
     )
 
 
-def with_service(tenant: Tenant) -> dict[str, Any]:
-    """Add an API that calls another; give the keywords of its client."""
+def add_service(tenant: Tenant) -> dict[str, Any]:
+    """Add an API that calls another; return the keywords of its client."""
     tenant.apis.add(Api(OTHER, scopes=("read:more",)))
     tenant.applications.add(
         Application("service", "secret-of-it", resource_server_identifier=API)
     )
-    return settings_of(tenant, client_id="service", client_secret="secret-of-it")
+    return make_settings(tenant, client_id="service", client_secret="secret-of-it")
 
 
 class Browser(requests.Session):
@@ -55,7 +55,7 @@ class Browser(requests.Session):
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> Any:
         """Ask for a path."""
-        pairs = [f"{each.name}={each.value}" for each in self.cookies]
+        pairs = [f"{cookie.name}={cookie.value}" for cookie in self.cookies]
         headers = {**(kwargs.pop("headers", None) or {})}
         if pairs:
             headers["Cookie"] = "; ".join(pairs)

@@ -22,14 +22,14 @@ from auth0_tx.integrations.aiohttp_web import (
 )
 from auth0_tx.stores import MemoryStore
 from auth0_tx.tenant import Tenant, User
-from tests.frameworks.loop_thread import serving
+from tests.frameworks.loop_thread import serve_in_thread
 from tests.integrations.async_sites import (
     API,
     OTHER,
     Browser,
+    add_service,
     login_options,
-    settings_of,
-    with_service,
+    make_settings,
 )
 
 
@@ -86,7 +86,7 @@ async def nothing(request: web.Request) -> web.Response:
     return web.Response(text="nothing")
 
 
-def application(client: AsyncServerClient) -> web.Application:
+def make_app(client: AsyncServerClient) -> web.Application:
     """Make an application, with another below it."""
     app = web.Application(middlewares=[handle_errors])
     setup(app, client)
@@ -109,8 +109,8 @@ def application(client: AsyncServerClient) -> web.Application:
 
 
 @contextmanager
-def served(app: web.Application) -> Iterator[int]:
-    """Serve an application; give its port."""
+def serve(app: web.Application) -> Iterator[int]:
+    """Serve an application; return its port."""
 
     @asynccontextmanager
     async def running() -> AsyncIterator[int]:
@@ -122,21 +122,19 @@ def served(app: web.Application) -> Iterator[int]:
         finally:
             await runner.cleanup()
 
-    with serving(partial(running)) as port:
+    with serve_in_thread(partial(running)) as port:
         yield port
 
 
 @contextmanager
-def site(tenant: Tenant, **changes: Any) -> Iterator[int]:
+def serve_site(tenant: Tenant, **changes: Any) -> Iterator[int]:
     """Serve the application of a client of the tenant's."""
-    with served(
-        application(AsyncServerClient(**settings_of(tenant, **changes)))
-    ) as port:
+    with serve(make_app(AsyncServerClient(**make_settings(tenant, **changes)))) as port:
         yield port
 
 
 def log_in(port: int, tenant: Tenant, name: str = "auth0|alice") -> Browser:
-    """Give a browser in which a user is logged in."""
+    """Return a browser in which a user is logged in."""
     browser = Browser(port)
     answer = browser.post("/login", data=tenant.subject_token(name))
     assert 303 == answer.status_code, answer.text
@@ -146,7 +144,7 @@ def log_in(port: int, tenant: Tenant, name: str = "auth0|alice") -> Browser:
 @pytest.mark.parametrize("store", [None, MemoryStore()], ids=["cookies", "memory"])
 def test_login(auth0_tenant: Tenant, store: Any) -> None:
     """A login's cookies are on the redirect that the handler raises."""
-    with site(auth0_tenant, state_store=store) as port:
+    with serve_site(auth0_tenant, state_store=store) as port:
         browser = log_in(port, auth0_tenant)
         for path in ("/user", "/below/user"):
             assert {"sub": "auth0|alice"} == browser.get(path).json()
@@ -162,7 +160,7 @@ def test_login(auth0_tenant: Tenant, store: Any) -> None:
 def test_renewed_on_any_answer(auth0_tenant: Tenant, then: str, status: int) -> None:
     """A refresh token that was rotated is kept, with a stream and with an error too."""
     auth0_tenant.apis.change(API, token_lifetime=30)
-    with site(auth0_tenant) as port:
+    with serve_site(auth0_tenant) as port:
         browser = log_in(port, auth0_tenant)
         auth0_tenant.apis.change(API, token_lifetime=86_400)
         answer = browser.get(f"/token?then={then}")
@@ -176,7 +174,7 @@ def test_renewed_on_any_answer(auth0_tenant: Tenant, then: str, status: int) -> 
 
 def test_read_session_is_for_no_cache(auth0_tenant: Tenant) -> None:
     """An answer whose request read the session says so; a handler's own word is kept."""
-    with site(auth0_tenant) as port:
+    with serve_site(auth0_tenant) as port:
         browser = log_in(port, auth0_tenant)
         paths = ("/user", "/below/user", "/user-of-client", "/token?then=stream")
         read = [browser.get(path).headers for path in paths]
@@ -194,7 +192,7 @@ def test_users_are_apart(auth0_tenant: Tenant) -> None:
     users = [f"auth0|user_{number}" for number in range(10)]
     for name in users:
         auth0_tenant.users.add(User(name))
-    with site(auth0_tenant) as port, ThreadPoolExecutor(10) as threads:
+    with serve_site(auth0_tenant) as port, ThreadPoolExecutor(10) as threads:
 
         def visit(name: str) -> set[str]:
             browser = log_in(port, auth0_tenant, name)
@@ -205,9 +203,9 @@ def test_users_are_apart(auth0_tenant: Tenant) -> None:
 
 def test_on_behalf_of(auth0_tenant: Tenant) -> None:
     """One line exchanges the bearer token; what is wrong with it is the caller's to know."""
-    keywords = with_service(auth0_tenant)
+    keywords = add_service(auth0_tenant)
     token = auth0_tenant.access_token("auth0|alice", API)
-    with served(application(AsyncServerClient(**keywords))) as port:
+    with serve(make_app(AsyncServerClient(**keywords))) as port:
         good, none, wrong = (
             Browser(port).get("/behalf", headers=headers)
             for headers in (
@@ -218,27 +216,27 @@ def test_on_behalf_of(auth0_tenant: Tenant) -> None:
         )
 
     assert {"scope": "read:more"} == good.json()
-    assert [401, 401] == [each.status_code for each in (none, wrong)]
+    assert [401, 401] == [answer.status_code for answer in (none, wrong)]
     assert {"error": "invalid_token"} == wrong.json()
 
 
 def test_backchannel_logout(auth0_tenant: Tenant) -> None:
     """Auth0 ends a user's sessions; what is no logout token is a 400."""
-    with site(auth0_tenant, state_store=MemoryStore()) as port:
+    with serve_site(auth0_tenant, state_store=MemoryStore()) as port:
         browser = log_in(port, auth0_tenant)
         token = auth0_tenant.logout_token(sub="auth0|alice")
         answers = [
-            Browser(port).post("/backchannel-logout", data={"logout_token": each})
-            for each in ("no token", token)
+            Browser(port).post("/backchannel-logout", data={"logout_token": text})
+            for text in ("no token", token)
         ]
 
-        assert [400, 200] == [each.status_code for each in answers]
+        assert [400, 200] == [answer.status_code for answer in answers]
         assert {"sub": None} == browser.get("/user").json()
 
 
 async def test_client_ends_with_the_application(auth0_tenant: Tenant) -> None:
     """The application's client is closed when it is cleaned up."""
-    app = application(AsyncServerClient(**settings_of(auth0_tenant)))
+    app = make_app(AsyncServerClient(**make_settings(auth0_tenant)))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     assert not app[CLIENT]._closed

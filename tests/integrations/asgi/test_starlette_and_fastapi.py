@@ -35,19 +35,19 @@ from auth0_tx.integrations.fastapi import (
 )
 from auth0_tx.stores import MemoryStore
 from auth0_tx.tenant import Tenant, User
-from tests.frameworks.loop_thread import serving
-from tests.frameworks.uvicorn_server import listening
+from tests.frameworks.loop_thread import serve_in_thread
+from tests.frameworks.uvicorn_server import serve_uvicorn
 from tests.integrations.async_sites import (
     API,
     OTHER,
     Browser,
+    add_service,
     login_options,
-    settings_of,
-    with_service,
+    make_settings,
 )
 
 
-def application(client: AsyncServerClient) -> Any:
+def make_app(client: AsyncServerClient) -> Any:
     """Make a FastAPI application with an endpoint for everything."""
     app = FastAPI(lifespan=auth0_lifespan(client))
     handle_errors(app)
@@ -109,22 +109,22 @@ def application(client: AsyncServerClient) -> Any:
 
 
 @contextmanager
-def served(app: Any) -> Iterator[int]:
-    """Serve an application with its lifespan; give its port."""
-    with serving(partial(listening, app, lifespan="on")) as port:
+def serve(app: Any) -> Iterator[int]:
+    """Serve an application with its lifespan; return its port."""
+    with serve_in_thread(partial(serve_uvicorn, app, lifespan="on")) as port:
         yield port
 
 
 @contextmanager
-def site(tenant: Tenant, **changes: Any) -> Iterator[int]:
+def serve_site(tenant: Tenant, **changes: Any) -> Iterator[int]:
     """Serve the application of a client of the tenant's."""
-    client = AsyncServerClient(**settings_of(tenant, **changes))
-    with served(application(client)) as port:
+    client = AsyncServerClient(**make_settings(tenant, **changes))
+    with serve(make_app(client)) as port:
         yield port
 
 
 def log_in(port: int, tenant: Tenant, user: str = "auth0|alice") -> Browser:
-    """Give a browser in which a user is logged in."""
+    """Return a browser in which a user is logged in."""
     browser = Browser(port)
     answer = browser.post("/login", data=tenant.subject_token(user))
     assert 303 == answer.status_code, answer.text
@@ -133,7 +133,7 @@ def log_in(port: int, tenant: Tenant, user: str = "auth0|alice") -> Browser:
 
 def test_login(auth0_tenant: Tenant) -> None:
     """A login's cookies are on the redirect that the endpoint returns."""
-    with site(auth0_tenant) as port:
+    with serve_site(auth0_tenant) as port:
         browser = log_in(port, auth0_tenant)
         assert {"sub": "auth0|alice"} == browser.get("/user").json()
         assert {"sub": "auth0|alice"} == browser.get("/required").json()
@@ -147,7 +147,7 @@ def test_login(auth0_tenant: Tenant) -> None:
 def test_renewed_on_any_answer(auth0_tenant: Tenant, then: str) -> None:
     """A refresh token that was rotated is kept, with a stream and with an error too."""
     auth0_tenant.apis.change(API, token_lifetime=30)
-    with site(auth0_tenant) as port:
+    with serve_site(auth0_tenant) as port:
         browser = log_in(port, auth0_tenant)
         auth0_tenant.apis.change(API, token_lifetime=86_400)
         answer = browser.get(f"/token?then={then}")
@@ -161,7 +161,7 @@ def test_renewed_on_any_answer(auth0_tenant: Tenant, then: str) -> None:
 
 def test_read_session_is_for_no_cache(auth0_tenant: Tenant) -> None:
     """An answer whose request read the session says so; an endpoint's own word is kept."""
-    with site(auth0_tenant) as port:
+    with serve_site(auth0_tenant) as port:
         browser = log_in(port, auth0_tenant)
         paths = ("/user", "/required", "/token?then=stream")
         read = [browser.get(path).headers for path in paths]
@@ -179,7 +179,7 @@ def test_users_are_apart(auth0_tenant: Tenant) -> None:
     users = [f"auth0|user_{number}" for number in range(10)]
     for user in users:
         auth0_tenant.users.add(User(user))
-    with site(auth0_tenant) as port, ThreadPoolExecutor(10) as threads:
+    with serve_site(auth0_tenant) as port, ThreadPoolExecutor(10) as threads:
 
         def visit(user: str) -> set[str]:
             browser = log_in(port, auth0_tenant, user)
@@ -190,22 +190,22 @@ def test_users_are_apart(auth0_tenant: Tenant) -> None:
 
 def test_on_behalf_of(auth0_tenant: Tenant) -> None:
     """One line exchanges the bearer token; what is wrong with it is the caller's to know."""
-    keywords = with_service(auth0_tenant)
+    keywords = add_service(auth0_tenant)
     token = auth0_tenant.access_token("auth0|alice", API)
     foreign = auth0_tenant.access_token("auth0|alice", OTHER)
-    with served(application(AsyncServerClient(**keywords))) as port:
+    with serve(make_app(AsyncServerClient(**keywords))) as port:
 
         def answer(bearer: str | None) -> Any:
             headers = {} if bearer is None else {"Authorization": bearer}
             return Browser(port).get("/behalf", headers=headers)
 
         good, none, basic, wrong = (
-            answer(each)
-            for each in (f"bearer {token}", None, "Basic abc", f"Bearer {foreign}")
+            answer(bearer)
+            for bearer in (f"bearer {token}", None, "Basic abc", f"Bearer {foreign}")
         )
 
     assert {"scope": "read:more"} == good.json()
-    assert [401, 401, 401] == [each.status_code for each in (none, basic, wrong)]
+    assert [401, 401, 401] == [answer.status_code for answer in (none, basic, wrong)]
     assert "Bearer" == none.headers["WWW-Authenticate"]
     assert "invalid_token" in wrong.headers["WWW-Authenticate"]
     assert {"detail": "invalid_token"} == wrong.json()
@@ -214,7 +214,7 @@ def test_on_behalf_of(auth0_tenant: Tenant) -> None:
 def test_exchanged_token(auth0_tenant: Tenant) -> None:
     """So does one for tokens of the external system."""
     headers = {"Authorization": f"Bearer {auth0_tenant.subject_token('auth0|alice')}"}
-    with site(auth0_tenant) as port:
+    with serve_site(auth0_tenant) as port:
         good = Browser(port).get("/exchanged", headers=headers)
         bad = Browser(port).get("/exchanged", headers={"Authorization": "Bearer no"})
 
@@ -224,22 +224,22 @@ def test_exchanged_token(auth0_tenant: Tenant) -> None:
 
 def test_backchannel_logout(auth0_tenant: Tenant) -> None:
     """Auth0 ends a user's sessions; what is no logout token is a 400."""
-    with site(auth0_tenant, state_store=MemoryStore()) as port:
+    with serve_site(auth0_tenant, state_store=MemoryStore()) as port:
         browser = log_in(port, auth0_tenant)
         token = auth0_tenant.logout_token(sub="auth0|alice")
         answers = [
-            Browser(port).post("/backchannel-logout", data={"logout_token": each})
-            for each in ("no token", token)
+            Browser(port).post("/backchannel-logout", data={"logout_token": text})
+            for text in ("no token", token)
         ]
 
-        assert [400, 200] == [each.status_code for each in answers]
-        assert {"no-store"} == {each.headers["Cache-Control"] for each in answers}
+        assert [400, 200] == [answer.status_code for answer in answers]
+        assert {"no-store"} == {answer.headers["Cache-Control"] for answer in answers}
         assert {"sub": None} == browser.get("/user").json()
 
 
 def test_errors(auth0_tenant: Tenant) -> None:
     """Errors that an endpoint does not catch are answers, where the application asks for it."""
-    with site(auth0_tenant) as port:
+    with serve_site(auth0_tenant) as port:
         nobody = Browser(port).get("/token")
         refused = Browser(port).post("/login", data="nobody's")
 
@@ -249,7 +249,7 @@ def test_errors(auth0_tenant: Tenant) -> None:
 
 def test_document(auth0_tenant: Tenant) -> None:
     """The OpenAPI document says how each endpoint is to be called."""
-    with site(auth0_tenant) as port:
+    with serve_site(auth0_tenant) as port:
         document = Browser(port).get("/openapi.json").json()
     schemes = document["components"]["securitySchemes"]
 
@@ -263,7 +263,7 @@ def test_document(auth0_tenant: Tenant) -> None:
 
 def test_starlette_alone(auth0_tenant: Tenant) -> None:
     """Starlette needs nothing of FastAPI's; its own lifespan is kept, and the client closed."""
-    client = AsyncServerClient(**settings_of(auth0_tenant))
+    client = AsyncServerClient(**make_settings(auth0_tenant))
     states: list[str] = []
 
     @asynccontextmanager
@@ -283,7 +283,7 @@ def test_starlette_alone(auth0_tenant: Tenant) -> None:
         routes=[Route("/login", login, methods=["POST"])],
         lifespan=auth0_lifespan(client, own),
     )
-    with served(SessionCommitMiddleware(app)) as port:
+    with serve(SessionCommitMiddleware(app)) as port:
         answer = Browser(port).post(
             "/login", data=auth0_tenant.subject_token("auth0|alice")
         )

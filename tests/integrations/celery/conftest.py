@@ -37,12 +37,12 @@ class Worker:
     log: Path
 
     def output(self) -> str:
-        """Give all that the worker has written."""
+        """Return all that the worker has written."""
         return self.log.read_text()
 
 
-def settings_of(tenant: Tenant) -> dict[str, Any]:
-    """Give the keywords of a client of the tenant's."""
+def make_settings(tenant: Tenant) -> dict[str, Any]:
+    """Return the keywords of the tenant's client."""
     return {
         "domain": tenant.domain,
         "client_id": tenant.client_id,
@@ -65,7 +65,7 @@ def worker_on(
             keys=auth0_tenant_keys, certificates=auth0_tenant_certificates
         ) as tenant:
             told = {
-                "settings": settings_of(tenant),
+                "settings": make_settings(tenant),
                 "broker": broker,
                 "backend": redis_url,
                 "redis": redis_url,

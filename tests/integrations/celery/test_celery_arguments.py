@@ -91,7 +91,7 @@ def test_endless() -> None:
 
 @pytest.fixture
 def app() -> Any:
-    """Give an application whose messages go to memory."""
+    """Return an application whose messages go to memory."""
     app = Celery("tests", broker="memory://", backend="cache+memory://")
     yield app
     app.close()

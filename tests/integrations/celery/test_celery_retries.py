@@ -21,7 +21,7 @@ from auth0_tx.integrations.celery import TokenExchangeTask
 
 @pytest.fixture
 def app() -> Any:
-    """Give an application that runs its tasks at once."""
+    """Return an application that runs its tasks at once."""
     app = Celery("tests", broker="memory://", backend="cache+memory://")
     yield app
     app.close()
@@ -30,7 +30,7 @@ def app() -> Any:
 def attempts(
     app: Celery, *errors: BaseException, **options: Any
 ) -> tuple[Any, list[Any]]:
-    """Run a task that fails by *errors*, one after another; give the end, and the countdowns."""
+    """Run a task that fails with one of *errors* after another; return its end and the countdowns."""
     left, countdowns = list(errors), []
 
     class Noting(TokenExchangeTask):

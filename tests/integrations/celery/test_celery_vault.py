@@ -28,14 +28,14 @@ TOKEN = "a legacy token, and not a short one"
 
 @pytest.fixture
 def connection(redis_url: str) -> Iterator[redis.Redis]:
-    """Give a connection to Redis."""
+    """Return a connection to Redis."""
     with redis.Redis.from_url(redis_url) as connection:
         yield connection
 
 
 @pytest.fixture
 def vault(connection: redis.Redis, redis_prefix: str) -> SubjectTokenVault:
-    """Give a vault with nothing in it."""
+    """Return a vault with nothing in it."""
     return SubjectTokenVault(connection, prefix=redis_prefix)
 
 

@@ -33,7 +33,7 @@ POOLS: dict[str, tuple[str, tuple[str, ...], str]] = {
 def worker(
     request: pytest.FixtureRequest, worker_on: Callable[..., Any]
 ) -> Iterator[Worker]:
-    """Give a worker of each kind."""
+    """Return a worker of each kind."""
     broker, pool, method = POOLS[request.param]
     url = request.getfixturevalue(broker)
     with worker_on(url, *pool, start_method=method) as worker:
@@ -49,7 +49,7 @@ def put(worker: Worker, user: str = "auth0|alice") -> tuple[str, str]:
 
 
 def sends(worker: Worker) -> int:
-    """Give how many exchanges the tenant was asked for."""
+    """Return the number of exchanges at the tenant."""
     return worker.tenant.count("/oauth/token")
 
 
@@ -80,9 +80,9 @@ def test_429_is_one_retry(worker: Worker) -> None:
     result = worker.module.exchange.delay(put(worker)[1])
     result.get(timeout=60)
     first, second = (
-        each.received_at
-        for each in worker.tenant.requests
-        if each.path == "/oauth/token"
+        request.received_at
+        for request in worker.tenant.requests
+        if request.path == "/oauth/token"
     )
 
     assert 2 == sends(worker)
@@ -121,7 +121,7 @@ def test_no_token_anywhere(worker: Worker, redis_url: str) -> None:
         for result in (*results, refused):
             kept += connection.get(f"celery-task-meta-{result.id}") or b""  # type: ignore[operator]
     written = worker.output().encode()
-    issued = [each["access_token"].encode() for each in _issued(worker)]
+    issued = [tokens["access_token"].encode() for tokens in _list_issued_tokens(worker)]
 
     assert kept
     assert handles[0].encode() in kept
@@ -133,7 +133,7 @@ def test_no_token_anywhere(worker: Worker, redis_url: str) -> None:
     assert worker.tenant.client_secret.encode() not in kept + written
 
 
-def _issued(worker: Worker) -> list[dict[str, str]]:
+def _list_issued_tokens(worker: Worker) -> list[dict[str, str]]:
     """Exchange in this process: what the tenant issues now begins as what it issued before."""
     from auth0_tx import ServerClient
 

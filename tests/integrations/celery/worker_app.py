@@ -45,7 +45,7 @@ prepare_workers(client)
 
 
 def options(token: str) -> CustomTokenExchangeOptions:
-    """Give the options of an exchange."""
+    """Return the options of an exchange."""
     return CustomTokenExchangeOptions(
         subject_token=token, subject_token_type="urn:acme:legacy-token"
     )
@@ -56,7 +56,7 @@ def exchange(handle: str) -> list[Any]:
     """Exchange the token of a handle; tell by which process, and whose the answer is."""
     with vault.lend(handle) as token:
         response = client.custom_token_exchange(options(token))
-    return [os.getpid(), subject_of(response.access_token)]
+    return [os.getpid(), hash_token(response.access_token)]
 
 
 @app.task(shared=False, base=TokenExchangeTask, name="exchange_async")
@@ -68,7 +68,7 @@ def exchange_async(handle: str) -> list[Any]:
             response = await async_client.custom_token_exchange(options(token))
         return response.access_token
 
-    return [os.getpid(), subject_of(asyncio.run(main()))]
+    return [os.getpid(), hash_token(asyncio.run(main()))]
 
 
 @app.task(
@@ -91,7 +91,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def subject_of(token: str) -> str:
+def hash_token(token: str) -> str:
     """Tell of a token without giving it away: by its hash."""
     from hashlib import sha256
 

@@ -23,7 +23,7 @@ API = "https://api.example.com"
 
 
 def options(request: HttpRequest) -> LoginWithCustomTokenExchangeOptions:
-    """Give the options of a login with the token that was posted."""
+    """Return the options of a login with the token that was posted."""
     return LoginWithCustomTokenExchangeOptions(
         subject_token=request.body.decode(),
         subject_token_type="urn:acme:legacy-token",

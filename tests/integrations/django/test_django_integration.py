@@ -18,8 +18,8 @@ API = "https://api.example.com"
 Project = Callable[..., Any]
 
 
-def browser(**more: Any) -> Any:
-    """Give a browser that comes over https."""
+def new_browser(**more: Any) -> Any:
+    """Return a browser that comes over https."""
     from django.test import Client
 
     return Client(**more)
@@ -35,9 +35,11 @@ def post(visitor: Any, path: str, body: str = "", **more: Any) -> Any:
     return visitor.post(path, body, content_type="text/plain", secure=True, **more)
 
 
-def logged_in(tenant: Tenant, user: str = "auth0|alice", path: str = "/login") -> Any:
-    """Give a browser in which a user is logged in."""
-    visitor = browser()
+def log_in_new_browser(
+    tenant: Tenant, user: str = "auth0|alice", path: str = "/login"
+) -> Any:
+    """Return a browser in which a user is logged in."""
+    visitor = new_browser()
     answer = post(visitor, path, tenant.subject_token(user))
     assert answer.status_code in (200, 302), answer.content
     return visitor
@@ -56,11 +58,11 @@ STORES: dict[str, dict[str, Any]] = {
 def test_login(project: Project, auth0_tenant: Tenant, store: str) -> None:
     """A login sets its cookies on the redirect, and ends what was before it."""
     project(STORES[store])
-    visitor = logged_in(auth0_tenant)
+    visitor = log_in_new_browser(auth0_tenant)
     expected = {"sub": "auth0|alice", "session": True, "django": ""}
 
     assert expected == get(visitor, "/user").json()
-    assert get(browser(), "/user").json()["sub"] is None
+    assert get(new_browser(), "/user").json()["sub"] is None
     post(visitor, "/login", auth0_tenant.subject_token("auth0|bob"))
     assert "auth0|bob" == get(visitor, "/user").json()["sub"]
     auth0_tenant.applications.change(
@@ -75,7 +77,7 @@ def test_login(project: Project, auth0_tenant: Tenant, store: str) -> None:
 def test_async_views(project: Project, auth0_tenant: Tenant, store: str) -> None:
     """Async views have the same, to be awaited, under WSGI as under ASGI."""
     project(STORES[store])
-    visitor = logged_in(auth0_tenant, path="/login-async")
+    visitor = log_in_new_browser(auth0_tenant, path="/login-async")
 
     assert {"sub": "auth0|alice", "session": True} == get(visitor, "/user-async").json()
     assert int(get(visitor, "/token-async").content) > 20
@@ -89,7 +91,7 @@ def test_transaction(project: Project, auth0_tenant: Tenant) -> None:
 
     project(STORES["session"])
     with transaction.atomic():
-        visitor = logged_in(auth0_tenant, path="/login-async")
+        visitor = log_in_new_browser(auth0_tenant, path="/login-async")
         assert "auth0|alice" == get(visitor, "/user-async").json()["sub"]
 
 
@@ -113,7 +115,7 @@ async def test_asgi(project: Project, auth0_tenant: Tenant) -> None:
 def test_untouched(project: Project, auth0_tenant: Tenant) -> None:
     """A view that does not ask reads nothing, and its answer is as it would be without."""
     project()
-    answer = get(logged_in(auth0_tenant), "/nothing")
+    answer = get(log_in_new_browser(auth0_tenant), "/nothing")
 
     assert not answer.cookies
     assert "Vary" not in answer
@@ -124,7 +126,7 @@ def test_untouched(project: Project, auth0_tenant: Tenant) -> None:
 def test_read_session_is_for_no_cache(project: Project, path: str) -> None:
     """An answer that shows who is logged in says so to caches, a stream and nobody's too."""
     project()
-    answer = get(browser(), path)
+    answer = get(new_browser(), path)
 
     assert "private, no-store" == answer["Cache-Control"]
     assert "Cookie" in answer["Vary"]
@@ -134,7 +136,7 @@ def test_read_session_is_for_no_cache(project: Project, path: str) -> None:
 def test_own_cache_control(project: Project, path: str) -> None:
     """A view's own word on caches is kept, and its answer varies all the same."""
     project()
-    answer = get(browser(), f"{path.replace('user', 'user-kept-by-browsers')}")
+    answer = get(new_browser(), f"{path.replace('user', 'user-kept-by-browsers')}")
 
     assert "max-age=60" == answer["Cache-Control"]
     assert "Cookie" in answer["Vary"]
@@ -173,9 +175,13 @@ def test_django_keeps_nobodys_page(
     if path == "/user-in-cache-page":
         middleware = [sessions, accounts, *middleware]
     project(STORES[store], MIDDLEWARE=middleware)
-    visitors = [logged_in(auth0_tenant), logged_in(auth0_tenant, "auth0|bob")]
+    visitors = [
+        log_in_new_browser(auth0_tenant),
+        log_in_new_browser(auth0_tenant, "auth0|bob"),
+    ]
     seen = [
-        b"".join(get(visitor, path)).decode() for visitor in (*visitors, browser()) * 2
+        b"".join(get(visitor, path)).decode()
+        for visitor in (*visitors, new_browser()) * 2
     ]
 
     names = ["auth0|alice", "auth0|bob"]
@@ -191,7 +197,7 @@ def test_django_keeps_other_pages(project: Project, auth0_tenant: Tenant) -> Non
     project(MIDDLEWARE=_WITHOUT_CACHE)
     pages = [
         get(visitor, "/nothing-in-cache-page").content
-        for visitor in (logged_in(auth0_tenant), browser())
+        for visitor in (log_in_new_browser(auth0_tenant), new_browser())
     ]
 
     assert pages[0] == pages[1]
@@ -204,7 +210,7 @@ def test_renewed_on_any_answer(
     """A refresh token that was rotated is kept, also when the view fails afterwards."""
     project()
     auth0_tenant.apis.change(API, token_lifetime=30)
-    visitor = logged_in(auth0_tenant)
+    visitor = log_in_new_browser(auth0_tenant)
     visitor.raise_request_exception = False
     auth0_tenant.apis.change(API, token_lifetime=86_400)
     answer = get(visitor, path)
@@ -224,7 +230,7 @@ def test_users_are_apart(project: Project, auth0_tenant: Tenant) -> None:
     users = [f"auth0|user_{number}" for number in range(8)]
     for user in users:
         auth0_tenant.users.add(User(user))
-    visitors = {user: logged_in(auth0_tenant, user) for user in users}
+    visitors = {user: log_in_new_browser(auth0_tenant, user) for user in users}
 
     def visit(user: str) -> set[str]:
         return {get(visitors[user], "/user").json()["sub"] for _ in range(10)}
@@ -236,7 +242,7 @@ def test_users_are_apart(project: Project, auth0_tenant: Tenant) -> None:
 def test_fixation(project: Project, auth0_tenant: Tenant) -> None:
     """A key of Django's session from before the login leads nowhere after it."""
     project(STORES["session"])
-    visitor, thief = browser(), browser()
+    visitor, thief = new_browser(), new_browser()
     before = get(visitor, "/touch").content.decode()
     post(visitor, "/login", auth0_tenant.subject_token("auth0|alice"))
     thief.cookies["sessionid"] = before
@@ -252,7 +258,7 @@ def test_nothing_readable(project: Project, auth0_tenant: Tenant) -> None:
 
     project(STORES["session"])
     Session.objects.all().delete()
-    logged_in(auth0_tenant)
+    log_in_new_browser(auth0_tenant)
     (kept,) = Session.objects.all()
 
     assert "alice" not in str(kept.get_decoded())
@@ -268,7 +274,7 @@ def test_signed_cookies(
         STORES["session"],
         SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
     )
-    visitor = browser()
+    visitor = new_browser()
     answer = post(visitor, "/login", auth0_tenant.subject_token("auth0|alice"))
 
     assert {"error": "session_too_large"} == answer.json()
@@ -283,8 +289,8 @@ def test_django_login(project: Project, auth0_tenant: Tenant) -> None:
     from django.contrib.auth import get_user_model
 
     project(STORES["session"])
-    first = logged_in(auth0_tenant, path="/login-to-django")
-    logged_in(auth0_tenant, path="/login-to-django")
+    first = log_in_new_browser(auth0_tenant, path="/login-to-django")
+    log_in_new_browser(auth0_tenant, path="/login-to-django")
     (user,) = get_user_model().objects.all()
     seen = get(first, "/user").json()
 
@@ -302,7 +308,7 @@ def test_django_login(project: Project, auth0_tenant: Tenant) -> None:
 def test_another_user(project: Project, auth0_tenant: Tenant) -> None:
     """A login over another's leaves nothing of theirs, and is whole."""
     project(STORES["session"])
-    visitor = logged_in(auth0_tenant, path="/login-to-django")
+    visitor = log_in_new_browser(auth0_tenant, path="/login-to-django")
     alice = get(visitor, "/user").json()["django"]
     post(visitor, "/login-to-django", auth0_tenant.subject_token("auth0|bob"))
     seen = get(visitor, "/user").json()
@@ -316,9 +322,9 @@ def test_inactive(project: Project, auth0_tenant: Tenant) -> None:
     from django.contrib.auth import get_user_model
 
     project()
-    logged_in(auth0_tenant, path="/login-to-django")
+    log_in_new_browser(auth0_tenant, path="/login-to-django")
     get_user_model().objects.update(is_active=False)
-    visitor = browser()
+    visitor = new_browser()
     answer = post(
         visitor, "/login-to-django", auth0_tenant.subject_token("auth0|alice")
     )
@@ -334,8 +340,8 @@ def test_backend(project: Project, tables: None) -> None:
     project()
     claims = {"iss": "https://a/", "sub": "u", "email": "same@example.com"}
     users = [
-        authenticate(None, auth0_claims=each)
-        for each in (
+        authenticate(None, auth0_claims=changed)
+        for changed in (
             claims,
             {**claims, "email": "other@example.com"},
             {**claims, "sub": "v"},
@@ -371,19 +377,19 @@ def test_registered_before(project: Project, tables: None) -> None:
 def test_backchannel_logout(project: Project, auth0_tenant: Tenant, store: str) -> None:
     """Auth0 ends a user's sessions; what is no logout token is a 400."""
     project(STORES[store])
-    visitors = [logged_in(auth0_tenant) for _ in range(2)]
-    other = logged_in(auth0_tenant, "auth0|bob")
+    visitors = [log_in_new_browser(auth0_tenant) for _ in range(2)]
+    other = log_in_new_browser(auth0_tenant, "auth0|bob")
     token = auth0_tenant.logout_token(sub="auth0|alice")
     answers = [
-        browser(enforce_csrf_checks=True).post(
-            "/backchannel-logout", {"logout_token": each}
+        new_browser(enforce_csrf_checks=True).post(
+            "/backchannel-logout", {"logout_token": text}
         )
-        for each in ("no token", token)
+        for text in ("no token", token)
     ]
 
-    assert [400, 200] == [each.status_code for each in answers]
-    assert {"no-store"} == {each["Cache-Control"] for each in answers}
-    assert {None} == {get(each, "/user").json()["sub"] for each in visitors}
+    assert [400, 200] == [answer.status_code for answer in answers]
+    assert {"no-store"} == {answer["Cache-Control"] for answer in answers}
+    assert {None} == {get(visitor, "/user").json()["sub"] for visitor in visitors}
     assert "auth0|bob" == get(other, "/user").json()["sub"]
 
 
@@ -393,7 +399,7 @@ def test_no_logout_from_outside(project: Project, auth0_tenant: Tenant) -> None:
 
     project(STORES["session"])
     with pytest.raises(StoreError, match="cannot be ended by Auth0"):
-        browser().post(
+        new_browser().post(
             "/backchannel-logout",
             {"logout_token": auth0_tenant.logout_token(sub="auth0|alice")},
         )
@@ -533,7 +539,7 @@ def test_paths(project: Project) -> None:
 def test_secret_key(project: Project, auth0_tenant: Tenant) -> None:
     """Without a secret of ours Django's keys seal sessions, and rotate as Django's do."""
     project({"SECRET": ...}, SECRET_KEY="an old key" * 4)
-    visitor = logged_in(auth0_tenant)
+    visitor = log_in_new_browser(auth0_tenant)
     project(
         {"SECRET": ...}, SECRET_KEY="k" * 40, SECRET_KEY_FALLBACKS=["an old key" * 4]
     )
@@ -563,13 +569,15 @@ def test_refused(project: Project, changes: dict[str, Any], named: str) -> None:
     assert named in str(refused.value)
 
 
-def found_by_checks(**options: Any) -> set[str]:
-    """Give the ids that the system checks report of ours."""
+def run_checks(**options: Any) -> set[str]:
+    """Return the ids of our system checks that report something."""
     from django.core import checks
 
     messages = checks.run_checks(**options)
-    assert all(each.hint for each in messages if each.id.startswith("auth0_tx"))
-    return {each.id for each in messages if each.id.startswith("auth0_tx")}
+    assert all(
+        message.hint for message in messages if message.id.startswith("auth0_tx")
+    )
+    return {message.id for message in messages if message.id.startswith("auth0_tx")}
 
 
 OURS = "auth0_tx.integrations.django.middleware.Auth0Middleware"
@@ -608,7 +616,7 @@ def test_checks(
     """``manage.py check`` finds what is wrong, by an id, with a hint."""
     project(auth0_tx, **changes)
 
-    assert expected == found_by_checks()
+    assert expected == run_checks()
 
 
 def test_more_checks(project: Project) -> None:
@@ -619,14 +627,14 @@ def test_more_checks(project: Project) -> None:
 
     project()
 
-    assert {"auth0_tx.W003"} == found_by_checks(include_deployment_checks=True)
+    assert {"auth0_tx.W003"} == run_checks(include_deployment_checks=True)
     with override_settings(SESSION_COOKIE_SECURE=True):
-        assert set() == found_by_checks(include_deployment_checks=True)
+        assert set() == run_checks(include_deployment_checks=True)
     with override_settings(AUTH0_TX=None):
-        assert {"auth0_tx.E001"} == found_by_checks()
+        assert {"auth0_tx.E001"} == run_checks()
     with override_settings(INSTALLED_APPS=["auth0_tx.integrations.django"]):
         messages = check_settings(None)
-        assert ["auth0_tx.E004"] == [each.id for each in messages]
+        assert ["auth0_tx.E004"] == [message.id for message in messages]
 
 
 def test_on_behalf_of(project: Project, auth0_tenant: Tenant) -> None:
@@ -637,7 +645,7 @@ def test_on_behalf_of(project: Project, auth0_tenant: Tenant) -> None:
     )
     project({"CLIENT_ID": "service", "CLIENT_SECRET": "secret-of-it"})
     token = auth0_tenant.access_token("auth0|alice", API)
-    answer = get(browser(), "/behalf", HTTP_AUTHORIZATION=f"Bearer {token}")
+    answer = get(new_browser(), "/behalf", HTTP_AUTHORIZATION=f"Bearer {token}")
 
     assert {"scope": "read:more", "same": True} == answer.json()
 

@@ -26,8 +26,8 @@ OTHER = "https://other.example.com"
 SECRET = "of a login session, and long enough: 0123456789"
 
 
-def settings_of(tenant: Tenant, **changes: Any) -> dict[str, Any]:
-    """Give the settings of an application of the tenant's."""
+def make_settings(tenant: Tenant, **changes: Any) -> dict[str, Any]:
+    """Return the settings of an application."""
     return {
         "AUTH0_DOMAIN": tenant.domain,
         "AUTH0_CLIENT_ID": tenant.client_id,
@@ -39,10 +39,10 @@ def settings_of(tenant: Tenant, **changes: Any) -> dict[str, Any]:
     }
 
 
-def application(tenant: Tenant, **changes: Any) -> Flask:
+def make_app(tenant: Tenant, **changes: Any) -> Flask:
     """Make an application, as a factory would."""
     app = Flask(__name__)
-    app.config.update(settings_of(tenant, **changes))
+    app.config.update(make_settings(tenant, **changes))
     auth0 = Auth0TX()
     auth0.init_app(app)
     auth0.handle_errors(app)
@@ -101,11 +101,11 @@ def application(tenant: Tenant, **changes: Any) -> Flask:
 @pytest.fixture
 def app(auth0_tenant: Tenant) -> Flask:
     """An application that keeps sessions in cookies."""
-    return application(auth0_tenant)
+    return make_app(auth0_tenant)
 
 
 def log_in(app: Flask, tenant: Tenant, user: str = "auth0|alice") -> Any:
-    """Give a browser in which a user is logged in."""
+    """Return a browser in which a user is logged in."""
     browser = app.test_client()
     answer = browser.post("/login", data=tenant.subject_token(user), base_url=HTTPS)
     assert 302 == answer.status_code, answer.text
@@ -168,7 +168,7 @@ def test_own_cache_control(app: Flask) -> None:
 def test_read_before_the_extension_begins(auth0_tenant: Tenant) -> None:
     """A function that runs before each request may read the session, whoever came first."""
     app = Flask(__name__)
-    app.config.update(settings_of(auth0_tenant))
+    app.config.update(make_settings(auth0_tenant))
 
     @app.before_request
     def find_user() -> None:
@@ -198,7 +198,7 @@ def test_logout(app: Flask, auth0_tenant: Tenant) -> None:
 def test_renewed_on_any_answer(auth0_tenant: Tenant, path: str) -> None:
     """A refresh token that was rotated is kept, also when the view fails afterwards."""
     auth0_tenant.apis.change(API, token_lifetime=30)
-    app = application(auth0_tenant)
+    app = make_app(auth0_tenant)
     app.config["PROPAGATE_EXCEPTIONS"] = False
     browser = log_in(app, auth0_tenant)
     auth0_tenant.apis.change(API, token_lifetime=86_400)
@@ -233,7 +233,9 @@ def test_users_are_apart(app: Flask, auth0_tenant: Tenant) -> None:
         answer = requests.post(
             f"{home}/login", data=token, timeout=20, allow_redirects=False
         )
-        cookies = "; ".join(f"{each.name}={each.value}" for each in answer.cookies)
+        cookies = "; ".join(
+            f"{cookie.name}={cookie.value}" for cookie in answer.cookies
+        )
         return [
             requests.get(
                 f"{home}/user", headers={"Cookie": cookies}, timeout=20
@@ -269,7 +271,7 @@ def test_on_behalf_of(auth0_tenant: Tenant) -> None:
     auth0_tenant.applications.add(
         Application("service", "secret-of-it", resource_server_identifier=API)
     )
-    app = application(
+    app = make_app(
         auth0_tenant, AUTH0_CLIENT_ID="service", AUTH0_CLIENT_SECRET="secret-of-it"
     )
     token = auth0_tenant.access_token("auth0|alice", API)
@@ -282,17 +284,17 @@ def test_on_behalf_of(auth0_tenant: Tenant) -> None:
 
 def test_backchannel_logout(auth0_tenant: Tenant) -> None:
     """Auth0 ends the sessions of a user; what is no logout token is a 400."""
-    app = application(auth0_tenant, AUTH0_TX_STATE_STORE=MemoryStore())
+    app = make_app(auth0_tenant, AUTH0_TX_STATE_STORE=MemoryStore())
     browser = log_in(app, auth0_tenant)
     auth0 = app.test_client()
     token = auth0_tenant.logout_token(sub="auth0|alice")
     answers = [
-        auth0.post("/backchannel-logout", data={"logout_token": each})
-        for each in ("no token", token)
+        auth0.post("/backchannel-logout", data={"logout_token": text})
+        for text in ("no token", token)
     ]
 
-    assert [400, 200] == [each.status_code for each in answers]
-    assert {"no-store"} == {each.headers["Cache-Control"] for each in answers}
+    assert [400, 200] == [answer.status_code for answer in answers]
+    assert {"no-store"} == {answer.headers["Cache-Control"] for answer in answers}
     assert get(browser, "/user").json["sub"] is None
 
 
@@ -301,7 +303,7 @@ def test_backchannel_logout(auth0_tenant: Tenant) -> None:
 
 def test_flask_session(auth0_tenant: Tenant) -> None:
     """In Flask's own session a login is sealed: anybody can read what is signed alone."""
-    app = application(auth0_tenant, AUTH0_TX_STATE_STORE="session")
+    app = make_app(auth0_tenant, AUTH0_TX_STATE_STORE="session")
     browser = app.test_client()
 
     @app.post("/small-login")
@@ -327,7 +329,7 @@ def test_flask_session(auth0_tenant: Tenant) -> None:
 def test_too_large(auth0_tenant: Tenant) -> None:
     """What does not fit into Flask's cookie is refused, and nobody is half logged in."""
     auth0_tenant.users.change("auth0|alice", name="a" * 4_000)
-    app = application(auth0_tenant, AUTH0_TX_STATE_STORE="session")
+    app = make_app(auth0_tenant, AUTH0_TX_STATE_STORE="session")
     browser = app.test_client()
 
     @app.post("/login-with-profile")
@@ -351,11 +353,11 @@ def test_too_large(auth0_tenant: Tenant) -> None:
     assert get(browser, "/user").json["sub"] is None
 
 
-def with_flask_session(tenant: Tenant, **changes: Any) -> Flask:
+def make_flask_session_app(tenant: Tenant, **changes: Any) -> Flask:
     """Make an application whose Flask sessions are kept on the server's side."""
-    app = Flask("with_flask_session")
+    app = Flask("make_flask_session_app")
     app.config.update(
-        settings_of(tenant, AUTH0_TX_STATE_STORE="session", SESSION_TYPE="cachelib")
+        make_settings(tenant, AUTH0_TX_STATE_STORE="session", SESSION_TYPE="cachelib")
     )
     app.config["SESSION_CACHELIB"] = cachelib.SimpleCache()
     Session(app)
@@ -391,7 +393,7 @@ def with_flask_session(tenant: Tenant, **changes: Any) -> Flask:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_failed_login(auth0_tenant: Tenant) -> None:
     """A login that fails takes nothing of the visit away."""
-    app = with_flask_session(auth0_tenant)
+    app = make_flask_session_app(auth0_tenant)
     app.config["PROPAGATE_EXCEPTIONS"] = False
     browser = app.test_client()
     get(browser, "/touch")
@@ -403,7 +405,7 @@ def test_failed_login(auth0_tenant: Tenant) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_server_side_flask_session(auth0_tenant: Tenant) -> None:
     """With Flask-Session a login gets a new id, and nothing of the visit before it."""
-    app = with_flask_session(auth0_tenant)
+    app = make_flask_session_app(auth0_tenant)
     browser = app.test_client()
     get(browser, "/touch")
     before = browser.get_cookie("session", domain="localhost")
@@ -424,7 +426,7 @@ def test_server_side_flask_session(auth0_tenant: Tenant) -> None:
 
 def test_no_logout_from_outside(auth0_tenant: Tenant) -> None:
     """A session that only its browser leads to cannot be ended by Auth0, and that is said."""
-    app = application(auth0_tenant, AUTH0_TX_STATE_STORE="session")
+    app = make_app(auth0_tenant, AUTH0_TX_STATE_STORE="session")
     answer = app.test_client().post(
         "/backchannel-logout",
         data={"logout_token": auth0_tenant.logout_token(sub="auth0|alice")},
@@ -435,7 +437,7 @@ def test_no_logout_from_outside(auth0_tenant: Tenant) -> None:
 
 def test_store_contract(auth0_tenant: Tenant) -> None:
     """A browser's session is a store: compare, write, read and delete."""
-    app, store = application(auth0_tenant), FlaskSessionStore()
+    app, store = make_app(auth0_tenant), FlaskSessionStore()
     with app.test_request_context():
         assert store.set("a", b"1", ttl=9, expected=None)
         assert not store.set("a", b"2", ttl=9, expected=None)
@@ -452,7 +454,7 @@ def test_redis(auth0_tenant: Tenant, redis_url: str, redis_prefix: str) -> None:
     """Any store goes into the settings, as it is."""
     with redis.Redis.from_url(redis_url) as connection:
         store = RedisStore(connection, prefix=redis_prefix)
-        app = application(auth0_tenant, AUTH0_TX_STATE_STORE=store)
+        app = make_app(auth0_tenant, AUTH0_TX_STATE_STORE=store)
 
         assert "auth0|alice" == get(log_in(app, auth0_tenant), "/user").json["sub"]
 
@@ -462,17 +464,17 @@ def test_redis(auth0_tenant: Tenant, redis_url: str, redis_prefix: str) -> None:
 
 def test_secret_key(auth0_tenant: Tenant) -> None:
     """Without a secret of ours, Flask's keys seal sessions, and rotate as Flask's do."""
-    old = application(auth0_tenant, AUTH0_SECRET=None, SECRET_KEY="an old key" * 4)
+    old = make_app(auth0_tenant, AUTH0_SECRET=None, SECRET_KEY="an old key" * 4)
     browser = log_in(old, auth0_tenant)
-    new = application(
+    new = make_app(
         auth0_tenant,
         AUTH0_SECRET=None,
         SECRET_KEY=b"a new key" * 4,
         SECRET_KEY_FALLBACKS=["an old key" * 4],
     )
     moved = new.test_client()
-    for name, each in browser._cookies.items():
-        moved._cookies[name] = each
+    for name, cookie in browser._cookies.items():
+        moved._cookies[name] = cookie
 
     assert "auth0|alice" == get(moved, "/user").json["sub"]
 
@@ -482,7 +484,7 @@ def test_two_applications(auth0_tenant: Tenant) -> None:
     auth0 = Auth0TX()
     apps = [Flask("one"), Flask("two")]
     for number, app in enumerate(apps):
-        app.config.update(settings_of(auth0_tenant, AUTH0_TX_TIMEOUT=number + 1))
+        app.config.update(make_settings(auth0_tenant, AUTH0_TX_TIMEOUT=number + 1))
         auth0.init_app(app)
 
     assert [1.0, 2.0] == [
@@ -497,7 +499,7 @@ def test_keywords_win(auth0_tenant: Tenant) -> None:
     app = Flask("four")
     policy = {"cookie_name": "mine", "idle_seconds": 60}
     app.config.update(
-        settings_of(auth0_tenant, AUTH0_TX_TIMEOUT=5, AUTH0_TX_SESSION_POLICY=policy)
+        make_settings(auth0_tenant, AUTH0_TX_TIMEOUT=5, AUTH0_TX_SESSION_POLICY=policy)
     )
     client = Auth0TX(app, timeout=7).client_of(app)
 
@@ -523,7 +525,7 @@ def test_keywords_win(auth0_tenant: Tenant) -> None:
 def test_refused(auth0_tenant: Tenant, changes: dict[str, Any], named: str) -> None:
     """A setting that is unknown, missing or breaks a rule is refused at the start, by name."""
     with pytest.raises(ConfigurationError) as refused:
-        application(auth0_tenant, **changes)
+        make_app(auth0_tenant, **changes)
 
     assert named in str(refused.value)
     assert SECRET not in str(refused.value)

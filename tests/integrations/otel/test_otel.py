@@ -54,7 +54,7 @@ class Telemetry:
         return [span for span in found if span.name == otel.SPAN_NAME]
 
     def counts(self) -> dict[str, list[tuple[dict[str, Any], float]]]:
-        """Give each metric's points: the attributes, and the sum or the count."""
+        """Return each metric's points: the attributes, and the sum or the count."""
         data = self._reader.get_metrics_data()
         assert data is not None
         return {
@@ -73,15 +73,15 @@ class Telemetry:
 
 @pytest.fixture
 def telemetry() -> Iterator[Telemetry]:
-    """Give providers of a test's own."""
+    """Return providers for one test."""
     telemetry = Telemetry()
     yield telemetry
     telemetry.tracers.shutdown()
     telemetry.meters.shutdown()
 
 
-def settings_of(tenant: Tenant, telemetry: Telemetry, **more: Any) -> dict[str, Any]:
-    """Give the keywords of a client that tells OpenTelemetry."""
+def make_settings(tenant: Tenant, telemetry: Telemetry, **more: Any) -> dict[str, Any]:
+    """Return the keywords of a client that tells OpenTelemetry."""
     return {
         "domain": tenant.domain,
         "client_id": tenant.client_id,
@@ -93,7 +93,7 @@ def settings_of(tenant: Tenant, telemetry: Telemetry, **more: Any) -> dict[str, 
 
 
 def options(tenant: Tenant, **changes: Any) -> CustomTokenExchangeOptions:
-    """Give the options of an exchange."""
+    """Return the options of an exchange."""
     given = {
         "subject_token": tenant.subject_token("auth0|alice"),
         "subject_token_type": "urn:acme:legacy-token",
@@ -106,7 +106,7 @@ def test_span(auth0_tenant: Tenant, telemetry: Telemetry) -> None:
     """A span says what was exchanged, where, and that it went well; its parent is the caller's."""
     tracer = telemetry.tracers.get_tracer("application")
     with (
-        ServerClient(**settings_of(auth0_tenant, telemetry)) as client,
+        ServerClient(**make_settings(auth0_tenant, telemetry)) as client,
         tracer.start_as_current_span("request") as request,
     ):
         client.custom_token_exchange(options(auth0_tenant))
@@ -128,7 +128,7 @@ def test_failure(auth0_tenant: Tenant, telemetry: Telemetry) -> None:
     auth0_tenant.inject(faults.status(429, headers={"Retry-After": "0"}), times=1)
     wanted = options(auth0_tenant, subject_token="no-token")
     with (
-        ServerClient(**settings_of(auth0_tenant, telemetry)) as client,
+        ServerClient(**make_settings(auth0_tenant, telemetry)) as client,
         pytest.raises(CustomTokenExchangeError),
     ):
         client.custom_token_exchange(wanted)
@@ -145,7 +145,7 @@ def test_failure(auth0_tenant: Tenant, telemetry: Telemetry) -> None:
 async def test_many_at_once(auth0_tenant: Tenant, telemetry: Telemetry) -> None:
     """Each of many exchanges in tasks has a span of its own, beneath its own caller's."""
     tracer = telemetry.tracers.get_tracer("application")
-    async with AsyncServerClient(**settings_of(auth0_tenant, telemetry)) as client:
+    async with AsyncServerClient(**make_settings(auth0_tenant, telemetry)) as client:
 
         async def ask() -> int:
             with tracer.start_as_current_span("request") as request:
@@ -161,7 +161,7 @@ async def test_many_at_once(auth0_tenant: Tenant, telemetry: Telemetry) -> None:
 def test_threads(auth0_tenant: Tenant, telemetry: Telemetry) -> None:
     """Threads do not end each other's spans."""
     with (
-        ServerClient(**settings_of(auth0_tenant, telemetry)) as client,
+        ServerClient(**make_settings(auth0_tenant, telemetry)) as client,
         ThreadPoolExecutor(8) as threads,
     ):
         list(
@@ -175,7 +175,7 @@ def test_threads(auth0_tenant: Tenant, telemetry: Telemetry) -> None:
 
 def test_cache(auth0_tenant: Tenant, telemetry: Telemetry) -> None:
     """Lookups in the cache are counted by what it had, and a hit has no span."""
-    keywords = settings_of(auth0_tenant, telemetry, token_cache=MemoryTokenCache())
+    keywords = make_settings(auth0_tenant, telemetry, token_cache=MemoryTokenCache())
     with ServerClient(**keywords) as client:
         for _ in range(3):
             client.custom_token_exchange(
@@ -202,7 +202,7 @@ async def test_cancelled(
     """A call that was cancelled leaves a span that is ended when there are too many."""
     monkeypatch.setattr(otel, "_MOST_OPEN", 1)
     auth0_tenant.inject(faults.silence(), times=1)
-    async with AsyncServerClient(**settings_of(auth0_tenant, telemetry)) as client:
+    async with AsyncServerClient(**make_settings(auth0_tenant, telemetry)) as client:
         cancelled = asyncio.create_task(
             client.custom_token_exchange(options(auth0_tenant))
         )

@@ -35,7 +35,7 @@ def _free_port() -> int:
 
 
 def gunicorn(port: int) -> list[str]:
-    """Give the command of gunicorn: the application is loaded once, and forked."""
+    """Return the command of gunicorn: the application is loaded once, and forked."""
     return [
         *(sys.executable, "-m", "gunicorn", "--preload", "--workers", "2"),
         *("--threads", "4", "--bind", f"127.0.0.1:{port}", f"{HERE}.wsgi_app:app"),
@@ -43,7 +43,7 @@ def gunicorn(port: int) -> list[str]:
 
 
 def uvicorn(port: int) -> list[str]:
-    """Give the command of uvicorn with two workers."""
+    """Return the command of uvicorn with two workers."""
     return [
         *(sys.executable, "-m", "uvicorn", "--workers", "2", "--log-level", "warning"),
         *("--host", "127.0.0.1", "--port", f"{port}", f"{HERE}.asgi_app:app"),
@@ -67,10 +67,10 @@ SERVERS = {
 
 
 @contextmanager
-def running(
+def run_server(
     server: str, tenant: Tenant, redis_url: str, prefix: str, *, cached: bool
 ) -> Iterator[str]:
-    """Run a server until the caller is done; give its home."""
+    """Run a server until the caller is done; return its home."""
     keywords = {
         "domain": tenant.domain,
         "client_id": tenant.client_id,
@@ -122,8 +122,8 @@ def running(
             process.communicate()
 
 
-def ask(home: str, token: str) -> tuple[int, str]:
-    """Have a server exchange a token; give the worker's process, and the access token."""
+def exchange(home: str, token: str) -> tuple[int, str]:
+    """Have a server exchange a token; return the worker's process, and the access token."""
     answer = requests.post(f"{home}/exchange", data=token, timeout=30)
     assert 200 == answer.status_code, answer.text
     members = answer.json()
@@ -131,17 +131,17 @@ def ask(home: str, token: str) -> tuple[int, str]:
 
 
 def wait_for_both(home: str, token: str) -> int:
-    """Ask until both workers have answered; give how often that was."""
+    """Ask until both workers have answered; return how often that was."""
     pids: set[int] = set()
     for asked in range(1, 2_000):
-        pids.add(ask(home, token)[0])
+        pids.add(exchange(home, token)[0])
         if len(pids) == 2:
             return asked
         time.sleep(0.01)
     raise AssertionError("one worker answers everything")
 
 
-def user_of(token: str) -> str:
+def read_user(token: str) -> str:
     """Read whose an access token is."""
     payload = token.split(".")[1]
     claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=="))
@@ -162,14 +162,16 @@ def test_workers(
         auth0_tenant.users.add(User(user))
     tokens = {user: auth0_tenant.subject_token(user) for user in USERS}
     with (
-        running(server, auth0_tenant, redis_url, redis_prefix, cached=cached) as home,
+        run_server(
+            server, auth0_tenant, redis_url, redis_prefix, cached=cached
+        ) as home,
         ThreadPoolExecutor(10) as threads,
     ):
         warm = wait_for_both(home, tokens[USERS[0]])
         asked = USERS * 8
-        given = list(threads.map(lambda user: ask(home, tokens[user]), asked))
+        given = list(threads.map(lambda user: exchange(home, tokens[user]), asked))
 
-    assert asked == [user_of(token) for _, token in given]
+    assert asked == [read_user(token) for _, token in given]
     assert (10 if cached else 80 + warm) == auth0_tenant.count("/oauth/token")
     if cached:
         assert 10 == len({token for _, token in given})
