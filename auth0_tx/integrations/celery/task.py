@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Task, signals
 
@@ -13,8 +13,14 @@ from .arguments import check_arguments
 
 log: logging.Logger = logging.getLogger("auth0_tx.celery")
 
+if TYPE_CHECKING:
+    # Generic only in celery-types; the oldest Celery that we support has no Task[...].
+    _Task = Task[Any, Any]
+else:
+    _Task = Task
 
-class TokenExchangeTask(Task):  # type: ignore[misc]
+
+class TokenExchangeTask(_Task):
     """A task that is tried again after an error of this library, if that does no harm.
 
     An error that is ``retry_safe`` is tried again: after the seconds that the server asked
@@ -54,7 +60,7 @@ class TokenExchangeTask(Task):  # type: ignore[misc]
         self,
         args: Any = None,
         kwargs: Any = None,
-        exc: BaseException | None = None,
+        exc: Exception | None = None,
         throw: bool = True,
         eta: Any = None,
         countdown: float | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.apps import AppConfig
 
 
-class Auth0TXConfig(AppConfig):  # type: ignore[misc]
+class Auth0TXConfig(AppConfig):
     """Register the system checks."""
 
     name = "auth0_tx.integrations.django"

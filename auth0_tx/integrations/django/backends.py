@@ -16,7 +16,7 @@ from django.contrib.auth.hashers import make_password
 from django.http import HttpRequest
 
 
-class Auth0Backend(ModelBackend):  # type: ignore[misc]
+class Auth0Backend(ModelBackend):
     """Find or create the user of verified claims; for ``AUTHENTICATION_BACKENDS``.
 
     The username is made from issuer and subject, and the user has no password.  Usernames
@@ -57,14 +57,15 @@ class Auth0Backend(ModelBackend):  # type: ignore[misc]
 
     def find_user(self, issuer: str, subject: str, claims: Mapping[str, Any]) -> Any:
         """Return the user with this issuer and subject, or ``None``."""
-        users = get_user_model()._default_manager
-        name = {get_user_model().USERNAME_FIELD: to_username(issuer, subject)}
-        user = users.filter(**name).first()
+        # The application's own model: nothing is known of its fields.
+        model: Any = get_user_model()
+        name = {model.USERNAME_FIELD: to_username(issuer, subject)}
+        user = model._default_manager.filter(**name).first()
         return None if user is None or user.has_usable_password() else user
 
     def create_user(self, issuer: str, subject: str, claims: Mapping[str, Any]) -> Any:
         """Create a user who can log in through Auth0 only; ``None`` to refuse new users."""
-        model = get_user_model()
+        model: Any = get_user_model()
         name = {model.USERNAME_FIELD: to_username(issuer, subject)}
         # In one step: another request of the same user may create it at the same time.
         user, _ = model._default_manager.get_or_create(

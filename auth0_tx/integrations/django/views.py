@@ -12,8 +12,8 @@ from .clients import get_client
 
 
 # Auth0 sends this request, without Django's CSRF token; its signature protects it.
-@csrf_exempt  # type: ignore[untyped-decorator]
-@require_POST  # type: ignore[untyped-decorator]
+@csrf_exempt
+@require_POST
 def backchannel_logout(request: HttpRequest) -> HttpResponse:
     """End the sessions that a logout token names (OpenID Connect Back-Channel Logout 1.0)."""
     status = 200

@@ -14,12 +14,12 @@ from auth0_tx.integrations.django.clients import read_keywords
 _COMMANDS = ("doctor", "exchange", "inspect")
 
 
-class Command(BaseCommand):  # type: ignore[misc]
+class Command(BaseCommand):
     """Run a command of ``auth0-tx`` with the project's settings."""
 
     help = "Check the settings, exchange a token, or read one."
     # The doctor itself reports what is wrong with the settings, with advice.
-    requires_system_checks: tuple[str, ...] = ()
+    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take a command's name, and pass on all words after it."""
