@@ -119,7 +119,7 @@ def _assertion(
 
     def ours(count: int) -> None:
         for _ in range(count):
-            method.parameters(ISSUER, time.time, lambda: str(next(number)))
+            method.encode_parameters(ISSUER, time.time, lambda: str(next(number)))
 
     def theirs(count: int) -> None:
         for _ in range(count):

@@ -142,7 +142,7 @@ def test_throttled(auth0_tenant: Tenant) -> None:
 @pytest.mark.parametrize(
     ("changes", "found"),
     [
-        ({"domain": "10.0.0.1"}, "an IP address is not accepted"),
+        ({"domain": "10.0.0.1"}, "IP addresses are not accepted"),
         ({"client_secret": None}, "is needed"),
         ({"timeout": -1}, "positive"),
         ({"colour": "red"}, "a keyword is not one of the client's"),

@@ -1,8 +1,13 @@
-"""How a client proves itself to the token endpoint (RFC 6749 section 2.3, RFC 7523).
+"""How a client authenticates at the token endpoint (RFC 6749 section 2.3, RFC 7523).
 
-Each method is a value that, given an issuer, a time and an id, gives the form parameters
-and headers to add.  Time and ids are arguments: an attempt that is sent again must be
-signed again, or the server refuses its assertion as replayed.
+Each method is a value made once, when the client is configured: encoding a secret and
+importing a key are done then, and mistakes are reported then.  For each attempt it adds
+its form parameters and headers to the request.  A secret is the same every time.  An
+assertion is signed anew, with a time and an id that come in as arguments: the server
+remembers its ``jti`` and refuses a repeated one as a replay (RFC 7523 section 3).
+
+Exactly one method is used in a request (RFC 6749 section 2.3): a client that sends its
+secret both in the header and in the form is refused by strict servers.
 """
 
 from __future__ import annotations
@@ -32,8 +37,9 @@ FORM_HEADERS = {
 }
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-# Auth0 advises one minute and refuses more than five.
+# Seconds.  Auth0 advises one minute and refuses more than five.
 ASSERTION_LIFETIME = 60
+# The algorithms that Auth0 accepts for assertions, each with the kind of key it needs.
 SIGNING_ALGORITHMS = {
     "RS256": "RSA",
     "RS384": "RSA",
@@ -42,32 +48,32 @@ SIGNING_ALGORITHMS = {
     "ES256": "P-256",
     "ES384": "P-384",
 }
-# What the cryptography library calls the curves.
+# The curves by the names of the cryptography library.
 _CURVES = {"P-256": "secp256r1", "P-384": "secp384r1"}
 
 
 class ClientAuthentication(Protocol):
-    """What a method adds to a request to the token endpoint."""
+    """A method's part of a request to the token endpoint."""
 
-    def parameters(self, issuer: str, clock: Clock, new_id: NewId) -> str:
-        """Encode the form parameters that identify, and may prove, the client."""
+    def encode_parameters(self, issuer: str, clock: Clock, new_id: NewId) -> str:
+        """Encode the form parameters that identify, and may authenticate, the client."""
         ...
 
     @property
     def headers(self) -> dict[str, str]:
-        """Give the headers of the request, the client's proof among them if it is there."""
+        """Return all headers of the request, credentials included if the method has any."""
         ...
 
 
 @attrs.frozen
 class FormCredentials:
-    """The client's id, and its secret where it has one, in the form."""
+    """The client's id, and its secret if it has one, in the form."""
 
     _form: str = attrs.field(repr=False)
     headers: dict[str, str] = attrs.field(default=FORM_HEADERS, repr=False)
 
-    def parameters(self, issuer: str, clock: Clock, new_id: NewId) -> str:
-        """Give what was encoded once."""
+    def encode_parameters(self, issuer: str, clock: Clock, new_id: NewId) -> str:
+        """Return the parameters, which were encoded once."""
         return self._form
 
 
@@ -77,8 +83,8 @@ class BasicCredentials:
 
     headers: dict[str, str] = attrs.field(repr=False)
 
-    def parameters(self, issuer: str, clock: Clock, new_id: NewId) -> str:
-        """Give none: RFC 6749 section 2.3 forbids a second way beside the header."""
+    def encode_parameters(self, issuer: str, clock: Clock, new_id: NewId) -> str:
+        """Return none: RFC 6749 section 2.3 forbids a second method beside the header."""
         return ""
 
 
@@ -91,10 +97,12 @@ class PrivateKeyJwt:
     _key: Any = attrs.field(repr=False)
     headers: dict[str, str] = attrs.field(default=FORM_HEADERS, repr=False)
 
-    def parameters(self, issuer: str, clock: Clock, new_id: NewId) -> str:
+    def encode_parameters(self, issuer: str, clock: Clock, new_id: NewId) -> str:
         """Sign an assertion for *issuer*, which Auth0 wants as ``aud`` with its slash."""
+        # Imported here: clients with a secret need no JOSE library.
         from authlib.oauth2.rfc7523 import private_key_jwt_sign
 
+        # RFC 7515 4.1.4: a hint at which of the client's keys it is.  A PEM has none.
         header = {"kid": self._key.kid} if self._key.kid else {}
         assertion = private_key_jwt_sign(
             self._key,
@@ -120,13 +128,14 @@ def build_client_authentication(
     signing_key: object,
     algorithm: str,
 ) -> ClientAuthentication:
-    """Make the method that a client was configured with.
+    """Build the method that a client was configured with.
 
     Raises:
-        ConfigurationError: what the method needs is missing, or is not for it.
+        ConfigurationError: the signing key cannot sign with *algorithm*.
     """
     if method == "private_key_jwt":
-        return PrivateKeyJwt(client_id, algorithm, _held_key(signing_key, algorithm))
+        key = _load_signing_key(signing_key, algorithm)
+        return PrivateKeyJwt(client_id, algorithm, key)
     identity = f"client_id={quote_plus(client_id)}"
     if method == "none":
         return FormCredentials(SecretStr(identity))
@@ -134,15 +143,18 @@ def build_client_authentication(
     if method == "client_secret_post":
         secret = f"{identity}&client_secret={quote_plus(client_secret)}"
         return FormCredentials(SecretStr(secret))
-    # RFC 6749 section 2.3.1: each half is form-encoded before they are joined.
+    # RFC 6749 section 2.3.1: each half is form-encoded before they are joined, so that a
+    # colon in the id does not end it.
     halves = f"{quote_plus(client_id)}:{quote_plus(client_secret)}"
     basic = SecretStr("Basic " + b64encode(halves.encode()).decode())
     return BasicCredentials({**FORM_HEADERS, "Authorization": basic})
 
 
-def _held_key(given: object, algorithm: str) -> Any:
+def _load_signing_key(source: object, algorithm: str) -> Any:
     """Import the signing key once: reading a PEM costs more than many signatures."""
-    key, rule = _import_key(given, algorithm)
+    # The rule is returned and raised here, outside the handler in _import_key: errors of
+    # the JOSE libraries quote parts of the key, and must not be chained to ours.
+    key, rule = _import_key(source, algorithm)
     if rule is not None:
         raise ConfigurationError(
             f"client_assertion_signing_key {rule}",
@@ -151,26 +163,27 @@ def _held_key(given: object, algorithm: str) -> Any:
     return key
 
 
-def _import_key(given: object, algorithm: str) -> tuple[Any, str | None]:
+def _import_key(source: object, algorithm: str) -> tuple[Any, str | None]:
+    """Import and check a key; return it and ``None``, or ``None`` and the broken rule."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from joserfc.errors import JoseError
     from joserfc.jwk import ECKey, RSAKey
 
     family = SIGNING_ALGORITHMS[algorithm]
     kind = RSAKey if family == "RSA" else ECKey
-    what = (
-        f"must be a {'RSA' if family == 'RSA' else family} private key for {algorithm}"
-    )
-    if not isinstance(given, (str, bytes, Mapping, RSAKey, ECKey)):
+    rule = f"must be a {family} private key for {algorithm}"
+    if not isinstance(source, (str, bytes, Mapping, RSAKey, ECKey)):
         return None, "must be PEM text, a JWK or a joserfc key"
-    key: Any = given
+    key: Any = source
     try:
-        if not isinstance(given, (RSAKey, ECKey)):
-            key = kind.import_key(_jwk_or_pem(given))
-        # RFC 7517 sections 4.2 to 4.4: what the JWK itself says it is for.
+        if not isinstance(source, (RSAKey, ECKey)):
+            key = kind.import_key(_to_jwk_or_pem(source))
+        # RFC 7517 sections 4.2 to 4.4: the purposes that the JWK itself states.
         key.check_use("sig")
         key.check_alg(algorithm)
         key.check_key_op("sign")
+    # joserfc and cryptography report a malformed key in all of these ways: text that is not
+    # a key, a JWK with a number for a member, JSON nested a hundred thousand levels deep.
     except (
         JoseError,
         UnsupportedAlgorithm,
@@ -180,21 +193,24 @@ def _import_key(given: object, algorithm: str) -> tuple[Any, str | None]:
         AttributeError,
         RecursionError,
     ):
-        return None, what + ", as PEM text or a JWK"
+        return None, rule + ", as PEM text or a JWK"
+    # A joserfc key comes in as it is, so its kind is still to be checked.
     if not isinstance(key, kind):
-        return None, what
+        return None, rule
+    # RFC 7518 section 3.4: each algorithm has one curve.
     if isinstance(key, ECKey) and key.raw_value.curve.name != _CURVES[family]:
-        return None, what
+        return None, rule
+    # RFC 7518 section 3.3: a key of size 2048 bits or larger MUST be used.
     if isinstance(key, RSAKey) and key.public_key.key_size < 2048:
-        # RFC 7518 section 3.3
         return None, "must have at least 2048 bits"
     return key, None
 
 
-def _jwk_or_pem(given: Any) -> Any:
+def _to_jwk_or_pem(source: Any) -> Any:
+    """Return a JWK as a dictionary, and PEM text as it is."""
     import json
 
-    if isinstance(given, Mapping):
-        return dict(given)
-    text = given.decode("utf-8") if isinstance(given, bytes) else given
+    if isinstance(source, Mapping):
+        return dict(source)
+    text = source.decode("utf-8") if isinstance(source, bytes) else source
     return json.loads(text) if text.lstrip().startswith("{") else text

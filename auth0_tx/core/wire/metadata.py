@@ -1,6 +1,9 @@
 """Authorization server metadata (RFC 8414, OpenID Connect Discovery 1.0).
 
-It is trusted only as far as the configured domain reaches.
+The document says where the client's secret and the users' tokens are sent, and which keys
+are believed.  It is trusted only as far as the configured domain reaches: issuer and
+endpoints must be that domain's own, so a document that was tampered with, or cached under
+the wrong name, cannot redirect anything (the mix-up attacks of RFC 9700 section 4.4).
 """
 
 from __future__ import annotations
@@ -15,25 +18,31 @@ from .domains import check_endpoint_url, issuer_url
 from .reading import read_json
 
 DOCUMENT_LIMIT = 524_288
+"""Bytes of a published document; Auth0's have fewer than ten thousand."""
 
 SHORTEST_AGE = 60.0
-LONGEST_AGE = 86_400.0
+"""Seconds that a document is used at least: Auth0's own max-age is 15 seconds."""
 
-_MAX_AGE = re.compile(
+LONGEST_AGE = 86_400.0
+"""Seconds that a document is used at most, so that a rotated key is noticed in a day."""
+
+# RFC 9111 5.2: directives are case-insensitive, and a recipient ought to take an argument
+# with quotes and without.  "s-maxage" is for shared caches and must not match.
+_find_max_age = re.compile(
     r'(?:^|[\s,])max-age\s*=\s*"?([0-9]{1,12})"?(?:$|[\s,;])', re.I
 ).search
 
 
 @attrs.frozen
 class Metadata:
-    """What the library uses of a tenant's discovery document.
+    """The parts of a tenant's discovery document that the library uses.
 
     Attributes:
-        domain: the domain that was asked.
-        issuer: the tenant's name for itself, exactly.
-        token_endpoint: where grants go.
-        jwks_uri: where the signing keys are.
-        revocation_endpoint: where refresh tokens are revoked.
+        domain: the domain whose document it is.
+        issuer: the tenant's issuer, exactly as it writes it.
+        token_endpoint: the URL that grants are sent to.
+        jwks_uri: the URL of the signing keys.
+        revocation_endpoint: the URL that revokes refresh tokens, or ``None``.
     """
 
     domain: str
@@ -49,17 +58,25 @@ def document_request(url: str) -> Request:
 
 
 def discovery_url(domain: str) -> str:
-    """Give where a tenant publishes its metadata (OpenID Connect Discovery 1.0 section 4)."""
+    """Return the URL of a tenant's metadata (OpenID Connect Discovery 1.0 section 4)."""
     return issuer_url(domain) + ".well-known/openid-configuration"
 
 
 def read_document(response: Response) -> tuple[dict[str, Any], str | None]:
-    """Read a JSON document that a tenant publishes; give it and the rule it breaks."""
+    """Read a JSON document that a tenant publishes.
+
+    Its media type is not looked at: RFC 8414 section 3.2 says ``application/json``, and
+    proxies say what they like.  That it parses strictly is proof enough.
+
+    Returns:
+        The document and ``None``, or an empty one and the rule that the response breaks.
+    """
     encoding = response.header("content-encoding")
     if response.status != 200:
         return {}, "the status is not 200"
     if response.oversized:
         return {}, "the body is too large"
+    # The request accepts no compression: a small body could inflate without bound.
     if encoding is not None and encoding.strip().lower() != "identity":
         return {}, "the body is compressed although no compression was accepted"
     value, rule = read_json(response.body)
@@ -73,7 +90,7 @@ def read_document(response: Response) -> tuple[dict[str, Any], str | None]:
 def read_metadata(
     document: dict[str, Any], domain: str
 ) -> tuple[Metadata | None, str | None]:
-    """Read a discovery document; give what is used of it, or the rule it breaks.
+    """Read a discovery document; return the parts in use, or the rule that it breaks.
 
     The issuer must be exactly the one that belongs to *domain* (RFC 8414 section 3.3), and
     both endpoints must be on its host: a document that sends the grant elsewhere is an
@@ -81,21 +98,22 @@ def read_metadata(
     """
     issuer = issuer_url(domain)
     if document.get("issuer") != issuer:
-        return None, "the issuer is not the configured domain's"
+        return None, "the issuer does not match the configured domain"
     for name in ("token_endpoint", "jwks_uri"):
         rule = check_endpoint_url(document.get(name), domain)
         if rule is not None:
             return None, f"{name} {rule}"
     revocation = document.get("revocation_endpoint")
     if check_endpoint_url(revocation, domain) is not None:
-        # Nothing depends on it but a courtesy at logout.
+        # Optional (RFC 8414 section 2).  Without it a logout leaves the refresh token to
+        # expire on its own, which is no reason to refuse every exchange.
         revocation = None
     endpoints = document["token_endpoint"], document["jwks_uri"], revocation
     return Metadata(domain, issuer, *endpoints), None
 
 
 def freshness(response: Response, default: float) -> float:
-    """Give how many seconds a document may be used: its ``max-age``, within bounds."""
-    found = _MAX_AGE(response.header("cache-control") or "")
+    """Return how many seconds a document may be used: its ``max-age``, within bounds."""
+    found = _find_max_age(response.header("cache-control") or "")
     seconds = float(found[1]) if found else default
     return min(max(seconds, SHORTEST_AGE), LONGEST_AGE)

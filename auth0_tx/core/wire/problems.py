@@ -1,7 +1,13 @@
-"""Rules that an argument may break, told without its value.
+"""Rules that an argument may break, reported without its value.
 
-A rule is checked by a function that *returns* what is wrong, and raised by one whose
-locals hold nothing secret: a traceback shows the locals of every frame it passed.
+The checks of this room come in two layers.  A function named ``check_...`` looks at a
+value and *returns* the rule that it breaks, as the end of a sentence that begins with the
+parameter's name.  The function that a flow calls turns the first broken rule into an
+error and raises it.
+
+Arguments are tokens and secrets, or text that a user mistyped into the wrong field, so no
+rule quotes a value.  Returning rules also keeps tracebacks clean: error trackers show the
+locals of every frame that an exception passes, and the checking frames hold the values.
 """
 
 from __future__ import annotations
@@ -12,40 +18,52 @@ from ...errors import ConfigurationError, InvalidInputError
 from ...errors import CustomTokenExchangeErrorCode as Code
 
 LONGEST_TEXT = 4_096
+"""Characters of a parameter that is not a token; far more than any real audience has."""
 
 
 @attrs.frozen
 class Problem:
-    """A rule that an argument breaks."""
+    """A rule that an argument breaks.
+
+    Attributes:
+        parameter: the name of the argument.
+        rule: what is wrong with it, such as "must be a string".
+        code: the code of the error.
+    """
 
     parameter: str
     rule: str
     code: str = Code.INVALID_ARGUMENT
 
     def error(self) -> InvalidInputError:
-        """Give the error that says it of an argument of a call."""
+        """Return the error for an argument of a call."""
         return InvalidInputError(
             f"{self.parameter} {self.rule}", self.code, parameter=self.parameter
         )
 
     def configuration_error(self) -> ConfigurationError:
-        """Give the error that says it of a keyword of the client."""
+        """Return the error for a keyword of the client."""
         return ConfigurationError(
             f"{self.parameter} {self.rule}", parameter=self.parameter
         )
 
 
 def check_text(value: object, longest: int = LONGEST_TEXT) -> str | None:
-    """Give the rule that *value* breaks as text for a form: visible ASCII, not padded."""
+    """Return the rule that *value* breaks as text for a form, or ``None``.
+
+    Such text is visible ASCII, with spaces inside but not around it: a padded value is a
+    file's last newline or a careless copy, and the server would compare it as it is.
+    """
     if not isinstance(value, str):
         return "must be a string"
     if not value or value.isspace():
         return "must not be empty or only white space"
+    # Before anything looks at each character: an argument may be megabytes long.
     if len(value) > longest:
         return f"must not be longer than {longest} characters"
     # RFC 6749 appendix A: VSCHAR, and the space that some texts may hold.
     if not (value.isascii() and value.isprintable()):
-        return "must have printable ASCII characters only"
+        return "must contain only printable ASCII characters"
     if value[0] == " " or value[-1] == " ":
-        return "must not have white space around it"
+        return "must not begin or end with white space"
     return None

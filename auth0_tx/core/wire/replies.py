@@ -1,7 +1,24 @@
-"""The token endpoint's answers: a response in, tokens out, or an error that says whose fault.
+"""The token endpoint's responses: a response in, tokens out, or an error that says why not.
 
-A reader here *returns* an error instead of raising it, so that no traceback passes a
-frame that holds a body (see ``problems``).
+A response is judged from the outside in, and the first judgement that fails is the error:
+
+1. **Framing.**  A redirect, an oversized or compressed body, another 2xx than 200: none of
+   them is a token response, whatever the body says.
+2. **A 200** must be JSON by its media type and by a strict parser, an object, and have
+   members of the types that RFC 6749 section 5.1 gives them.  This comes before any of it
+   is used: after a 200 the subject token is spent, so an error here reports
+   ``tokens_issued`` and is not retried, unless the token may be used twice.
+3. **Anything else** is a refusal (section 5.2).  Its body is read leniently, for nothing in
+   it is believed: the server's code and words are only reported.  Auth0 has three dialects
+   here: OAuth's ``error``, the Management API's ``errorCode``, and a global limit that
+   comes as a 500.  Without JSON, the status decides.
+
+**What a server says is not trusted to be printable.**  It may echo the request, so
+descriptions and codes lose every secret of the request, everything that looks like a JWT,
+and whatever does not print; then they are cut short.
+
+Errors are returned, not raised, so that no traceback passes a frame that holds a body
+(see ``problems``).
 """
 
 from __future__ import annotations
@@ -27,37 +44,45 @@ from ...secret import REDACTED
 from ...token_types import TokenType
 from ...values import TokenExchangeResponse
 from ..effects import Response
-from .hints import hint_for
+from .hints import find_hint
 from .reading import parse_rate_limit_reset, parse_retry_after, read_json
 
 TOKEN_RESPONSE_LIMIT = 262_144
+"""Bytes of a token response: three tokens of 64 KiB, and room to spare."""
 
 NOT_APPLICABLE = "N_A"
-"""The ``token_type`` of a token that is no access token (RFC 8693 section 2.2.1)."""
+"""The ``token_type`` of a token that is not an access token (RFC 8693 section 2.2.1)."""
 
 _LONGEST_TEXT = 256
 _VISIBLE = bytes(range(0x21, 0x7F))
+# Seconds, 68 years.  More is a mistake, and overflows a 32-bit time somewhere.
 _LONGEST_LIFETIME = 2**31 - 1
-# RFC 6749 appendix A.7, less the characters that would need escaping in a log line; Auth0
+# RFC 6749 appendix A.7: these characters, which need no escaping in a log line.  Auth0
 # itself sends codes with spaces in them.
-_ERROR_CODE = re.compile(r"[ !#-\[\]-~]{1,1024}").fullmatch
-_CORRELATION = ("x-correlation-id", "x-auth0-requestid", "x-request-id", "cf-ray")
+_is_error_code = re.compile(r"[ !#-\[\]-~]{1,1024}").fullmatch
+# The first that is there: Auth0's own ids find the request in its logs, a proxy's do not.
+_CORRELATION_HEADERS = (
+    "x-correlation-id",
+    "x-auth0-requestid",
+    "x-request-id",
+    "cf-ray",
+)
 _GLOBAL_LIMIT = "global limit"
-# RFC 7515 section 7.1: what begins with a JSON object in base64url, as every JWT does, an
-# assertion of ours and half a token among them.  Rarely needed, so compiled by first use.
-_JOSE = r"eyJ[A-Za-z0-9_-]{13,}(?:\.[A-Za-z0-9_-]*)*"
+# RFC 7515 section 7.1: every JWT begins with a JSON object in base64url, "eyJ".  The
+# pattern also finds half a token, and an assertion that only this attempt knew.
+_JOSE = re.compile(r"eyJ[A-Za-z0-9_-]{13,}(?:\.[A-Za-z0-9_-]*)*")
 
 
 @attrs.frozen
 class TokenRequestInfo:
-    """What the request was, as far as reading its answer needs to know.
+    """The parts of a request that reading its response depends on.
 
     Attributes:
-        scope: the scope requested, which is the one granted where the answer names none.
-        subject_token_type: for advice on a refusal.
+        scope: the requested scope, which is also the granted one if the response has none.
+        subject_token_type: for hints on a refusal.
         reusable: whether the same grant may be sent again after it may have taken effect.
-        secrets: texts that an answer may echo and an error must not.
-        on_behalf_of: whether it is an exchange on behalf of a user, for advice too.
+        secrets: texts that a response may echo and an error must not.
+        on_behalf_of: whether it is an on-behalf-of exchange, for hints too.
     """
 
     scope: str | None = None
@@ -68,29 +93,35 @@ class TokenRequestInfo:
 
 
 def read_token_response(
-    response: Response, asked: TokenRequestInfo, now: float
+    response: Response, request_info: TokenRequestInfo, now: float
 ) -> TokenExchangeResponse | CustomTokenExchangeError:
-    """Read an answer of the token endpoint (RFC 6749 sections 5.1 and 5.2).
+    """Read a response of the token endpoint (RFC 6749 sections 5.1 and 5.2).
 
     Args:
-        response: the answer.
-        asked: what it answers.
-        now: epoch seconds, against which its waiting times are read.
+        response: the response.
+        request_info: the request that it answers.
+        now: epoch seconds, for the waiting times that it names as dates.
+
+    Returns:
+        The tokens, or the error that describes why there are none.
     """
-    rule = _framing_rule(response)
+    rule = _check_framing(response)
     if rule is not None:
-        return _invalid(response, rule, asked)
+        return _build_invalid_response(response, rule, request_info)
     if response.status == 200:
-        return _read_success(response, asked, now)
-    return _read_refusal(response, asked, now)
+        return _read_success(response, request_info, now)
+    return _read_refusal(response, request_info, now)
 
 
-def _framing_rule(response: Response) -> str | None:
-    """Give what is wrong with the answer before its body is looked at."""
+def _check_framing(response: Response) -> str | None:
+    """Return the rule that the response breaks before its body is read, or ``None``."""
+    # Following a redirect would send the subject token and the client's secret to an
+    # address that nobody configured.
     if 300 <= response.status < 400:
         return "the server answered with a redirect, which is not followed"
     if response.oversized:
-        return "the body is larger than any token response"
+        return f"the body is longer than {TOKEN_RESPONSE_LIMIT:,} bytes"
+    # The request accepts no compression: a small body could inflate without bound.
     encoding = response.header("content-encoding")
     if encoding is not None and encoding.strip().lower() != "identity":
         return "the body is compressed although no compression was accepted"
@@ -100,51 +131,61 @@ def _framing_rule(response: Response) -> str | None:
 
 
 def _read_success(
-    response: Response, asked: TokenRequestInfo, now: float
+    response: Response, request_info: TokenRequestInfo, now: float
 ) -> TokenExchangeResponse | CustomTokenExchangeError:
     media_type = (
         (response.header("content-type") or "").partition(";")[0].strip().lower()
     )
+    # RFC 6749 section 5.1.  A captive portal or a proxy answers 200 with HTML.
     if media_type != "application/json":
-        return _invalid(response, f"the media type is {_kind(media_type)}", asked)
+        return _build_invalid_response(
+            response,
+            f"the media type is {_describe_media_type(media_type)}",
+            request_info,
+        )
     value, rule = read_json(response.body)
     if rule is not None:
-        return _invalid(response, f"the body is not JSON: {rule}", asked)
+        return _build_invalid_response(
+            response, f"the body is not JSON: {rule}", request_info
+        )
     if not isinstance(value, dict):
-        return _invalid(response, "the body is not a JSON object", asked)
+        return _build_invalid_response(
+            response, "the body is not a JSON object", request_info
+        )
+    # Some servers send an error with status 200, as GitHub's token endpoint does.
     if "error" in value and "access_token" not in value:
-        return _refusal(response, value, asked, now)
-    rule = _member_rule(value)
+        return _build_refusal(response, value, request_info, now)
+    rule = _check_members(value)
     if rule is not None:
-        return _invalid(response, rule, asked)
+        return _build_invalid_response(response, rule, request_info)
     lifetime = value.get("expires_in")
     return TokenExchangeResponse(
         access_token=value["access_token"],
         token_type=value.get("token_type") or NOT_APPLICABLE,
         expires_in=None if lifetime is None else int(lifetime),
-        # RFC 6749 section 5.1: scope is optional if identical to the one requested.
-        scope=value["scope"] if value.get("scope") is not None else asked.scope,
+        # RFC 6749 section 5.1: scope is OPTIONAL if identical to the one requested.
+        scope=value["scope"] if value.get("scope") is not None else request_info.scope,
         issued_token_type=value.get("issued_token_type"),
         id_token=value.get("id_token"),
         refresh_token=value.get("refresh_token"),
     )
 
 
-def _member_rule(value: Mapping[str, Any]) -> str | None:
-    """Give the first rule that a member of a token response breaks."""
+def _check_members(value: Mapping[str, Any]) -> str | None:
+    """Return the first rule that a member of a token response breaks, or ``None``."""
     if not _is_token(value.get("access_token")):
         return "access_token is missing or is not a token"
     return (
-        _token_type_rule(value)
-        or _lifetime_rule(value.get("expires_in"))
-        or _optional_rule(value)
+        _check_token_type(value)
+        or _check_lifetime(value.get("expires_in"))
+        or _check_optional_members(value)
     )
 
 
-def _token_type_rule(value: Mapping[str, Any]) -> str | None:
+def _check_token_type(value: Mapping[str, Any]) -> str | None:
     token_type = value.get("token_type")
     # RFC 8693 section 2.2.1: N_A says that the token is not an access token.  Auth0 has
-    # been seen to leave it out.
+    # been seen to leave token_type out then.
     if (
         token_type in (None, NOT_APPLICABLE)
         and value.get("issued_token_type") == TokenType.SESSION_TRANSFER_TOKEN
@@ -155,14 +196,16 @@ def _token_type_rule(value: Mapping[str, Any]) -> str | None:
     # RFC 6749 section 5.1: the value is case insensitive.
     if token_type.lower() == "bearer":
         return None
-    # RFC 6749 section 7.1: a client must not use a token type it does not understand.
+    # RFC 6749 section 7.1: a client MUST NOT use a token type it does not understand.  A
+    # DPoP token used as a bearer token would fail at the API, far from the cause.
     return "token_type is not Bearer"
 
 
-def _lifetime_rule(lifetime: object) -> str | None:
+def _check_lifetime(lifetime: object) -> str | None:
     if lifetime is None:
         return None
-    # Some servers quote the number; nothing but ASCII digits is read as one.
+    # Some servers quote the number.  Only ASCII digits count: int() takes every script's,
+    # and spaces and underscores.
     if isinstance(lifetime, str) and lifetime.isascii() and lifetime.isdigit():
         lifetime = int(lifetime) if len(lifetime) <= 10 else 0
     if type(lifetime) is not int or not 0 < lifetime <= _LONGEST_LIFETIME:
@@ -170,7 +213,7 @@ def _lifetime_rule(lifetime: object) -> str | None:
     return None
 
 
-def _optional_rule(value: Mapping[str, Any]) -> str | None:
+def _check_optional_members(value: Mapping[str, Any]) -> str | None:
     for name in ("id_token", "refresh_token"):
         if value.get(name) is not None and not _is_token(value[name]):
             return f"{name} is not a token"
@@ -182,12 +225,13 @@ def _optional_rule(value: Mapping[str, Any]) -> str | None:
 
 
 def _is_token(value: object) -> bool:
-    # RFC 6749 appendix A.12: access-token = 1*VSCHAR; the space it allows is no token's.
+    # RFC 6749 appendix A.12: access-token = 1*VSCHAR.  Nothing else is let into a header,
+    # where a line break would start another one.
     return (
         isinstance(value, str)
         and value.isascii()
         and value != ""
-        # Three times as fast as a look at each character of a long token.
+        # Three times as fast as a pattern, for a token of a thousand characters.
         and not value.encode("ascii").translate(None, _VISIBLE)
     )
 
@@ -197,52 +241,60 @@ def _is_visible(text: str) -> bool:
 
 
 def _read_refusal(
-    response: Response, asked: TokenRequestInfo, now: float
+    response: Response, request_info: TokenRequestInfo, now: float
 ) -> CustomTokenExchangeError:
     value, rule = read_json(response.body)
     if rule is None and isinstance(value, dict):
-        return _refusal(response, value, asked, now)
-    if response.status == 429 or response.status in (408, 425):
-        return _refusal(response, {}, asked, now)
+        return _build_refusal(response, value, request_info, now)
+    # These statuses say by themselves that the request was not acted on.
+    if response.status in (408, 425, 429):
+        return _build_refusal(response, {}, request_info, now)
     if response.status >= 500:
+        # A gateway may answer 502 or 504 after the tenant has issued the tokens.
         return AmbiguousError(
-            "the server failed, and whether the grant took effect is unknown",
+            "the server failed; whether it issued tokens is unknown",
             Code.TOKEN_EXCHANGE_FAILED,
             response.status,
-            asked.reusable,
-            _waiting_time(response, now),
+            request_info.reusable,
+            _read_wait(response, now),
             "reply",
-            correlation_id=_correlation_id(response, asked),
+            correlation_id=_read_correlation_id(response, request_info),
         )
-    return _invalid(response, "the body of the refusal is not a JSON object", asked)
-
-
-def _refusal(
-    response: Response, value: Mapping[str, Any], asked: TokenRequestInfo, now: float
-) -> CustomTokenExchangeError:
-    """Make the error for an error response (RFC 6749 section 5.2, and Auth0's variations)."""
-    # What the answer itself hands out is not to be shown by its words either.
-    asked = attrs.evolve(asked, secrets=[*asked.secrets, *_tokens_of(value)])
-    code = _code(value, asked)
-    description = _clean(
-        value.get("error_description", value.get("message")), asked.secrets
+    return _build_invalid_response(
+        response, "the body of the error response is not a JSON object", request_info
     )
-    kind, safe = _kind_of_refusal(response.status, code, description, asked)
+
+
+def _build_refusal(
+    response: Response,
+    value: Mapping[str, Any],
+    request_info: TokenRequestInfo,
+    now: float,
+) -> CustomTokenExchangeError:
+    """Build the error for a refusal (RFC 6749 section 5.2, and Auth0's variations)."""
+    # A token that the response itself brings, such as mfa_token, is a secret too.
+    secrets = [*request_info.secrets, *_list_tokens(value)]
+    request_info = attrs.evolve(request_info, secrets=secrets)
+    code = _read_code(value, request_info)
+    description = _clean_text(
+        value.get("error_description", value.get("message")), request_info.secrets
+    )
+    kind, safe = _classify_refusal(response.status, code, description, request_info)
     error = kind(
         description or "the server gave no reason",
         code or None,
         response.status,
         safe,
-        _waiting_time(response, now),
+        _read_wait(response, now),
         "reply",
         False,
-        _correlation_id(response, asked),
-        hint_for(
+        _read_correlation_id(response, request_info),
+        find_hint(
             code,
             description,
             response.status,
-            asked.subject_token_type,
-            on_behalf_of=asked.on_behalf_of,
+            request_info.subject_token_type,
+            on_behalf_of=request_info.on_behalf_of,
         ),
     )
     if isinstance(error, MfaRequiredError):
@@ -254,47 +306,50 @@ def _refusal(
     return error
 
 
-def _kind_of_refusal(
-    status: int, code: str, description: str, asked: TokenRequestInfo
+def _classify_refusal(
+    status: int, code: str, description: str, request_info: TokenRequestInfo
 ) -> tuple[type[RefusedError], bool]:
-    """Tell what kind of refusal it is, and whether sending again is safe."""
+    """Return the class of the error, and whether sending again is safe."""
+    # Auth0's throttling of an IP with bad tokens comes as a 429 as well, but another bad
+    # token only prolongs it.
     if code == "too_many_attempts":
         return BlockedError, False
     if status == 429:
         return RateLimitError, True
     if status >= 500:
-        # Auth0 has sent its global limit as a 500 that says access_denied.
+        # Auth0 has sent its global limit as a 500 with the code access_denied.
         limited = _GLOBAL_LIMIT in description.lower()
-        return RateLimitError if limited else RefusedError, asked.reusable
+        return RateLimitError if limited else RefusedError, request_info.reusable
     if code == "mfa_required":
         return MfaRequiredError, False
     # RFC 9110 section 15.5.9 and RFC 8470 section 5.2: the request was not acted on.
     return RefusedError, status in (408, 425)
 
 
-def _code(value: Mapping[str, Any], asked: TokenRequestInfo) -> str:
-    """Give the server's own code, verbatim where it is one; empty where it is not."""
-    # The Management API's shape has its code in errorCode and prose in error.
+def _read_code(value: Mapping[str, Any], request_info: TokenRequestInfo) -> str:
+    """Return the server's own code verbatim, or "" if there is none that can be shown."""
+    # The Management API has its code in errorCode, and prose in error.
     for name in ("errorCode", "error"):
         code = value.get(name)
-        if isinstance(code, str) and _ERROR_CODE(code):
-            return "" if _scrubbed(code, asked.secrets) != code else code
+        if isinstance(code, str) and _is_error_code(code):
+            return "" if _redact(code, request_info.secrets) != code else code
     return ""
 
 
-def _clean(text: object, secrets: Collection[str]) -> str:
-    """Make a server's words fit to show: nothing secret, nothing invisible, not endless."""
+def _clean_text(text: object, secrets: Collection[str]) -> str:
+    """Return a server's text without secrets and unprintable characters, cut short."""
     if not isinstance(text, str):
         return ""
     # Scrub before cutting: the cut could leave the first half of a secret.
-    text = _scrubbed(text, secrets)
+    text = _redact(text, secrets)
+    # Control characters could forge log lines, and bidi marks reverse what is read.
     text = "".join(
         char if char.isprintable() else " " for char in text[: 4 * _LONGEST_TEXT]
     )
     return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
 
 
-def _tokens_of(value: Mapping[str, Any]) -> list[str]:
+def _list_tokens(value: Mapping[str, Any]) -> list[str]:
     return [
         token
         for name, token in value.items()
@@ -302,50 +357,55 @@ def _tokens_of(value: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _scrubbed(text: str, secrets: Collection[str]) -> str:
-    # The longest first: a secret may begin with another.
+def _redact(text: str, secrets: Collection[str]) -> str:
+    # The longest first: one secret may be the beginning of another.
     for value in sorted(secrets, key=len, reverse=True):
-        # A shorter one is a word that the server may well use without having been told.
+        # A shorter one may be an ordinary word of the description.
         if len(value) >= 6:
+            # Servers echo a form's values decoded or as they were encoded.
             for form in {str(value), quote(value), quote_plus(value)}:
                 text = text.replace(form, REDACTED)
-    return re.sub(_JOSE, REDACTED, text) if "eyJ" in text else text
+    return _JOSE.sub(REDACTED, text)
 
 
-def _waiting_time(response: Response, now: float) -> float | None:
-    """Give the seconds to wait: ``Retry-After`` if present, else until the limit's reset."""
+def _read_wait(response: Response, now: float) -> float | None:
+    """Return the seconds to wait: ``Retry-After`` if valid, else until the limit's reset."""
     value = response.header("retry-after")
     seconds = None if value is None else parse_retry_after(value, now)
+    # Auth0 may send its limit's reset with any response; only a 429 says that it is reached.
     if seconds is None and response.status == 429:
         value = response.header("x-ratelimit-reset")
         seconds = None if value is None else parse_rate_limit_reset(value, now)
     return seconds
 
 
-def _correlation_id(response: Response, asked: TokenRequestInfo) -> str | None:
-    for name in _CORRELATION:
+def _read_correlation_id(
+    response: Response, request_info: TokenRequestInfo
+) -> str | None:
+    for name in _CORRELATION_HEADERS:
         value = response.header(name)
         if value:
-            return _clean(value, asked.secrets)[:128]
+            return _clean_text(value, request_info.secrets)[:128]
     return None
 
 
-def _kind(media_type: str) -> str:
-    """Name a media type without quoting what a server may have put there."""
+def _describe_media_type(media_type: str) -> str:
+    """Return what is wrong with a media type, quoting only well-known ones."""
     known = ("text/html", "text/plain", "application/problem+json", "application/xml")
     if media_type in known:
         return f"{media_type}, not application/json"
     return "not application/json" if media_type else "missing"
 
 
-def _invalid(
-    response: Response, rule: str, asked: TokenRequestInfo
+def _build_invalid_response(
+    response: Response, rule: str, request_info: TokenRequestInfo
 ) -> InvalidResponseError:
     return InvalidResponseError(
         rule,
         status=response.status,
-        # A redirect or a refusal did nothing; a broken 200 spent the subject token.
-        retry_safe=response.status == 200 and asked.reusable,
+        # A redirect or a refusal did nothing, and would do the same again.  A broken 200
+        # spent the subject token.
+        retry_safe=response.status == 200 and request_info.reusable,
         tokens_issued=200 <= response.status < 300,
-        correlation_id=_correlation_id(response, asked),
+        correlation_id=_read_correlation_id(response, request_info),
     )

@@ -1,4 +1,4 @@
-"""How a client proves itself, and which keys cannot."""
+"""How a client authenticates, and with which keys it cannot."""
 
 from __future__ import annotations
 
@@ -38,36 +38,38 @@ from auth0_tx.secret import SecretStr
 KEYS: dict[str, Any] = {"RSA": RSA, "P-256": P256, "P-384": P384}
 
 
-def authentication(**keywords: Any) -> ClientAuthentication:
-    """Give what a client with *keywords* authenticates with."""
+def build_method(**keywords: Any) -> ClientAuthentication:
+    """Return the authentication of a client with *keywords*."""
     return client(Clock(), **keywords).settings.authentication
 
 
-def parameters(method: ClientAuthentication, new_id: str = "id-1") -> dict[str, str]:
-    """Give what *method* adds to the form."""
-    form = method.parameters(ISSUER, lambda: NOW + 0.9, lambda: new_id)
+def read_parameters(
+    method: ClientAuthentication, new_id: str = "id-1"
+) -> dict[str, str]:
+    """Return the parameters that *method* adds to the form."""
+    form = method.encode_parameters(ISSUER, lambda: NOW + 0.9, lambda: new_id)
     return dict(parse_qsl(form, keep_blank_values=True, strict_parsing=bool(form)))
 
 
-def pem(key: Any, password: bytes | None = None) -> str:
-    """Give a private key of the cryptography library as PEM text."""
+def to_pem(key: Any, password: bytes | None = None) -> str:
+    """Return a private key of the cryptography library as PEM text."""
     sealing = BestAvailableEncryption(password) if password else NoEncryption()
     return str(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, sealing).decode())
 
 
-def jwk(key: Any, **members: Any) -> dict[str, Any]:
-    """Give the private JWK of *key* with *members*."""
+def to_jwk(key: Any, **members: Any) -> dict[str, Any]:
+    """Return the private JWK of *key* with *members*."""
     return {**key.as_dict(private=True), **members}
 
 
 def test_secret_in_the_form() -> None:
     """By default the client's id and secret go into the form."""
-    method = authentication()
+    method = build_method()
 
     assert {
         "client_id": "the-client",
         "client_secret": SECRETS["client_secret"],
-    } == parameters(method)
+    } == read_parameters(method)
     assert {
         **COMMON_HEADERS,
         "Content-Type": "application/x-www-form-urlencoded",
@@ -75,14 +77,14 @@ def test_secret_in_the_form() -> None:
 
 
 def test_public_client() -> None:
-    """A public client says who it is, and proves nothing."""
-    method = authentication(client_auth="none")
+    """A public client sends its id, and no proof."""
+    method = build_method(client_auth="none")
 
-    assert {"client_id": "the-client"} == parameters(method)
+    assert {"client_id": "the-client"} == read_parameters(method)
     assert "Authorization" not in method.headers
 
 
-def basic(method: ClientAuthentication) -> tuple[str, str]:
+def decode_basic(method: ClientAuthentication) -> tuple[str, str]:
     """Read the credentials as a server does: decoded, split, and form-decoded."""
     scheme, _, text = method.headers["Authorization"].partition(" ")
     assert "Basic" == scheme
@@ -92,17 +94,17 @@ def basic(method: ClientAuthentication) -> tuple[str, str]:
 
 def test_secret_in_the_header() -> None:
     """Both halves are form-encoded before they are joined (RFC 6749 section 2.3.1)."""
-    method = authentication(
+    method = build_method(
         client_auth="client_secret_basic", client_id="a:b c", client_secret="p:q+r/ %s"
     )
 
-    assert ("a:b c", "p:q+r/ %s") == basic(method)
-    assert {} == parameters(method)
+    assert ("a:b c", "p:q+r/ %s") == decode_basic(method)
+    assert {} == read_parameters(method)
     assert isinstance(method.headers["Authorization"], SecretStr)
 
 
-# Shorter than what the suite's search for secrets takes for one: Hypothesis likes to try
-# texts out of the library's own source, which are in many an error.
+# Shorter than the suite's search for leaked secrets looks for: Hypothesis likes to try
+# texts from the library's own source, which occur in many errors.
 VISIBLE = st.text(
     st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=15
 )
@@ -110,15 +112,15 @@ VISIBLE = st.text(
 
 @given(client_id=VISIBLE, client_secret=VISIBLE)
 def test_credentials_round_trip(client_id: str, client_secret: str) -> None:
-    """Whatever an id and a secret are made of, the server reads just them."""
+    """Whatever characters an id and a secret have, the server reads them back."""
     keywords: dict[str, Any] = {"client_id": client_id, "client_secret": client_secret}
-    in_header = authentication(client_auth="client_secret_basic", **keywords)
+    in_header = build_method(client_auth="client_secret_basic", **keywords)
 
-    assert keywords == parameters(authentication(**keywords))
-    assert (client_id, client_secret) == basic(in_header)
+    assert keywords == read_parameters(build_method(**keywords))
+    assert (client_id, client_secret) == decode_basic(in_header)
 
 
-def decoded(form: Mapping[str, str], key: Any, algorithm: str) -> jwt.Token:
+def decode_assertion(form: Mapping[str, str], key: Any, algorithm: str) -> jwt.Token:
     """Verify an assertion as the server does."""
     assert ASSERTION_TYPE == form["client_assertion_type"]
     return jwt.decode(form["client_assertion"], key, algorithms=[algorithm])
@@ -128,12 +130,12 @@ def decoded(form: Mapping[str, str], key: Any, algorithm: str) -> jwt.Token:
 def test_assertion(algorithm: str) -> None:
     """An assertion names the client, the tenant, its id and a minute (RFC 7523 section 3)."""
     key = KEYS[SIGNING_ALGORITHMS[algorithm]]
-    method = authentication(
-        client_assertion_signing_key=jwk(key, kid="key-1"),
+    method = build_method(
+        client_assertion_signing_key=to_jwk(key, kid="key-1"),
         client_assertion_signing_alg=algorithm,
     )
-    form = parameters(method)
-    token = decoded(form, key, algorithm)
+    form = read_parameters(method)
+    token = decode_assertion(form, key, algorithm)
 
     assert "the-client" == form["client_id"]
     assert {"client_id", "client_assertion", "client_assertion_type"} == form.keys()
@@ -151,12 +153,12 @@ def test_assertion(algorithm: str) -> None:
 
 def test_assertion_is_made_anew() -> None:
     """Each attempt has an assertion of its own, or the server takes it for a replay."""
-    method = authentication(client_assertion_signing_key=jwk(P256), **ES256)
-    first, second = parameters(method, "id-1"), parameters(method, "id-2")
+    method = build_method(client_assertion_signing_key=to_jwk(P256), **ES256)
+    first, second = read_parameters(method, "id-1"), read_parameters(method, "id-2")
 
-    assert "id-1" == decoded(first, P256, "ES256").claims["jti"]
-    assert "id-2" == decoded(second, P256, "ES256").claims["jti"]
-    assert "kid" not in decoded(first, P256, "ES256").header
+    assert "id-1" == decode_assertion(first, P256, "ES256").claims["jti"]
+    assert "id-2" == decode_assertion(second, P256, "ES256").claims["jti"]
+    assert "kid" not in decode_assertion(first, P256, "ES256").header
 
 
 ES256 = {"client_assertion_signing_alg": "ES256"}
@@ -166,11 +168,11 @@ GOOD_KEYS = {
     "pem": PEM.decode(),
     "pem-bytes": PEM,
     "pem-secret": SecretStr(PEM.decode()),
-    "jwk": jwk(RSA),
-    "jwk-text": json.dumps(jwk(RSA)),
-    "jwk-bytes": b"  " + json.dumps(jwk(RSA)).encode(),
-    "jwk-mapping": MappingProxyType(jwk(RSA)),
-    "jwk-for-this": jwk(RSA, use="sig", alg="RS256", key_ops=["sign"]),
+    "jwk": to_jwk(RSA),
+    "jwk-text": json.dumps(to_jwk(RSA)),
+    "jwk-bytes": b"  " + json.dumps(to_jwk(RSA)).encode(),
+    "jwk-mapping": MappingProxyType(to_jwk(RSA)),
+    "jwk-for-this": to_jwk(RSA, use="sig", alg="RS256", key_ops=["sign"]),
     "held": RSA,
 }
 
@@ -178,35 +180,38 @@ GOOD_KEYS = {
 @pytest.mark.parametrize("key", GOOD_KEYS.values(), ids=GOOD_KEYS.keys())
 def test_key(key: Any) -> None:
     """A key is PEM text, a JWK, or already imported."""
-    form = parameters(authentication(client_assertion_signing_key=key))
+    form = read_parameters(build_method(client_assertion_signing_key=key))
 
-    assert "id-1" == decoded(form, RSA, "RS256").claims["jti"]
+    assert "id-1" == decode_assertion(form, RSA, "RS256").claims["jti"]
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "ES384"])
 def test_ec_pem(algorithm: str) -> None:
     """An elliptic-curve key may be PEM text too."""
     key = KEYS[SIGNING_ALGORITHMS[algorithm]]
-    form = parameters(
-        authentication(
+    form = read_parameters(
+        build_method(
             client_assertion_signing_key=key.as_pem(private=True),
             client_assertion_signing_alg=algorithm,
         )
     )
 
-    assert "id-1" == decoded(form, key, algorithm).claims["jti"]
+    assert "id-1" == decode_assertion(form, key, algorithm).claims["jti"]
 
 
-def der(tag: int, *parts: bytes) -> bytes:
+def encode_der(tag: int, *parts: bytes) -> bytes:
     """Encode as DER does, up to 127 bytes."""
     content = b"".join(parts)
     return bytes([tag, len(content)]) + content
 
 
-def unknown(*oid_and_parameters: bytes) -> str:
-    """Give a private key, as PEM text, of a kind that nobody knows."""
-    info = der(
-        0x30, der(2, b"\0"), der(0x30, *oid_and_parameters), der(4, der(4, b"\1" * 32))
+def build_unknown_key(*oid_and_parameters: bytes) -> str:
+    """Return a private key, as PEM text, of a kind that nobody knows."""
+    info = encode_der(
+        0x30,
+        encode_der(2, b"\0"),
+        encode_der(0x30, *oid_and_parameters),
+        encode_der(4, encode_der(4, b"\1" * 32)),
     )
     text = base64.encodebytes(info).decode()
     return f"-----BEGIN PRIVATE KEY-----\n{text}-----END PRIVATE KEY-----\n"
@@ -216,7 +221,7 @@ EC_OID = bytes.fromhex("06072a8648ce3d0201")
 OTHER_RSA_D = RSAKey.generate_key(2_048).as_dict(private=True)["d"]
 BAD_RSA_KEYS: dict[str, Any] = {
     "none of these": 5,
-    "list": [jwk(RSA)],
+    "list": [to_jwk(RSA)],
     "empty": "",
     "blank": " ",
     "nul": "\x00",
@@ -224,31 +229,31 @@ BAD_RSA_KEYS: dict[str, Any] = {
     "bytes": b"\xff\xfe",
     "certificate": "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
     "cut": PEM.decode()[:300],
-    "encrypted": pem(rsa.generate_private_key(65_537, 2_048), b"password"),
+    "encrypted": to_pem(rsa.generate_private_key(65_537, 2_048), b"password"),
     "public-jwk": RSA.as_dict(private=False),
     "public-pem": RSA.as_pem(private=False),
     "public-held": RSAKey.import_key(RSA.as_dict(private=False)),
-    "ec": jwk(P256),
+    "ec": to_jwk(P256),
     "ec-held": P256,
     "okp-held": OKPKey.generate_key("Ed25519"),
-    "dsa": pem(dsa.generate_private_key(2_048)),
-    "ed25519": pem(ed25519.Ed25519PrivateKey.generate()),
-    "unknown-kind": unknown(der(6, bytes([0x2A, 3, 4]))),
-    "unknown-curve": unknown(EC_OID, der(6, bytes([0x2A, 3, 5]))),
+    "dsa": to_pem(dsa.generate_private_key(2_048)),
+    "ed25519": to_pem(ed25519.Ed25519PrivateKey.generate()),
+    "unknown-kind": build_unknown_key(encode_der(6, bytes([0x2A, 3, 4]))),
+    "unknown-curve": build_unknown_key(EC_OID, encode_der(6, bytes([0x2A, 3, 5]))),
     "empty-jwk": {},
     "json-list": "[1]",
     "json-cut": '{"kty":',
     "json-deep": '{"a":' * 100_000,
     "symmetric": {"kty": "oct", "k": "c2VjcmV0"},
-    "no-modulus": {name: text for name, text in jwk(RSA).items() if name != "n"},
-    "bad-modulus": jwk(RSA, n="!!"),
-    "list-modulus": jwk(RSA, n=[1]),
-    "number-as-d": jwk(RSA, d=5),
-    "other-d": jwk(RSA, d=OTHER_RSA_D),
-    "kid-number": jwk(RSA, kid=5),
-    "for-encryption": jwk(RSA, use="enc"),
-    "for-verifying": jwk(RSA, key_ops=["verify"]),
-    "for-another": jwk(RSA, alg="RS512"),
+    "no-modulus": {name: text for name, text in to_jwk(RSA).items() if name != "n"},
+    "bad-modulus": to_jwk(RSA, n="!!"),
+    "list-modulus": to_jwk(RSA, n=[1]),
+    "number-as-d": to_jwk(RSA, d=5),
+    "other-d": to_jwk(RSA, d=OTHER_RSA_D),
+    "kid-number": to_jwk(RSA, kid=5),
+    "for-encryption": to_jwk(RSA, use="enc"),
+    "for-verifying": to_jwk(RSA, key_ops=["verify"]),
+    "for-another": to_jwk(RSA, alg="RS512"),
     "surrogate": '{"kty":"RSA","n":"\\ud800"}',
 }
 
@@ -257,7 +262,7 @@ BAD_RSA_KEYS: dict[str, Any] = {
 def test_key_refused(key: Any) -> None:
     """A key that cannot sign is refused when the client is made, and not shown."""
     with pytest.raises(ConfigurationError) as error:
-        authentication(client_auth="private_key_jwt", client_assertion_signing_key=key)
+        build_method(client_auth="private_key_jwt", client_assertion_signing_key=key)
 
     assert "client_assertion_signing_key" == error.value.parameter
     assert "must be" in error.value.message
@@ -265,14 +270,14 @@ def test_key_refused(key: Any) -> None:
 
 
 BAD_EC_KEYS: dict[str, Any] = {
-    "rsa": jwk(RSA),
+    "rsa": to_jwk(RSA),
     "rsa-held": RSA,
-    "other-curve": jwk(P384),
+    "other-curve": to_jwk(P384),
     "other-curve-held": P384,
-    "secp256k1": pem(ec.generate_private_key(ec.SECP256K1())),
-    "brainpool": pem(ec.generate_private_key(ec.BrainpoolP256R1())),
-    "other-d": jwk(P256, d=ECKey.generate_key("P-256").as_dict(private=True)["d"]),
-    "no-such-curve": jwk(P256, crv="P-0"),
+    "secp256k1": to_pem(ec.generate_private_key(ec.SECP256K1())),
+    "brainpool": to_pem(ec.generate_private_key(ec.BrainpoolP256R1())),
+    "other-d": to_jwk(P256, d=ECKey.generate_key("P-256").as_dict(private=True)["d"]),
+    "no-such-curve": to_jwk(P256, crv="P-0"),
     "public": P256.as_dict(private=False),
 }
 
@@ -281,29 +286,29 @@ BAD_EC_KEYS: dict[str, Any] = {
 def test_ec_key_refused(key: Any) -> None:
     """An algorithm has one curve, and a key on another cannot sign for it."""
     with pytest.raises(ConfigurationError, match="P-256 private key for ES256"):
-        authentication(client_assertion_signing_key=key, **ES256)
+        build_method(client_assertion_signing_key=key, **ES256)
 
 
 @pytest.mark.filterwarnings("ignore:Key size:UserWarning")
 def test_short_key() -> None:
     """An RSA key has 2048 bits or more (RFC 7518 section 3.3)."""
-    key = pem(rsa.generate_private_key(65_537, 1_024))
+    key = to_pem(rsa.generate_private_key(65_537, 1_024))
 
     with pytest.raises(ConfigurationError, match="at least 2048 bits"):
-        authentication(client_assertion_signing_key=key)
+        build_method(client_assertion_signing_key=key)
 
 
 @pytest.mark.parametrize(
-    "key", [PEM.decode()[:600], jwk(RSA, use="enc"), jwk(RSA, n="!")]
+    "key", [PEM.decode()[:600], to_jwk(RSA, use="enc"), to_jwk(RSA, n="!")]
 )
 def test_refused_key_stays_hidden(key: Any) -> None:
-    """A refusal, and every frame it passed, keeps the key."""
+    """Neither the error nor any frame it passed shows the key."""
     with pytest.raises(ConfigurationError) as error:
-        authentication(client_auth="private_key_jwt", client_assertion_signing_key=key)
+        build_method(client_auth="private_key_jwt", client_assertion_signing_key=key)
 
     shown = exposed(error.value)
     assert [] == [line for line in PEM.decode().splitlines()[1:-1] if line in shown]
-    assert jwk(RSA)["d"] not in shown
+    assert to_jwk(RSA)["d"] not in shown
 
 
 @pytest.mark.parametrize(
@@ -314,16 +319,16 @@ def test_refused_key_stays_hidden(key: Any) -> None:
             "client_auth": "client_secret_basic",
             "client_secret": SECRETS["client_secret"],
         },
-        {"client_assertion_signing_key": jwk(RSA)},
+        {"client_assertion_signing_key": to_jwk(RSA)},
     ],
     ids=["post", "basic", "key"],
 )
 def test_methods_print_no_secret(keywords: dict[str, Any]) -> None:
-    """What a client authenticates with does not print, taken apart or whole."""
-    method: Any = authentication(**keywords)
+    """A method does not print its secret, as a whole or in parts."""
+    method: Any = build_method(**keywords)
     shown = f"{method!r} {method} {attrs.asdict(method)!r} {attrs.astuple(method)!r}"
     halves = f"the-client:{SECRETS['client_secret']}".encode()
 
     assert "needle" not in shown
     assert base64.b64encode(halves).decode() not in shown
-    assert jwk(RSA)["d"] not in shown
+    assert to_jwk(RSA)["d"] not in shown

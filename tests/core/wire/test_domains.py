@@ -25,20 +25,20 @@ from auth0_tx.secret import SecretStr
 LONGEST_LABEL = "a" * 63
 LONGEST_NAME = ".".join([LONGEST_LABEL] * 3 + ["b" * 57, "com"])
 
-NON_ASCII = "must be ASCII; an internationalised name is not supported"
+NON_ASCII = "must be ASCII; internationalised names are not supported"
 BLANK = "must not contain whitespace or control characters"
-HTTP = "must be reached over https; only a loopback with a port may be http"
+HTTP = "must use https; http is allowed for a loopback with a port only"
 BARE = (
-    "must be a bare host name: no scheme, user, port, path, query or address, "
-    "and labels of 1 to 63 letters, digits and inner hyphens"
+    "must be a host name without scheme, user, port, path or query; its labels "
+    "have 1 to 63 letters, digits or inner hyphens"
 )
-ADDRESS = "must be a name and end in letters; an IP address is not accepted"
+ADDRESS = "must be a name that ends in letters; IP addresses are not accepted"
 SINGLE = "must be a full name, such as tenant.us.auth0.com"
-PRIVATE = "must be a name of the public DNS; this one is private or reserved"
+PRIVATE = "must be a public DNS name; this one is private or reserved"
 PUNYCODE = "must not have an internationalised (xn--) label"
-NO_PORT = "may be a loopback only with a port, 1 to 65535: localhost:3443"
+NO_PORT = "needs a port from 1 to 65535 for a loopback, such as localhost:3443"
 TOO_LONG = "is longer than 253 characters"
-RESOLVED_LOOPBACK = "must not be a loopback where a resolver gives it"
+RESOLVED_LOOPBACK = "must not be a loopback when it comes from a resolver"
 
 
 def test_the_longest_name_is_253_characters() -> None:
@@ -92,7 +92,7 @@ def test_a_public_name_has_one_spelling(
     ],
 )
 def test_a_loopback_with_a_port_is_a_domain(text: str, expected: str) -> None:
-    """A tenant on this machine is named with its port, and http:// where so meant."""
+    """A tenant on this machine is named with its port, and with http:// for plain HTTP."""
     assert expected == normalise_domain(text)
     assert is_loopback(expected)
 
@@ -100,7 +100,7 @@ def test_a_loopback_with_a_port_is_a_domain(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     "text", ["localhost:3443", "https://127.0.0.1:1/", "http://[::1]:3000"]
 )
-def test_a_resolver_may_not_give_a_loopback(text: str) -> None:
+def test_a_resolver_may_not_return_a_loopback(text: str) -> None:
     """What the application's resolver returns is never this machine."""
     with pytest.raises(InvalidInputError) as caught:
         normalise_resolved_domain(text)
@@ -260,7 +260,7 @@ REFUSED = [
 
 @pytest.mark.parametrize("normalise", [normalise_domain, normalise_resolved_domain])
 @pytest.mark.parametrize(("text", "problem"), REFUSED)
-def test_whatever_else_is_refused(
+def test_anything_else_is_refused(
     normalise: Callable[[object], str], text: object, problem: str
 ) -> None:
     """Anything that is not plainly a domain is refused, by the rule that it breaks."""
@@ -272,7 +272,7 @@ def test_whatever_else_is_refused(
 
 
 @pytest.mark.parametrize("normalise", [normalise_domain, normalise_resolved_domain])
-def test_a_secret_in_the_wrong_field_is_not_said(
+def test_a_secret_in_the_wrong_field_is_not_quoted(
     normalise: Callable[[str], str],
 ) -> None:
     """The error, its chain and the locals of the raising frame lack the value."""
@@ -308,7 +308,7 @@ def test_a_subclass_of_str_is_taken_by_its_characters() -> None:
 @pytest.mark.parametrize(
     "domain", ["t.auth0.com", "localhost.example.com", "localhost", "localhost:3443."]
 )
-def test_other_domains_are_no_loopback(domain: str) -> None:
+def test_other_domains_are_not_loopbacks(domain: str) -> None:
     """Only a loopback with a port counts as one."""
     assert not is_loopback(domain)
 
@@ -351,7 +351,7 @@ def test_an_endpoint_on_the_domain_is_accepted(url: str, domain: str) -> None:
 NO_HTTPS = "does not begin with https://"
 NO_HTTP = "does not begin with http://"
 ELSEWHERE = "is not on the configured domain"
-ODD_PATH = "has a path or query beyond plain segments and parameters"
+ODD_PATH = "has a path or query with characters that parsers treat differently"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What an exchange looks like on the wire, and which options never get there."""
+"""The form of an exchange, and the options that are refused before it is sent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NEEDLE = "needle"
 
 
 class Hostile(str):
-    """Text that says of itself what it is not."""
+    """Text whose own methods misstate it."""
 
     def __str__(self) -> str:
         return "said-instead"
@@ -51,21 +51,21 @@ class Field(str, Enum):  # noqa: UP042 (its format() is not its text)
     CLIENT = "client_id"
 
 
-def pairs(form: str) -> list[tuple[str, str]]:
+def parse_form(form: str) -> list[tuple[str, str]]:
     """Read a form as a strict server does."""
     return parse_qsl(form, keep_blank_values=True, strict_parsing=True)
 
 
-def attempted(**changes: Any) -> str | InvalidInputError:
-    """Encode an ordinary exchange with *changes*, or give the refusal."""
+def try_exchange(**changes: Any) -> str | InvalidInputError:
+    """Encode an ordinary exchange with *changes*, or return the error."""
     try:
         return token_exchange(options(**changes))
     except InvalidInputError as error:
         return error
 
 
-def refused(**changes: Any) -> InvalidInputError:
-    """Give the refusal of an ordinary exchange with *changes*."""
+def find_error(**changes: Any) -> InvalidInputError:
+    """Return the error for an ordinary exchange with *changes*."""
     with pytest.raises(InvalidInputError) as error:
         token_exchange(options(**changes))
     assert "validate" == error.value.phase
@@ -80,7 +80,7 @@ def test_least_form() -> None:
         ("subject_token_type", "urn:acme:legacy-token"),
     ]
 
-    assert expected == pairs(token_exchange(options()))
+    assert expected == parse_form(token_exchange(options()))
 
 
 def test_whole_form() -> None:
@@ -109,7 +109,7 @@ def test_whole_form() -> None:
         ("organization", "org_abc"),
         ("campaign", "Grüße & more"),
         ("empty", ""),
-    ] == pairs(form)
+    ] == parse_form(form)
     assert "requested_token_type" not in form
     assert isinstance(form, SecretStr)
 
@@ -131,7 +131,7 @@ def test_whole_form() -> None:
 )
 def test_type_accepted(uri: str) -> None:
     """A type is a URN or a web address of one's own, or one that RFC 8693 registers."""
-    form = dict(pairs(token_exchange(options(subject_token_type=uri))))
+    form = dict(parse_form(token_exchange(options(subject_token_type=uri))))
 
     assert str(uri) == form["subject_token_type"]
 
@@ -170,7 +170,7 @@ BAD_TYPES: dict[str, list[Any]] = {
         "urn:acme:\x00",
         "urn:acme:\ud800",
     ],
-    "white space around": [" urn:acme:x", "urn:acme:x "],
+    "begin or end with white space": [" urn:acme:x", "urn:acme:x "],
     "a string": [None, 1, b"urn:acme:x", ["urn:acme:x"]],
     "longer": ["urn:acme:" + "x" * LONGEST_TEXT],
 }
@@ -181,10 +181,10 @@ BAD_TYPES: dict[str, list[Any]] = {
 )
 @pytest.mark.parametrize("name", ["subject_token_type", "actor_token_type"])
 def test_type_refused(name: str, rule: str, uri: Any) -> None:
-    """A type that is no URI, or is in a namespace of Auth0's, is refused by name."""
+    """A type that is not a URI, or is in a namespace of Auth0, is refused by name."""
     if name == "actor_token_type" and uri is None:
         return
-    error = refused(**{**ACTOR, name: uri})
+    error = find_error(**{**ACTOR, name: uri})
 
     assert (Code.INVALID_ARGUMENT, name) == (error.code, error.parameter)
     assert rule in error.message
@@ -212,7 +212,7 @@ BAD_TOKENS: dict[str, list[Any]] = {
         "tok\u2028",
         "\u0662",
     ],
-    "white space around": [" Bearer x", " x", "x ", "  tok  "],
+    "begin or end with white space": [" Bearer x", " x", "x ", "  tok  "],
     "empty or only white space": ["", " ", "\t\n", "\u3000"],
     "a string": [b"token", 1, None, True, ["token"], {"token": 1}, object],
     f"longer than {LONGEST_TOKEN}": ["x" * (LONGEST_TOKEN + 1)],
@@ -229,7 +229,7 @@ def test_token_refused(name: str, rule: str, token: Any) -> None:
     """A token that a careless header parser let through is refused, not cleaned."""
     if name == "actor_token" and token is None:
         return
-    error = refused(**{**ACTOR, name: token})
+    error = find_error(**{**ACTOR, name: token})
 
     assert (Code.INVALID_TOKEN_FORMAT, name) == (error.code, error.parameter)
     assert rule in error.message
@@ -242,12 +242,12 @@ def test_limits() -> None:
     form = token_exchange(options(audience=longest, authorization_params=parameters))
 
     assert (65_536, 4_096) == (LONGEST_TOKEN, LONGEST_TEXT)
-    assert [longest, longest] == [value for _, value in pairs(form)[3:]]
+    assert [longest, longest] == [value for _, value in parse_form(form)[3:]]
 
 
 def test_megabyte() -> None:
-    """A megabyte is no token, and is refused before it is looked at."""
-    error = refused(subject_token="x" * 1_000_000)
+    """A megabyte is not a token, and is refused before it is looked at."""
+    error = find_error(subject_token="x" * 1_000_000)
 
     assert Code.INVALID_TOKEN_FORMAT == error.code
     assert len(str(error)) < 200
@@ -261,14 +261,16 @@ def test_token_accepted(token: str) -> None:
     """A token is opaque: whatever prints in ASCII may be one."""
     assert (
         token
-        == dict(pairs(token_exchange(options(subject_token=token))))["subject_token"]
+        == dict(parse_form(token_exchange(options(subject_token=token))))[
+            "subject_token"
+        ]
     )
 
 
 def test_half_an_actor() -> None:
     """An actor token and its type go together (RFC 8693 section 2.1)."""
-    no_type = refused(actor_token="actor")
-    no_token = refused(actor_token_type="urn:acme:service")
+    no_type = find_error(actor_token="actor")
+    no_token = find_error(actor_token_type="urn:acme:service")
 
     assert (Code.MISSING_ACTOR_TOKEN_TYPE, "actor_token_type") == (
         no_type.code,
@@ -286,7 +288,7 @@ def test_half_an_actor() -> None:
     [
         ("", "empty"),
         ("   ", "empty"),
-        (" x", "white space around"),
+        (" x", "begin or end with white space"),
         ("x\r\ny", "printable ASCII"),
         ("x\x00", "printable ASCII"),
         ("ü", "printable ASCII"),
@@ -301,7 +303,7 @@ def test_half_an_actor() -> None:
 )
 def test_text_refused(name: str, value: Any, rule: str) -> None:
     """Other texts are visible ASCII without padding too."""
-    error = refused(**{name: value})
+    error = find_error(**{name: value})
 
     assert (Code.INVALID_ARGUMENT, name) == (error.code, error.parameter)
     assert rule in error.message
@@ -310,7 +312,7 @@ def test_text_refused(name: str, value: Any, rule: str) -> None:
 @pytest.mark.parametrize("scope", ["a  b", 'a "b"', "a\\b", "a,\u00a0b"])
 def test_scope_refused(scope: str) -> None:
     """A scope is tokens with one space between them (RFC 6749 section 3.3)."""
-    assert "scope" == refused(scope=scope).parameter
+    assert "scope" == find_error(scope=scope).parameter
 
 
 RESERVED = [
@@ -335,7 +337,7 @@ RESERVED = [
 @pytest.mark.parametrize("name", RESERVED)
 def test_reserved_parameter(name: str, spell: Any) -> None:
     """What the library sets cannot be overridden, however it is spelt."""
-    error = refused(authorization_params={"first": "fine", spell(name): NEEDLE})
+    error = find_error(authorization_params={"first": "fine", spell(name): NEEDLE})
 
     assert Code.RESERVED_PARAMETER == error.code
     assert f"authorization_params[{name!r}]" == error.parameter
@@ -366,8 +368,8 @@ def test_reserved_parameter(name: str, spell: Any) -> None:
     ids=repr,
 )
 def test_parameter_name_refused(name: Any) -> None:
-    """A name that some server could fold into another is refused, and not repeated."""
-    error = refused(authorization_params={name: "x"})
+    """A name that some server could fold into another is refused, and not quoted."""
+    error = find_error(authorization_params={name: "x"})
 
     assert (Code.INVALID_ARGUMENT, "authorization_params") == (
         error.code,
@@ -392,7 +394,7 @@ def test_parameter_name_refused(name: Any) -> None:
 )
 def test_parameter_value_refused(value: Any, rule: str) -> None:
     """A value is printable text: nothing is turned into text, and no list is sent."""
-    error = refused(authorization_params={"campaign": value})
+    error = find_error(authorization_params={"campaign": value})
 
     assert "authorization_params['campaign']" == error.parameter
     assert rule in error.message
@@ -403,20 +405,20 @@ def test_parameter_value_refused(value: Any, rule: str) -> None:
 )
 def test_parameters_refused(parameters: Any) -> None:
     """Parameters are a mapping, which cannot name one twice."""
-    assert "must be a mapping" in refused(authorization_params=parameters).message
+    assert "must be a mapping" in find_error(authorization_params=parameters).message
 
 
 def test_parameter_twice() -> None:
-    """Names that differ in case only are one to many servers."""
-    error = refused(authorization_params={"Campaign": "a", "campaign": "b"})
+    """Names that differ only in case are the same name to many servers."""
+    error = find_error(authorization_params={"Campaign": "a", "campaign": "b"})
 
     assert "must not be given twice" in error.message
 
 
 def test_too_many_parameters() -> None:
-    """A form grows no larger than servers and HTTP libraries take."""
+    """The number of extension parameters is limited."""
     parameters = {f"campaign_{number}": "a" for number in range(101)}
-    error = refused(authorization_params=parameters)
+    error = find_error(authorization_params=parameters)
     parameters.pop("campaign_100")
 
     assert "must not have more than 100 parameters" in error.message
@@ -429,10 +431,10 @@ def test_names_from_an_enum() -> None:
         options(authorization_params={Field.CAMPAIGN: Field.CAMPAIGN})
     )
 
-    assert ("campaign", "campaign") == pairs(form)[-1]
+    assert ("campaign", "campaign") == parse_form(form)[-1]
     assert (
         Code.RESERVED_PARAMETER
-        == refused(authorization_params={Field.CLIENT: "x"}).code
+        == find_error(authorization_params={Field.CLIENT: "x"}).code
     )
 
 
@@ -442,7 +444,7 @@ def test_hostile_text() -> None:
         **{name: Hostile(f"urn:acme:{name}") for name in ALL_TEXTS},
         "authorization_params": {Hostile("name"): Hostile("value")},
     }
-    sent = dict(pairs(token_exchange(options(**changes))))
+    sent = dict(parse_form(token_exchange(options(**changes))))
 
     assert {name: f"urn:acme:{name}" for name in ALL_TEXTS} == {
         name: sent[name] for name in ALL_TEXTS
@@ -455,7 +457,9 @@ def test_hostile_text() -> None:
 @pytest.mark.parametrize("value", [None, 1, "yes", 0], ids=repr)
 def test_flag_refused(value: Any) -> None:
     """Whether a token is reusable is said by a bool."""
-    assert "subject_token_reusable" == refused(subject_token_reusable=value).parameter
+    assert (
+        "subject_token_reusable" == find_error(subject_token_reusable=value).parameter
+    )
 
 
 @pytest.mark.parametrize("given", [None, {}, "options", object], ids=repr)
@@ -510,12 +514,12 @@ def test_form_parses_back(
     )
     expected = {"grant_type": TOKEN_EXCHANGE, **asked, **parameters}
 
-    assert sorted(expected.items()) == sorted(pairs(form))
+    assert sorted(expected.items()) == sorted(parse_form(form))
     assert form.isascii()
 
 
-# Shorter than what the suite's search for secrets takes for one: Hypothesis likes to try
-# texts out of the library's own source, which are in many an error.
+# Shorter than the suite's search for leaked secrets looks for: Hypothesis likes to try
+# texts from the library's own source, which occur in many errors.
 HOSTILE = st.one_of(
     st.text(max_size=5),
     st.sampled_from(
@@ -546,12 +550,12 @@ def test_any_text(name: str, text: str) -> None:
         changes = {"authorization_params": {text: "x"}}
     if name == "value":
         changes = {"authorization_params": {"campaign": text}}
-    result = attempted(**changes)
+    result = try_exchange(**changes)
 
     if isinstance(result, InvalidInputError):
         assert "ZQXJ" not in f"{result} {result!r} {result.args} {vars(result)}"
     else:
-        assert text in [value for pair in pairs(result) for value in pair]
+        assert text in [value for pair in parse_form(result) for value in pair]
 
 
 @given(
@@ -567,8 +571,8 @@ def test_any_text(name: str, text: str) -> None:
     ),
 )
 def test_anything(name: str, thing: Any) -> None:
-    """Whatever is given that is no text is refused as input, or means nothing was given."""
-    result = attempted(**{**ACTOR, name: thing})
+    """A value that is not text is refused, unless it means that nothing was given."""
+    result = try_exchange(**{**ACTOR, name: thing})
     harmless = thing is None or thing == {} or isinstance(thing, bool)
 
     assert isinstance(result, InvalidInputError) or harmless
@@ -576,16 +580,16 @@ def test_anything(name: str, thing: Any) -> None:
 
 @pytest.mark.parametrize("changes", [{"subject_token": "Bearer x"}, {"scope": "a  b"}])
 def test_refusal_shows_nothing(changes: dict[str, Any]) -> None:
-    """A refusal, and every frame it passed, keeps the other options' secrets."""
+    """Neither the error nor any frame it passed shows the secrets of other options."""
     secrets = {**ACTOR, "actor_token": SECRETS["actor_token"]}
     parameters = {"pin": SECRETS["subject_token"]}
-    error = refused(**{**secrets, "authorization_params": parameters, **changes})
+    error = find_error(**{**secrets, "authorization_params": parameters, **changes})
 
     assert [] == [secret for secret in SECRETS.values() if secret in exposed(error)]
 
 
 def test_request(clock: Clock) -> None:
-    """A grant is posted as a form, with what authenticates the client behind it."""
+    """A grant is posted as a form, with the client's credentials behind it."""
     authentication = client(clock).settings.authentication
     form = token_exchange(options())
     request = grant_request(TOKEN_ENDPOINT, form, authentication, "i", clock, str)
@@ -594,10 +598,10 @@ def test_request(clock: Clock) -> None:
     assert "application/x-www-form-urlencoded" == request.headers["Content-Type"]
     assert request.body is not None
     assert [
-        *pairs(form),
+        *parse_form(form),
         ("client_id", "the-client"),
         ("client_secret", SECRETS["client_secret"]),
-    ] == pairs(request.body.decode("ascii"))
+    ] == parse_form(request.body.decode("ascii"))
     assert quote_plus(ASSERTION_TYPE) not in request.body.decode()
 
 

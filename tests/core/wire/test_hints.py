@@ -1,10 +1,10 @@
-"""What to do about a refusal, where its cause is known."""
+"""Advice on a refusal whose cause is known."""
 
 from __future__ import annotations
 
 import pytest
 
-from auth0_tx.core.wire.hints import hint_for
+from auth0_tx.core.wire.hints import find_hint
 
 IETF = "urn:ietf:params:oauth:token-type:access_token"
 
@@ -35,7 +35,7 @@ def test_hint(
     code: str, description: str, status: int, kind: str | None, advice: str
 ) -> None:
     """A refusal whose cause is known says what to do about it."""
-    assert advice in (hint_for(code, description, status, kind) or "")
+    assert advice in (find_hint(code, description, status, kind) or "")
 
 
 @pytest.mark.parametrize(
@@ -48,22 +48,27 @@ def test_hint(
     ],
 )
 def test_no_hint(code: str, status: int, kind: str | None) -> None:
-    """Where the cause is not known, or no setting helps, nothing is advised."""
-    assert hint_for(code, "no", status, kind) is None
+    """If the cause is not known, or no setting helps, there is no hint."""
+    assert find_hint(code, "no", status, kind) is None
 
 
 @pytest.mark.parametrize(
     ("code", "description", "status", "advice"),
     [
         ("invalid_client", "", 401, "check client_id"),
-        ("invalid_token", "", 401, "must be a user's"),
+        ("invalid_token", "", 401, "must be a user's token"),
         ("access_denied", "", 403, "resource_server_identifier"),
         ("unauthorized_client", "", 403, "on_behalf_of_token_exchange"),
-        ("invalid_request", "Delegation chain depth exceeds", 400, "fewer behind it"),
+        (
+            "invalid_request",
+            "Delegation chain depth exceeds",
+            400,
+            "shorter chain of actors",
+        ),
     ],
 )
 def test_on_behalf_of(code: str, description: str, status: int, advice: str) -> None:
     """A refusal to act for a user is explained as one."""
-    hint = hint_for(code, description, status, IETF, on_behalf_of=True)
+    hint = find_hint(code, description, status, IETF, on_behalf_of=True)
 
     assert advice in (hint or "")

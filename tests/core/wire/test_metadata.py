@@ -1,4 +1,4 @@
-"""A tenant's published documents: what is read of them, and what they may not say."""
+"""A tenant's published documents: which parts are read, and which are refused."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from auth0_tx.core.wire.metadata import (
 DEFAULT = 600.0
 
 
-def rule(**changes: Any) -> str:
-    """Give the rule that a good document with *changes* breaks."""
+def find_rule(**changes: Any) -> str:
+    """Return the rule that a good document with *changes* breaks."""
     document = {**DOCUMENT, **changes}
     found, broken = read_metadata(
         {name: value for name, value in document.items() if value is not ...}, DOMAIN
@@ -46,7 +46,7 @@ def test_request() -> None:
 
 
 def test_loopback_over_http() -> None:
-    """A loopback that is spelt out with http is asked over http."""
+    """A loopback that is written with http:// is fetched over plain HTTP."""
     assert "http://localhost:80/.well-known/openid-configuration" == discovery_url(
         "http://localhost:80"
     )
@@ -80,7 +80,7 @@ def test_metadata() -> None:
 )
 def test_other_issuer(issuer: Any) -> None:
     """The issuer is the configured domain's, character by character."""
-    assert "the issuer is not the configured domain's" == rule(issuer=issuer)
+    assert "the issuer does not match the configured domain" == find_rule(issuer=issuer)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_other_issuer(issuer: Any) -> None:
 @pytest.mark.parametrize("name", ["token_endpoint", "jwks_uri"])
 def test_endpoint_elsewhere(name: str, url: Any) -> None:
     """An endpoint that is not plainly on the configured domain is refused."""
-    broken = rule(**{name: url})
+    broken = find_rule(**{name: url})
 
     assert broken.startswith(f"{name} ")
     assert "evil" not in broken
@@ -133,7 +133,7 @@ def test_endpoint_elsewhere(name: str, url: Any) -> None:
     ],
 )
 def test_no_document(response: Response, said: str) -> None:
-    """An answer that is no JSON object is no document."""
+    """A response that is not a JSON object is not a document."""
     members, broken = read_document(response)
 
     assert {} == members
@@ -203,7 +203,7 @@ def test_any_cache_control(field: str) -> None:
     )
 )
 def test_any_document(document: dict[str, Any]) -> None:
-    """Whatever a document says, what is used of it is on the configured domain."""
+    """Whatever a document says, the parts in use are on the configured domain."""
     found, broken = read_metadata({**DOCUMENT, **document}, DOMAIN)
 
     assert (found is None) is (broken is not None)

@@ -1,4 +1,4 @@
-"""What the token endpoint's answers mean, and which of them mean nothing."""
+"""The token endpoint's responses: tokens, refusals, and those that cannot be read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from auth0_tx.secret import SecretStr
 from auth0_tx.token_types import TokenType
 from auth0_tx.values import TokenExchangeResponse
 
-ASKED = TokenRequestInfo(
+REQUEST_INFO = TokenRequestInfo(
     "openid read:data",
     "urn:acme:legacy-token",
     secrets=[
@@ -38,29 +38,31 @@ ASKED = TokenRequestInfo(
         SECRETS["client_secret"],
     ],
 )
-REUSABLE = attrs.evolve(ASKED, reusable=True)
+REUSABLE = attrs.evolve(REQUEST_INFO, reusable=True)
 TOKEN = SECRETS["access_token"]
 
 
-def read(response: Response, asked: TokenRequestInfo = ASKED) -> TokenExchangeResponse:
-    """Read an answer that holds."""
-    result = read_token_response(response, asked, NOW)
+def read_tokens(
+    response: Response, request_info: TokenRequestInfo = REQUEST_INFO
+) -> TokenExchangeResponse:
+    """Read a response that brings tokens."""
+    result = read_token_response(response, request_info, NOW)
     assert isinstance(result, TokenExchangeResponse), result
     return result
 
 
-def failure(
-    response: Response, asked: TokenRequestInfo = ASKED
+def read_error(
+    response: Response, request_info: TokenRequestInfo = REQUEST_INFO
 ) -> CustomTokenExchangeError:
-    """Read an answer that does not."""
-    result = read_token_response(response, asked, NOW)
+    """Read a response that brings none; return the error."""
+    result = read_token_response(response, request_info, NOW)
     assert isinstance(result, CustomTokenExchangeError), result
     return result
 
 
 def test_tokens() -> None:
     """Every member of a token response has its place."""
-    response = read(
+    response = read_tokens(
         answer(
             {
                 **TOKENS,
@@ -87,8 +89,8 @@ def test_tokens() -> None:
 
 
 def test_least_tokens() -> None:
-    """A token and its type are enough; the scope is then the one asked for."""
-    response = read(answer({"access_token": TOKEN, "token_type": "bearer"}))
+    """A token and its type are enough; the scope is then the requested one."""
+    response = read_tokens(answer({"access_token": TOKEN, "token_type": "bearer"}))
 
     assert (TOKEN, "bearer") == (response.access_token, response.token_type)
     assert "openid read:data" == response.scope
@@ -103,7 +105,7 @@ def test_least_tokens() -> None:
 def test_null_is_absent() -> None:
     """A member that is null is a member that is not there."""
     names = ("expires_in", "scope", "issued_token_type", "id_token", "refresh_token")
-    response = read(answer({**TOKENS, **dict.fromkeys(names)}))
+    response = read_tokens(answer({**TOKENS, **dict.fromkeys(names)}))
 
     assert "openid read:data" == response.scope
     assert (None, None) == (response.expires_in, response.id_token)
@@ -112,7 +114,7 @@ def test_null_is_absent() -> None:
 @pytest.mark.parametrize("kind", ["Bearer", "bearer", "BEARER"])
 def test_bearer(kind: str) -> None:
     """A token type is read in any case (RFC 6749 section 5.1)."""
-    assert kind == read(answer({**TOKENS, "token_type": kind})).token_type
+    assert kind == read_tokens(answer({**TOKENS, "token_type": kind})).token_type
 
 
 @pytest.mark.parametrize(
@@ -126,22 +128,22 @@ def test_bearer(kind: str) -> None:
 )
 def test_media_type(media_type: str) -> None:
     """JSON may name its character set."""
-    assert TOKEN == read(answer(content_type=media_type)).access_token
+    assert TOKEN == read_tokens(answer(content_type=media_type)).access_token
 
 
 def test_identity_encoding() -> None:
     """A body that says it is not compressed is read."""
-    assert TOKEN == read(answer(content_encoding=" Identity ")).access_token
+    assert TOKEN == read_tokens(answer(content_encoding=" Identity ")).access_token
 
 
 def test_session_transfer_token() -> None:
-    """A token that is no access token says N_A, and what it is (RFC 8693 section 2.2.1)."""
+    """A token that is not an access token has the type N_A (RFC 8693 section 2.2.1)."""
     kind = TokenType.SESSION_TRANSFER_TOKEN
     members = {**TOKENS, "token_type": "N_A", "issued_token_type": kind}
 
     assert ("N_A", kind) == (
-        read(answer(members)).token_type,
-        read(answer(members)).issued_token_type,
+        read_tokens(answer(members)).token_type,
+        read_tokens(answer(members)).issued_token_type,
     )
 
 
@@ -157,7 +159,7 @@ def test_session_transfer_token() -> None:
 )
 def test_lifetime(given: Any, seconds: int) -> None:
     """A lifetime is a whole number of seconds, in quotes or without."""
-    assert seconds == read(answer({**TOKENS, "expires_in": given})).expires_in
+    assert seconds == read_tokens(answer({**TOKENS, "expires_in": given})).expires_in
 
 
 LIFETIMES = [
@@ -204,8 +206,8 @@ MEMBERS: dict[str, list[Any]] = {
     ids=repr,
 )
 def test_bad_member(name: str, value: Any) -> None:
-    """A member that is not what it must be spoils the answer, whose tokens may exist."""
-    error = failure(answer({**TOKENS, name: value}))
+    """A malformed member makes the response invalid, though tokens were issued."""
+    error = read_error(answer({**TOKENS, name: value}))
 
     assert isinstance(error, InvalidResponseError)
     assert (Code.INVALID_RESPONSE, 200, True, False, "reply") == (
@@ -220,34 +222,34 @@ def test_bad_member(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize("name", ["access_token", "token_type"])
 def test_missing_member(name: str) -> None:
-    """An answer without a token, or without its type, is no token response."""
+    """A response without a token, or without its type, is not a token response."""
     members = {key: value for key, value in TOKENS.items() if key != name}
 
-    assert f"{name} is missing" in failure(answer(members)).message
+    assert f"{name} is missing" in read_error(answer(members)).message
 
 
-def body(text: str) -> bytes:
-    """Give a body in which *text* is the value of an extra member."""
+def build_body(text: str) -> bytes:
+    """Return a body in which *text* is the value of an extra member."""
     return f'{{"access_token":"{TOKEN}","token_type":"Bearer","x":{text}}}'.encode()
 
 
 NOT_JSON = {
     "empty": b"",
     "html": b"<!doctype html><title>hello</title>",
-    "truncated": body("1")[:-3],
-    "invalid-utf8": body('"\xff"').replace(b"\xc3\xbf", b"\xff"),
-    "utf16": body("1").decode().encode("utf-16"),
-    "utf32": body("1").decode().encode("utf-32-le"),
-    "bom": b"\xef\xbb\xbf" + body("1"),
-    "duplicate": body('1,"access_token":"other"'),
-    "nested-duplicate": body('{"a":1,"a":2}'),
-    "nan": body("NaN"),
-    "infinity": body("-Infinity"),
-    "1e400": body("1e400"),
-    "deep": body("[" * 100_000 + "]" * 100_000),
-    "long-integer": body("9" * 5_000),
-    "lone-surrogate": body('"\\ud800"'),
-    "trailing": body("1") + b"x",
+    "truncated": build_body("1")[:-3],
+    "invalid-utf8": build_body('"\xff"').replace(b"\xc3\xbf", b"\xff"),
+    "utf16": build_body("1").decode().encode("utf-16"),
+    "utf32": build_body("1").decode().encode("utf-32-le"),
+    "bom": b"\xef\xbb\xbf" + build_body("1"),
+    "duplicate": build_body('1,"access_token":"other"'),
+    "nested-duplicate": build_body('{"a":1,"a":2}'),
+    "nan": build_body("NaN"),
+    "infinity": build_body("-Infinity"),
+    "1e400": build_body("1e400"),
+    "deep": build_body("[" * 100_000 + "]" * 100_000),
+    "long-integer": build_body("9" * 5_000),
+    "lone-surrogate": build_body('"\\ud800"'),
+    "trailing": build_body("1") + b"x",
     "single-quotes": b"{'access_token': 'x'}",
 }
 NOT_OBJECTS = [b"[]", b"null", b'"text"', b"5", b"true"]
@@ -255,8 +257,8 @@ NOT_OBJECTS = [b"[]", b"null", b'"text"', b"5", b"true"]
 
 @pytest.mark.parametrize("content", NOT_JSON.values(), ids=NOT_JSON.keys())
 def test_not_json(content: bytes) -> None:
-    """What two parsers could read in two ways is not read at all."""
-    error = failure(answer(content))
+    """A body that two parsers could read differently is not read at all."""
+    error = read_error(answer(content))
 
     assert isinstance(error, InvalidResponseError)
     assert "the body is not JSON" in error.message
@@ -266,7 +268,7 @@ def test_not_json(content: bytes) -> None:
 @pytest.mark.parametrize("content", NOT_OBJECTS)
 def test_not_an_object(content: bytes) -> None:
     """A token response is an object."""
-    assert "not a JSON object" in failure(answer(content)).message
+    assert "not a JSON object" in read_error(answer(content)).message
 
 
 @pytest.mark.parametrize(
@@ -279,22 +281,22 @@ def test_not_an_object(content: bytes) -> None:
     ],
 )
 def test_other_media_type(media_type: str, said: str) -> None:
-    """Tokens that come as something else than JSON are not taken, nor the type repeated."""
-    error = failure(answer(content_type=media_type))
+    """Tokens in another format than JSON are refused, without quoting the media type."""
+    error = read_error(answer(content_type=media_type))
 
     assert said in error.message
     assert "secret" not in str(error)
 
 
 def test_no_media_type() -> None:
-    """An answer that does not say what it is is not taken."""
-    assert "missing" in failure(Response(200, [], b"{}")).message
+    """A response without a media type is refused."""
+    assert "missing" in read_error(Response(200, [], b"{}")).message
 
 
 @pytest.mark.parametrize("status", [201, 202, 204, 206])
 def test_other_success(status: int) -> None:
     """Tokens come with 200 and no other status, and may have been issued all the same."""
-    error = failure(answer(status=status))
+    error = read_error(answer(status=status))
 
     assert isinstance(error, InvalidResponseError)
     assert (status, True) == (error.status, error.tokens_issued)
@@ -303,7 +305,7 @@ def test_other_success(status: int) -> None:
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
 def test_redirect(status: int) -> None:
     """A redirect is refused; nothing was issued, and asking again leads to the same."""
-    error = failure(
+    error = read_error(
         answer(status=status, location="https://evil.example.com"), REUSABLE
     )
 
@@ -319,29 +321,29 @@ def test_redirect(status: int) -> None:
 @pytest.mark.parametrize("status", [200, 400, 500])
 def test_compressed(status: int, encoding: str) -> None:
     """A body that is compressed, though none may be, is not inflated."""
-    error = failure(answer(status=status, content_encoding=encoding))
+    error = read_error(answer(status=status, content_encoding=encoding))
 
     assert "compressed" in error.message
 
 
 def test_oversized() -> None:
     """A body that passed the limit is not read."""
-    error = failure(attrs.evolve(answer(), oversized=True))
+    error = read_error(attrs.evolve(answer(), oversized=True))
 
-    assert "larger than any token response" in error.message
+    assert "longer than 262,144 bytes" in error.message
 
 
 @pytest.mark.parametrize("reusable", [False, True])
 def test_broken_success_of_a_reusable_token(reusable: bool) -> None:
     """A broken 200 spent its token, unless the token may be spent twice."""
-    error = failure(answer(b""), attrs.evolve(ASKED, reusable=reusable))
+    error = read_error(answer(b""), attrs.evolve(REQUEST_INFO, reusable=reusable))
 
     assert reusable is error.retry_safe
 
 
 def test_error_in_a_success() -> None:
-    """A 200 that says error, and brings no token, is a refusal."""
-    error = failure(answer({"error": "access_denied", "error_description": "no"}))
+    """A 200 with an error and without a token is a refusal."""
+    error = read_error(answer({"error": "access_denied", "error_description": "no"}))
 
     assert isinstance(error, RefusedError)
     assert ("access_denied", 200, False) == (
@@ -352,8 +354,8 @@ def test_error_in_a_success() -> None:
 
 
 def test_token_beside_an_error() -> None:
-    """A 200 with a token is a token response, whatever else it says."""
-    assert TOKEN == read(answer({**TOKENS, "error": "x"})).access_token
+    """A 200 with a token is a token response, whatever else it has."""
+    assert TOKEN == read_tokens(answer({**TOKENS, "error": "x"})).access_token
 
 
 REFUSALS: list[tuple[int, str, type[RefusedError], bool]] = [
@@ -383,8 +385,8 @@ REFUSALS: list[tuple[int, str, type[RefusedError], bool]] = [
 
 @pytest.mark.parametrize(("status", "code", "kind", "safe"), REFUSALS)
 def test_refusal(status: int, code: str, kind: type[RefusedError], safe: bool) -> None:
-    """A refusal keeps the server's code and words, and says what may be done."""
-    error = failure(refusal(status, code, "The reason."))
+    """A refusal has the server's code and description, and says if a retry is safe."""
+    error = read_error(refusal(status, code, "The reason."))
 
     assert kind is type(error)
     assert (code, "The reason.", status) == (error.code, error.message, error.status)
@@ -396,17 +398,17 @@ def test_refusal(status: int, code: str, kind: type[RefusedError], safe: bool) -
 
 
 def test_server_error_of_a_reusable_token() -> None:
-    """A server's failure is worth another try where the token may be used twice."""
-    assert failure(refusal(500, "server_error"), REUSABLE).retry_safe
-    assert not failure(refusal(400, "invalid_grant"), REUSABLE).retry_safe
+    """A server's failure is safe to retry if the token may be used twice."""
+    assert read_error(refusal(500, "server_error"), REUSABLE).retry_safe
+    assert not read_error(refusal(400, "invalid_grant"), REUSABLE).retry_safe
 
 
 @pytest.mark.parametrize("reusable", [False, True])
 def test_global_limit(reusable: bool) -> None:
     """Auth0's global limit is a rate limit, though it comes as a 500 access_denied."""
-    asked = attrs.evolve(ASKED, reusable=reusable)
-    error = failure(
-        refusal(500, "access_denied", "Global limit has been reached"), asked
+    request_info = attrs.evolve(REQUEST_INFO, reusable=reusable)
+    error = read_error(
+        refusal(500, "access_denied", "Global limit has been reached"), request_info
     )
 
     assert isinstance(error, RateLimitError)
@@ -418,8 +420,8 @@ def test_global_limit(reusable: bool) -> None:
 
 
 def test_management_shape() -> None:
-    """The Management API's shape has its code, and its words, elsewhere."""
-    error = failure(
+    """The Management API's dialect has code and description in other members."""
+    error = read_error(
         answer(
             {
                 "statusCode": 429,
@@ -442,33 +444,33 @@ def test_management_shape() -> None:
     "code",
     [None, 1, ["a"], {"a": 1}, True, "", "x" * 10_240, "a\nb", "ü", 'a"b', "a\\b"],
 )
-def test_code_that_is_none(code: Any) -> None:
-    """An error that is no code leaves a code of ours."""
-    error = failure(answer({"error": code}, 400))
+def test_invalid_code(code: Any) -> None:
+    """An error that is not a code is replaced by one of ours."""
+    error = read_error(answer({"error": code}, 400))
 
     assert Code.TOKEN_EXCHANGE_FAILED is error.code
     assert "the server gave no reason" == error.message
-    assert Code.RATE_LIMITED is failure(answer({"error": code}, 429)).code
+    assert Code.RATE_LIMITED is read_error(answer({"error": code}, 429)).code
 
 
 @pytest.mark.parametrize("code", list(Code), ids=str)
 def test_code_of_ours(code: Code) -> None:
     """A server's code that is also one of ours is the member of the enum."""
-    assert code is failure(refusal(400, str(code))).code
+    assert code is read_error(refusal(400, str(code))).code
 
 
 @pytest.mark.parametrize("description", [None, 5, ["a"], {"a": 1}, False])
-def test_description_that_is_none(description: Any) -> None:
-    """Words that are no text are not shown."""
+def test_invalid_description(description: Any) -> None:
+    """A description that is not text is not shown."""
     members = {"error": "x", "error_description": description}
 
-    assert "the server gave no reason" == failure(answer(members, 400)).message
+    assert "the server gave no reason" == read_error(answer(members, 400)).message
 
 
 def test_description_is_cleaned() -> None:
-    """Words are cut short, and what does not print becomes a space."""
-    long = failure(refusal(400, "x", "a" * 10_000)).message
-    dirty = failure(refusal(400, "x", "a\r\n\x1b[31m\u202eb\x00")).message
+    """A description is cut short, and an unprintable character becomes a space."""
+    long = read_error(refusal(400, "x", "a" * 10_000)).message
+    dirty = read_error(refusal(400, "x", "a\r\n\x1b[31m\u202eb\x00")).message
 
     assert "a" * 255 + "…" == long
     assert "a   [31m b " == dirty
@@ -476,18 +478,18 @@ def test_description_is_cleaned() -> None:
 
 @pytest.mark.parametrize("length", [255, 256])
 def test_longest_description(length: int) -> None:
-    """Words that fit are whole."""
-    assert "a" * length == failure(refusal(400, "x", "a" * length)).message
+    """A description that fits is shown whole."""
+    assert "a" * length == read_error(refusal(400, "x", "a" * length)).message
 
 
 @pytest.mark.parametrize("spell", [str, quote, quote_plus], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("name", ["subject_token", "actor_token", "client_secret"])
 @pytest.mark.parametrize("place", ["error", "error_description", "message", "header"])
-def test_echo_is_scrubbed(place: str, name: str, spell: Any) -> None:
+def test_echo_is_redacted(place: str, name: str, spell: Any) -> None:
     """A secret that the server echoes is nowhere in the error."""
     echo = f"bad {spell(SECRETS[name])} given"
     members = {"error": "invalid_request", place: echo}
-    error = failure(
+    error = read_error(
         answer(members, 400, x_request_id=echo if place == "header" else "1")
     )
 
@@ -497,18 +499,21 @@ def test_echo_is_scrubbed(place: str, name: str, spell: Any) -> None:
 
 
 def test_echo_across_the_cut() -> None:
-    """A secret is scrubbed whole before the words are cut."""
-    message = failure(refusal(400, "x", "a" * 250 + SECRETS["subject_token"])).message
+    """A secret is removed whole, before the description is cut."""
+    message = read_error(
+        refusal(400, "x", "a" * 250 + SECRETS["subject_token"])
+    ).message
 
     assert "needle" not in message
 
 
 def test_secrets_that_share_a_beginning() -> None:
-    """A secret that begins with another is scrubbed whole."""
-    asked = TokenRequestInfo(secrets=["secret", "secret-and-more"])
+    """A secret that begins with another is removed whole."""
+    request_info = TokenRequestInfo(secrets=["secret", "secret-and-more"])
 
     assert (
-        "<redacted>!" == failure(refusal(400, "x", "secret-and-more!"), asked).message
+        "<redacted>!"
+        == read_error(refusal(400, "x", "secret-and-more!"), request_info).message
     )
 
 
@@ -525,8 +530,8 @@ ASSERTION = "eyJhbGciOiJSUzI1NiJ9.eyJqdGkiOiJoaWRkZW4ifQ.c2lnbmF0dXJlLWhpZGRlbg"
     ],
 )
 def test_whatever_looks_like_a_token(words: str, shown: str) -> None:
-    """A token, or half of one, is scrubbed though nobody knew it: an assertion, say."""
-    error = failure(refusal(400, "invalid_client", words))
+    """Text that looks like a token, or half of one, is removed: an assertion, say."""
+    error = read_error(refusal(400, "invalid_client", words))
 
     assert shown == error.message
     assert "aGlkZGVu" not in exposed(error)
@@ -534,11 +539,11 @@ def test_whatever_looks_like_a_token(words: str, shown: str) -> None:
 
 @pytest.mark.parametrize("place", ["error", "error_description", "header"])
 def test_tokens_of_the_refusal_itself(place: str) -> None:
-    """A token that a refusal hands out is not shown by its own words."""
+    """A token that a refusal brings is not shown by its own description."""
     token = SECRETS["mfa_token"]
     echo = f"go on with {token}"
     members = {"error": "mfa_required", "mfa_token": token, place: echo}
-    error = failure(
+    error = read_error(
         answer(members, 403, x_request_id=echo if place == "header" else "1")
     )
 
@@ -546,10 +551,10 @@ def test_tokens_of_the_refusal_itself(place: str) -> None:
     assert [] == [arg for arg in error.args if isinstance(arg, str) and token in arg]
 
 
-def test_short_words_are_not_scrubbed() -> None:
+def test_short_words_are_not_redacted() -> None:
     """A secret so short that the server may say it by chance is left alone."""
-    asked = TokenRequestInfo(secrets=["token", "secret"])
-    error = failure(refusal(400, "x", "bad token and secret"), asked)
+    request_info = TokenRequestInfo(secrets=["token", "secret"])
+    error = read_error(refusal(400, "x", "bad token and secret"), request_info)
 
     assert "bad token and <redacted>" == error.message
 
@@ -563,7 +568,7 @@ def test_mfa() -> None:
         "mfa_token": SECRETS["mfa_token"],
         "mfa_requirements": requirements,
     }
-    error = failure(answer(members, 403))
+    error = read_error(answer(members, 403))
 
     assert isinstance(error, MfaRequiredError)
     assert SECRETS["mfa_token"] == error.mfa_token
@@ -574,9 +579,9 @@ def test_mfa() -> None:
 
 @pytest.mark.parametrize("value", [None, 5, ["a"]])
 def test_mfa_without_its_token(value: Any) -> None:
-    """A second factor's token that is none is left out."""
+    """An invalid mfa_token is left out."""
     members = {"error": "mfa_required", "mfa_token": value, "mfa_requirements": value}
-    error = failure(answer(members, 403))
+    error = read_error(answer(members, 403))
 
     assert isinstance(error, MfaRequiredError)
     assert (None, None) == (error.mfa_token, error.mfa_requirements)
@@ -600,16 +605,16 @@ def test_mfa_without_its_token(value: Any) -> None:
 def test_refusal_without_json(
     status: int, kind: type[CustomTokenExchangeError], safe: bool, content: bytes
 ) -> None:
-    """Without words of the server's, its status says what happened."""
-    error = failure(answer(content, status, content_type="text/html"))
+    """Without JSON, the status says what happened."""
+    error = read_error(answer(content, status, content_type="text/html"))
 
     assert kind is type(error)
     assert (status, safe, "reply") == (error.status, error.retry_safe, error.phase)
 
 
 def test_refusal_of_any_media_type() -> None:
-    """A refusal is read whatever it says it is: nothing in it is believed."""
-    error = failure(
+    """A refusal is read whatever its media type: nothing in it is believed."""
+    error = read_error(
         answer({"error": "access_denied"}, 403, content_type="application/problem+json")
     )
 
@@ -642,16 +647,16 @@ def test_waiting_time(
     status: int, headers: dict[str, str], seconds: float | None, content: bytes
 ) -> None:
     """The wait is Retry-After's, or else, for a rate limit, until its reset."""
-    error = failure(answer(content, status, **headers))
+    error = read_error(answer(content, status, **headers))
 
     assert seconds == error.retry_after
 
 
 def test_repeated_retry_after() -> None:
-    """Two waits are none: a server that says two things has said nothing."""
+    """Two Retry-After fields contradict each other, and neither counts."""
     response = Response(429, [("Retry-After", "1"), ("retry-after", "9")], b"")
 
-    assert failure(response).retry_after is None
+    assert read_error(response).retry_after is None
 
 
 @pytest.mark.parametrize(
@@ -667,20 +672,20 @@ def test_repeated_retry_after() -> None:
     ],
 )
 def test_correlation(headers: dict[str, str], correlation: str | None) -> None:
-    """An error names the request as Auth0's logs do."""
+    """An error has the id by which Auth0's logs know the request."""
     responses = (answer(b"", 500, **headers), answer(b"", 200, **headers))
 
     for response in (*responses, answer({"error": "x"}, 400, **headers)):
-        assert correlation == failure(response).correlation_id
+        assert correlation == read_error(response).correlation_id
 
 
-def test_asked_shows_no_secret() -> None:
-    """What was asked prints without the texts to scrub."""
-    assert [] == [secret for secret in SECRETS.values() if secret in repr(ASKED)]
+def test_request_info_shows_no_secret() -> None:
+    """The repr of a request's info does not show its secrets."""
+    assert [] == [secret for secret in SECRETS.values() if secret in repr(REQUEST_INFO)]
 
 
-# Shorter than what the suite's search for secrets takes for one: Hypothesis likes to try
-# texts out of the library's own source, which are in many an error.
+# Shorter than the suite's search for leaked secrets looks for: Hypothesis likes to try
+# texts from the library's own source, which occur in many errors.
 SHORT = st.text(max_size=15)
 
 
@@ -708,10 +713,10 @@ SHORT = st.text(max_size=15)
         st.text() | st.just("application/json"),
     ),
 )
-def test_any_answer(status: int, content: bytes, headers: dict[str, str]) -> None:
-    """Any answer is tokens or an error of ours, and tokens come with 200 alone."""
+def test_any_response(status: int, content: bytes, headers: dict[str, str]) -> None:
+    """Any response is tokens or an error of ours, and tokens come with 200 only."""
     response = Response(status, list(headers.items()), content)
-    result = read_token_response(response, ASKED, NOW)
+    result = read_token_response(response, REQUEST_INFO, NOW)
 
     if isinstance(result, CustomTokenExchangeError):
         assert str(result)

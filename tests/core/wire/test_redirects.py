@@ -1,4 +1,4 @@
-"""Session transfer tokens: how they are asked for, taken, refused, and handed on."""
+"""URLs that a browser is sent to: Auth0's logout, and another application's login."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auth0_tx.core.wire.redirects import (
+    build_logout_url,
     build_session_transfer_redirect,
+    check_web_url,
     name_refusal,
     read_session_transfer,
     session_transfer_audience,
@@ -26,6 +28,7 @@ from auth0_tx.errors import (
 from auth0_tx.token_types import TokenType
 from auth0_tx.values import SessionTransferToken, TokenExchangeResponse
 
+DOMAIN = "tenant.us.auth0.com"
 NEEDLE = "needle-of-the-transfer.token/+"
 TARGET = "https://target.example.com/initiate-login"
 TOKEN = SessionTransferToken(
@@ -36,8 +39,8 @@ TOKEN = SessionTransferToken(
 )
 
 
-def response(**members: Any) -> TokenExchangeResponse:
-    """Give an answer with a session transfer token in it, with *members* set."""
+def build_response(**members: Any) -> TokenExchangeResponse:
+    """Return a response with a session transfer token in it, with *members* set."""
     given = {
         "access_token": NEEDLE,
         "token_type": "N_A",
@@ -46,6 +49,97 @@ def response(**members: Any) -> TokenExchangeResponse:
         **members,
     }
     return TokenExchangeResponse(**given)
+
+
+def test_logout() -> None:
+    """The browser is sent to the tenant's own endpoint, for this application."""
+    expected = "https://tenant.us.auth0.com/v2/logout?client_id=the-client"
+
+    assert expected == build_logout_url(DOMAIN, "the-client", None)
+
+
+@pytest.mark.parametrize(
+    ("domain", "start"),
+    [
+        ("localhost:3443", "https://localhost:3443/v2/logout?"),
+        ("http://localhost:3080", "http://localhost:3080/v2/logout?"),
+        ("[::1]:3443", "https://[::1]:3443/v2/logout?"),
+    ],
+)
+def test_logout_domain(domain: str, start: str) -> None:
+    """A tenant on this machine has the same endpoint."""
+    assert build_logout_url(domain, "the-client", None).startswith(start)
+
+
+@pytest.mark.parametrize(
+    "return_to",
+    [
+        "https://app.example.com/",
+        "https://app.example.com",
+        "http://localhost:8000/bye?a=1&b=%20#top",
+        "https://app.example.com:8443/?next=https://other.example.com/@x",
+        "https://[2001:db8::1]:8443/",
+    ],
+)
+def test_logout_return(return_to: str) -> None:
+    """Where the browser goes afterwards arrives as it was given."""
+    url = build_logout_url(DOMAIN, "a client & more", return_to)
+
+    assert [("client_id", "a client & more"), ("returnTo", return_to)] == parse_qsl(
+        urlsplit(url).query
+    )
+
+
+OTHER_URLS = [
+    "",
+    " ",
+    "/bye",
+    "bye",
+    "//app.example.com/",
+    "https:",
+    "https://",
+    "https:///bye",
+    "https:app.example.com",
+    "ftp://app.example.com/",
+    "javascript:alert(1)",
+    "data:text/html,x",
+    "https://app.example.com@evil.example/",
+    "https://user:password@app.example.com/",
+    "https://@app.example.com/",
+    "https://app.example.com\\@evil.example/",
+    "https:\\\\app.example.com",
+    "https://app.example.com/\\evil",
+    "https://app.example.com/ x",
+    " https://app.example.com/",
+    "https://app.example.com/\r\nSet-Cookie: a=b",
+    "https://app.example.com/\t",
+    "https://app.example.com:0/",
+    "https://app.example.com:99999/",
+    "https://app.example.com:x/",
+    "https://[::1",
+    "https://[::1].evil.example/",
+    "https://[::1]x:80/",
+    "https://äpp.example.com/",
+    "https://app.example.com/" + "x" * 4_096,
+]
+
+
+@pytest.mark.parametrize(
+    "return_to", [*OTHER_URLS, 7, b"https://app.example.com/", ["x"]], ids=ascii
+)
+def test_logout_return_refused(return_to: Any) -> None:
+    """Anything but a plain URL of the web is refused, and not quoted."""
+    with pytest.raises(InvalidInputError, match=r"^invalid_argument: return_to must"):
+        build_logout_url(DOMAIN, "the-client", return_to)
+
+
+@given(st.text())
+def test_any_web_url(text: str) -> None:
+    """Any text is a URL of the web or breaks a rule, and nothing else is raised."""
+    rule = check_web_url(text)
+
+    assert rule is None or rule.startswith("must be an absolute URL")
+    assert rule is not None or text.lower().startswith(("http://", "https://"))
 
 
 @pytest.mark.parametrize(
@@ -61,17 +155,17 @@ def test_audience(domain: str, audience: str) -> None:
     assert audience == session_transfer_audience(domain)
 
 
-def test_taken() -> None:
-    """The token is taken out of the answer's access token, and is called what it is."""
-    assert TOKEN == read_session_transfer(response())
+def test_token() -> None:
+    """The response's access token is the session transfer token."""
+    assert TOKEN == read_session_transfer(build_response())
 
 
-def test_scope_taken() -> None:
-    """What scope was granted, and for how long, is kept where the server said it."""
-    taken = read_session_transfer(response(scope="openid", expires_in=None))
+def test_scope_and_lifetime() -> None:
+    """The granted scope and lifetime come along, if the server states them."""
+    token = read_session_transfer(build_response(scope="openid", expires_in=None))
 
-    assert isinstance(taken, SessionTransferToken)
-    assert ("openid", None) == (taken.scope, taken.expires_in)
+    assert isinstance(token, SessionTransferToken)
+    assert ("openid", None) == (token.scope, token.expires_in)
 
 
 @pytest.mark.parametrize(
@@ -86,22 +180,22 @@ def test_scope_taken() -> None:
 )
 def test_other_token(kind: str | None) -> None:
     """A token of any other type is not passed off as one that logs in once."""
-    refused = read_session_transfer(response(issued_token_type=kind))
+    error = read_session_transfer(build_response(issued_token_type=kind))
 
-    assert isinstance(refused, InvalidResponseError)
-    assert refused.tokens_issued
-    assert NEEDLE not in exposed(refused)
+    assert isinstance(error, InvalidResponseError)
+    assert error.tokens_issued
+    assert NEEDLE not in exposed(error)
 
 
-def refusal(message: str, code: str = "invalid_request") -> RefusedError:
-    """Give Auth0's refusal in words."""
+def build_refusal(message: str, code: str = "invalid_request") -> RefusedError:
+    """Return a refusal that Auth0 has described with *message*."""
     return RefusedError(message, code, 400)
 
 
 def test_no_actor_set() -> None:
-    """An Action that sets no actor is named, with what to do about it."""
+    """A profile whose Action sets no actor gets a code of its own, and a hint."""
     named = name_refusal(
-        refusal(
+        build_refusal(
             "setActor is required when requesting a session transfer token via token "
             "exchange."
         )
@@ -113,9 +207,9 @@ def test_no_actor_set() -> None:
 
 
 def test_disabled() -> None:
-    """A tenant that may not issue such tokens is named."""
+    """A tenant that may not issue such tokens gets a code of its own."""
     named = name_refusal(
-        refusal("Session Transfer Tokens cannot be requested on this tenant.")
+        build_refusal("Session Transfer Tokens cannot be requested on this tenant.")
     )
 
     assert "session_transfer_disabled" == named.code
@@ -124,10 +218,10 @@ def test_disabled() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        refusal("the subject_token is missing"),
-        refusal("setActor is required", "setactor_required"),
-        refusal("setActor is required", "access_denied"),
-        refusal("a session transfer token is needed here"),
+        build_refusal("the subject_token is missing"),
+        build_refusal("setActor is required", "setactor_required"),
+        build_refusal("setActor is required", "access_denied"),
+        build_refusal("a session transfer token is needed here"),
         RateLimitError("setActor is required", "too_many_requests", 429),
         InvalidResponseError("setActor is required", "invalid_request"),
     ],
@@ -138,28 +232,28 @@ def test_other_refusals(error: CustomTokenExchangeError) -> None:
     assert error is name_refusal(error)
 
 
-def built(url: str, **keywords: Any) -> str:
-    """Build a redirect to *url*; give it as plain text."""
+def build(url: str, **keywords: Any) -> str:
+    """Build a redirect to *url*; return it as plain text."""
     return str(build_session_transfer_redirect(url, TOKEN, **keywords))
 
 
-def query_of(url: str) -> list[tuple[str, str]]:
-    """Give the parameters of *url*, those without a value too."""
+def parse_query(url: str) -> list[tuple[str, str]]:
+    """Return the parameters of *url*, those without a value too."""
     return parse_qsl(urlsplit(url).query, keep_blank_values=True)
 
 
 def test_redirect() -> None:
-    """The token arrives as it is, at the URL that was named."""
-    url = built(TARGET)
+    """The token arrives unchanged, at the URL that was named."""
+    url = build(TARGET)
 
     assert url.startswith(f"{TARGET}?session_transfer_token=")
-    assert [("session_transfer_token", NEEDLE)] == query_of(url)
+    assert [("session_transfer_token", NEEDLE)] == parse_query(url)
 
 
 def test_organization() -> None:
-    """The organization goes along where there is one."""
+    """The organization goes along if there is one."""
     assert [("session_transfer_token", NEEDLE), ("organization", "org_a b&c")] == (
-        query_of(built(TARGET, organization="org_a b&c"))
+        parse_query(build(TARGET, organization="org_a b&c"))
     )
 
 
@@ -177,11 +271,11 @@ def test_organization() -> None:
     ],
 )
 def test_query_kept(query: str, kept: list[tuple[str, str]]) -> None:
-    """What the URL asks for already is kept as it is."""
-    url = built(TARGET + query)
+    """The URL's own parameters stay as they are."""
+    url = build(TARGET + query)
 
     assert url.startswith(TARGET + query)
-    assert [*kept, ("session_transfer_token", NEEDLE)] == query_of(url)
+    assert [*kept, ("session_transfer_token", NEEDLE)] == parse_query(url)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +291,7 @@ def test_query_kept(query: str, kept: list[tuple[str, str]]) -> None:
 )
 def test_targets(target: str) -> None:
     """A target is reached over https, or over http on this machine."""
-    assert built(target).startswith(target)
+    assert build(target).startswith(target)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +327,7 @@ def test_targets(target: str) -> None:
     ids=repr,
 )
 def test_other_targets(target: Any) -> None:
-    """A token that logs in goes to no place that was not plainly meant."""
+    """A URL whose host is not plainly the intended one is refused."""
     with pytest.raises(InvalidInputError, match="target_login_url must") as refused:
         build_session_transfer_redirect(target, TOKEN)
 
@@ -244,23 +338,23 @@ def test_other_targets(target: Any) -> None:
 def test_two_organizations() -> None:
     """An organization that the URL names already is not named once more."""
     with pytest.raises(InvalidInputError, match="parameter organization already"):
-        built(f"{TARGET}?organization=org_b", organization="org_a")
+        build(f"{TARGET}?organization=org_b", organization="org_a")
 
 
-@pytest.mark.parametrize("token", [None, NEEDLE, response()], ids=type)
+@pytest.mark.parametrize("token", [None, NEEDLE, build_response()], ids=type)
 def test_other_tokens(token: Any) -> None:
-    """Only what was taken for a session transfer token is handed on."""
+    """Only a session transfer token is handed on."""
     with pytest.raises(InvalidInputError, match=r"^invalid_argument: token must be"):
         build_session_transfer_redirect(TARGET, token)
 
 
 @pytest.mark.parametrize("organization", ["", " ", "org\n", 7, "ü"], ids=repr)
 def test_other_organizations(organization: Any) -> None:
-    """An organization is a plain text."""
+    """An organization is plain text."""
     with pytest.raises(
         InvalidInputError, match=r"^invalid_argument: organization must"
     ):
-        built(TARGET, organization=organization)
+        build(TARGET, organization=organization)
 
 
 def test_prints_no_token() -> None:
@@ -274,10 +368,10 @@ def test_prints_no_token() -> None:
 def test_any_text(rest: str, organization: str) -> None:
     """Whatever is behind the host, the token arrives once, or nothing is built."""
     try:
-        url = built(f"https://target.example.com{rest}", organization=organization)
+        url = build(f"https://target.example.com{rest}", organization=organization)
     except InvalidInputError:
         return
-    arrived = query_of(url)
+    arrived = parse_query(url)
 
     assert 1 == arrived.count(("session_transfer_token", NEEDLE))
     assert 1 == [name for name, _ in arrived].count("session_transfer_token")
