@@ -95,3 +95,24 @@ def test_configured(tenant: Tenant, capsys: object) -> None:
 
     assert 0 == main(["doctor"], keywords)
     assert 1 == main(["doctor"], {**keywords, "client_secret": "a wrong secret"})
+
+
+def test_empty_option(command: InProcess, tenant: Tenant) -> None:
+    """An empty option is reported, and not replaced by the variable's tenant."""
+    outcome = command(*words_for(tenant, "--domain", ""), environ=at(tenant))
+
+    assert 1 == outcome.status
+    assert "FAILED   configuration" in outcome.out
+    assert () == tenant.requests
+
+
+def test_unused_secret(command: InProcess, tenant: Tenant, tmp_path: Path) -> None:
+    """A secret file that the method does not use is reported; the variable is not read."""
+    secret = tmp_path / "secret"
+    secret.write_text(tenant.client_secret or "")
+    words = words_for(tenant, "--client-auth", "none", "--no-probe")
+    from_file = command(*words, "--client-secret-file", str(secret), environ=at(tenant))
+    from_variable = command(*words, environ=at(tenant))
+
+    assert "client_secret does not go with" in from_file.out
+    assert 0 == from_variable.status
