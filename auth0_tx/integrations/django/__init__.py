@@ -22,11 +22,12 @@ del _django
 if TYPE_CHECKING:
     from .cache_store import DjangoCacheStore, DjangoTokenCache
     from .clients import get_client
-    from .request_client import login, logout
+    from .request_client import DjangoRequestAuth0, login, logout
     from .session_store import DjangoSessionStore
 
 __all__ = [
     "DjangoCacheStore",
+    "DjangoRequestAuth0",
     "DjangoSessionStore",
     "DjangoTokenCache",
     "get_client",
@@ -37,6 +38,7 @@ __all__ = [
 # Settings name this package in INSTALLED_APPS, so it is imported before there are any settings.
 _LAZY = {
     "DjangoCacheStore": ".cache_store",
+    "DjangoRequestAuth0": ".request_client",
     "DjangoSessionStore": ".session_store",
     "DjangoTokenCache": ".cache_store",
     "get_client": ".clients",
