@@ -214,10 +214,10 @@ def test_settings_print_their_changes() -> None:
 
 def test_help_is_readable() -> None:
     """No default in ``help(Tenant)`` fills a screen, as the whole wording would."""
-    lines = pydoc.plain(pydoc.render_doc(Tenant)).splitlines()
+    text = pydoc.plain(pydoc.render_doc(Tenant))
 
-    assert len(lines) < 200
-    assert max(len(line) for line in lines) < 600
+    assert len(text) < 10_000
+    assert max(len(line) for line in text.splitlines()) < 600
 
 
 def test_reply_members_must_be_an_object() -> None:
