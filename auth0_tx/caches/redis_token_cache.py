@@ -25,9 +25,8 @@ class RedisTokenCache(Unpicklable):
     What is cached is sealed, and its key tells nothing of a token.  How many there may be is
     for Redis to limit (``maxmemory``): each ends by itself when its token does.
 
-    Give it a ``redis.asyncio.Redis`` for ``AsyncServerClient``, whose connections it then
-    uses, and which you close; or a ``redis.Redis`` for ``ServerClient``, from which it takes
-    the settings alone.
+    Give it a ``redis.asyncio.Redis`` for ``AsyncServerClient``, or a ``redis.Redis`` for
+    ``ServerClient``, and close it yourself.  It is used as ``RedisStore`` uses it.
 
     Args:
         redis: the client; ``decode_responses`` makes no difference.

@@ -1,69 +1,104 @@
-"""Commands to Redis over the application's own asyncio connections."""
+"""Commands to Redis through the application's own asyncio client.
+
+Its own connections are used: those of asyncio belong to an event loop, and only the
+application knows when to close them.  One timeout around the whole command bounds all that
+it takes.  What redis-py would do otherwise, and a lock cannot bear, is undone: it sends a
+command again when its connection breaks (10 times in 8.0), though it may have been executed.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Callable
 from typing import Any
 
 from redis import ConnectionError as RedisConnectionError
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.client import NEVER_DECODE
 
-from .redis_connections import taking
+from .redis_commands import LONGEST_PAUSE, SHORTEST_PAUSE, is_pool_exhausted
 
-_NONE_FREE = "Too many connections"
-"""What redis-py says, in every release, when all of a pool's connections are taken."""
-
-_SHORTEST_WAIT, _LONGEST_WAIT = 0.001, 0.016
-"""Seconds between two looks for a free connection."""
+_ONCE = Retry(NoBackoff(), 0)
 
 
 class AsyncCommands:
-    """Sends each command once, and waits for its answer so long and no longer.
+    """Sends commands through a ``redis.asyncio.Redis``, and waits *timeout* seconds at most.
 
     Args:
-        redis: whose connections are used.
-        timeout: seconds.
+        redis: the client that was given.
+        timeout: seconds for a command, with all that it takes.
     """
 
     def __init__(self, redis: Redis, timeout: float) -> None:
-        # redis-py would send again what may have been done, and a lock that one holds
-        # already is never to be had.  So its connections are used, and not its commands.
-        self._pool: Any = redis.connection_pool
-        self._take = taking(self._pool)
+        self._given = redis
+        self._client: Any = choose_client(redis)
         self._timeout = timeout
 
     async def send(
         self, read: Callable[[Any], Any], *command: str | bytes | int
     ) -> Any:
-        """Send a command; give what *read* makes of the answer.
+        """Send a command, and return what *read* makes of the reply.
 
         Raises:
-            TimeoutError: there was none in time.
-            redis.RedisError: the server refused it, or could not be reached.
+            TimeoutError: there was no reply in time.
+            redis.RedisError: the server refused the command, or could not be reached.
         """
+        client = self._client
+        if "execute_command" in vars(self._given):
+            # One client was instrumented, and not its class, possibly after we copied it.
+            client = self._given
+        pause = SHORTEST_PAUSE
+        # redis-py closes a connection whose command is cancelled (CVE-2023-28858, -28859).
         async with asyncio.timeout(self._timeout):
-            connection = await self._taken()
-            try:
-                await connection.send_command(*command)
-                reply = await connection.read_response(disable_decoding=True)
-            except BaseException:
-                # An answer may be under way yet, and must not be read as the next one's
-                # (CVE-2023-28858, -28859).
-                await connection.disconnect(nowait=True)
-                raise
-            finally:
-                await self._pool.release(connection)
-        return read(reply)
+            while True:
+                try:
+                    reply = await client.execute_command(
+                        *command, **{NEVER_DECODE: True}
+                    )
+                except RedisConnectionError as error:
+                    if not is_pool_exhausted(error):
+                        raise
+                else:
+                    return read(reply)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
 
-    async def _taken(self) -> Any:
-        """Take a connection, or wait until one is free: the pool itself would refuse."""
-        wait = _SHORTEST_WAIT
-        while True:
-            try:
-                return await self._take()
-            except RedisConnectionError as error:
-                if _NONE_FREE not in str(error):
-                    raise
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, _LONGEST_WAIT)
+
+def choose_client(given: Redis) -> Any:
+    """Return a copy of *given* that sends each command once, or *given* itself."""
+    pool = getattr(given, "connection_pool", None)
+    if pool is None or given.single_connection_client:
+        return given
+    client: Any = copy.copy(given)
+    client.connection_pool = SendOncePool(pool)
+    return client
+
+
+class SendOncePool:
+    """The application's pool, whose connections do not retry while we have them.
+
+    Args:
+        pool: where connections come from and go back to.
+    """
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self._retries: dict[Any, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    async def get_connection(self, *arguments: Any, **keywords: Any) -> Any:
+        """Take a connection, which connects with retries and then sends without."""
+        connection = await self._pool.get_connection(*arguments, **keywords)
+        self._retries[connection] = connection.retry
+        connection.retry = _ONCE
+        return connection
+
+    async def release(self, connection: Any) -> None:
+        """Give a connection back as it was."""
+        connection.retry = self._retries.pop(connection)
+        await self._pool.release(connection)

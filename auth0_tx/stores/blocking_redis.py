@@ -1,159 +1,232 @@
-"""Commands to Redis over blocking connections of our own, which know when to give up."""
+"""Commands to Redis through a blocking client, each within one total time limit.
+
+redis-py bounds each wait on a socket, and a command is many waits: one for each address of
+a host, for each step of the handshake, for each piece of a reply.  Its defaults add up to
+most of a minute (5 seconds a wait, 10 retries), and before 8.0 a wait had no bound.  A login
+must not hang for that long, so:
+
+1. ``choose_client`` copies the client that was given, and gives the copy a connection pool
+   of our own, with the settings and the size of the given pool.  Commands go through the
+   copy's public ``execute_command``, so what is patched into ``redis.Redis``, or overridden
+   in a subclass, sees them.
+2. The connections of that pool (``TimedConnection``) read how much time is left whenever
+   they are about to wait.  Each thread has its own deadline, which ``send`` sets.
+3. They do not retry.  A command whose reply was lost may have been executed; sent again, a
+   lock that we hold already would be refused to us.
+
+A client whose connections are not redis-py's own is used as it is: fakeredis, a pool with a
+quota of its own.  There its own timeouts and retries are what bounds a command.
+"""
 
 from __future__ import annotations
 
+import copy
 import os
 import select
 import socket
 import threading
 import time
-import weakref
 from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
+import redis.sentinel
 from redis import ConnectionError as RedisConnectionError
-from redis import Redis
+from redis import Redis, ResponseError
+from redis.client import NEVER_DECODE
 
-from .redis_connections import settings_of
+from .redis_commands import LONGEST_PAUSE, SHORTEST_PAUSE
 
 _MOST_CONNECTIONS = 100
 
-_AT_ONCE = 0.001
-"""Seconds; none at all would mean not to wait, and is another error."""
-
-_SHORTEST_WAIT, _LONGEST_WAIT = 0.001, 0.016
-"""Seconds between two looks for a free connection."""
+_SHORTEST_WAIT = 0.001
+"""Seconds to wait when none are left: 0 would make the socket non-blocking."""
 
 _SLACK = 0.01
 """Seconds by which a wait may be longer than what is left."""
 
+_POOLS = (
+    redis.ConnectionPool,
+    redis.BlockingConnectionPool,
+    redis.sentinel.SentinelConnectionPool,
+)
+_CONNECTIONS = (
+    redis.Connection,
+    redis.SSLConnection,
+    redis.UnixDomainSocketConnection,
+    redis.sentinel.SentinelManagedConnection,
+    redis.sentinel.SentinelManagedSSLConnection,
+)
+
+# Settings of a connection, by how their names begin, that a timed one must not take over:
+# what ties it to the pool that it was for, sends a command again or one of its own, bounds
+# a wait, or asks for another form of replies.
+_NOT_TAKEN_OVER = (
+    "cache",
+    "event_dispatcher",
+    "health_check_interval",
+    "maint",
+    "orig_",
+    "oss_cluster_maint",
+    "parser_class",
+    "protocol",
+    "retry",
+    "socket_connect_timeout",
+    "socket_timeout",
+)
+
 
 class BlockingCommands:
-    """Sends each command once, and waits for its answer so long and no longer.
+    """Sends commands through a ``redis.Redis``, and waits *timeout* seconds at most.
 
     Args:
-        redis: whose settings are used.
-        timeout: seconds.
+        redis: the client that was given.
+        timeout: seconds for a command, with all that it takes.
     """
 
     def __init__(self, redis: Redis, timeout: float) -> None:
-        pool: Any = redis.connection_pool
-        # The application's pool lives as long as ours: a Sentinel's is asked by ours.
-        self._origin = redis
+        # Kept alive also where a copy is used: a Sentinel's pool knows where the server is.
+        self._given = redis
+        self._client: Any = choose_client(redis)
         self._timeout = timeout
-        self._most = min(pool.max_connections, _MOST_CONNECTIONS)
-        self._settings = settings_of(pool)
-        clock = _CommandClock()
-        self._clock = clock
-        self._kind = type("Timed", (Timed, pool.connection_class), {"left": clock.left})
+
+    def send(self, read: Callable[[Any], Any], *command: str | bytes | int) -> Any:
+        """Send a command, and return what *read* makes of the reply.
+
+        Raises:
+            redis.RedisError: there was no reply in time, the server refused the command,
+                or it could not be reached.
+        """
+        client = self._client
+        if "execute_command" in vars(self._given):
+            # One client was instrumented, and not its class, possibly after we copied it.
+            client = self._given
+        _deadline.at = time.monotonic() + self._timeout
+        return read(client.execute_command(*command, **{NEVER_DECODE: True}))
+
+
+def choose_client(given: Redis) -> Any:
+    """Return a copy of *given* whose connections keep to the deadline, or *given* itself."""
+    pool: Any = getattr(given, "connection_pool", None)
+    if (
+        type(pool) not in _POOLS
+        or pool.connection_class not in _CONNECTIONS
+        # With ``single_connection_client`` the application has asked for exactly one.
+        or given.connection is not None
+    ):
+        return given
+    settings = {
+        name: value
+        for name, value in pool.connection_kwargs.items()
+        if not name.startswith(_NOT_TAKEN_OVER)
+    }
+    client: Any = copy.copy(given)
+    # RESP3 lets a server push messages between replies, and we read none.  So in RESP2
+    # unread data on a connection at rest always means that something is wrong with it.
+    client.connection_pool = TimedPool(
+        partial(timed_class(pool.connection_class), protocol=2, **settings),
+        min(pool.max_connections, _MOST_CONNECTIONS),
+    )
+    # Connections close with themselves, and in a forked child only their own copies.
+    client.auto_close_connection_pool = False
+    return client
+
+
+class TimedPool:
+    """A pool for ``redis.Redis`` that waits for a free connection until the deadline.
+
+    redis-py's own pools take a lock.  One that another thread holds during a fork is never
+    released in the child, and one that a signal's exception cuts in (Celery's soft time
+    limit, in the queue of ``BlockingConnectionPool``) never in the process.  Here the single
+    steps of a list are all the lock there is.
+
+    Args:
+        make: makes a connection, which is not connected yet.
+        size: how many connections there may be.
+    """
+
+    def __init__(self, make: Callable[[], Any], size: int) -> None:
+        self._make = make
+        self._size = size
         self._start_over()
 
     def _start_over(self) -> None:
         self._pid = os.getpid()
-        # Each place is a connection, or the room for one; the last to be left is taken first.
-        # A list's own steps are all the lock there is, as most often one is free.
-        self._free: list[Any] = [None] * self._most
-        # Connections of a store that nobody has any more are closed with it.
-        weakref.finalize(self, _close_all, self._free, self._pid)
+        # Each place is a connection, or the room for one.  The last to be released is
+        # taken first, so that few connections serve a calm process.
+        self._places: list[Any] = [None] * self._size
 
-    def send(self, read: Callable[[Any], Any], *command: str | bytes | int) -> Any:
-        """Send a command; give what *read* makes of the answer.
+    def get_connection(self, *_: object, **__: object) -> Any:
+        """Take a connection that is ready for a command.
 
         Raises:
-            redis.RedisError: there was none in time, the server refused it, or could not
-                be reached.
+            redis.ConnectionError: none was free in time, or the server cannot be reached.
         """
         if self._pid != os.getpid():
             # What was inherited through a fork is its parent's.
             self._start_over()
-        self._clock.start(self._timeout)
-        free = self._free
-        connection = self._taken(free)
+        connection = self._take_place()
         try:
             if connection is None:
-                connection = self._kind(**self._settings)
-            _see_that_it_is_open(connection)
-            connection.send_packed_command([_packed(command)], check_health=False)
-            reply = connection.read_response(disable_decoding=True)
+                connection = self._make()
+            connection.make_ready()
         except BaseException:
-            # An answer may be under way yet, and must not be read as the next one's.
-            if connection is not None:
-                connection.disconnect()
+            self._places.append(connection)
             raise
-        finally:
-            free.append(connection)
-        return read(reply)
+        return connection
 
-    def _taken(self, free: list[Any]) -> Any:
-        """Take a connection, or the room for one, as soon as there is any."""
-        wait = _SHORTEST_WAIT
+    def release(self, connection: Any) -> None:
+        """Give a connection back."""
+        self._places.append(connection)
+
+    def _take_place(self) -> Any:
+        pause = SHORTEST_PAUSE
         while True:
             try:
-                return free.pop()
+                return self._places.pop()
             except IndexError:
-                left = self._clock.left()
+                left = seconds_left()
             if left <= 0:
                 raise RedisConnectionError("no connection was free in time")
-            time.sleep(min(wait, left))
-            wait = min(wait * 2, _LONGEST_WAIT)
+            time.sleep(min(pause, left))
+            pause = min(pause * 2, LONGEST_PAUSE)
 
 
-class _CommandClock:
-    """Until when the command of each thread may take."""
+class _Deadline(threading.local):
+    """When the command of the running thread must be over, on the monotonic clock."""
 
-    def __init__(self) -> None:
-        self._thread = threading.local()
-
-    def start(self, seconds: float) -> None:
-        self._thread.until = time.monotonic() + seconds
-
-    def left(self, _connection: object = None) -> float:
-        until: float = self._thread.until
-        return until - time.monotonic()
+    at = 0.0
 
 
-def _see_that_it_is_open(connection: Any) -> None:
-    """Connect, where it is not connected or the server has hung up meanwhile."""
-    connected = connection._sock
-    if connected is not None and not connected.is_quiet():
-        # What is there to be read is the end of it, or no answer to any command of ours.
-        connection.disconnect()
-        connected = None
-    if connected is None:
-        connection.connect()
+_deadline = _Deadline()
 
 
-def _packed(command: tuple[str | bytes | int, ...]) -> bytes:
-    """Write a command as the server reads it: an array of strings with their lengths."""
-    parts = [b"*%d\r\n" % len(command)]
-    for each in command:
-        octets = each if isinstance(each, bytes) else str(each).encode()
-        parts.append(b"$%d\r\n%b\r\n" % (len(octets), octets))
-    return b"".join(parts)
+def seconds_left() -> float:
+    """Return how many seconds the command of this thread has left."""
+    return _deadline.at - time.monotonic()
 
 
-def _close_all(connections: list[Any], pid: int) -> None:
-    if pid == os.getpid():
-        for each in filter(None, connections):
-            each.disconnect()
+@cache
+def timed_class(connection_class: type) -> type:
+    """Return a class of connections like *connection_class* that keep to the deadline."""
+    return type("TimedConnection", (TimedConnection, connection_class), {})
 
 
-class Timed:
-    """What makes of a connection one whose every wait counts towards one time limit.
+class TimedConnection:
+    """A connection whose waits all count towards the deadline of the thread's command.
 
-    A timeout of redis-py's own is for one wait, and a command may be many: one for each
-    address of a host, for each step of the greeting, for each piece of an answer.
-
-    Attributes:
-        left: gives the seconds that the thread's command has left.
+    It also counts replies that are due.  An exception of a signal may interrupt a command
+    after it was sent; its reply must not be read as the next command's (CVE-2023-28858).
+    redis-py closes a connection when *reading* is interrupted, and not between the two.
     """
 
-    left: Callable[[], float]
+    _replies_due = 0
+    _timed_socket: TimedSocket | None = None
 
     @property
     def socket_timeout(self) -> float:
-        """Seconds for what comes next; whatever is set, the command's time counts."""
-        return max(self.left(), _AT_ONCE)
+        """Seconds for the next wait, whatever the client was set to."""
+        return max(seconds_left(), _SHORTEST_WAIT)
 
     @socket_timeout.setter
     def socket_timeout(self, seconds: object) -> None:
@@ -161,41 +234,83 @@ class Timed:
 
     @property
     def socket_connect_timeout(self) -> float:
-        """The same, read anew for each address."""
-        return max(self.left(), _AT_ONCE)
+        """Seconds for connecting, which redis-py reads anew for each address."""
+        return max(seconds_left(), _SHORTEST_WAIT)
 
     @socket_connect_timeout.setter
     def socket_connect_timeout(self, seconds: object) -> None:
         pass
 
+    def make_ready(self) -> None:
+        """Connect, unless a connection is there that nothing is due or unread on."""
+        if self._timed_socket is not None:
+            # What is there to be read is the end of it, or not the reply to what comes next.
+            if not self._replies_due and self._timed_socket.is_quiet():
+                return
+            self.disconnect()
+        self.connect()  # type: ignore[attr-defined]
+
+    def disconnect(self, *arguments: Any, **keywords: Any) -> None:
+        """Close the connection, and expect nothing from it any more."""
+        super().disconnect(*arguments, **keywords)  # type: ignore[misc]
+        self._timed_socket = None
+        self._replies_due = 0
+
+    def send_packed_command(self, *arguments: Any, **keywords: Any) -> None:
+        """Send a command, whose reply is then due."""
+        # First, as sending may be interrupted when all has been sent.
+        self._replies_due += 1
+        super().send_packed_command(*arguments, **keywords)  # type: ignore[misc]
+
+    def read_response(self, *arguments: Any, **keywords: Any) -> Any:
+        """Read a reply, which is no longer due then; an error is a reply too."""
+        try:
+            reply = super().read_response(*arguments, **keywords)  # type: ignore[misc]
+        except ResponseError:
+            self._replies_due -= 1
+            raise
+        self._replies_due -= 1
+        return reply
+
     def _connect(self) -> TimedSocket:
         connected: socket.socket = super()._connect()  # type: ignore[misc]
-        return TimedSocket(connected, self.left)
+        self._timed_socket = TimedSocket(connected, seconds_left)
+        return self._timed_socket
 
 
 class TimedSocket:
-    """A connected socket whose every wait ends when the command's time is over."""
+    """A connected socket whose every wait ends when the thread's command must be over.
+
+    Args:
+        connected: the socket.
+        left: returns how many seconds the command has left.
+    """
 
     def __init__(self, connected: socket.socket, left: Callable[[], float]) -> None:
         self._socket = connected
         self._left = left
         self._waits = True
         self._limit_set = -1.0
-        self._poll = select.poll()
-        self._poll.register(connected, select.POLLIN)
+        # Windows and eventlet have no ``poll``.
+        self._poll = select.poll() if hasattr(select, "poll") else None
+        if self._poll is not None:
+            self._poll.register(connected, select.POLLIN)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
 
     def settimeout(self, seconds: float | None) -> None:
-        """Wait, or do not: for how long is not for the caller to say."""
+        """Wait, or do not: for how long is for the deadline to say."""
         self._waits = seconds != 0
         self._limit_set = -1.0
-        self._socket.settimeout(seconds)
+        if not self._waits:
+            self._socket.settimeout(0)
 
     def is_quiet(self) -> bool:
-        """Tell whether there is nothing to be read, not even that the server hung up."""
-        return not self._poll.poll(0)
+        """Return whether there is nothing to be read, not even that the server hung up."""
+        if self._poll is not None:
+            return not self._poll.poll(0)
+        return not select.select([self._socket], [], [], 0)[0]
 
     def recv(self, *arguments: Any) -> bytes:
         """Read a piece."""
@@ -216,9 +331,11 @@ class TimedSocket:
         if not self._waits:
             return
         left = self._left()
+        # Setting a limit is a system call.  One that is a little longer than what is left
+        # serves the next command as well, which has about as long.
+        if 0 <= self._limit_set - left < _SLACK:
+            return
         if left <= 0:
             raise TimeoutError("timed out")
-        # To tell the system takes a call to it, which most commands can do without.
-        if not 0 <= self._limit_set - left < _SLACK:
-            self._limit_set = left
-            self._socket.settimeout(left)
+        self._limit_set = left + _SLACK / 2
+        self._socket.settimeout(self._limit_set)

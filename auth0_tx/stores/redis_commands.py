@@ -1,4 +1,9 @@
-"""What sends commands to Redis, in the way of the client that an application has for it."""
+"""How stores, caches and vaults send commands to Redis: through the client they are given.
+
+``commands_for`` chooses between the two worlds.  Either way a command is one call of the
+client's public ``execute_command``, with keys, values and replies as bytes whatever
+``decode_responses`` says, sent once and bounded by one timeout.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,9 @@ DELETE_IF = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.016
+"""Seconds between two attempts to get a connection from a pool that has none free."""
 
 
 def commands_for(
@@ -62,3 +70,11 @@ def is_done(reply: object) -> bool:
 def nothing_of(_: object) -> None:
     """Read nothing."""
     return
+
+
+def is_pool_exhausted(error: Exception) -> bool:
+    """Return whether all connections of a pool are in use, and so nothing was sent.
+
+    Every release since 5.0 says it with this text; only newer ones have a class for it.
+    """
+    return "Too many connections" in str(error)

@@ -43,18 +43,22 @@ return keys
 class RedisStore(Unpicklable):
     """Keep sessions in Redis 5 or later, or Valkey, also behind a Sentinel.
 
-    Give it a ``redis.asyncio.Redis`` for ``AsyncServerClient``, whose connections it then
-    uses, and which you close; or a ``redis.Redis`` for ``ServerClient``, from which it takes
-    the settings alone.  The connections are then its own, at most 100 or as many as the
-    client's pool may have, because yours may wait for an answer for ever.
+    Give it a ``redis.asyncio.Redis`` for ``AsyncServerClient``, or a ``redis.Redis`` for
+    ``ServerClient``.  Commands go through the client's ``execute_command``, so fakeredis
+    works, and instruments see them.  You close the client.
 
-    A command that fails is not sent again here, and its connection is closed.
+    A ``redis.Redis`` is copied, with connections of the store's own, at most 100 or as many
+    as your pool may have: yours may wait for a reply for minutes.  A client with another
+    class of pool or connections than redis-py's is used as it is, and then its own timeouts
+    and retries are what bounds a command.
+
+    A command that fails is not sent again, as it may have been executed.
 
     Args:
         redis: the client; ``decode_responses`` makes no difference.
         prefix: what all keys begin with.
         timeout: seconds after which a command has failed, with all it takes: waiting for
-            a connection, connecting, sending, reading.  Only resolving a host's name, and
+            a connection, connecting, sending, reading.  Only resolving a host name, and
             asking a Sentinel where the server is, may take a blocking client longer.
 
     Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import fakeredis
 import pytest
 import redis
 import redis.asyncio
@@ -15,7 +16,15 @@ from tried_store import Tried
 
 from auth0_tx.stores import MemoryStore, RedisStore
 
-KINDS = ("memory", "redis", "redis.asyncio", "own", "own async")
+KINDS = (
+    "memory",
+    "redis",
+    "redis.asyncio",
+    "fakeredis",
+    "fakeredis.asyncio",
+    "own",
+    "own async",
+)
 
 
 @pytest.fixture(params=KINDS)
@@ -28,6 +37,10 @@ async def tried(request: pytest.FixtureRequest) -> AsyncIterator[Tried]:
         yield Tried(OwnStore(), False)
     elif kind == "own async":
         yield Tried(OwnAsyncStore(), True)
+    elif kind.startswith("fakeredis"):
+        is_async = kind == "fakeredis.asyncio"
+        fake = fakeredis.FakeAsyncRedis() if is_async else fakeredis.FakeRedis()
+        yield Tried(RedisStore(fake, timeout=20), is_async)
     else:
         is_async = kind == "redis.asyncio"
         url = request.getfixturevalue("redis_url")

@@ -146,7 +146,7 @@ class SubjectTokenVault(_Vault):
     """Keep subject tokens for tasks; each can be taken once.
 
     Args:
-        redis: a ``redis.Redis``, whose settings are used.
+        redis: a ``redis.Redis``, used as ``RedisStore`` uses it.
         secret: what seals in addition to the handles, or several, newest first; the same
             for all who put and take.
         prefix: the beginning of all keys.
@@ -219,7 +219,7 @@ class AsyncSubjectTokenVault(_Vault):
     """A :class:`SubjectTokenVault` over ``redis.asyncio.Redis``, to put from an event loop.
 
     Args:
-        redis: a ``redis.asyncio.Redis``, whose connections are used, and which you close.
+        redis: a ``redis.asyncio.Redis``, which you close.
         secret: what seals in addition to the handles, or several, newest first; the same
             for all who put and take.
         prefix: the beginning of all keys.
