@@ -1,5 +1,5 @@
-# Written by tools/generate_shells.py from core/flows and core/configuration.py.
-# Change those, then run `tox -e shells`; an edit here is lost.
+# Generated from core/flows and core/configuration.py: edit those, never this file.
+# Written by: python tools/generate_shells.py
 """The asyncio client, over aiohttp: for tasks, on any event loop."""
 
 from __future__ import annotations
@@ -11,15 +11,34 @@ import aiohttp
 
 from .core.cache.token_cache import AsyncTokenCache, MemoryTokenCache, TokenCache
 from .core.configuration import StoreOptions, Verify, configure
-from .core.flows import access_tokens, exchange, login, logout, on_behalf_of, preparation, session_transfer
+from .core.flows import (
+    access_tokens,
+    exchange,
+    login,
+    logout,
+    session,
+    session_transfer,
+    tenant_documents,
+)
 from .core.session.cookies import CookieStore
 from .core.session.store import AsyncStateStore, StateStore
 from .core.wire.client_auth import ClientAuthMethod
+from .errors import Auth0Error
 from .events import Event
 from .frameworks.cookies import HttpCookies
 from .secret import conceal
 from .shells.aiohttp_shell import AsyncShell
-from .values import CachePolicy, CustomTokenExchangeOptions, LoginWithCustomTokenExchangeOptions, LoginWithCustomTokenExchangeResult, RetryPolicy, SessionPolicy, SessionTransferToken, TokenExchangeResponse
+from .shells.drivers import run_async
+from .values import (
+    CachePolicy,
+    CustomTokenExchangeOptions,
+    LoginWithCustomTokenExchangeOptions,
+    LoginWithCustomTokenExchangeResult,
+    RetryPolicy,
+    SessionPolicy,
+    SessionTransferToken,
+    TokenExchangeResponse,
+)
 
 
 class AsyncServerClient(AsyncShell):
@@ -131,10 +150,10 @@ class AsyncServerClient(AsyncShell):
 
         Args:
             options: whose token, of what type, for which API.
-            store_options: handed to the domain resolver, where the client has one.
+            store_options: handed to the domain resolver if the client has one.
 
         Returns:
-            The tokens, with the acting party where there is one.
+            The tokens, with the acting party if there is one.
 
         Raises:
             InvalidInputError: an option breaks a rule; nothing was sent.
@@ -144,13 +163,14 @@ class AsyncServerClient(AsyncShell):
             CustomTokenExchangeError: the root of these and every other failure.
         """
         options = conceal(options)
-        return await self._run(
-            exchange.custom_token_exchange(
-                self._context,
-                options,
-                store_options,
+        try:
+            return await run_async(
+                exchange.custom_token_exchange(self._context, options, store_options),
+                self._world,
             )
-        )
+        except Auth0Error as error:
+            # The frames below are the library's: of no use to its caller, and full of tokens.
+            raise error.with_traceback(None)
 
     async def get_token_on_behalf_of(
         self,
@@ -161,17 +181,17 @@ class AsyncServerClient(AsyncShell):
     ) -> TokenExchangeResponse:
         """Exchange a user's access token for one of another API, on the user's behalf.
 
-        For an API that was called with *access_token* and calls another in its turn (Auth0:
+        For an API that was called with *access_token* and calls another API itself (Auth0:
         On-Behalf-Of Token Exchange, a profile of RFC 8693).  Verify the token before: Auth0
-        checks it too, but an answer is no reason to serve the caller.  The new token names in
-        its ``act`` claim who acts, and who did before.
+        checks it too, but an answer is no reason to serve the caller.  The ``act`` claim of the
+        new token names who acts, and who did before.
 
         Args:
-            access_token: the token that came in, without its scheme; its audience must be the
-                API that this client's application stands for.
+            access_token: the incoming token, without its scheme; its audience must be the API
+                that this client's application stands for.
             audience: the identifier of the API to call.
-            scope: space-separated scopes; those of the client grant where it is ``None``.
-            store_options: handed to the domain resolver, where the client has one.
+            scope: space-separated scopes; ``None`` for those of the client grant.
+            store_options: handed to the domain resolver if the client has one.
 
         Returns:
             The access token; no ID token and no refresh token come with it.
@@ -183,15 +203,16 @@ class AsyncServerClient(AsyncShell):
             CustomTokenExchangeError: the root of these and every other failure.
         """
         access_token = conceal(access_token)
-        return await self._run(
-            on_behalf_of.get_token_on_behalf_of(
-                self._context,
-                access_token,
-                audience,
-                scope,
-                store_options,
+        try:
+            return await run_async(
+                exchange.get_token_on_behalf_of(
+                    self._context, access_token, audience, scope, store_options
+                ),
+                self._world,
             )
-        )
+        except Auth0Error as error:
+            # The frames below are the library's: of no use to its caller, and full of tokens.
+            raise error.with_traceback(None)
 
     async def login_with_custom_token_exchange(
         self,
@@ -200,8 +221,8 @@ class AsyncServerClient(AsyncShell):
     ) -> LoginWithCustomTokenExchangeResult:
         """Exchange a token for Auth0 tokens, and log its user in.
 
-        The user is whom the verified ID token names; ``openid`` is asked for where it is
-        missing.  The browser gets a new session, and whatever session it had is at an end.
+        The user is whom the verified ID token names; ``openid`` is added to the scope if it is
+        missing.  The browser gets a new session, and an earlier session of it ends.
 
         Args:
             options: whose token, of what type, for which API.
@@ -212,67 +233,72 @@ class AsyncServerClient(AsyncShell):
             The session that was made.
 
         Raises:
-            ConfigurationError: no sessions are kept; nothing was sent.
+            ConfigurationError: the client keeps no sessions; nothing was sent.
             InvalidInputError: an option breaks a rule, or there is no response; nothing was sent.
-            IdTokenError: no ID token came, or it does not hold; no session was made.
+            IdTokenError: the ID token is missing or invalid; no session was made.
             StoreError: the session could not be kept; its ``response`` has the tokens.
             CustomTokenExchangeError: the root of these and every other failure.
         """
         options = conceal(options)
-        return await self._run(
-            login.login_with_custom_token_exchange(
-                self._context,
-                options,
-                store_options,
+        try:
+            return await run_async(
+                login.login_with_custom_token_exchange(
+                    self._context, options, store_options
+                ),
+                self._world,
             )
-        )
+        except Auth0Error as error:
+            # The frames below are the library's: of no use to its caller, and full of tokens.
+            raise error.with_traceback(None)
 
     async def get_user(
         self,
         store_options: StoreOptions | None = None,
     ) -> dict[str, Any] | None:
-        """Give the user who is logged in: the claims of the ID token, ``act`` among them.
+        """Return the logged-in user: the claims of the ID token, ``act`` among them.
 
         Args:
-            store_options: ``request``, and ``response`` where there is one yet: a session that
-                is used lasts longer, which a cookie must say.
+            store_options: ``request``, and ``response`` if there is one yet: a session that is
+                used lasts longer, and its cookie must say so.
 
         Returns:
-            The user, or ``None`` where there is no session that holds.
+            The user's claims, or ``None`` if there is no valid session.
 
         Raises:
-            ConfigurationError: no sessions are kept.
+            ConfigurationError: the client keeps no sessions.
             StoreError: the store cannot be read.
         """
-        return await self._run(
-            login.get_user(
-                self._context,
-                store_options,
+        try:
+            return await run_async(
+                session.get_user(self._context, store_options), self._world
             )
-        )
+        except Auth0Error as error:
+            # The frames below are the library's: of no use to its caller, and full of tokens.
+            raise error.with_traceback(None)
 
     async def get_session(
         self,
         store_options: StoreOptions | None = None,
     ) -> dict[str, Any] | None:
-        """Give the session: ``user``, ``id_token``, ``refresh_token``, ``token_sets``, ``domain``.
+        """Return the session: ``user``, ``id_token``, ``refresh_token``, ``token_sets``, ``domain``.
 
         Args:
-            store_options: ``request``, and ``response`` where there is one yet.
+            store_options: ``request``, and ``response`` if there is one yet.
 
         Returns:
-            The session, its tokens as text that does not print, or ``None`` where there is none.
+            The session, its tokens as text that does not print, or ``None`` if there is none.
 
         Raises:
-            ConfigurationError: no sessions are kept.
+            ConfigurationError: the client keeps no sessions.
             StoreError: the store cannot be read.
         """
-        return await self._run(
-            login.get_session(
-                self._context,
-                store_options,
+        try:
+            return await run_async(
+                session.get_session(self._context, store_options), self._world
             )
-        )
+        except Auth0Error as error:
+            # The frames below are the library's: of no use to its caller, and full of tokens.
+            raise error.with_traceback(None)
 
     async def get_access_token(
         self,
@@ -281,23 +307,23 @@ class AsyncServerClient(AsyncShell):
         scope: str | None = None,
         *,
         subject_token_supplier: Callable[
-                [], CustomTokenExchangeOptions | Awaitable[CustomTokenExchangeOptions]
-            ]
-            | None = None,
+            [], CustomTokenExchangeOptions | Awaitable[CustomTokenExchangeOptions]
+        ]
+        | None = None,
     ) -> str:
-        """Give an access token of the logged-in user that is good for a while yet.
+        """Return an access token of the logged-in user that is valid for a while yet.
 
-        One that is about to expire is renewed: with the session's refresh token, or, where
-        there is none, by another exchange.  However many ask at once, one asks Auth0.
+        A token that is about to expire is renewed: with the session's refresh token or, without
+        one, by another exchange.  However many callers ask at once, one asks Auth0.
 
         Args:
             store_options: ``request`` and ``response``; without a response a session in cookies
                 cannot keep what is renewed.
-            audience: the API; the one that the login was for where it is ``None``.
+            audience: the API; ``None`` for the one that the login was for.
             scope: space-separated scopes that the token must have been asked for with.
-            subject_token_supplier: gives the options of another exchange for the same user, in
-                a session without a refresh token: Auth0 issues none where an actor acts.  Its
-                audience and scope count where none are given here.
+            subject_token_supplier: returns the options of another exchange for the same user,
+                for a session without a refresh token: Auth0 issues none where an actor acts.
+                Its audience and scope count if none are given here.
 
         Returns:
             The access token.
@@ -306,19 +332,24 @@ class AsyncServerClient(AsyncShell):
             LoginRequiredError: there is no session, or nothing to renew its tokens with.
             InvalidInputError: an argument breaks a rule, or a token must be renewed and there is
                 no response to keep it with.
-            ConfigurationError: no sessions are kept.
+            ConfigurationError: the client keeps no sessions.
             StoreError: the store failed.
-            CustomTokenExchangeError: the token could not be renewed, this time.
+            CustomTokenExchangeError: the token could not be renewed this time.
         """
-        return await self._run(
-            access_tokens.get_access_token(
-                self._context,
-                store_options,
-                audience,
-                scope,
-                subject_token_supplier=subject_token_supplier,
+        try:
+            return await run_async(
+                access_tokens.get_access_token(
+                    self._context,
+                    store_options,
+                    audience,
+                    scope,
+                    subject_token_supplier=subject_token_supplier,
+                ),
+                self._world,
             )
-        )
+        except Auth0Error as error:
+            # The frames below are the library's: of no use to its caller, and full of tokens.
+            raise error.with_traceback(None)
 
     async def logout(
         self,
@@ -327,61 +358,66 @@ class AsyncServerClient(AsyncShell):
         return_to: str | None = None,
         revoke: bool = True,
     ) -> str:
-        """End the session, and give the URL that ends Auth0's own.
+        """End the session, and return the URL that ends Auth0's own.
 
         Args:
             store_options: ``request`` and ``response``.
             return_to: where Auth0 sends the browser afterwards; one of the application's
                 Allowed Logout URLs.
-            revoke: whether the session's refresh token is revoked (RFC 7009); where that fails
-                the user is logged out all the same.
+            revoke: whether the session's refresh token is revoked (RFC 7009); if that fails the
+                user is logged out all the same.
 
         Returns:
             The URL to redirect the browser to.
 
         Raises:
-            ConfigurationError: no sessions are kept.
-            InvalidInputError: *return_to* is no URL, or there is no response.
+            ConfigurationError: the client keeps no sessions.
+            InvalidInputError: *return_to* is not a URL, or there is no response.
             StoreError: the session could not be deleted from its store; its cookie was.  Not
-                where the policy says that a store which fails means no session.
+                raised if the policy says that a store which fails means no session.
         """
-        return await self._run(
-            logout.logout(
-                self._context,
-                store_options,
-                return_to=return_to,
-                revoke=revoke,
+        try:
+            return await run_async(
+                logout.logout(
+                    self._context, store_options, return_to=return_to, revoke=revoke
+                ),
+                self._world,
             )
-        )
+        except Auth0Error as error:
+            # The frames below are the library's: of no use to its caller, and full of tokens.
+            raise error.with_traceback(None)
 
     async def handle_backchannel_logout(
         self,
         logout_token: str,
         store_options: StoreOptions | None = None,
     ) -> None:
-        """End every session that a logout token of Auth0's names, by its user or its ``sid``.
+        """End every session that a logout token names, by its user or its ``sid``.
 
         Answer the request with 200 when this returns, and with 400 when it raises
         ``BackchannelLogoutError`` (OpenID Connect Back-Channel Logout 1.0 section 2.8).
 
         Args:
             logout_token: the form's ``logout_token``.
-            store_options: handed to the domain resolver, where the client has one.
+            store_options: handed to the domain resolver if the client has one.
 
         Raises:
-            BackchannelLogoutError: the token does not hold, or has been used before.
+            BackchannelLogoutError: the token is invalid, or has been used before.
             ConfigurationError: sessions are kept in cookies, which nobody else can end.
             StoreError: the sessions could not be deleted; Auth0 may send the token again.
-            CustomTokenExchangeError: the tenant's keys cannot be had, so nobody can tell.
+            CustomTokenExchangeError: the tenant's keys cannot be fetched to verify the token.
         """
         logout_token = conceal(logout_token)
-        return await self._run(
-            logout.handle_backchannel_logout(
-                self._context,
-                logout_token,
-                store_options,
+        try:
+            return await run_async(
+                logout.handle_backchannel_logout(
+                    self._context, logout_token, store_options
+                ),
+                self._world,
             )
-        )
+        except Auth0Error as error:
+            # The frames below are the library's: of no use to its caller, and full of tokens.
+            raise error.with_traceback(None)
 
     async def request_session_transfer_token(
         self,
@@ -401,8 +437,9 @@ class AsyncServerClient(AsyncShell):
         Args:
             subject_token: proof of who the user is, as your Action understands it.
             subject_token_type: the URI that your Token Exchange Profile is mapped to.
-            actor_token: the acting party's token; that of the logged-in session where ``None``.
-            actor_token_type: what *actor_token* is; an ID token where ``None``.
+            actor_token: the acting party's token; ``None`` for the ID token of the logged-in
+                session.
+            actor_token_type: the type of *actor_token*; ``None`` for an ID token.
             scope: space-separated scopes.
             organization: the organization to log in to.
             store_options: ``request`` and ``response`` of the actor's session.
@@ -414,18 +451,23 @@ class AsyncServerClient(AsyncShell):
                 in, ``setactor_required`` or ``session_transfer_disabled`` where Auth0 says so.
         """
         subject_token = conceal(subject_token)
-        return await self._run(
-            session_transfer.request_session_transfer_token(
-                self._context,
-                subject_token,
-                subject_token_type,
-                actor_token=actor_token,
-                actor_token_type=actor_token_type,
-                scope=scope,
-                organization=organization,
-                store_options=store_options,
+        try:
+            return await run_async(
+                session_transfer.request_session_transfer_token(
+                    self._context,
+                    subject_token,
+                    subject_token_type,
+                    actor_token=actor_token,
+                    actor_token_type=actor_token_type,
+                    scope=scope,
+                    organization=organization,
+                    store_options=store_options,
+                ),
+                self._world,
             )
-        )
+        except Auth0Error as error:
+            # The frames below are the library's: of no use to its caller, and full of tokens.
+            raise error.with_traceback(None)
 
     async def prepare(
         self,
@@ -433,18 +475,19 @@ class AsyncServerClient(AsyncShell):
     ) -> None:
         """Fetch the tenant's metadata and signing keys, so that no call has to wait for them.
 
-        Nothing needs it: whatever is not there is fetched when it is needed, once for all who
-        wait.  A process that is about to serve may call it while it starts.
+        Calling this is optional: whatever is missing is fetched when it is needed, once for all
+        who wait.  A process may call it while it starts, before it serves.
 
         Args:
-            store_options: handed to the domain resolver, where the client has one.
+            store_options: handed to the domain resolver if the client has one.
 
         Raises:
-            CustomTokenExchangeError: the tenant cannot be reached, or its documents do not hold.
+            CustomTokenExchangeError: the tenant cannot be reached, or its documents are invalid.
         """
-        return await self._run(
-            preparation.prepare(
-                self._context,
-                store_options,
+        try:
+            return await run_async(
+                tenant_documents.prepare(self._context, store_options), self._world
             )
-        )
+        except Auth0Error as error:
+            # The frames below are the library's: of no use to its caller, and full of tokens.
+            raise error.with_traceback(None)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from auth0_tx.core.effects import Response, Send, Share
-from auth0_tx.events import Event
-from auth0_tx.shells.drivers import run
+from auth0_tx.core.effects import Flow, Response, Send, Share
+from auth0_tx.shells.drivers import BlockingWorld
 
 from .server import Answers
 
@@ -20,8 +19,6 @@ class NoWire:
     Args:
         id_token: whether the tokens that it issues have an ID token among them.
     """
-
-    on_event: Callable[[Event], object] | None = None
 
     def __init__(self, *, id_token: bool = False) -> None:
         answers = Answers(ISSUER)
@@ -37,9 +34,15 @@ class NoWire:
         request = send.prepare()
         return self._documents.get(request.url, self._token)
 
-    def share(self, share: Share[object]) -> object:
+    def share(
+        self, share: Share[object], run_flow: Callable[[Flow[object]], object]
+    ) -> object:
         """Run a flow, as there is nobody to share it with."""
-        return run(share.flow(), self)
+        return run_flow(share.flow())
+
+    def world(self) -> BlockingWorld:
+        """Return what a driver needs, without a subscriber."""
+        return BlockingWorld(self.send, self.share, None)
 
 
 def _response(wire: bytes) -> Response:

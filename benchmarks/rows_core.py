@@ -17,8 +17,7 @@ from auth0_tx.core.jose.id_token import Expected, check_id_token
 from auth0_tx.core.jose.keys import read_jwks
 from auth0_tx.core.wire.client_auth import build_client_authentication
 from auth0_tx.frameworks.cookies import HttpCookies
-from auth0_tx.shells.clocks import context_for
-from auth0_tx.shells.drivers import run
+from auth0_tx.shells.drivers import make_context, run
 
 from .bench import Bench
 from .measure import Side, microseconds, paired
@@ -33,7 +32,11 @@ def core(bench: Bench) -> list[Row]:
     settings = configure(
         domain=DOMAIN, client_id=CLIENT_ID, client_secret=CLIENT_SECRET
     )
-    context, world, side = context_for(settings, HttpCookies()), NoWire(), Side()
+    context, world, side = (
+        make_context(settings, HttpCookies()),
+        NoWire().world(),
+        Side(),
+    )
 
     def burst(count: int) -> None:
         for _ in range(count):

@@ -17,8 +17,7 @@ from auth0_tx.core.flows.exchange import custom_token_exchange
 from auth0_tx.events import Event, ExchangeFinished, ExchangeStarted
 from auth0_tx.frameworks.cookies import HttpCookies
 from auth0_tx.integrations.otel import OpenTelemetrySubscriber
-from auth0_tx.shells.clocks import context_for
-from auth0_tx.shells.drivers import run
+from auth0_tx.shells.drivers import make_context, run
 
 from .bench import Bench
 from .measure import Burst, microseconds, paired
@@ -79,7 +78,7 @@ class ByHand:
 
 
 def _exchanging(subscriber: Callable[[Event], object] | None) -> Burst:
-    context, world = _context(subscriber), NoWire()
+    context, world = _context(subscriber), NoWire().world()
     world.on_event = subscriber
 
     def burst(count: int) -> None:
@@ -93,7 +92,7 @@ def _context(subscriber: Callable[[Event], object] | None) -> Context:
     def told(event: Event) -> None:
         """Be a subscriber, where there is one; the world is told, and not this."""
 
-    return context_for(
+    return make_context(
         configure(
             domain=DOMAIN,
             client_id=CLIENT_ID,

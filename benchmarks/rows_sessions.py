@@ -15,13 +15,13 @@ from joserfc.jwk import OctKey
 from auth0_tx.core.configuration import configure
 from auth0_tx.core.context import Context
 from auth0_tx.core.flows.exchange import custom_token_exchange
-from auth0_tx.core.flows.login import get_user, login_with_custom_token_exchange
+from auth0_tx.core.flows.login import login_with_custom_token_exchange
+from auth0_tx.core.flows.session import get_user
 from auth0_tx.core.session.cookies import CookieStore, split
 from auth0_tx.core.session.seal import direct_key, sealer
 from auth0_tx.core.session.state import write_session
 from auth0_tx.frameworks.cookies import HttpCookies
-from auth0_tx.shells.clocks import context_for
-from auth0_tx.shells.drivers import run
+from auth0_tx.shells.drivers import make_context, run
 from auth0_tx.values import LoginWithCustomTokenExchangeOptions
 
 from .bench import Bench
@@ -83,7 +83,7 @@ def _seal_and_open(bench: Bench) -> Row:
 
 def _user(bench: Bench) -> Row:
     """``get_user`` of a request, cookies read and checks made, over a bare decryption."""
-    context, world = _context(), NoWire()
+    context, world = _context(), NoWire().world()
     sealed = sealer((_SECRET,), _PURPOSE).seal(_session())
     request = SimpleNamespace(cookies=split(_COOKIE, sealed, CookieStore()))
     octets = secrets.token_bytes(32)
@@ -112,7 +112,7 @@ def _user(bench: Bench) -> Row:
 
 def _login(bench: Bench) -> Row:
     """A login, its ID token verified and its cookies set, less the exchange in it."""
-    context, world = _context(), NoWire(id_token=True)
+    context, world = _context(), NoWire(id_token=True).world()
 
     def login(count: int) -> None:
         for _ in range(count):
@@ -148,7 +148,7 @@ def _context() -> Context:
         client_secret=CLIENT_SECRET,
         secret=_SECRET,
     )
-    return context_for(settings, HttpCookies())
+    return make_context(settings, HttpCookies())
 
 
 def _options() -> LoginWithCustomTokenExchangeOptions:

@@ -3,8 +3,8 @@
     python tools/generate_shells.py            rewrite the clients
     python tools/generate_shells.py --check    exit 1, with a diff, where one is stale
 
-A public flow is a function without an underscore, in a module listed in ``CONVERSATIONS``;
-its first parameter is the context.  The constructor is made from ``configure`` in the same
+A public flow is a function without an underscore whose first parameter is the context, in a
+module listed in ``CONVERSATIONS``.  The constructor is made from ``configure`` in the same
 way.  Source text is carried as written, so that the output is the same under every Python;
 only ``X | Awaitable[X]``, which the blocking world cannot await, becomes ``X`` there, and
 of ``StateStore | AsyncStateStore``, as of two token caches, the first.
@@ -15,6 +15,7 @@ from __future__ import annotations
 import ast
 import difflib
 import re
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,12 +26,12 @@ from typing import NamedTuple
 PACKAGE = Path(__file__).parent.parent / "auth0_tx"
 CONVERSATIONS = (
     "exchange",
-    "on_behalf_of",
     "login",
+    "session",
     "access_tokens",
     "logout",
     "session_transfer",
-    "preparation",
+    "tenant_documents",
 )
 CONFIGURATION = PACKAGE / "core/configuration.py"
 # Parameters for which a caller may mistakenly give a mapping that has tokens in it.
@@ -64,7 +65,7 @@ WORLDS = (
         session="requests.Session",
         summary="The blocking client, over requests: for threads, also after a fork.",
         define="def",
-        run="self._run",
+        run="run",
         awaits=False,
     ),
     World(
@@ -76,14 +77,14 @@ WORLDS = (
         session="aiohttp.ClientSession",
         summary="The asyncio client, over aiohttp: for tasks, on any event loop.",
         define="async def",
-        run="await self._run",
+        run="await run_async",
         awaits=True,
     ),
 )
 
 MODULE = '''\
-# Written by tools/generate_shells.py from core/flows and core/configuration.py.
-# Change those, then run `tox -e shells`; an edit here is lost.
+# Generated from core/flows and core/configuration.py: edit those, never this file.
+# Written by: python tools/generate_shells.py
 """{world.summary}"""
 
 from __future__ import annotations
@@ -120,12 +121,13 @@ METHOD = '''\
 ) -> {result}:
     """{doc}"""
 {concealed}\
-    return {world.run}(
-        {module}.{name}(
-            self._context,
-{arguments}
+    try:
+        return {world.run}(
+            {module}.{name}({arguments}), self._world
         )
-    )'''
+    except Auth0Error as error:
+        # The frames below are the library's: of no use to its caller, and full of tokens.
+        raise error.with_traceback(None)'''
 
 
 class Source(NamedTuple):
@@ -144,6 +146,15 @@ class Source(NamedTuple):
         for node in self.tree.body:
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
                 yield node
+
+    def flows(self) -> Iterator[ast.FunctionDef]:
+        """Return the public flows: those that a client starts, with its context."""
+        for function in self.functions():
+            names = [arg.arg for arg in function.args.args]
+            if names[:1] == ["context"] and "Flow[" in ast.unparse(
+                function.returns or ast.Constant(0)
+            ):
+                yield function
 
     def written(self, node: ast.expr) -> str:
         return ast.get_source_segment(self.text, node) or ast.unparse(node)
@@ -220,7 +231,7 @@ def method(source: Source, function: ast.FunctionDef, world: World) -> str:
         module=source.path.stem,
         name=function.name,
         parameters=indented(parameters(source, function, world, 1), 4),
-        arguments=indented(arguments(function, 1), 12),
+        arguments=" ".join(["self._context,", *arguments(function, 1)]).rstrip(","),
         concealed=concealed(function),
         result=source.written(result),
         doc=docstring(source, function),
@@ -275,21 +286,12 @@ def imports(sources: list[Source], body: str, world: World) -> str:
     }
     found[".core.flows"] = set(CONVERSATIONS)
     found[".frameworks.cookies"] = {"HttpCookies"}
+    found[".errors"] = {"Auth0Error"}
     found[".secret"] = {"conceal"}
+    found[".shells.drivers"] = {world.run.split()[-1]}
     found[f".shells.{world.base_module}"] = {world.base}
-    ours = [line(module, names) for module, names in found.items() if module[0] == "."]
-    theirs = [
-        line(module, names) for module, names in found.items() if module[0] != "."
-    ]
-    return "\n".join(
-        [
-            *sorted(filter(None, theirs)),
-            "",
-            f"import {world.session_library}",
-            "",
-            *sorted(filter(None, ours)),
-        ]
-    )
+    listed = [line(module, names) for module, names in found.items()]
+    return "\n".join([f"import {world.session_library}", *filter(None, listed)])
 
 
 def find_imports(sources: list[Source], used: set[str]) -> dict[str, set[str]]:
@@ -321,7 +323,7 @@ def client(world: World) -> str:
     methods = "\n\n".join(
         method(source, function, world)
         for source in flows
-        for function in source.functions()
+        for function in source.flows()
     )
     return MODULE.format(
         world=world,
@@ -396,8 +398,8 @@ REQUEST_MODULES = {
 }
 
 REQUEST_MODULE = '''\
-# Written by tools/generate_shells.py from core/flows.
-# Change those, then run `tox -e shells`; an edit here is lost.
+# Generated from core/flows: edit those, never this file.
+# Written by: python tools/generate_shells.py
 """{world.client}, bound to one request of a web framework."""
 
 from __future__ import annotations
@@ -428,7 +430,7 @@ def request_client(world: World) -> tuple[Path, str]:
     found = {
         function.name: (source, function)
         for source in flows
-        for function in source.functions()
+        for function in source.flows()
     }
     module, name = REQUEST_MODULES[world.client]
     methods = "\n\n".join(
@@ -439,20 +441,16 @@ def request_client(world: World) -> tuple[Path, str]:
     }
     modules = find_imports(flows, used)
     modules[f".{Path(world.module).stem}"] = {world.client}
-    theirs = sorted(
-        exploded(module, names) for module, names in modules.items() if module[0] != "."
-    )
-    # The request clients are one folder below the package.
-    ours = sorted(
-        exploded(f".{module}", names)
+    listed = [
+        # The request clients are one folder below the package.
+        line(f".{module}" if module[0] == "." else module, names)
         for module, names in modules.items()
-        if module[0] == "."
-    )
-    own = exploded(".request_base", {"RequestBase"})
+    ]
+    listed.append(line(".request_base", {"RequestBase"}))
     text = REQUEST_MODULE.format(
         world=world,
         name=name,
-        imports="".join([*theirs, "\n", *ours, own]).rstrip(),
+        imports="\n".join(filter(None, listed)),
         methods=indent(methods, " " * 4),
     )
     return PACKAGE / "integrations" / module, text
@@ -476,24 +474,13 @@ def request_method(
         decorator="@property\n" if is_property else "",
         define=world.define,
         name=bound.reads_as if is_property else bound.name,
-        parameters="\n" + indented(["self,", *map(laid_out, kept)], 4) + "\n"
-        if kept
-        else "self",
+        parameters="\n" + indented(["self,", *kept], 4) + "\n" if kept else "self",
         result=source.written(function.returns.slice),
         doc=indent(bound_docstring(bound, source, function, given), " " * 4).lstrip()
         + "    ",
         call=("await " if world.awaits else "") + f"self.client.{bound.calls}",
         arguments=indented(passed, 8),
     )
-
-
-def laid_out(parameter: str) -> str:
-    """Return a parameter as the formatter leaves it in a method of a class."""
-    whole = " ".join(parameter.split()).replace("[ ", "[").replace(" ]", "]")
-    if len(whole) <= 80:
-        return whole
-    # Carried text keeps the indentation that it had in a function.
-    return parameter.replace("\n    ", "\n")
 
 
 def bound_docstring(
@@ -517,13 +504,31 @@ def bound_docstring(
     return "\n\n".join([bound.summary, *sections]) + "\n"
 
 
-def exploded(module: str, names: set[str]) -> str:
-    """Return an import as the formatter leaves it: in one line, or with a name in each."""
-    whole = line(module, names)
-    if len(whole) <= 88:
-        return f"{whole}\n" if whole else ""
-    listed = "".join(f"    {name},\n" for name in sorted(names))
-    return f"from {module} import (\n{listed})\n"
+def format_source(text: str, path: Path) -> str:
+    """Return *text* as ruff sorts its imports and formats it, as a person's editor would."""
+    for command in (("check", "--fix-only", "--select=I"), ("format",)):
+        ran = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "ruff",
+                *command,
+                "-q",
+                "--stdin-filename",
+                path,
+                "-",
+            ],
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ran.returncode:
+            raise SystemExit(
+                ran.stderr or "ruff is needed: pip install 'ruff>=0.17,<0.18'"
+            )
+        text = ran.stdout
+    return text
 
 
 def main(check: bool) -> int:
@@ -532,7 +537,8 @@ def main(check: bool) -> int:
         *((PACKAGE / world.module, client(world)) for world in WORLDS),
         *map(request_client, WORLDS),
     ]
-    for path, new in written:
+    for path, text in written:
+        new = format_source(text, path)
         old = path.read_text() if path.exists() else ""
         if not check:
             path.write_text(new)

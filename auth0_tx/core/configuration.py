@@ -15,7 +15,7 @@ from ..secret import secret as secret_text
 from ..values import CachePolicy, RetryPolicy, SessionPolicy
 from .cache.token_cache import AsyncTokenCache, MemoryTokenCache, TokenCache
 from .cache.tokens import client_hash_key
-from .session.cookies import CookieStore
+from .session.cookies import CookieStore, cookie_name
 from .session.store import AsyncStateStore, StateStore
 from .wire.client_auth import (
     METHODS,
@@ -107,6 +107,7 @@ class Settings(Unpicklable):
     secrets: tuple[str, ...] = attrs.field(repr=False)
     state_store: StateStore | AsyncStateStore | CookieStore | None
     session_policy: SessionPolicy
+    session_cookie: str
     legacy_secret: str | None = attrs.field(repr=False, converter=secret_text)
     token_cache: TokenCache | AsyncTokenCache | MemoryTokenCache | None
     cache_policy: CachePolicy
@@ -220,6 +221,12 @@ def configure(
         secrets=_secrets(secret),
         state_store=CookieStore() if state_store is None and secret else state_store,
         session_policy=session_policy,
+        session_cookie=cookie_name(
+            session_policy.cookie_name,
+            secure=session_policy.cookie_secure,
+            domain=session_policy.cookie_domain,
+            path=session_policy.cookie_path,
+        ),
         legacy_secret=legacy_secret,
         token_cache=token_cache,
         cache_policy=cache_policy,

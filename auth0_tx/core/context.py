@@ -1,4 +1,9 @@
-"""What the flows of one client share: its settings, its clocks, and what it has learnt."""
+"""What the flows of one client share, and what the steps of one call share.
+
+A ``Context`` lives as long as its client: settings, clocks, chance, and what the client has
+learnt.  A ``Call`` lives as long as one call of a public method: when it started, when it
+must end, and what the application handed in.  Every step of a flow takes the call.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +15,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
 
+from ..secret import Unpicklable
 from .cache.token_cache import CacheState
-from .configuration import Settings
+from .configuration import Settings, StoreOptions
 from .session.cookies import Cookies
 from .session.rotations import Rotations
 from .wire.metadata import Metadata
@@ -27,14 +33,14 @@ V = TypeVar("V")
 
 @attrs.frozen
 class CachedDocument(Generic[V]):
-    """A document and its age.
+    """A document of the tenant's and its age.
 
     Attributes:
-        value: what was read of it.
-        fetched_at: epoch seconds, when it came.
-        fresh_until: epoch seconds, until when it is used unasked.
-        retry_at: epoch seconds, before which a failed refresh is not tried again.
-        asked_again_at: epoch seconds, when it was last fetched for want of something in it.
+        value: what was read from it.
+        fetched_at: epoch seconds of the fetch.
+        fresh_until: epoch seconds until which it is used without a fetch.
+        retry_at: epoch seconds before which a failed refresh is not tried again.
+        asked_again_at: epoch seconds of the last fetch for something missing in it.
     """
 
     value: V
@@ -44,16 +50,16 @@ class CachedDocument(Generic[V]):
     asked_again_at: float = float("-inf")
 
     def is_fresh(self, now: float) -> bool:
-        """Tell whether it may be used unasked; a clock set back makes it stale."""
+        """Return whether it may be used without a fetch; a clock set back makes it stale."""
         return self.fetched_at <= now < self.fresh_until or (
             self.fetched_at <= now < self.retry_at
         )
 
 
 class BoundedCache(Generic[V]):
-    """A bounded mapping that forgets what was least recently stored.
+    """Documents by key; to make room, the one that was stored first is forgotten.
 
-    Each operation is one step of the interpreter's, so that threads need no lock.
+    Each operation is one step of the interpreter, so threads need no lock.
     """
 
     __slots__ = ("_items", "_most")
@@ -63,13 +69,18 @@ class BoundedCache(Generic[V]):
         self._items: OrderedDict[str, CachedDocument[V]] = OrderedDict()
 
     def get(self, key: str) -> CachedDocument[V] | None:
-        """Give what is kept under *key*."""
+        """Return the document under *key*, or ``None``."""
         return self._items.get(key)
 
-    def put(self, key: str, kept: CachedDocument[V]) -> None:
-        """Keep a document, forgetting another where there are too many."""
+    def find_fresh(self, key: str, now: float) -> V | None:
+        """Return the value under *key* if it may be used without a fetch, or ``None``."""
+        cached = self._items.get(key)
+        return cached.value if cached is not None and cached.is_fresh(now) else None
+
+    def add(self, key: str, document: CachedDocument[V]) -> None:
+        """Keep a document, and forget the oldest if there are too many."""
         self._items.pop(key, None)
-        self._items[key] = kept
+        self._items[key] = document
         while len(self._items) > self._most:
             self._items.popitem(last=False)
 
@@ -80,20 +91,20 @@ class Context:
 
     Attributes:
         settings: the client's settings.
-        clock: gives epoch seconds.
-        monotonic: gives seconds that never go back; deadlines are on it.
-        random: gives a number at least 0 and less than 1.
-        new_id: gives an id that was never given before.
-        new_secret: gives 256 random bits as text that nobody can guess.
+        clock: returns epoch seconds.
+        monotonic: returns seconds that never go back; deadlines are on it.
+        random: returns a number at least 0 and less than 1.
+        new_id: returns an id that it never returned before.
+        new_secret: returns 256 random bits as text that nobody can guess.
         process_key: a random key for hashes that never leave this process.
-        cookies: the cookies of the application's requests and responses.
+        cookies: reads and sets the cookies of the application's requests and responses.
         metadata: discovery documents by domain.
         key_sets: signing keys by their URL.
         retries: what earlier calls mean for the next.
-        rotations: what became of refresh tokens lately.
-        sealers: what opens and seals sessions, by purpose.
+        rotations: the outcome of recent refreshes.
+        sealers: open and seal sessions, by purpose.
         cache_state: whether the token cache works, and which of its locks are ours.
-        exchange_ids: numbers that tell a subscriber which events are of one exchange.
+        exchange_ids: numbers by which a subscriber joins the events of one exchange.
     """
 
     settings: Settings
@@ -118,3 +129,47 @@ class Context:
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "retries", RetryState(self.settings.retry))
+
+    def describe(self, kind: str) -> str:
+        """Return how a client of some *kind* shows itself: its domain and its client id."""
+        settings = self.settings
+        domain = "<resolver>" if settings.domain is None else repr(settings.domain)
+        return f"{kind}(domain={domain}, client_id={settings.client_id!r})"
+
+    def begin_call(self, store_options: StoreOptions | None = None) -> Call:
+        """Return the call that begins now; its one deadline covers all that it takes."""
+        started = self.monotonic()
+        return Call(
+            self, self.settings, store_options, started, started + self.settings.timeout
+        )
+
+
+@attrs.define(eq=False)
+class Call(Unpicklable):
+    """One call of a public method, as each of its steps needs to know it.
+
+    Attributes:
+        context: the client's.
+        settings: the client's, at hand.
+        store_options: what the application handed in: its request, its response.
+        started: when the call was made, on the context's monotonic clock.
+        deadline: when it must have ended, on the same clock.
+        exchange_id: the number of its exchange in events; 0 for none, as a refresh has.
+    """
+
+    context: Context
+    settings: Settings
+    store_options: StoreOptions | None = attrs.field(repr=False)
+    started: float
+    deadline: float
+    exchange_id: int = 0
+
+    def limit_to(self, deadline: float) -> Call:
+        """Return this call with an earlier *deadline*, for a part of it that is no exchange."""
+        return Call(
+            self.context,
+            self.settings,
+            self.store_options,
+            self.started,
+            min(deadline, self.deadline),
+        )

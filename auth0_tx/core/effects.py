@@ -1,7 +1,12 @@
 """What a flow may ask of the outside world: inert values, each typed by its own reply.
 
 A flow writes ``response = yield from Send(...)``.  A driver performs the effect and sends
-the reply back in, or throws the failure in where it happened.
+the reply back in, or throws the failure in where it happened.  So a flow holds the whole of
+a conversation and none of its I/O: a test plays it against replies written beforehand, and
+both clients run the same one.
+
+An effect is the only thing that a flow may yield, and nothing is yielded while a flow
+closes: its driver would not be there to perform it.
 """
 
 from __future__ import annotations
@@ -21,7 +26,7 @@ COMMON_HEADERS = {
     "Accept-Encoding": "identity",
     "User-Agent": f"auth0-tx/{__version__}",
 }
-"""What every request says of itself, in both worlds alike."""
+"""The headers of every request, the same in both worlds."""
 
 T = TypeVar("T")
 
@@ -29,13 +34,14 @@ Flow: TypeAlias = Generator[Any, Any, T]
 """A conversation: yields effects, is sent their replies, returns ``T``."""
 
 
-def _unprinted(body: bytes) -> SecretBytes:
+def _wrap_body(body: bytes) -> SecretBytes:
+    # An answer carries tokens, and a traceback shows the locals of every frame it passes.
     return SecretBytes(body)
 
 
 @attrs.frozen
 class Request(Unpicklable):
-    """An HTTP request, whole."""
+    """A whole HTTP request."""
 
     method: str
     url: str
@@ -45,15 +51,19 @@ class Request(Unpicklable):
 
 @attrs.frozen
 class Response(Unpicklable):
-    """An HTTP response, whole, or cut where it passed the limit of its ``Send``."""
+    """A whole HTTP response, or one that was cut at the limit of its ``Send``."""
 
     status: int
     headers: Iterable[tuple[str, str]] = attrs.field(repr=False)
-    body: bytes = attrs.field(converter=_unprinted, repr=False)
+    body: bytes = attrs.field(converter=_wrap_body, repr=False)
     oversized: bool = False
 
     def header(self, name: str) -> str | None:
-        """Give a field's value, repeated fields joined as RFC 9110 section 5.3 says."""
+        """Return a field's value, or ``None``; *name* is in lower case.
+
+        Repeated fields are joined (RFC 9110 section 5.3).
+        """
+        # Most names differ in length already, which costs less to see than lower() does.
         size = len(name)
         values = [
             value
@@ -67,15 +77,16 @@ class Response(Unpicklable):
 class Send:
     """Put a request on the wire; the reply is the whole response.
 
-    The request is *prepared* only when a connection may be had for it, so that an
-    assertion is signed when it is sent, and ten thousand waiting callers hold no bodies.
+    The request is *prepared* only when a connection may be had for it.  So an assertion is
+    signed when it is sent, and ten thousand callers that wait for a connection hold no
+    bodies.
 
     Attributes:
         prepare: builds the request, anew for each attempt.
         deadline: when to give up, on the context's monotonic clock.
         limit: the most bytes of body to read.
-        first: whether it goes before others that wait for a connection: they may all
-            need what it brings.
+        first: whether it goes before others that wait for a connection, because they may
+            all need its answer.
     """
 
     prepare: Callable[[], Request]
@@ -89,22 +100,6 @@ class Send:
 
 
 @attrs.frozen
-class Turn:
-    """Let a call go on when its turn has come, where many more have begun than may send.
-
-    Asked for before anything is built, so that a crowd waits with next to nothing in hand.
-
-    Attributes:
-        deadline: when to give up, on the context's monotonic clock.
-    """
-
-    deadline: float
-
-    def __iter__(self) -> Flow[None]:
-        yield self
-
-
-@attrs.frozen
 class Sleep:
     """Let *seconds* pass."""
 
@@ -115,7 +110,7 @@ class Sleep:
 
 
 @attrs.frozen
-class Call(Generic[T]):
+class Invoke(Generic[T]):
     """Call the application's own *function*, which may be async in the async world."""
 
     function: Callable[..., T | Awaitable[T]]
@@ -130,15 +125,15 @@ class Call(Generic[T]):
 class Share(Generic[T]):
     """Run *flow* once for all concurrent callers who ask under the same *key*.
 
-    A flow whose caller goes away is carried on by those who wait for it; one that fails is
-    tried once more by one of them, and its second failure is everyone's.
+    When its caller goes away, those who wait for a flow carry it on.  When it fails, one of
+    them tries it once more, and everyone shares the second failure.
 
     Attributes:
-        key: what makes two callers' wishes the same.
+        key: equal for callers who ask for the same thing.
         flow: makes the flow that one of them runs.
         deadline: when this caller stops waiting, on the context's monotonic clock.
-        too_late: what is said to a caller whose deadline passed meanwhile.
-        phase: the step that the flow is of a call.
+        too_late: the message of the error for a caller whose deadline passed meanwhile.
+        phase: the phase of that error.
     """
 
     key: Hashable
@@ -156,7 +151,7 @@ class Share(Generic[T]):
 
 @attrs.frozen
 class Emit:
-    """Tell the application's subscriber of an *event*; what it raises is logged only."""
+    """Hand an *event* to the application's subscriber; its exceptions are only logged."""
 
     event: object
 
@@ -166,7 +161,7 @@ class Emit:
 
 @attrs.frozen
 class Warn:
-    """Write a warning to the application's log, of what is no caller's affair.
+    """Write a warning to the application's log about something no caller can act on.
 
     Attributes:
         logger: its name.
@@ -180,4 +175,4 @@ class Warn:
         yield self
 
 
-Effect: TypeAlias = Send | Turn | Sleep | Call[Any] | Share[Any] | Emit | Warn
+Effect: TypeAlias = Send | Sleep | Invoke[Any] | Share[Any] | Emit | Warn

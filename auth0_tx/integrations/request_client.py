@@ -1,5 +1,5 @@
-# Written by tools/generate_shells.py from core/flows.
-# Change those, then run `tox -e shells`; an edit here is lost.
+# Generated from core/flows: edit those, never this file.
+# Written by: python tools/generate_shells.py
 """ServerClient, bound to one request of a web framework."""
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class RequestAuth0(RequestBase[ServerClient]):
         """Return the claims of the logged-in user, or ``None``.
 
         Returns:
-            The user, or ``None`` where there is no session that holds.
+            The user's claims, or ``None`` if there is no valid session.
 
         Raises:
-            ConfigurationError: no sessions are kept.
+            ConfigurationError: the client keeps no sessions.
             StoreError: the store cannot be read.
         """
         return self.client.get_user(
@@ -43,10 +43,10 @@ class RequestAuth0(RequestBase[ServerClient]):
         """Return the login session, or ``None``.
 
         Returns:
-            The session, its tokens as text that does not print, or ``None`` where there is none.
+            The session, its tokens as text that does not print, or ``None`` if there is none.
 
         Raises:
-            ConfigurationError: no sessions are kept.
+            ConfigurationError: the client keeps no sessions.
             StoreError: the store cannot be read.
         """
         return self.client.get_session(
@@ -63,11 +63,11 @@ class RequestAuth0(RequestBase[ServerClient]):
         """Return an access token of the logged-in user, renewed if it is about to expire.
 
         Args:
-            audience: the API; the one that the login was for where it is ``None``.
+            audience: the API; ``None`` for the one that the login was for.
             scope: space-separated scopes that the token must have been asked for with.
-            subject_token_supplier: gives the options of another exchange for the same user, in
-                a session without a refresh token: Auth0 issues none where an actor acts.  Its
-                audience and scope count where none are given here.
+            subject_token_supplier: returns the options of another exchange for the same user,
+                for a session without a refresh token: Auth0 issues none where an actor acts.
+                Its audience and scope count if none are given here.
 
         Returns:
             The access token.
@@ -76,9 +76,9 @@ class RequestAuth0(RequestBase[ServerClient]):
             LoginRequiredError: there is no session, or nothing to renew its tokens with.
             InvalidInputError: an argument breaks a rule, or a token must be renewed and there is
                 no response to keep it with.
-            ConfigurationError: no sessions are kept.
+            ConfigurationError: the client keeps no sessions.
             StoreError: the store failed.
-            CustomTokenExchangeError: the token could not be renewed, this time.
+            CustomTokenExchangeError: the token could not be renewed this time.
         """
         return self.client.get_access_token(
             self.store_options,
@@ -98,7 +98,7 @@ class RequestAuth0(RequestBase[ServerClient]):
 
         Args:
             audience: the identifier of the API to call.
-            scope: space-separated scopes; those of the client grant where it is ``None``.
+            scope: space-separated scopes; ``None`` for those of the client grant.
 
         Returns:
             The access token; no ID token and no refresh token come with it.
@@ -129,9 +129,9 @@ class RequestAuth0(RequestBase[ServerClient]):
             The session that was made.
 
         Raises:
-            ConfigurationError: no sessions are kept; nothing was sent.
+            ConfigurationError: the client keeps no sessions; nothing was sent.
             InvalidInputError: an option breaks a rule, or there is no response; nothing was sent.
-            IdTokenError: no ID token came, or it does not hold; no session was made.
+            IdTokenError: the ID token is missing or invalid; no session was made.
             StoreError: the session could not be kept; its ``response`` has the tokens.
             CustomTokenExchangeError: the root of these and every other failure.
         """
@@ -151,17 +151,17 @@ class RequestAuth0(RequestBase[ServerClient]):
         Args:
             return_to: where Auth0 sends the browser afterwards; one of the application's
                 Allowed Logout URLs.
-            revoke: whether the session's refresh token is revoked (RFC 7009); where that fails
-                the user is logged out all the same.
+            revoke: whether the session's refresh token is revoked (RFC 7009); if that fails the
+                user is logged out all the same.
 
         Returns:
             The URL to redirect the browser to.
 
         Raises:
-            ConfigurationError: no sessions are kept.
-            InvalidInputError: *return_to* is no URL, or there is no response.
+            ConfigurationError: the client keeps no sessions.
+            InvalidInputError: *return_to* is not a URL, or there is no response.
             StoreError: the session could not be deleted from its store; its cookie was.  Not
-                where the policy says that a store which fails means no session.
+                raised if the policy says that a store which fails means no session.
         """
         return self.client.logout(
             self.store_options,

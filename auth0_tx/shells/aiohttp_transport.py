@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 import aiohttp
 import attrs
 from aiohttp.payload import BytesPayload
 
-from ..core.effects import Request, Response, Send, Turn
+from ..core.effects import Flow, Request, Response, Send, Share
 from ..errors import ConfigurationError, TransportError
 from .after_fork import leave_alone, register_renewable, renew_if_forked
 from .aiohttp_connector import BorrowedConnector, Connector
-from .deadlines import Deadlines
 from .environment import environment_proxy
 from .failures import closed, out_of_time, transport_failure
-from .gate import TOO_LATE, Gate
+from .loop_limits import TOO_LATE, Deadlines, Gate
 from .task_flights import TaskFlights
 from .tls import Trust
 
@@ -123,7 +122,7 @@ class AiohttpTransport:
                 "child, as asyncio.run does"
             )
         deadlines, flights = Deadlines(loop), TaskFlights()
-        gate = Gate(self._max_connections, deadlines)
+        gate = Gate(self._max_connections, loop)
         if self._session is not None:
             if getattr(self._session, "_loop", loop) is not loop:
                 raise ConfigurationError(
@@ -185,17 +184,19 @@ class AiohttpTransport:
                 self._latest = None
             await session.close()
 
+    async def share(
+        self, share: Share[Any], run: Callable[[Flow[Any]], Coroutine[Any, Any, Any]]
+    ) -> Any:
+        """Run a flow once for all tasks of the running loop that ask for it."""
+        state = await self.state()
+        return await state.flights.share(share, run)
+
     async def close(self) -> None:
         """Close the running loop's connections; other loops close theirs as they end."""
         renew_if_forked()
         state = self._states.get(id(asyncio.get_running_loop()))
         if state is not None:
             await state.guard.aclose()
-
-    def turn(self, turn: Turn) -> asyncio.Future[None] | None:
-        """Give what a call waits for until it may go on; ``None`` where it may at once."""
-        state = self._latest_here()
-        return None if state is None else state.gate.turn(turn.deadline)
 
     async def send(self, send: Send) -> Response:
         """Put a request on the wire, and read the whole answer.

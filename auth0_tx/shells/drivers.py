@@ -1,35 +1,50 @@
 """One driver for each world: the only code that blocks or awaits on a flow's behalf.
 
-A driver performs what a flow asks for, sends the reply back in or throws the failure in
-where it happened, and always closes the flow.  What is no ``Exception`` (an interrupt, a
+A driver performs what a flow asks for and sends the reply back in, or throws the failure in
+where it happened.  It always closes the flow.  What is not an ``Exception`` (an interrupt, a
 cancelled task) passes around the flow, whose own clean-up still runs.
+
+A *world* is what a driver needs of a client: how to send, how to share a run among callers,
+whom to tell of events, and whether the client is closed.  Time, chance and ids come from
+here too: the core takes them as arguments.
 """
 
 from __future__ import annotations
 
 import inspect
 import logging
+import os
+import random
+import secrets
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol, TypeVar, assert_never
+import uuid
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, TypeVar, assert_never
 
+import attrs
+
+from ..core.configuration import Settings
+from ..core.context import Context
 from ..core.effects import (
-    Call,
     Effect,
     Emit,
     Flow,
+    Invoke,
     Response,
     Send,
     Share,
     Sleep,
-    Turn,
     Warn,
 )
+from ..core.session.cookies import Cookies
 from ..errors import ConfigurationError
 from ..events import Event
+from .failures import closed
 
 T = TypeVar("T")
 
+# Types of which nothing can be awaited.  ``isawaitable`` takes ten times as long to say so.
 _PLAIN = frozenset({bytes, str, bool, type(None)})
 
 log: logging.Logger = logging.getLogger("auth0_tx")
@@ -37,36 +52,55 @@ log: logging.Logger = logging.getLogger("auth0_tx")
 log.addHandler(logging.NullHandler())
 
 
-class BlockingWorld(Protocol):
-    """What the blocking driver needs of a shell."""
+@attrs.define(eq=False)
+class BlockingWorld:
+    """What the blocking driver needs of a client.
 
+    Attributes:
+        send: puts a request on the wire, and returns the whole answer.
+        share: runs a flow, with what it is given to run one, once for all threads that ask.
+        on_event: the application's subscriber.
+        is_closed: whether the client was closed.
+    """
+
+    send: Callable[[Send], Response]
+    share: Callable[[Share[Any], Callable[[Flow[Any]], Any]], Any]
     on_event: Callable[[Event], object] | None
-
-    def send(self, send: Send) -> Response:
-        """Put a request on the wire."""
-        ...
-
-    def share(self, share: Share[Any]) -> Any:
-        """Run a flow once for all who ask for it."""
-        ...
+    is_closed: bool = False
 
 
-class AsyncWorld(Protocol):
-    """What the asyncio driver needs of a shell."""
+@attrs.define(eq=False)
+class AsyncWorld:
+    """What the asyncio driver needs of a client.
 
+    Attributes:
+        send: puts a request on the wire, and returns the whole answer.
+        share: runs a flow, with what it is given to run one, once for all tasks that ask.
+        on_event: the application's subscriber.
+        is_closed: whether the client was closed.
+    """
+
+    send: Callable[[Send], Coroutine[Any, Any, Response]]
+    share: Callable[
+        [Share[Any], Callable[[Flow[Any]], Coroutine[Any, Any, Any]]],
+        Coroutine[Any, Any, Any],
+    ]
     on_event: Callable[[Event], object] | None
+    is_closed: bool = False
 
-    def send(self, send: Send) -> Coroutine[Any, Any, Response]:
-        """Put a request on the wire."""
-        ...
 
-    def turn(self, turn: Turn) -> Awaitable[object] | None:
-        """Give what to wait for until a call may go on; ``None`` where it may at once."""
-        ...
-
-    async def share(self, share: Share[Any]) -> Any:
-        """Run a flow once for all who ask for it."""
-        ...
+def make_context(settings: Settings, cookies: Cookies) -> Context:
+    """Return what a client's flows share, on the system's clocks and randomness."""
+    return Context(
+        settings,
+        settings.clock or _read_clock,
+        time.monotonic,
+        random.random,
+        _make_id,
+        _make_secret,
+        os.urandom(32),
+        cookies,
+    )
 
 
 def run(flow: Flow[T], world: BlockingWorld) -> T:
@@ -75,19 +109,20 @@ def run(flow: Flow[T], world: BlockingWorld) -> T:
     reply: Any
     effect: Effect
     try:
+        if world.is_closed:
+            raise closed()
         effect = next(flow)
         while True:
             try:
+                if world.is_closed:
+                    raise closed()
                 # Most effects by far.
                 if isinstance(effect, Send):
                     reply = world.send(effect)
-                elif isinstance(effect, Call):
-                    reply = _not_awaitable(effect.function(*effect.arguments))
-                elif isinstance(effect, Turn):
-                    # A thread that waits costs the same wherever it does.
-                    reply = None
+                elif isinstance(effect, Invoke):
+                    reply = _refuse_awaitable(effect.function(*effect.arguments))
                 elif isinstance(effect, Emit):
-                    _tell(world.on_event, effect.event)
+                    _notify(world.on_event, effect.event)
                     reply = None
                 else:
                     reply = _perform(effect, world)
@@ -113,18 +148,18 @@ async def run_async(flow: Flow[T], world: AsyncWorld) -> T:
     reply: Any
     effect: Effect
     try:
+        if world.is_closed:
+            raise closed()
         effect = next(flow)
         while True:
             try:
+                if world.is_closed:
+                    raise closed()
                 # Most effects by far, and the fewer coroutines they pass the better.
                 if isinstance(effect, Send):
                     reply = await world.send(effect)
-                elif isinstance(effect, Turn):
-                    # Here, as those who wait are many and each coroutine is one more.
-                    turn = world.turn(effect)
-                    reply = None if turn is None else await turn
                 elif isinstance(effect, Emit):
-                    _tell(world.on_event, effect.event)
+                    _notify(world.on_event, effect.event)
                     reply = None
                 else:
                     reply = await _perform_async(effect, world)
@@ -146,7 +181,7 @@ async def run_async(flow: Flow[T], world: AsyncWorld) -> T:
 def _perform(effect: Share[Any] | Sleep | Warn, world: BlockingWorld) -> Any:
     match effect:
         case Share():
-            return world.share(effect)
+            return world.share(effect, partial(run, world=world))
         case Sleep(seconds):
             return time.sleep(seconds)
         case Warn(logger, message):
@@ -156,17 +191,17 @@ def _perform(effect: Share[Any] | Sleep | Warn, world: BlockingWorld) -> Any:
 
 
 async def _perform_async(
-    effect: Call[Any] | Share[Any] | Sleep | Warn, world: AsyncWorld
+    effect: Invoke[Any] | Share[Any] | Sleep | Warn, world: AsyncWorld
 ) -> Any:
     match effect:
         case Share():
-            return await world.share(effect)
+            return await world.share(effect, partial(run_async, world=world))
         case Sleep(seconds):
             # Not at the top: a blocking client must not pay for importing asyncio.
             from asyncio import sleep
 
             return await sleep(seconds)
-        case Call(function, arguments):
+        case Invoke(function, arguments):
             reply = function(*arguments)
             if type(reply) in _PLAIN or not inspect.isawaitable(reply):
                 return reply
@@ -177,8 +212,8 @@ async def _perform_async(
             assert_never(effect)
 
 
-def _not_awaitable(reply: Any) -> Any:
-    # What most stores and caches give needs no closer look.
+def _refuse_awaitable(reply: Any) -> Any:
+    # What most stores and caches return needs no closer look.
     if type(reply) in _PLAIN or not inspect.isawaitable(reply):
         return reply
     if inspect.iscoroutine(reply):
@@ -188,11 +223,24 @@ def _not_awaitable(reply: Any) -> Any:
     )
 
 
-def _tell(on_event: Callable[[Event], object] | None, event: Any) -> None:
-    """Tell the subscriber; its failure is its own, and never the exchange's."""
+def _notify(on_event: Callable[[Event], object] | None, event: Any) -> None:
+    """Call the subscriber.  Its exceptions are logged and don't affect the call."""
     if on_event is None:
         return
     try:
         on_event(event)
     except Exception:
         log.exception("on_event raised for %s", type(event).__name__)
+
+
+def _read_clock() -> float:
+    # Looked up at each call, so that an application's tests may freeze time.
+    return time.time()
+
+
+def _make_secret() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def _make_id() -> str:
+    return uuid.uuid4().hex

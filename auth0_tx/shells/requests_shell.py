@@ -1,28 +1,22 @@
-"""The hand-written half of the blocking client: what it owns, and how it runs a flow."""
+"""The hand-written half of the blocking client: what it owns, and how it is closed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self
 
 import requests
 
 from ..core.configuration import Settings
-from ..core.effects import Flow, Response, Send, Share
 from ..core.session.cookies import Cookies
 from ..errors import ConfigurationError
-from ..events import Event
 from ..secret import Unpicklable
-from .clocks import context_for
-from .drivers import run
+from .drivers import BlockingWorld, make_context
 from .failures import closed
 from .flights import ThreadFlights
 from .requests_transport import RequestsTransport
 from .store_worlds import check_blocking_store
 from .tls import Trust
-
-T = TypeVar("T")
 
 
 class BlockingShell(Unpicklable):
@@ -41,9 +35,7 @@ class BlockingShell(Unpicklable):
             )
         check_blocking_store(settings.state_store, "state_store")
         check_blocking_store(settings.token_cache, "token_cache")
-        self._context = context_for(settings, cookies)
-        self.on_event: Callable[[Event], object] | None = settings.on_event
-        self._flights = ThreadFlights()
+        self._context = make_context(settings, cookies)
         self._transport = RequestsTransport(
             session,
             trust,
@@ -51,29 +43,24 @@ class BlockingShell(Unpicklable):
             settings.trust_env,
             settings.max_connections,
         )
-        self._closed = False
+        # Nothing here refers to the client, so that it is freed with its last reference.
+        self._world = BlockingWorld(
+            self._transport.send, ThreadFlights().share, settings.on_event
+        )
 
-    def _run(self, flow: Flow[T]) -> T:
-        self._check_open()
-        return run(flow, self)
-
-    def send(self, send: Send) -> Response:
-        """Put a request on the wire (for the driver)."""
-        self._check_open()
-        return self._transport.send(send)
-
-    def share(self, share: Share[Any]) -> Any:
-        """Run a flow once for all threads that ask for it (for the driver)."""
-        self._check_open()
-        return self._flights.share(share, self._run)
+    def __repr__(self) -> str:
+        context = getattr(self, "_context", None)
+        name = type(self).__name__
+        # A traceback with locals shows a client whose configuration was refused, too.
+        return f"{name}(refused)" if context is None else context.describe(name)
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self._world.is_closed:
             raise closed()
 
     def close(self) -> None:
         """Close the client's connections; a session of the application's stays open."""
-        self._closed = True
+        self._world.is_closed = True
         self._transport.close()
 
     def __enter__(self) -> Self:

@@ -18,7 +18,8 @@ from world import (
 )
 
 from auth0_tx.core.context import Context
-from auth0_tx.core.flows.login import get_session, login_with_custom_token_exchange
+from auth0_tx.core.flows.login import login_with_custom_token_exchange
+from auth0_tx.core.flows.session import get_session
 from auth0_tx.core.session.cookies import SetCookie
 from auth0_tx.values import LoginWithCustomTokenExchangeOptions
 

@@ -26,22 +26,22 @@ def test_fresh(kept: CachedDocument[str], fresh: bool) -> None:
     assert fresh is kept.is_fresh(NOW)
 
 
-def test_shelf() -> None:
-    """A shelf is bounded, and forgets what was least recently stored."""
-    shelf: BoundedCache[str] = BoundedCache(2)
+def test_cache() -> None:
+    """A cache is bounded, and forgets what was least recently stored."""
+    cache: BoundedCache[str] = BoundedCache(2)
     for name in ("a", "b", "a", "c"):
-        shelf.put(name, CachedDocument(name, NOW, NOW))
+        cache.add(name, CachedDocument(name, NOW, NOW))
 
-    assert shelf.get("b") is None
-    assert ["a", "c"] == [kept.value for key in "ac" if (kept := shelf.get(key))]
+    assert cache.get("b") is None
+    assert ["a", "c"] == [kept.value for key in "ac" if (kept := cache.get(key))]
 
 
-def test_shelf_replaces() -> None:
+def test_cache_replaces() -> None:
     """What is stored again replaces what was there, and pushes nothing out."""
-    shelf: BoundedCache[str] = BoundedCache(2)
+    cache: BoundedCache[str] = BoundedCache(2)
     for name, value in (("a", "old"), ("b", "b"), ("a", "new")):
-        shelf.put(name, CachedDocument(value, NOW, NOW))
-    a, b = shelf.get("a"), shelf.get("b")
+        cache.add(name, CachedDocument(value, NOW, NOW))
+    a, b = cache.get("a"), cache.get("b")
 
     assert a is not None
     assert b is not None
@@ -52,7 +52,7 @@ def test_many_tenants() -> None:
     """A client of many tenants keeps a hundred of their documents."""
     context = client(Clock(), domain=str)
     for number in range(1_000):
-        context.metadata.put(
+        context.metadata.add(
             f"t{number}.auth0.com", CachedDocument(METADATA, NOW, NOW + 60)
         )
     kept = [

@@ -12,10 +12,10 @@ import pytest
 from world import SECRETS, fail, play
 
 from auth0_tx.core.effects import (
-    Call,
     Effect,
     Emit,
     Flow,
+    Invoke,
     Request,
     Response,
     Send,
@@ -55,12 +55,12 @@ def test_failed_send() -> None:
 
 def test_call() -> None:
     """The reply to a call is what the function gives."""
-    assert 5 == play(asks(Call(lambda *given: sum(given), (2, 3))))[0]
+    assert 5 == play(asks(Invoke(lambda *given: sum(given), (2, 3))))[0]
 
 
 def test_share() -> None:
     """The reply to a shared flow is what the flow returns."""
-    share = Share("key", lambda: asks(Call(lambda: 7)), 1.0)
+    share = Share("key", lambda: asks(Invoke(lambda: 7)), 1.0)
 
     assert 7 == play(asks(share))[0]
 
@@ -111,6 +111,9 @@ def test_messages_are_not_duplicated(message: Any, duplicate: Any) -> None:
 
 def test_effects_print_no_secret() -> None:
     """An effect does not print what it is given for the application's function."""
-    effects = [Send(lambda: REQUEST, 1.0, 2), Call(print, (SECRETS["subject_token"],))]
+    effects = [
+        Send(lambda: REQUEST, 1.0, 2),
+        Invoke(print, (SECRETS["subject_token"],)),
+    ]
 
     assert "needle" not in repr(effects)

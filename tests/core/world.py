@@ -13,21 +13,21 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any, TypeAlias, TypeVar
 
+import attrs
 import pytest
 
 from auth0_tx.core.configuration import configure
-from auth0_tx.core.context import CachedDocument, Context
+from auth0_tx.core.context import CachedDocument, Call, Context
 from auth0_tx.core.effects import (
-    Call,
     Effect,
     Emit,
     Flow,
+    Invoke,
     Request,
     Response,
     Send,
     Share,
     Sleep,
-    Turn,
 )
 from auth0_tx.core.wire.metadata import Metadata
 from auth0_tx.errors import Auth0Error
@@ -89,7 +89,6 @@ class Asked(list[Effect]):
     def __init__(self) -> None:
         super().__init__()
         self.requests: list[Request] = []
-        self.turns: list[Turn] = []
 
     @property
     def events(self) -> list[Any]:
@@ -135,11 +134,7 @@ class _World:
         try:
             effect = next(flow)
             while True:
-                if isinstance(effect, Turn):
-                    # Here is never a crowd.
-                    self.asked.turns.append(effect)
-                else:
-                    self.asked.append(effect)
+                self.asked.append(effect)
                 try:
                     reply = self._perform(effect)
                 except Exception as error:
@@ -163,7 +158,7 @@ class _World:
             return self._answer(effect)
         if isinstance(effect, Share):
             return self.run(effect.flow())
-        if isinstance(effect, Call):
+        if isinstance(effect, Invoke):
             return effect.function(*effect.arguments)
         if isinstance(effect, Sleep) and self._clock is not None:
             self._clock.wait(effect.seconds)
@@ -236,8 +231,13 @@ def client(
     )
     if knows_metadata and settings.domain is not None:
         now = clock()
-        context.metadata.put(settings.domain, CachedDocument(METADATA, now, now + 1e9))
+        context.metadata.add(settings.domain, CachedDocument(METADATA, now, now + 1e9))
     return context
+
+
+def begin_call(context: Context, deadline: float) -> Call:
+    """Return a call of a client that must have ended at *deadline*."""
+    return attrs.evolve(context.begin_call(), deadline=deadline)
 
 
 METADATA = Metadata(DOMAIN, ISSUER, TOKEN_ENDPOINT, JWKS_URI)

@@ -185,7 +185,7 @@ def test_core_loads_alone(module: str) -> None:
 @pytest.mark.parametrize("path", modules("core/flows"), ids=name_of)
 def test_nothing_is_dropped(path: Path) -> None:
     """No flow or effect stands as a bare statement: that is a forgotten ``yield from``."""
-    effects = {"Send", "Sleep", "Call", "Share", "Emit", "Warn"}
+    effects = {"Send", "Sleep", "Invoke", "Share", "Emit", "Warn"}
     flows = {
         node.name
         for module in modules("core/flows")

@@ -13,15 +13,14 @@ import pytest
 
 from auth0_tx import ConfigurationError, NotSentError
 from auth0_tx.core.effects import (
-    Call,
     Emit,
     Flow,
+    Invoke,
     Request,
     Response,
     Send,
     Share,
     Sleep,
-    Turn,
 )
 from auth0_tx.events import KeysFetched
 from auth0_tx.shells.drivers import run, run_async
@@ -37,15 +36,16 @@ class World:
 
     send_with: Callable[[], Response] = lambda: REPLY
     on_event: Callable[[Any], object] | None = None
+    is_closed: bool = False
 
     def send(self, send: Send) -> Response:
         """Answer."""
         assert send is SEND
         return self.send_with()
 
-    def share(self, share: Share[Any]) -> Any:
+    def share(self, share: Share[Any], run_flow: Callable[[Flow[Any]], Any]) -> Any:
         """Run for this one alone."""
-        return run(share.flow(), self)
+        return run_flow(share.flow())
 
 
 @attrs.define
@@ -54,20 +54,18 @@ class AsyncWorld:
 
     send_with: Callable[[], Response] = lambda: REPLY
     on_event: Callable[[Any], object] | None = None
-    crowd: asyncio.Future[None] | None = None
-
-    def turn(self, turn: Turn) -> asyncio.Future[None] | None:
-        """Have a call wait for the crowd, if there is one."""
-        return self.crowd
+    is_closed: bool = False
 
     async def send(self, send: Send) -> Response:
         """Answer."""
         assert send is SEND
         return self.send_with()
 
-    async def share(self, share: Share[Any]) -> Any:
+    async def share(
+        self, share: Share[Any], run_flow: Callable[[Flow[Any]], Any]
+    ) -> Any:
         """Run for this one alone."""
-        return await run_async(share.flow(), self)
+        return await run_flow(share.flow())
 
 
 def in_threads(flow: Flow[Any], **world: Any) -> Any:
@@ -94,9 +92,8 @@ def test_every_effect(drive: Drive) -> None:
         return "shared"
 
     def flow() -> Flow[Any]:
-        yield from Turn(1.0)
         response = yield from SEND
-        called = yield from Call(lambda *arguments: arguments, (1, 2))
+        called = yield from Invoke(lambda *arguments: arguments, (1, 2))
         shared = yield from Share("key", inner, 1.0)
         yield from Emit(EVENT)
         return response, called, shared
@@ -216,7 +213,7 @@ def test_a_coroutine_function_for_threads(recwarn: pytest.WarningsRecorder) -> N
         return "tenant.example"
 
     def flow() -> Flow[str]:
-        return (yield from Call[str](resolver))
+        return (yield from Invoke[str](resolver))
 
     with pytest.raises(ConfigurationError, match="use AsyncServerClient"):
         in_threads(flow())
@@ -236,7 +233,7 @@ def test_an_awaitable_for_threads() -> None:
     """Any awaitable is refused by the blocking client."""
 
     def flow() -> Flow[str]:
-        return (yield from Call[str](Promise))
+        return (yield from Invoke[str](Promise))
 
     with pytest.raises(ConfigurationError, match="use AsyncServerClient"):
         in_threads(flow())
@@ -247,7 +244,7 @@ def test_an_awaitable_for_tasks(promise: Callable[[], Awaitable[str]]) -> None:
     """Whatever a callback gives to await is awaited in the asyncio world."""
 
     def flow() -> Flow[str]:
-        return (yield from Call[str](promise))
+        return (yield from Invoke[str](promise))
 
     assert "kept" == in_tasks(flow())
 
@@ -280,29 +277,6 @@ def test_a_subscriber_that_fails(
     (record,) = caplog.records
     assert ("auth0_tx", logging.ERROR) == (record.name, record.levelno)
     assert "on_event raised for KeysFetched" == record.getMessage()
-
-
-async def test_a_turn_that_has_not_come() -> None:
-    """A flow goes on when its turn has come, and is told where it will not come."""
-
-    def flow() -> Flow[str]:
-        yield from Turn(1.0)
-        return "done"
-
-    outcomes: list[Any] = []
-    for settle in (
-        lambda crowd: crowd.set_result(None),
-        lambda crowd: crowd.set_exception(NotSentError("late")),
-    ):
-        crowd = asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(run_async(flow(), AsyncWorld(crowd=crowd)))
-        await asyncio.sleep(0)
-        outcomes.append(task.done())
-        settle(crowd)
-        outcomes += await asyncio.gather(task, return_exceptions=True)
-
-    assert [False, "done", False] == outcomes[:3]
-    assert isinstance(outcomes[3], NotSentError)
 
 
 async def test_a_task_that_is_cancelled() -> None:

@@ -7,16 +7,13 @@ import time
 
 import pytest
 
-from auth0_tx import NotSentError
-from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
-from auth0_tx.shells.deadlines import Deadlines
-from auth0_tx.shells.gate import Gate
+from auth0_tx.shells.loop_limits import Gate
 
 
 @pytest.fixture
 async def gate() -> Gate:
     """A gate with one place, which is taken."""
-    gate = Gate(1, Deadlines(asyncio.get_running_loop()))
+    gate = Gate(1, asyncio.get_running_loop())
     assert gate.enter_at_once()
     return gate
 
@@ -105,119 +102,43 @@ async def test_cancelled_while_waiting(gate: Gate) -> None:
     assert gate.enter_at_once()
 
 
-async def at_the_gate(gate: Gate, count: int = 1) -> list[asyncio.Task[bool]]:
-    """Have so many tasks stand at the gate, for as long as a test may take."""
-    return [await waiting(gate, soon()) for _ in range(count)]
+async def test_a_crowd(gate: Gate) -> None:
+    """A crowd gets its places one by one, in the order in which it came."""
+    came: list[int] = []
 
-
-async def settled() -> None:
-    """Let the loop do what it has been told to."""
-    for _ in range(5):
-        await asyncio.sleep(0)
-
-
-async def test_no_crowd(gate: Gate) -> None:
-    """A call goes on at once while fewer stand at the gate than it has places."""
-    before = gate.turn(soon())
-    stands = await at_the_gate(gate)
-    after = gate.turn(soon())
-
-    assert before is None
-    assert after is not None
-    gate.leave()
-    assert [True] == await asyncio.gather(*stands)
-
-
-async def test_a_crowd_waits_outside(gate: Gate) -> None:
-    """As many are let in as may stand at the gate, in the order in which they came."""
-    await at_the_gate(gate)
-    came: list[str] = []
-
-    async def call(name: str) -> None:
-        turn = gate.turn(soon())
-        assert turn is not None
-        await turn
-        came.append(name)
+    async def call(number: int) -> None:
         assert await gate.enter_in_turn(soon())
+        came.append(number)
+        gate.leave()
 
-    seen = []
     async with asyncio.TaskGroup() as calls:
-        calls.create_task(call("first"))
-        calls.create_task(call("second"))
-        for _ in range(4):
-            await settled()
-            seen.append(list(came))
-            gate.leave()
+        for number in range(1_000):
+            calls.create_task(call(number))
+        await asyncio.sleep(0)
+        gate.leave()
 
-    assert [[], ["first"], ["first", "second"], ["first", "second"]] == seen
-
-
-async def test_a_newcomer_to_a_crowd(gate: Gate) -> None:
-    """Who comes while others are outside is behind them, also when the gate has room."""
-    await at_the_gate(gate)
-    outside = gate.turn(soon())
-    gate.leave()
-    newcomer = gate.turn(soon())
-
-    assert outside is not None
-    assert newcomer is not None
-    await settled()
-    assert outside.done()
-    assert newcomer.done()
+    assert [*range(1_000)] == came
+    assert gate.enter_at_once()
 
 
-async def test_calls_that_never_come_to_the_gate(gate: Gate) -> None:
-    """Those who are let in and end without a request keep nobody outside."""
-    await at_the_gate(gate)
-    crowd = [gate.turn(soon()) for _ in range(20)]
-    gate.leave()
-    async with asyncio.timeout(10):
-        await asyncio.gather(*(turn for turn in crowd if turn is not None))
-
-    assert 20 == len([turn for turn in crowd if turn is not None])
-
-
-async def test_out_of_time_outside(gate: Gate) -> None:
-    """Whose time is up outside is told so, and nobody else is."""
-    await at_the_gate(gate)
+async def test_deadlines_of_a_crowd(gate: Gate) -> None:
+    """Each of a crowd waits as long as its own deadline, in whatever order they came."""
     now = time.monotonic()
-    cancelled, late = gate.turn(now + 0.01), gate.turn(now + 0.02)
-    other = gate.turn(soon())
-    assert cancelled is not None
-    assert late is not None
-    assert other is not None
-    cancelled.cancel()
-    with pytest.raises(NotSentError) as caught:
-        await late
+    patient = await waiting(gate, soon())
+    late = [await waiting(gate, now + wait) for wait in (0.06, 0.02, 0.04)]
 
-    assert (Code.TIMEOUT, True) == (caught.value.code, caught.value.retry_safe)
-    assert not other.done()
+    assert [False] * 3 == await asyncio.gather(*late)
+    assert not patient.done()
     gate.leave()
-    await other
+    assert await patient
 
 
-async def test_cancelled_outside(gate: Gate) -> None:
-    """Who is cancelled outside is passed over."""
-    await at_the_gate(gate)
-    cancelled, other = gate.turn(soon()), gate.turn(soon())
-    assert cancelled is not None
-    assert other is not None
-    cancelled.cancel()
+async def test_a_timer_that_finds_nobody(gate: Gate) -> None:
+    """The timer of a crowd that is gone does nothing, and a later crowd has its own."""
+    first = await waiting(gate, time.monotonic() + 0.01)
     gate.leave()
-    await settled()
+    assert await first
+    await asyncio.sleep(0.03)
+    late = await waiting(gate, time.monotonic() + 0.01)
 
-    assert other.done()
-    assert not other.cancelled()
-
-
-async def test_the_last_outside(gate: Gate) -> None:
-    """The timer of a crowd that is gone finds nobody, and does nothing."""
-    await at_the_gate(gate)
-    outside = gate.turn(time.monotonic() + 0.01)
-    assert outside is not None
-    gate.leave()
-    await outside
-    await asyncio.sleep(0.02)
-
-    assert outside.done()
-    assert gate.turn(soon()) is None
+    assert not await late

@@ -238,7 +238,8 @@ async def test_nothing_is_readable(site: Site) -> None:
         secret
         for secret in secrets
         for text in (secret, *secret.split("."))
-        if text and (text.encode() in searched or _base64(text) in searched)
+        # A shorter part is among random characters now and then.
+        if len(text) > 4 and (text.encode() in searched or _base64(text) in searched)
     ]
 
 

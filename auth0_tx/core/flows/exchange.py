@@ -1,15 +1,45 @@
-"""Custom Token Exchange (RFC 8693): one token in, Auth0's tokens out."""
+"""Token exchange (RFC 8693): one token in, Auth0's tokens out.
+
+An exchange is one conversation, read from top to bottom in ``run_exchange``: which tenant,
+which endpoint, the grant, and what becomes of the answer.  Custom Token Exchange and
+on-behalf-of exchange differ in their grants, and in who may come with an ID token.
+
+With a token cache, the same conversation runs for one caller and its answer serves all who
+ask for the same (``cached_exchange``).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias, TypeVar
+
+from ...errors import ConfigurationError, CustomTokenExchangeError
+from ...events import ExchangeFinished, ExchangeStarted
+from ...token_types import TokenType
 from ...values import CustomTokenExchangeOptions, TokenExchangeResponse
 from ..configuration import StoreOptions
-from ..context import Context
-from ..effects import Flow
-from ..wire.grants import check_exchange, exchange_fields
-from .cached import Cacheable, exchanged_or_cached, held
-from .delegation import with_actor
-from .granting import Exchanged, exchange_grant, exchanged
+from ..context import Call, Context
+from ..effects import Emit, Flow
+from ..wire.grants import (
+    check_exchange,
+    check_on_behalf_of,
+    exchange_fields,
+    exchange_form,
+    normalise_scope,
+    on_behalf_of_form,
+)
+from ..wire.metadata import Metadata
+from ..wire.replies import TokenRequestInfo
+from .cached_exchange import CacheableExchange, exchange_through_cache, find_in_memory
+from .sending import Grant, list_own_secrets, request_tokens
+from .tenant_documents import load_metadata, resolve_domain
+from .verification import add_actor
+
+T = TypeVar("T")
+
+Finish: TypeAlias = Callable[[Metadata, TokenExchangeResponse], Flow[T]]
+"""Goes on from the tokens to the result, as a part of the exchange."""
 
 
 def custom_token_exchange(
@@ -25,10 +55,10 @@ def custom_token_exchange(
 
     Args:
         options: whose token, of what type, for which API.
-        store_options: handed to the domain resolver, where the client has one.
+        store_options: handed to the domain resolver if the client has one.
 
     Returns:
-        The tokens, with the acting party where there is one.
+        The tokens, with the acting party if there is one.
 
     Raises:
         InvalidInputError: an option breaks a rule; nothing was sent.
@@ -37,29 +67,202 @@ def custom_token_exchange(
         AmbiguousError: the answer was lost, and the subject token may be spent.
         CustomTokenExchangeError: the root of these and every other failure.
     """
-    fields: tuple[str | None, ...] = ()
-    if context.settings.token_cache is not None:
-        check_exchange(options)
-        fields = exchange_fields(options)
-        found = held(context, fields)
-        if found is not None:
-            return found
+    check_exchange(options)
+    has_cache = context.settings.token_cache is not None
+    fields = exchange_fields(options) if has_cache else ()
+    if has_cache:
+        # The shortest way there is, as most calls of a busy application go it.
+        tokens = find_in_memory(context, fields)
+        if tokens is not None:
+            return tokens
+    call = context.begin_call(store_options)
 
-    def complete(issued: Exchanged) -> Flow[TokenExchangeResponse]:
-        return (yield from with_actor(context, options, issued))
+    def finish(
+        metadata: Metadata, tokens: TokenExchangeResponse
+    ) -> Flow[TokenExchangeResponse]:
+        if tokens.id_token is None and options.actor_token is None:
+            return tokens
+        return (yield from add_actor(call, options, metadata, tokens))
 
-    if context.settings.token_cache is None:
-        return (
-            yield from exchanged(
-                context, exchange_grant(context, options), store_options, complete
-            )
-        )
-    cacheable = Cacheable(
+    if not has_cache:
+        grant = make_exchange_grant(context, options)
+        return (yield from run_exchange(call, grant, finish))
+
+    def run(domain: str) -> Flow[TokenExchangeResponse]:
+        return run_exchange(call, make_exchange_grant(context, options), finish, domain)
+
+    exchange = CacheableExchange(
         fields=fields,
         scope=options.scope,
-        tokens=(options.subject_token, options.actor_token),
-        renewable=options.subject_token_reusable,
-        grant=lambda: exchange_grant(context, options),
-        complete=complete,
+        subject_tokens=(options.subject_token, options.actor_token),
+        is_renewable=options.subject_token_reusable,
+        run=run,
     )
-    return (yield from exchanged_or_cached(context, cacheable, store_options))
+    return (yield from exchange_through_cache(call, exchange))
+
+
+def get_token_on_behalf_of(
+    context: Context,
+    access_token: str,
+    audience: str,
+    scope: str | None = None,
+    store_options: StoreOptions | None = None,
+) -> Flow[TokenExchangeResponse]:
+    """Exchange a user's access token for one of another API, on the user's behalf.
+
+    For an API that was called with *access_token* and calls another API itself (Auth0:
+    On-Behalf-Of Token Exchange, a profile of RFC 8693).  Verify the token before: Auth0
+    checks it too, but an answer is no reason to serve the caller.  The ``act`` claim of the
+    new token names who acts, and who did before.
+
+    Args:
+        access_token: the incoming token, without its scheme; its audience must be the API
+            that this client's application stands for.
+        audience: the identifier of the API to call.
+        scope: space-separated scopes; ``None`` for those of the client grant.
+        store_options: handed to the domain resolver if the client has one.
+
+    Returns:
+        The access token; no ID token and no refresh token come with it.
+
+    Raises:
+        InvalidInputError: an argument breaks a rule; nothing was sent.
+        ConfigurationError: the client is a public one, which may not act for others.
+        RefusedError: Auth0 said no: the token, the scopes, or who would act.
+        CustomTokenExchangeError: the root of these and every other failure.
+    """
+    if context.settings.client_auth == "none":
+        raise ConfigurationError(
+            "client_auth must not be 'none': only a client that authenticates may act "
+            "on behalf of a user",
+            parameter="client_auth",
+        )
+    check_on_behalf_of(access_token, audience, scope)
+    has_cache = context.settings.token_cache is not None
+    fields = ("on behalf of", access_token, audience, normalise_scope(scope))
+    if has_cache:
+        tokens = find_in_memory(context, fields)
+        if tokens is not None:
+            return tokens
+    call = context.begin_call(store_options)
+    grant = _make_on_behalf_of_grant(context, access_token, audience, scope)
+    if not has_cache:
+        return (yield from run_exchange(call, grant, _return_tokens))
+    exchange = CacheableExchange(
+        fields=fields,
+        scope=scope,
+        subject_tokens=(access_token,),
+        is_renewable=True,
+        run=lambda domain: run_exchange(call, grant, _return_tokens, domain),
+    )
+    return (yield from exchange_through_cache(call, exchange))
+
+
+def run_exchange(
+    call: Call, grant: Grant, finish: Finish[T], domain: str | None = None
+) -> Flow[T]:
+    """Resolve the domain, find the endpoint, send the grant, finish; report it to events.
+
+    Args:
+        call: the call.
+        grant: the exchange.
+        finish: goes on from the tokens to the result.
+        domain: the tenant's, if it is resolved already.
+
+    Raises:
+        CustomTokenExchangeError: how the exchange, or *finish*, failed.
+    """
+    if domain is None:
+        domain = call.settings.domain or (yield from resolve_domain(call))
+    if call.settings.on_event is None:
+        return (yield from _send_and_finish(call, domain, grant, finish))
+    call.exchange_id = next(call.context.exchange_ids)
+    yield from Emit(
+        ExchangeStarted(
+            exchange_id=call.exchange_id,
+            domain=domain,
+            subject_token_type=grant.subject_token_type,
+            audience=grant.audience,
+            actor=grant.has_actor,
+        )
+    )
+    try:
+        result = yield from _send_and_finish(call, domain, grant, finish)
+    except CustomTokenExchangeError as error:
+        yield from _report_end(call, domain, error)
+        raise
+    yield from _report_end(call, domain, None)
+    return result
+
+
+def make_exchange_grant(context: Context, options: CustomTokenExchangeOptions) -> Grant:
+    """Return the grant of a Custom Token Exchange, whose *options* were checked."""
+    secrets = [options.subject_token, *list_own_secrets(context)]
+    if options.actor_token is not None:
+        secrets.append(options.actor_token)
+    if options.authorization_params:
+        secrets.extend(options.authorization_params.values())
+    return Grant(
+        partial(exchange_form, options),
+        TokenRequestInfo(
+            options.scope,
+            options.subject_token_type,
+            options.subject_token_reusable,
+            secrets,
+        ),
+        "reusable" if options.subject_token_reusable else "once",
+        options.subject_token_type,
+        options.audience,
+        options.actor_token is not None,
+    )
+
+
+def _send_and_finish(
+    call: Call, domain: str, grant: Grant, finish: Finish[T]
+) -> Flow[T]:
+    context = call.context
+    metadata = context.metadata.find_fresh(domain, context.clock())
+    if metadata is None:
+        metadata = yield from load_metadata(call, domain)
+    tokens = yield from request_tokens(call, metadata, grant)
+    return (yield from finish(metadata, tokens))
+
+
+def _report_end(
+    call: Call, domain: str, error: CustomTokenExchangeError | None
+) -> Flow[None]:
+    yield from Emit(
+        ExchangeFinished(
+            exchange_id=call.exchange_id,
+            domain=domain,
+            seconds=call.context.monotonic() - call.started,
+            code=None if error is None else str(error.code),
+            status=None if error is None else error.status,
+        )
+    )
+
+
+def _make_on_behalf_of_grant(
+    context: Context, access_token: str, audience: str, scope: str | None
+) -> Grant:
+    return Grant(
+        partial(on_behalf_of_form, access_token, audience, scope),
+        TokenRequestInfo(
+            scope,
+            TokenType.ACCESS_TOKEN,
+            # No Action runs that could spend it: an access token is valid until it expires.
+            True,
+            [access_token, *list_own_secrets(context)],
+            on_behalf_of=True,
+        ),
+        "reusable",
+        TokenType.ACCESS_TOKEN.value,
+        audience,
+    )
+
+
+def _return_tokens(
+    _metadata: Metadata, tokens: TokenExchangeResponse
+) -> Flow[TokenExchangeResponse]:
+    yield from ()
+    return tokens

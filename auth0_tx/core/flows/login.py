@@ -1,23 +1,30 @@
-"""Logging in with an exchanged token, and asking who is logged in."""
+"""Logging in with an exchanged token.
+
+The user is whom the verified ID token names, so a login needs one and the exchange asks for
+``openid``.  All that can fail without Auth0 is checked before the exchange, because it may
+spend the subject token; what fails after it carries the tokens.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ...errors import CustomTokenExchangeErrorCode as Code
 from ...errors import IdTokenError, StoreError
 from ...values import (
     LoginWithCustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeResult,
+    TokenExchangeResponse,
 )
 from ..configuration import StoreOptions
-from ..context import Context
+from ..context import Call, Context
 from ..effects import Flow
 from ..session.state import ceiling_problem, conceal_tokens, create_state
-from ..wire.grants import with_openid
-from .granting import Exchanged, exchange_grant, exchanged
-from .session_state import begin, check_keeping, check_writable, session_for
-from .verification import verified_claims
+from ..wire.grants import check_exchange, with_openid
+from ..wire.metadata import Metadata
+from .exchange import make_exchange_grant, run_exchange
+from .session import check_writable
+from .session_keeper import SessionKeeper, open_keeper
+from .verification import verify_id_token
 
 
 def login_with_custom_token_exchange(
@@ -27,8 +34,8 @@ def login_with_custom_token_exchange(
 ) -> Flow[LoginWithCustomTokenExchangeResult]:
     """Exchange a token for Auth0 tokens, and log its user in.
 
-    The user is whom the verified ID token names; ``openid`` is asked for where it is
-    missing.  The browser gets a new session, and whatever session it had is at an end.
+    The user is whom the verified ID token names; ``openid`` is added to the scope if it is
+    missing.  The browser gets a new session, and an earlier session of it ends.
 
     Args:
         options: whose token, of what type, for which API.
@@ -39,125 +46,63 @@ def login_with_custom_token_exchange(
         The session that was made.
 
     Raises:
-        ConfigurationError: no sessions are kept; nothing was sent.
+        ConfigurationError: the client keeps no sessions; nothing was sent.
         InvalidInputError: an option breaks a rule, or there is no response; nothing was sent.
-        IdTokenError: no ID token came, or it does not hold; no session was made.
+        IdTokenError: the ID token is missing or invalid; no session was made.
         StoreError: the session could not be kept; its ``response`` has the tokens.
         CustomTokenExchangeError: the root of these and every other failure.
     """
-    check_keeping(context)
-    yield from check_writable(context, store_options)
+    call = context.begin_call(store_options)
+    keeper = open_keeper(call)
+    yield from check_writable(call)
     options = with_openid(options)
+    check_exchange(options)
 
-    def complete(issued: Exchanged) -> Flow[LoginWithCustomTokenExchangeResult]:
-        return (yield from _logged_in(context, options, store_options, issued))
-
-    return (
-        yield from exchanged(
-            context, exchange_grant(context, options), store_options, complete
+    def finish(
+        metadata: Metadata, tokens: TokenExchangeResponse
+    ) -> Flow[LoginWithCustomTokenExchangeResult]:
+        claims = yield from verify_id_token(
+            call, metadata, tokens, options.organization
         )
-    )
-
-
-def get_user(
-    context: Context, store_options: StoreOptions | None = None
-) -> Flow[dict[str, Any] | None]:
-    """Give the user who is logged in: the claims of the ID token, ``act`` among them.
-
-    Args:
-        store_options: ``request``, and ``response`` where there is one yet: a session that
-            is used lasts longer, which a cookie must say.
-
-    Returns:
-        The user, or ``None`` where there is no session that holds.
-
-    Raises:
-        ConfigurationError: no sessions are kept.
-        StoreError: the store cannot be read.
-    """
-    session = yield from session_for(context, store_options)
-    return None if session is None else session.state["user"]
-
-
-def get_session(
-    context: Context, store_options: StoreOptions | None = None
-) -> Flow[dict[str, Any] | None]:
-    """Give the session: ``user``, ``id_token``, ``refresh_token``, ``token_sets``, ``domain``.
-
-    Args:
-        store_options: ``request``, and ``response`` where there is one yet.
-
-    Returns:
-        The session, its tokens as text that does not print, or ``None`` where there is none.
-
-    Raises:
-        ConfigurationError: no sessions are kept.
-        StoreError: the store cannot be read.
-    """
-    session = yield from session_for(context, store_options)
-    if session is None:
-        return None
-    return {k: v for k, v in conceal_tokens(session.state).items() if k != "internal"}
-
-
-def _logged_in(
-    context: Context,
-    options: LoginWithCustomTokenExchangeOptions,
-    store_options: StoreOptions | None,
-    issued: Exchanged,
-) -> Flow[LoginWithCustomTokenExchangeResult]:
-    response = issued.response
-    if response.id_token is None:
-        raise _NO_ID_TOKEN.evolve()
-    try:
-        claims = yield from verified_claims(
-            context, issued.metadata, response, options.organization, issued.deadline
+        return (
+            yield from _create_session(call, keeper, options, metadata, tokens, claims)
         )
-    except IdTokenError as error:
-        failure = error
-    else:
-        return (yield from _begun(context, options, store_options, issued, claims))
-    raise failure.evolve(tokens_issued=True)
+
+    grant = make_exchange_grant(context, options)
+    return (yield from run_exchange(call, grant, finish))
 
 
-def _begun(
-    context: Context,
+def _create_session(
+    call: Call,
+    keeper: SessionKeeper,
     options: LoginWithCustomTokenExchangeOptions,
-    store_options: StoreOptions | None,
-    issued: Exchanged,
+    metadata: Metadata,
+    tokens: TokenExchangeResponse,
     claims: dict[str, Any],
 ) -> Flow[LoginWithCustomTokenExchangeResult]:
-    now = context.clock()
+    now = call.context.clock()
     problem = ceiling_problem(claims, now)
     if problem is not None:
         raise IdTokenError(f"the ID token's {problem}", tokens_issued=True)
     state = create_state(
-        issued.response,
+        tokens,
         claims,
         audience=options.audience,
         scope=options.scope,
-        domain=issued.metadata.domain,
+        domain=metadata.domain,
         now=now,
-        policy=context.settings.session_policy,
-        session_id=context.new_id(),
+        policy=call.settings.session_policy,
+        session_id=call.context.new_id(),
     )
     try:
-        session = yield from begin(context, store_options, state)
+        session = yield from keeper.create(state)
     except StoreError as error:
         failure = error
     else:
         return LoginWithCustomTokenExchangeResult(
             state_data=conceal_tokens(session.state)
         )
-    # To log in again would be to exchange again.
+    # Outside the handler: what carries the tokens replaces the store's error, and has no
+    # context.  To log in again would be to exchange again.
     again = failure.retry_safe and options.subject_token_reusable
-    failure = failure.evolve(tokens_issued=True, retry_safe=again)
-    raise failure.with_response(issued.response)
-
-
-_NO_ID_TOKEN = IdTokenError(
-    "no ID token came, so nobody can be logged in",
-    Code.MISSING_ID_TOKEN,
-    tokens_issued=True,
-    hint="check that the tenant grants the scope openid to this application.",
-)
+    raise failure.evolve(tokens_issued=True, retry_safe=again).with_response(tokens)

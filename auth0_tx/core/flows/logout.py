@@ -1,7 +1,16 @@
-"""Logging out: from the application, and from Auth0's side (Back-Channel Logout 1.0)."""
+"""Logging out: from the application, and from Auth0's side (Back-Channel Logout 1.0).
+
+A logout ends the session here before Auth0 is told anything: its cookies first, then what is
+stored, then the refresh token is revoked as a courtesy that nobody waits for long.
+
+A logout token is verified as an ID token is, then claimed by its ``jti`` so that nobody can
+send it a second time, then its sessions are deleted.  If that fails the claim is withdrawn,
+and Auth0 may send the same token again.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ...errors import (
@@ -12,17 +21,21 @@ from ...errors import (
     StoreError,
 )
 from ..configuration import StoreOptions
-from ..context import Context
+from ..context import Call, Context
 from ..effects import Flow, Request, Send
 from ..session.cookies import CookieStore
-from ..session.store import AsyncStateStore, StateStore, index_label, logout_token_key
+from ..session.store import (
+    AsyncStateStore,
+    StateStore,
+    index_label,
+    logout_token_key,
+)
 from ..wire.grants import grant_request, revocation_form
-from ..wire.metadata import DOCUMENT_LIMIT
+from ..wire.metadata import DOCUMENT_LIMIT, Metadata
 from ..wire.redirects import build_logout_url
-from .discovery import domain_for, metadata_for
-from .keys import keys_for
-from .session_state import Session, check_keeping, check_writable, end, session_for
-from .stored import stored, stored_value
+from .session import check_writable, load_session
+from .session_keeper import Session, call_store, open_keeper, store_value
+from .tenant_documents import load_keys, load_metadata, resolve_domain
 from .verification import ID_TOKEN_ALGORITHMS
 
 if TYPE_CHECKING:
@@ -39,61 +52,63 @@ def logout(
     return_to: str | None = None,
     revoke: bool = True,
 ) -> Flow[str]:
-    """End the session, and give the URL that ends Auth0's own.
+    """End the session, and return the URL that ends Auth0's own.
 
     Args:
         store_options: ``request`` and ``response``.
         return_to: where Auth0 sends the browser afterwards; one of the application's
             Allowed Logout URLs.
-        revoke: whether the session's refresh token is revoked (RFC 7009); where that fails
-            the user is logged out all the same.
+        revoke: whether the session's refresh token is revoked (RFC 7009); if that fails the
+            user is logged out all the same.
 
     Returns:
         The URL to redirect the browser to.
 
     Raises:
-        ConfigurationError: no sessions are kept.
-        InvalidInputError: *return_to* is no URL, or there is no response.
+        ConfigurationError: the client keeps no sessions.
+        InvalidInputError: *return_to* is not a URL, or there is no response.
         StoreError: the session could not be deleted from its store; its cookie was.  Not
-            where the policy says that a store which fails means no session.
+            raised if the policy says that a store which fails means no session.
     """
-    check_keeping(context)
-    yield from check_writable(context, store_options)
-    domain = yield from domain_for(context, store_options)
+    call = context.begin_call(store_options)
+    keeper = open_keeper(call)
+    yield from check_writable(call)
+    domain = yield from resolve_domain(call)
     url = build_logout_url(domain, context.settings.client_id, return_to)
     session: Session | None = None
     if revoke:
         try:
-            session = yield from session_for(context, store_options)
+            session = yield from load_session(call, keeper)
         except StoreError:
+            # Without the session there is nothing to revoke; it still ends below.
             session = None
     try:
-        yield from end(context, store_options)
+        yield from keeper.end()
     except StoreError:
         if context.settings.session_policy.store_failure == "raise":
             raise
     if session is not None and session.state["refresh_token"] is not None:
-        yield from _revoked(context, domain, session.state["refresh_token"])
+        yield from _revoke(call, domain, session.state["refresh_token"])
     return url
 
 
 def handle_backchannel_logout(
     context: Context, logout_token: str, store_options: StoreOptions | None = None
 ) -> Flow[None]:
-    """End every session that a logout token of Auth0's names, by its user or its ``sid``.
+    """End every session that a logout token names, by its user or its ``sid``.
 
     Answer the request with 200 when this returns, and with 400 when it raises
     ``BackchannelLogoutError`` (OpenID Connect Back-Channel Logout 1.0 section 2.8).
 
     Args:
         logout_token: the form's ``logout_token``.
-        store_options: handed to the domain resolver, where the client has one.
+        store_options: handed to the domain resolver if the client has one.
 
     Raises:
-        BackchannelLogoutError: the token does not hold, or has been used before.
+        BackchannelLogoutError: the token is invalid, or has been used before.
         ConfigurationError: sessions are kept in cookies, which nobody else can end.
         StoreError: the sessions could not be deleted; Auth0 may send the token again.
-        CustomTokenExchangeError: the tenant's keys cannot be had, so nobody can tell.
+        CustomTokenExchangeError: the tenant's keys cannot be fetched to verify the token.
     """
     store = context.settings.state_store
     if store is None or isinstance(store, CookieStore):
@@ -104,11 +119,11 @@ def handle_backchannel_logout(
     from ..jose.jws import key_id
     from ..jose.logout_token import read_logout_token
 
-    deadline = context.monotonic() + context.settings.timeout
-    domain = yield from domain_for(context, store_options)
-    metadata = yield from metadata_for(context, domain, deadline)
-    keys = yield from keys_for(context, metadata, key_id(logout_token), deadline)
-    read = read_logout_token(
+    call = context.begin_call(store_options)
+    domain = yield from resolve_domain(call)
+    metadata = yield from load_metadata(call, domain)
+    keys = yield from load_keys(call, metadata, key_id(logout_token))
+    token = read_logout_token(
         logout_token,
         keys,
         issuer=metadata.issuer,
@@ -116,69 +131,80 @@ def handle_backchannel_logout(
         now=context.clock(),
         algorithms=ID_TOKEN_ALGORITHMS,
     )
-    if isinstance(read, IdTokenError):
-        raise BackchannelLogoutError(read.message)
-    yield from _ended_as_told(context, store, read)
+    if isinstance(token, IdTokenError):
+        raise BackchannelLogoutError(token.message)
+    yield from _end_sessions(context, store, token)
 
 
-def _ended_as_told(
-    context: Context, store: StateStore | AsyncStateStore, told: LogoutToken
+def _end_sessions(
+    context: Context, store: StateStore | AsyncStateStore, token: LogoutToken
 ) -> Flow[None]:
-    key = logout_token_key(told.issuer, told.token_id)
-    lasts = max(told.expires_at - context.clock(), 1.0) + told.leeway
-    # Back-Channel Logout 1.0 section 2.6, 8: the same jti must not be taken twice.
+    claim = logout_token_key(token.issuer, token.token_id)
+    lasts = max(token.expires_at - context.clock(), 1.0) + token.leeway
+    # Back-Channel Logout 1.0 section 2.6, 8: the same jti must not be accepted twice.
     if not (
-        yield from stored_value(context, store, key, b"used", ttl=lasts, expected=None)
+        yield from store_value(context, store, claim, b"used", ttl=lasts, expected=None)
     ):
         raise BackchannelLogoutError("the logout token has been used before")
     try:
-        for name in _labels(told):
-            keys = yield from stored(store.take_index, name)
-            for each in keys:
-                yield from stored(store.delete, each)
-    except StoreError as error:
-        failure = error
-    else:
-        return
+        for label in _list_labels(token):
+            keys = yield from call_store(store.take_index, label)
+            for key in keys:
+                yield from call_store(store.delete, key)
+    except StoreError:
+        yield from _withdraw_claim(store, claim)
+        raise
+
+
+def _withdraw_claim(store: StateStore | AsyncStateStore, claim: str) -> Flow[None]:
+    """Let the sender try again with the same token."""
     try:
-        # So that the sender may try again with the same token.
-        yield from stored(store.delete, key, expected=b"used")
-    except StoreError as error:
-        failure = error
-    raise failure
+        yield from call_store(store.delete, claim, expected=b"used")
+    except StoreError:
+        # The first failure is the one to tell; the claim ends with the token.
+        return
 
 
-def _labels(told: LogoutToken) -> list[str]:
-    """Give the labels of the sessions that end (Back-Channel Logout 1.0 section 2.7)."""
-    if told.session_id is None:
-        assert told.subject is not None
-        return [index_label("sub", told.issuer, told.subject)]
-    labels = [index_label("sid", told.issuer, told.session_id)]
-    if told.subject is not None:
+def _list_labels(token: LogoutToken) -> list[str]:
+    """Return the labels of the sessions to end (Back-Channel Logout 1.0 section 2.7)."""
+    if token.session_id is None:
+        assert token.subject is not None
+        return [index_label("sub", token.issuer, token.subject)]
+    labels = [index_label("sid", token.issuer, token.session_id)]
+    if token.subject is not None:
         # An exchange makes no session at Auth0, so those it began have no sid to match.
-        labels.append(index_label("sub without sid", told.issuer, told.subject))
+        labels.append(index_label("sub without sid", token.issuer, token.subject))
     return labels
 
 
-def _revoked(context: Context, domain: str, refresh_token: str) -> Flow[None]:
-    """Revoke a refresh token, as a courtesy: nobody is kept waiting for long, or told."""
-    deadline = context.monotonic() + min(context.settings.timeout, LONGEST_REVOCATION)
+def _revoke(call: Call, domain: str, refresh_token: str) -> Flow[None]:
+    """Revoke a refresh token, as a courtesy: within three seconds, and without an error."""
+    call = call.limit_to(call.context.monotonic() + LONGEST_REVOCATION)
     try:
-        metadata = yield from metadata_for(context, domain, deadline)
-        url = metadata.revocation_endpoint
-        if url is None:
+        metadata = yield from load_metadata(call, domain)
+        if metadata.revocation_endpoint is None:
             return
-
-        def prepare() -> Request:
-            return grant_request(
-                url,
-                revocation_form(refresh_token),
-                context.settings.authentication,
-                metadata.issuer,
-                context.clock,
-                context.new_id,
-            )
-
-        yield from Send(prepare, deadline, DOCUMENT_LIMIT)
+        prepare = partial(
+            _build_revocation,
+            call,
+            metadata,
+            metadata.revocation_endpoint,
+            refresh_token,
+        )
+        yield from Send(prepare, call.deadline, DOCUMENT_LIMIT)
     except Auth0Error:
+        # The user is logged out already, and can do nothing about it.
         return
+
+
+def _build_revocation(
+    call: Call, metadata: Metadata, url: str, refresh_token: str
+) -> Request:
+    return grant_request(
+        url,
+        revocation_form(refresh_token),
+        call.settings.authentication,
+        metadata.issuer,
+        call.context.clock,
+        call.context.new_id,
+    )

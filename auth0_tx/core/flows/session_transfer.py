@@ -1,4 +1,8 @@
-"""Session transfer: logging an actor in to another application as the user (Auth0)."""
+"""Session transfer: logging an actor in to another application as the user (Auth0).
+
+It is a Custom Token Exchange for the tenant's own audience ``urn:<tenant>:session_transfer``.
+Who acts is the logged-in user, unless an actor token is given.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +16,26 @@ from ...errors import (
 )
 from ...errors import CustomTokenExchangeErrorCode as Code
 from ...token_types import TokenType
-from ...values import CustomTokenExchangeOptions, SessionTransferToken
+from ...values import (
+    CustomTokenExchangeOptions,
+    SessionTransferToken,
+    TokenExchangeResponse,
+)
 from ..configuration import StoreOptions
-from ..context import Context
+from ..context import Call, Context
 from ..effects import Flow
-from ..wire.grants import token_exchange
+from ..wire.grants import check_exchange
+from ..wire.metadata import Metadata
 from ..wire.redirects import (
     name_refusal,
     read_session_transfer,
     session_transfer_audience,
 )
-from .discovery import domain_for
-from .granting import Exchanged, exchange_grant, exchanged
-from .renewing import with_fresh_id_token
-from .session_state import session_for
+from .exchange import make_exchange_grant, run_exchange
+from .refresh import refresh_id_token
+from .session import load_session
+from .session_keeper import open_keeper
+from .tenant_documents import resolve_domain
 
 
 def request_session_transfer_token(
@@ -46,8 +56,9 @@ def request_session_transfer_token(
     Args:
         subject_token: proof of who the user is, as your Action understands it.
         subject_token_type: the URI that your Token Exchange Profile is mapped to.
-        actor_token: the acting party's token; that of the logged-in session where ``None``.
-        actor_token_type: what *actor_token* is; an ID token where ``None``.
+        actor_token: the acting party's token; ``None`` for the ID token of the logged-in
+            session.
+        actor_token_type: the type of *actor_token*; ``None`` for an ID token.
         scope: space-separated scopes.
         organization: the organization to log in to.
         store_options: ``request`` and ``response`` of the actor's session.
@@ -60,11 +71,12 @@ def request_session_transfer_token(
     """
     if context.settings.client_auth == "none":
         raise InvalidInputError(
-            "client_auth must not be 'none': a session transfer token is for applications "
-            "that can prove themselves",
+            "client_auth must not be 'none': a session transfer token is issued only to "
+            "clients that authenticate",
             parameter="client_auth",
         )
-    given = actor_token is not None or actor_token_type is not None
+    call = context.begin_call(store_options)
+    is_given = actor_token is not None or actor_token_type is not None
     options = CustomTokenExchangeOptions(
         subject_token=subject_token,
         subject_token_type=subject_token_type,
@@ -78,45 +90,52 @@ def request_session_transfer_token(
         ),
     )
     # Before anything is read or sent; the audience follows when the tenant is known.
-    token_exchange(options)
-    domain = yield from domain_for(context, store_options)
-    if not given:
+    check_exchange(options)
+    domain = yield from resolve_domain(call)
+    if not is_given:
         options = attrs.evolve(
             options,
-            actor_token=(yield from _actor(context, store_options)),
+            actor_token=(yield from _find_actor(call)),
             actor_token_type=TokenType.ID_TOKEN,
         )
     options = attrs.evolve(options, audience=session_transfer_audience(domain))
-    failure: CustomTokenExchangeError
+    check_exchange(options)
+    grant = make_exchange_grant(context, options)
+    # Reading the actor's session, and refreshing it, is not the exchange's time.
+    own = context.begin_call(store_options)
     try:
-        return (
-            yield from exchanged(
-                context, exchange_grant(context, options), store_options, _completed
-            )
-        )
+        return (yield from run_exchange(own, grant, _finish, domain))
     except CustomTokenExchangeError as error:
         failure = name_refusal(error)
+    # Outside the handler: the error with the announced code has no context.
     raise failure
 
 
-def _completed(issued: Exchanged) -> Flow[SessionTransferToken]:
+def _finish(
+    _metadata: Metadata, tokens: TokenExchangeResponse
+) -> Flow[SessionTransferToken]:
     yield from ()
-    token = read_session_transfer(issued.response)
+    token = read_session_transfer(tokens)
     if isinstance(token, InvalidResponseError):
         raise token
     return token
 
 
-def _actor(context: Context, store_options: StoreOptions | None) -> Flow[str]:
-    """Give the ID token of who is logged in, good for a while yet."""
+def _find_actor(call: Call) -> Flow[str]:
+    """Return the logged-in user's ID token, valid for a while yet.
+
+    Raises:
+        CustomTokenExchangeError: nobody is logged in, or no ID token can be had.
+    """
     session = None
-    if context.settings.state_store is not None:
-        session = yield from session_for(context, store_options)
-    if session is not None:
-        try:
-            return (yield from with_fresh_id_token(context, store_options, session))
-        except LoginRequiredError:
-            session = None
+    if call.settings.state_store is not None:
+        keeper = open_keeper(call)
+        session = yield from load_session(call, keeper)
+        if session is not None:
+            try:
+                return (yield from refresh_id_token(call, keeper, session))
+            except LoginRequiredError:
+                session = None
     raise CustomTokenExchangeError(
         "no actor_token was given, and no session has an ID token that would do",
         Code.ACTOR_UNAVAILABLE,

@@ -51,7 +51,9 @@ class Rotations:
             OrderedDict()
         )
 
-    def put(self, key: bytes, outcome: RefreshOutcome | Auth0Error, now: float) -> None:
+    def record(
+        self, key: bytes, outcome: RefreshOutcome | Auth0Error, now: float
+    ) -> None:
         """Remember what became of a refresh token; *now* is on a monotonic clock."""
         self._spent[key] = (now + LONGEST_MEMORY, outcome)
         while len(self._spent) > _MOST:

@@ -43,7 +43,7 @@ def delay_before_next(
     error: CustomTokenExchangeError,
     *,
     attempt: int,
-    effect: Repeatability,
+    repeatability: Repeatability,
     remaining: float,
     random: float,
 ) -> float | None:
@@ -53,11 +53,13 @@ def delay_before_next(
         policy: what the client was configured with.
         error: how the attempt failed.
         attempt: how many attempts were made, from 1.
-        effect: whether the request may take effect twice.
+        repeatability: whether the request may take effect twice.
         remaining: seconds until the deadline of the call.
         random: at least 0, less than 1: the jitter.
     """
-    if attempt >= policy.attempts or not _may_resend(policy, error, attempt, effect):
+    if attempt >= policy.attempts or not _may_resend(
+        policy, error, attempt, repeatability
+    ):
         return None
     if error.retry_after is not None:
         delay = error.retry_after
@@ -76,7 +78,7 @@ def _may_resend(
     policy: RetryPolicy,
     error: CustomTokenExchangeError,
     attempt: int,
-    effect: Repeatability,
+    repeatability: Repeatability,
 ) -> bool:
     if isinstance(error, NotSentError):
         # A certificate does not get better by asking again.
@@ -89,8 +91,8 @@ def _may_resend(
         return True
     if error.status == 503:
         asked_to = policy.retry_503 and error.retry_after is not None
-        return (asked_to and effect == "once") or effect == "reusable"
-    if effect != "reusable":
+        return (asked_to and repeatability == "once") or repeatability == "reusable"
+    if repeatability != "reusable":
         return False
     if isinstance(error, InvalidResponseError):
         # A broken answer once may be a broken connection; twice, it is the server.
@@ -102,10 +104,18 @@ def _may_resend(
 
 @attrs.define(eq=False)
 class RetryState:
-    """What earlier calls of this client, in this process, mean for the next one."""
+    """What earlier calls of this client, in this process, mean for the next one.
+
+    Attributes:
+        policy: the client's.
+        budget: what is left to pay for retries.
+        is_calm: whether there is nothing that a success would change: the case of nearly
+            every call, which can then go on without a look at anything else here.
+    """
 
     policy: RetryPolicy
     budget: int = attrs.field(init=False)
+    is_calm: bool = attrs.field(init=False, default=True)
     _closed_until: dict[str, tuple[float, CustomTokenExchangeError]] = attrs.field(
         init=False, factory=dict
     )
@@ -120,6 +130,7 @@ class RetryState:
         """Let one success pay towards the next retry."""
         if self.budget < self.policy.budget:
             self.budget += 1
+        self.is_calm = self.budget >= self.policy.budget and not self._closed_until
 
     def pay_for_retry(self, error: CustomTokenExchangeError) -> bool:
         """Take the price of a retry from the budget; tell whether it was there.
@@ -129,6 +140,7 @@ class RetryState:
         """
         if self.policy.budget == 0:
             return True
+        self.is_calm = False
         cost = _TIMEOUT_COST if error.code == Code.TIMEOUT else _RETRY_COST
         if self.budget < cost:
             return False
@@ -147,6 +159,7 @@ class RetryState:
             wait = wait or self.policy.blocked_seconds
         if wait:
             self._closed_until[domain] = (now + wait, _for_calls_not_sent(error))
+            self.is_calm = False
         elif isinstance(error, RefusedError) and not limited:
             # The limiter let it through, for better or worse.
             self.reopen(domain)

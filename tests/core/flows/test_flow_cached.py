@@ -25,8 +25,8 @@ from world import (
 from auth0_tx.caches import MemoryTokenCache
 from auth0_tx.core.cache.token_cache import CacheState
 from auth0_tx.core.context import Context
-from auth0_tx.core.effects import Call, Flow, Share, Sleep, Warn
-from auth0_tx.core.flows.cached import Outcome
+from auth0_tx.core.effects import Flow, Invoke, Share, Sleep, Warn
+from auth0_tx.core.flows.cached_exchange import SharedOutcome
 from auth0_tx.core.flows.exchange import custom_token_exchange
 from auth0_tx.errors import (
     ConfigurationError,
@@ -123,13 +123,12 @@ def test_hit(clock: Clock, cache: Any) -> None:
 
 
 def test_nothing_is_asked(clock: Clock) -> None:
-    """A hit in memory asks nothing of the world, not even for a turn."""
+    """A hit in memory asks nothing of the world."""
     context = client(clock, token_cache=MemoryTokenCache())
     exchange(context, tokens("one"))
     _, hit = exchange(context)
 
     assert [] == hit
-    assert [] == hit.turns
 
 
 def test_end(clock: Clock, cache: Any) -> None:
@@ -397,7 +396,7 @@ def _until_sleep(flow: Flow[Any]) -> Flow[Any]:
             effect = next(stack[-1])
         else:
             reply = None
-            if isinstance(effect, Call):
+            if isinstance(effect, Invoke):
                 reply = effect.function(*effect.arguments)
             effect = stack[-1].send(reply)
 
@@ -584,7 +583,11 @@ def test_a_mistake_is_told(clock: Clock) -> None:
 # Callers who share.
 
 
-def sharing(context: Context, *outcomes: Outcome, **changes: Any) -> Flow[Any]:
+def sharing(
+    context: Context,
+    *outcomes: TokenExchangeResponse | CustomTokenExchangeError,
+    **changes: Any,
+) -> Flow[Any]:
     """Give a flow whose first wishes to share are met by another's *outcomes*."""
     flow = custom_token_exchange(context, options(**changes))
     effect = next(flow)
@@ -595,7 +598,7 @@ def sharing(context: Context, *outcomes: Outcome, **changes: Any) -> Flow[Any]:
         try:
             while True:
                 if isinstance(effect, Share) and others:
-                    effect = flow.send(others.pop(0))
+                    effect = flow.send(SharedOutcome("another", others.pop(0)))
                 else:
                     effect = flow.send((yield effect))
         except StopIteration as stop:

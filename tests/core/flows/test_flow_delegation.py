@@ -238,7 +238,6 @@ def test_waiting_for_keys(context: Context, failure: Exception) -> None:
     """Who waits for another's fetch of the keys, in vain, has tokens all the same."""
     flow = exchange(context)
     next(flow)
-    flow.send(None)
     share = flow.send(issued(id_token(act=AGENT)))
     with pytest.raises(StopIteration) as stop:
         flow.throw(failure)

@@ -14,6 +14,7 @@ from world import (
     Asked,
     Clock,
     answer,
+    begin_call,
     client,
     fail,
     kinds,
@@ -21,8 +22,8 @@ from world import (
 )
 
 from auth0_tx.core.context import Context
-from auth0_tx.core.effects import Call, Emit, Request, Response, Send, Share
-from auth0_tx.core.flows.discovery import domain_for, metadata_for
+from auth0_tx.core.effects import Emit, Invoke, Request, Response, Send, Share
+from auth0_tx.core.flows.tenant_documents import load_metadata, resolve_domain
 from auth0_tx.errors import DiscoveryError, InvalidInputError, NotSentError
 from auth0_tx.events import MetadataFetched
 
@@ -34,7 +35,7 @@ DOWN = answer(b"", 404)
 def metadata(context: Context, *replies: Any) -> Asked:
     """Ask for the tenant's metadata, which must be right; give what that took."""
     found, asked = play(
-        metadata_for(context, DOMAIN, context.monotonic() + 10), *replies
+        load_metadata(begin_call(context, context.monotonic() + 10), DOMAIN), *replies
     )
     assert METADATA == found
     return asked
@@ -58,7 +59,9 @@ def share_of(flow: Generator[Any, Any, Any]) -> Share[Any]:
 
 def test_together(cold: Context) -> None:
     """Callers who come at once share one flight, whose deadline is each one's own."""
-    flows = [metadata_for(cold, DOMAIN, 10.0 + number) for number in range(64)]
+    flows = [
+        load_metadata(begin_call(cold, 10.0 + number), DOMAIN) for number in range(64)
+    ]
     shares = [share_of(flow) for flow in flows]
 
     assert {("metadata", DOMAIN)} == {share.key for share in shares}
@@ -66,7 +69,7 @@ def test_together(cold: Context) -> None:
         share.deadline for share in shares
     ]
     assert ("metadata", "b.auth0.com") == share_of(
-        metadata_for(cold, "b.auth0.com", 1.0)
+        load_metadata(begin_call(cold, 1.0), "b.auth0.com")
     ).key
     for flow in flows:
         flow.close()
@@ -74,7 +77,7 @@ def test_together(cold: Context) -> None:
 
 def test_next_flight(cold: Context) -> None:
     """Who comes to lead after another flight has landed sends nothing."""
-    late = metadata_for(cold, DOMAIN, 10.0)
+    late = load_metadata(begin_call(cold, 10.0), DOMAIN)
     share = share_of(late)
     metadata(cold, GOOD)
 
@@ -127,7 +130,7 @@ BROKEN = {
 @pytest.mark.parametrize("response", BROKEN.values(), ids=BROKEN.keys())
 def test_untrusted(cold: Context, response: Response) -> None:
     """Metadata that cannot be trusted fails discovery, and is not kept."""
-    flow = metadata_for(cold, DOMAIN, cold.monotonic() + 10)
+    flow = load_metadata(begin_call(cold, cold.monotonic() + 10), DOMAIN)
     error, _ = fail(flow, lambda request: response)
 
     assert DiscoveryError is type(error)
@@ -162,13 +165,14 @@ def test_oldest_copy(cold: Context, clock: Clock) -> None:
     clock.wait(DAY - 30)
     assert metadata(cold, DOWN).requests
     clock.wait(30)
-    error, _ = fail(metadata_for(cold, DOMAIN, clock.now + 10), DOWN)
+    error, _ = fail(load_metadata(begin_call(cold, clock.now + 10), DOMAIN), DOWN)
 
     assert isinstance(error, DiscoveryError)
 
 
 @pytest.mark.parametrize(
-    ("left", "first", "refresh"), [(10.0, 5.0, 5.0), (4.0, 4.0, 2.0), (-1.0, -1.0, 0.0)]
+    ("left", "first", "refresh"),
+    [(10.0, 5.0, 5.0), (4.0, 4.0, 2.0), (-1.0, -1.0, -1.0)],
 )
 def test_refresh_leaves_time(
     cold: Context, clock: Clock, left: float, first: float, refresh: float
@@ -176,7 +180,7 @@ def test_refresh_leaves_time(
     """A refresh may take half of a call's time, so that what is kept can still be used."""
     seconds = []
     for _ in range(2):
-        _, asked = play(metadata_for(cold, DOMAIN, clock.now + left), GOOD)
+        _, asked = play(load_metadata(begin_call(cold, clock.now + left), DOMAIN), GOOD)
         seconds += [each.deadline - clock.now for each in asked if type(each) is Send]
         clock.wait(HOUR)
 
@@ -185,7 +189,7 @@ def test_refresh_leaves_time(
 
 def test_unreachable(cold: Context, clock: Clock) -> None:
     """A tenant that cannot be reached is that, and safe to try again."""
-    flow = metadata_for(cold, DOMAIN, clock.now + 10)
+    flow = load_metadata(begin_call(cold, clock.now + 10), DOMAIN)
     error, _ = fail(flow, lambda request: NotSentError("no", retry_safe=True))
 
     assert NotSentError is type(error)
@@ -213,17 +217,19 @@ def test_told(clock: Clock) -> None:
 
 def test_configured_domain(context: Context) -> None:
     """A client with a domain asks nobody for it."""
-    assert (DOMAIN, []) == play(domain_for(context, {"request": object()}))
+    assert (DOMAIN, []) == play(
+        resolve_domain(context.begin_call({"request": object()}))
+    )
 
 
 def test_resolved_domain(clock: Clock) -> None:
     """A resolver is given the call's store options, and its answer is normalised."""
     tenants = {"acme": "HTTPS://Acme.us.auth0.com/"}
     context = client(clock, domain=lambda found: tenants[found["tenant"]])
-    domain, asked = play(domain_for(context, {"tenant": "acme"}))
+    domain, asked = play(resolve_domain(context.begin_call({"tenant": "acme"})))
 
     assert "acme.us.auth0.com" == domain
-    assert [Call] == kinds(asked)
+    assert [Invoke] == kinds(asked)
 
 
 @pytest.mark.parametrize(
@@ -244,17 +250,23 @@ def test_resolved_domain(clock: Clock) -> None:
 )
 def test_resolved_domain_refused(clock: Clock, domain: Any) -> None:
     """What a resolver gives is a public name, and never the machine itself."""
-    error, asked = fail(domain_for(client(clock, domain=lambda found: domain), None))
+    error, asked = fail(
+        resolve_domain(client(clock, domain=lambda found: domain).begin_call(None))
+    )
 
     assert isinstance(error, InvalidInputError)
-    assert ("domain", [Call]) == (error.parameter, kinds(asked))
+    assert ("domain", [Invoke]) == (error.parameter, kinds(asked))
     assert "needle" not in str(error)
 
 
 def test_resolver_that_fails(clock: Clock) -> None:
     """What a resolver raises is the application's, and passes through."""
     with pytest.raises(KeyError):
-        play(domain_for(client(clock, domain=lambda found: {}[found]), None))
+        play(
+            resolve_domain(
+                client(clock, domain=lambda found: {}[found]).begin_call(None)
+            )
+        )
 
 
 def test_tenants_apart(clock: Clock) -> None:
@@ -268,7 +280,9 @@ def test_tenants_apart(clock: Clock) -> None:
         )
 
     found = [
-        play(metadata_for(context, domain, clock.now + 10), serve)[0].token_endpoint
+        play(load_metadata(begin_call(context, clock.now + 10), domain), serve)[
+            0
+        ].token_endpoint
         for domain in ("a.auth0.com", "b.auth0.com", "a.auth0.com")
     ]
 

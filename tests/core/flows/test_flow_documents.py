@@ -10,6 +10,7 @@ from world import (
     DOMAIN,
     Clock,
     answer,
+    begin_call,
     fail,
     kinds,
     play,
@@ -17,7 +18,7 @@ from world import (
 
 from auth0_tx.core.context import Context
 from auth0_tx.core.effects import Flow, Response, Send
-from auth0_tx.core.flows.documents import Document, fetched
+from auth0_tx.core.flows.tenant_documents import Document, fetch_document
 from auth0_tx.errors import (
     AmbiguousError,
     ClientClosedError,
@@ -31,7 +32,7 @@ from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
 def fetch(context: Context, seconds: float = 10.0) -> Flow[Document]:
     """Fetch a document in a call that has *seconds* left."""
     deadline = context.monotonic() + seconds
-    return fetched(context, DOMAIN, DISCOVERY_URL, deadline, 600.0)
+    return fetch_document(begin_call(context, deadline), DOMAIN, DISCOVERY_URL, 600.0)
 
 
 def test_document(cold: Context) -> None:

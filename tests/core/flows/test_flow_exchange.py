@@ -26,7 +26,7 @@ from world import (
 )
 
 from auth0_tx.core.context import Context
-from auth0_tx.core.effects import Call, Emit, Request, Response, Send, Share, Turn
+from auth0_tx.core.effects import Emit, Invoke, Request, Response, Send, Share
 from auth0_tx.core.flows.exchange import custom_token_exchange
 from auth0_tx.core.wire.grants import TOKEN_EXCHANGE
 from auth0_tx.errors import (
@@ -114,14 +114,19 @@ def test_deadline_and_limit(context: Context, clock: Clock) -> None:
     assert (clock.now + 10.0, 262_144) == (send.deadline, send.limit)
 
 
-def test_turn(clock: Clock) -> None:
-    """A call waits for its turn, within its deadline, before anything but its own checks."""
-    context = client(clock, domain=lambda found: DOMAIN)
-    first = next(custom_token_exchange(context, options()))
-    error, asked = refused(context, subject_token="")
+def test_checked_before_anything(clock: Clock) -> None:
+    """A call is refused by its own checks before it asks anything of the world."""
+    error, asked = refused(client(clock, domain=lambda found: DOMAIN), subject_token="")
 
-    assert Turn(clock.now + 10.0) == first
-    assert ("subject_token", []) == (error.parameter, asked.turns)
+    assert ("subject_token", []) == (error.parameter, asked)
+
+
+def test_encoded_when_sent(context: Context) -> None:
+    """A call that waits for a connection holds no encoded form: it is made when it is sent."""
+    sent = next(custom_token_exchange(context, options()))
+
+    assert sent.prepare().body == sent.prepare().body
+    assert sent.prepare().body is not sent.prepare().body
 
 
 def test_deadline_covers_the_resolver(clock: Clock) -> None:
@@ -179,7 +184,7 @@ def test_resolver(clock: Clock) -> None:
     flow = custom_token_exchange(context, options(), store_options)
     _, asked = play(flow, answer(DOCUMENT), answer())
 
-    assert [Call, Share, Send, Send] == kinds(asked)
+    assert [Invoke, Share, Send, Send] == kinds(asked)
     assert [store_options] == seen
     assert seen[0] is store_options
 
@@ -190,7 +195,7 @@ def test_resolver_that_is_told_a_bad_domain(clock: Clock) -> None:
     error, asked = refused(context)
 
     assert isinstance(error, InvalidInputError)
-    assert [Call] == kinds(asked)
+    assert [Invoke] == kinds(asked)
 
 
 def test_closed(context: Context, cold: Context) -> None:
@@ -306,8 +311,7 @@ def test_fail_fast(clock: Clock) -> None:
 
     clock.wait(20)
     probe = custom_token_exchange(context, options())
-    next(probe)
-    send = probe.send(None)
+    send = next(probe)
     waiting, none = refused(context)
     with pytest.raises(StopIteration):
         probe.send(answer())

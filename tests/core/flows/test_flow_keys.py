@@ -16,6 +16,7 @@ from world import (
     Asked,
     Clock,
     answer,
+    begin_call,
     client,
     fail,
     kinds,
@@ -24,7 +25,7 @@ from world import (
 
 from auth0_tx.core.context import Context
 from auth0_tx.core.effects import Emit, Request, Response, Send, Share
-from auth0_tx.core.flows.keys import keys_for
+from auth0_tx.core.flows.tenant_documents import load_keys
 from auth0_tx.core.jose.keys import KeySet
 from auth0_tx.errors import (
     AmbiguousError,
@@ -44,7 +45,11 @@ def keys(
 ) -> tuple[KeySet, Asked]:
     """Ask for the keys for a token that names *key_id*."""
     deadline = context.monotonic() + 10
-    return play(keys_for(context, METADATA, key_id, deadline), *replies, clock=clock)
+    return play(
+        load_keys(begin_call(context, deadline), METADATA, key_id),
+        *replies,
+        clock=clock,
+    )
 
 
 def sends(context: Context, key_id: str | None, *replies: Any) -> int:
@@ -78,7 +83,10 @@ def share_of(flow: Generator[Any, Any, Any]) -> Share[Any]:
 
 def test_together(context: Context) -> None:
     """Callers who come at once share one flight, whatever keys they are after."""
-    flows = [keys_for(context, METADATA, f"key-{n % 2}", 10.0 + n) for n in range(64)]
+    flows = [
+        load_keys(begin_call(context, 10.0 + n), METADATA, f"key-{n % 2}")
+        for n in range(64)
+    ]
     shares = [share_of(flow) for flow in flows]
 
     assert {("keys", JWKS_URI)} == {share.key for share in shares}
@@ -89,7 +97,7 @@ def test_together(context: Context) -> None:
 
 def test_next_flight(context: Context) -> None:
     """Who comes to lead after another flight has landed sends nothing."""
-    late = keys_for(context, METADATA, "key-1", 10.0)
+    late = load_keys(begin_call(context, 10.0), METADATA, "key-1")
     share = share_of(late)
     found, _ = keys(context, "key-1", published("key-1"))
 
@@ -233,7 +241,8 @@ def test_oldest_keys(context: Context, clock: Clock, reply: Any) -> None:
     assert keys(context, "key-1", lambda request: reply)[0].has("key-1")
     clock.wait(30)
     error, _ = fail(
-        keys_for(context, METADATA, "key-1", clock.now + 10), lambda request: reply
+        load_keys(begin_call(context, clock.now + 10), METADATA, "key-1"),
+        lambda request: reply,
     )
 
     assert isinstance(error, SigningKeyError)
@@ -254,7 +263,7 @@ def test_keys_come_back(context: Context, clock: Clock) -> None:
 @pytest.mark.parametrize("reply", BROKEN.values(), ids=BROKEN.keys())
 def test_no_keys(context: Context, reply: Response | CustomTokenExchangeError) -> None:
     """Without keys a token cannot be verified, and that is all that is said."""
-    flow = keys_for(context, METADATA, "key-1", context.monotonic() + 10)
+    flow = load_keys(begin_call(context, context.monotonic() + 10), METADATA, "key-1")
     error, _ = fail(flow, lambda request: reply)
 
     assert SigningKeyError is type(error)
@@ -268,16 +277,16 @@ def test_flight_that_ends_otherwise(
     context: Context, failure: CustomTokenExchangeError
 ) -> None:
     """However a shared fetch ends for one who waits, it is trouble with the keys."""
-    flow = keys_for(context, METADATA, "key-1", context.monotonic() + 10)
+    flow = load_keys(begin_call(context, context.monotonic() + 10), METADATA, "key-1")
     next(flow)
 
-    with pytest.raises(SigningKeyError, match="cannot be had"):
+    with pytest.raises(SigningKeyError, match="cannot be fetched"):
         flow.throw(failure)
 
 
 def test_waiting_time(context: Context) -> None:
     """What the tenant asked to wait is passed on."""
-    flow = keys_for(context, METADATA, "key-1", context.monotonic() + 10)
+    flow = load_keys(begin_call(context, context.monotonic() + 10), METADATA, "key-1")
     error, _ = fail(flow, answer(b"", 429, retry_after="9"))
 
     assert (429, 9.0) == (error.status, error.retry_after)

@@ -11,8 +11,8 @@ from world import NOW, Clock, fail, options, play
 
 from auth0_tx.core.context import Context
 from auth0_tx.core.flows.access_tokens import get_access_token
-from auth0_tx.core.flows.login import get_user
 from auth0_tx.core.flows.logout import logout
+from auth0_tx.core.flows.session import get_user
 from auth0_tx.errors import InvalidInputError
 
 SESSION = {

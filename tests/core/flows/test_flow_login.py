@@ -22,11 +22,8 @@ from world import DOMAIN, NOW, SECRETS, Asked, Clock, answer, client, fail, play
 
 from auth0_tx.core.context import Context
 from auth0_tx.core.effects import Flow
-from auth0_tx.core.flows.login import (
-    get_session,
-    get_user,
-    login_with_custom_token_exchange,
-)
+from auth0_tx.core.flows.login import login_with_custom_token_exchange
+from auth0_tx.core.flows.session import get_session, get_user
 from auth0_tx.core.session.cookies import CookieStore
 from auth0_tx.errors import (
     ConfigurationError,

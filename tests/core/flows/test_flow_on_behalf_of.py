@@ -11,7 +11,7 @@ from world import DOMAIN, SECRETS, TOKENS, Clock, answer, client, fail, play, re
 from auth0_tx.caches import MemoryTokenCache
 from auth0_tx.core.context import Context
 from auth0_tx.core.effects import Flow
-from auth0_tx.core.flows.on_behalf_of import get_token_on_behalf_of
+from auth0_tx.core.flows.exchange import get_token_on_behalf_of
 from auth0_tx.errors import (
     AmbiguousError,
     ConfigurationError,

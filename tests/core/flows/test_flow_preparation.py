@@ -16,7 +16,7 @@ from world import (
 )
 
 from auth0_tx.core.flows.exchange import custom_token_exchange
-from auth0_tx.core.flows.preparation import prepare
+from auth0_tx.core.flows.tenant_documents import prepare
 from auth0_tx.errors import NotSentError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from browser import COOKIE, SECRET, Browser, keeper, log_in, session_of
 from world import Clock, client, play
 
-from auth0_tx.core.flows.login import get_user
+from auth0_tx.core.flows.session import get_user
 from auth0_tx.values import SessionPolicy
 
 

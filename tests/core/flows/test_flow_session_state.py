@@ -19,7 +19,7 @@ from browser import (
 from world import Clock, fail, play
 
 from auth0_tx.core.context import Context
-from auth0_tx.core.flows.login import get_session, get_user
+from auth0_tx.core.flows.session import get_session, get_user
 from auth0_tx.core.session.cookies import CookieStore
 from auth0_tx.errors import InvalidInputError, StoreError
 from auth0_tx.values import SessionPolicy

@@ -8,11 +8,11 @@ import pytest
 from id_tokens import id_token, published, unsigned
 from joserfc.jwk import OctKey
 from vectors_tokens import encode, sign
-from world import METADATA, NOW, SECRETS, Clock, client, fail, kinds, play
+from world import METADATA, NOW, SECRETS, Clock, begin_call, client, fail, kinds, play
 
 from auth0_tx.core.context import Context
 from auth0_tx.core.effects import Flow, Send, Share
-from auth0_tx.core.flows.verification import verified_claims
+from auth0_tx.core.flows.verification import verify_id_token
 from auth0_tx.errors import IdTokenError, SigningKeyError
 from auth0_tx.values import TokenExchangeResponse
 
@@ -25,7 +25,9 @@ def verify(
         access_token=SECRETS["access_token"], token_type="Bearer", id_token=token
     )
     deadline = context.monotonic() + 10
-    return verified_claims(context, METADATA, response, organization, deadline)
+    return verify_id_token(
+        begin_call(context, deadline), METADATA, response, organization
+    )
 
 
 def test_claims(context: Context) -> None:

@@ -37,12 +37,12 @@ POLICY = RetryPolicy()
 def delay(
     error: CustomTokenExchangeError,
     policy: RetryPolicy = POLICY,
-    effect: Repeatability = "once",
+    repeatability: Repeatability = "once",
     **changes: Any,
 ) -> float | None:
     """Give the delay after the first attempt of a call with ten seconds left."""
     given = {"attempt": 1, "remaining": 10.0, "random": 0.5, **changes}
-    return delay_before_next(policy, error, effect=effect, **given)
+    return delay_before_next(policy, error, repeatability=repeatability, **given)
 
 
 NOT_SENT = NotSentError(retry_safe=True)
@@ -193,8 +193,8 @@ def test_broken_answer_twice() -> None:
     """A broken answer is worth one more try and no second."""
     broken = InvalidResponseError(status=200)
 
-    assert delay(broken, effect="reusable", attempt=1) is not None
-    assert delay(broken, effect="reusable", attempt=2) is None
+    assert delay(broken, repeatability="reusable", attempt=1) is not None
+    assert delay(broken, repeatability="reusable", attempt=2) is None
 
 
 def test_outage() -> None:

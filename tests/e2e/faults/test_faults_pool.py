@@ -61,7 +61,7 @@ def test_thread_that_had_no_turn_sent_nothing(
     holder.start()
     wait_for_post(server)
     with pytest.raises(NotSentError) as caught:
-        caller.client.send(brief_send(server))
+        caller.client._world.send(brief_send(server))
     holder.join()
     caller.close()
 
@@ -84,7 +84,7 @@ def test_task_that_had_no_turn_sent_nothing(
         holder = asyncio.create_task(caller.exchange_here())
         await asyncio.to_thread(wait_for_post, server)
         with pytest.raises(NotSentError) as caught:
-            await caller.client.send(brief_send(server))
+            await caller.client._world.send(brief_send(server))
         await holder
         return caught.value
 

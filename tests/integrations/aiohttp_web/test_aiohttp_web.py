@@ -239,10 +239,10 @@ async def test_client_ends_with_the_application(auth0_tenant: Tenant) -> None:
     app = make_app(AsyncServerClient(**make_settings(auth0_tenant)))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    assert not app[CLIENT]._closed
+    assert not app[CLIENT]._world.is_closed
     await runner.cleanup()
 
-    assert app[CLIENT]._closed
+    assert app[CLIENT]._world.is_closed
 
 
 def test_not_set_up() -> None:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from auth0_tx.shells.deadlines import Deadlines
+from auth0_tx.shells.loop_limits import Deadlines
 
 
 @pytest.fixture

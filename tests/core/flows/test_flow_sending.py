@@ -14,6 +14,7 @@ from world import (
     Clock,
     Reply,
     answer,
+    begin_call,
     client,
     fail,
     kinds,
@@ -24,8 +25,8 @@ from world import (
 
 from auth0_tx.core.context import Context
 from auth0_tx.core.effects import Emit, Response, Send, Sleep
-from auth0_tx.core.flows.discovery import metadata_for
 from auth0_tx.core.flows.exchange import custom_token_exchange
+from auth0_tx.core.flows.tenant_documents import load_metadata
 from auth0_tx.errors import (
     AmbiguousError,
     BlockedError,
@@ -142,7 +143,9 @@ def test_sends(
     for flow in (
         custom_token_exchange(client(clock), options()),
         custom_token_exchange(client(clock), options(subject_token_reusable=True)),
-        metadata_for(client(clock, knows_metadata=False), DOMAIN, clock.now + 10),
+        load_metadata(
+            begin_call(client(clock, knows_metadata=False), clock.now + 10), DOMAIN
+        ),
     ):
         _, asked = fail(flow, always(reply))
         counted.append(sends(asked))
@@ -282,7 +285,9 @@ def test_outage_of_documents(cold: Context, clock: Clock) -> None:
     """The budget covers a tenant's documents too."""
     total = 0
     for _ in range(200):
-        _, asked = fail(metadata_for(cold, DOMAIN, clock.now + 10), always(LOST))
+        _, asked = fail(
+            load_metadata(begin_call(cold, clock.now + 10), DOMAIN), always(LOST)
+        )
         total += sends(asked)
 
     assert 200 + 10 == total

@@ -1,0 +1,284 @@
+"""Exchanges through a token cache: one for all who ask at once, and none while it lasts.
+
+1. A token in the cache is returned, until shortly before it expires.  In that last part of
+   its time one caller renews it, and all others still get the old one.
+2. Without one, the callers of a client share one exchange: one leads, the others wait.
+3. Among processes, whoever locks the key leads.  The others look for the answer in the
+   cache now and then.  A lock that cannot be had in half of the call's time is done
+   without: two exchanges are better than none.
+4. A failure is shared too.  One that did no harm is tried once more in the time that a
+   waiting caller has left.
+
+A refresh token rotates with its first use (RFC 9700 section 4.14.2), so an answer that has
+one, or is to have one, is never shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from ...errors import (
+    BlockedError,
+    CustomTokenExchangeError,
+    MfaRequiredError,
+    RateLimitError,
+    RefusedError,
+)
+from ...events import CacheHit, CacheJoined, CacheMissed
+from ...values import TokenExchangeResponse
+from ..cache.token_cache import MemoryTokenCache
+from ..cache.tokens import (
+    CachedTokens,
+    CacheKey,
+    cache_key,
+    is_shareable,
+    make_cached_tokens,
+    own_copy,
+)
+from ..context import Call, Context
+from ..effects import Emit, Flow, Share, Sleep
+from ..jose.claims import read_claimed_expiry
+from .exchange_cache import LOCK_SECONDS, ExchangeCache, open_cache
+from .tenant_documents import resolve_domain
+
+_RENEWAL_SECONDS = 30.0
+"""How long a renewal that failed, or was cut off, is not tried again."""
+
+_LOOK_AGAIN = 0.02
+"""Seconds between the first two looks of who waits for another process; they grow."""
+
+_LONGEST_LOOK = 0.2
+
+_TOO_LATE = "another call was still exchanging the same token at the deadline"
+
+
+@attrs.frozen(eq=False)
+class CacheableExchange:
+    """An exchange whose answer may come from a cache.
+
+    Attributes:
+        fields: every input that shapes the answer.
+        scope: the scope asked for.
+        subject_tokens: the tokens to exchange; no answer is to outlive them.
+        is_renewable: whether they may be exchanged again before that.
+        run: runs the exchange with the tenant at a domain.
+    """
+
+    fields: tuple[str | None, ...] = attrs.field(repr=False)
+    scope: str | None
+    subject_tokens: tuple[str | None, ...] = attrs.field(repr=False)
+    is_renewable: bool
+    run: Callable[[str], Flow[TokenExchangeResponse]]
+
+
+@attrs.frozen(eq=False)
+class _Lookup:
+    """A cacheable exchange of one call: with which tenant, under which key, in which cache."""
+
+    call: Call
+    exchange: CacheableExchange
+    domain: str
+    key: CacheKey
+    cache: ExchangeCache
+
+
+@attrs.frozen(eq=False)
+class SharedOutcome:
+    """What became of a shared exchange, and the lookup of the call that led it."""
+
+    leader: object
+    result: TokenExchangeResponse | CustomTokenExchangeError
+
+
+def find_in_memory(
+    context: Context, fields: tuple[str | None, ...]
+) -> TokenExchangeResponse | None:
+    """Return the tokens in memory, if no resolver must be asked and no subscriber told."""
+    settings = context.settings
+    if not isinstance(settings.token_cache, MemoryTokenCache):
+        return None
+    if settings.domain is None or settings.on_event is not None:
+        return None
+    now = context.clock()
+    key = cache_key(settings.cache_hash_key, (settings.domain, *fields))
+    tokens = settings.token_cache.find(key, now)
+    if tokens is None or now >= tokens.renew_at:
+        return None
+    return tokens.to_response(now)
+
+
+def exchange_through_cache(
+    call: Call, exchange: CacheableExchange
+) -> Flow[TokenExchangeResponse]:
+    """Return the cached answer of an exchange, or run it for all who ask for the same.
+
+    Raises:
+        CustomTokenExchangeError: how the exchange failed.
+        StoreError: the cache failed, and the policy says to raise.
+    """
+    domain = call.settings.domain or (yield from resolve_domain(call))
+    # A refresh token is one caller's: the first of two who use it would spend it.
+    if "offline_access" in (exchange.scope or "").split():
+        return (yield from exchange.run(domain))
+    key = cache_key(call.settings.cache_hash_key, (domain, *exchange.fields))
+    lookup = _Lookup(call, exchange, domain, key, open_cache(call.context))
+    tokens = yield from lookup.cache.find(key)
+    if tokens is None:
+        return (yield from _join_or_lead(lookup))
+    now = call.context.clock()
+    if now >= tokens.renew_at:
+        owner = call.context.new_id().encode()
+        is_ours = yield from lookup.cache.lock(_renewal(key), owner, _RENEWAL_SECONDS)
+        if is_ours:
+            return (yield from _renew(lookup, tokens, owner))
+    if call.settings.on_event is not None:
+        yield from Emit(CacheHit(domain=domain))
+    return tokens.to_response(now)
+
+
+def _join_or_lead(lookup: _Lookup) -> Flow[TokenExchangeResponse]:
+    """Join the exchange that is under way, or lead one for all who ask meanwhile.
+
+    Raises:
+        CustomTokenExchangeError: how the one exchange failed.
+    """
+    call, may_try_again = lookup.call, True
+    emits = call.settings.on_event is not None
+    if emits:
+        yield from Emit(CacheMissed(domain=lookup.domain))
+    while True:
+        outcome: SharedOutcome = yield from Share(
+            ("tokens", lookup.key),
+            lambda: _lead(lookup),
+            call.deadline,
+            _TOO_LATE,
+            "send",
+        )
+        has_led, result = outcome.leader is lookup, outcome.result
+        if emits and not has_led:
+            yield from Emit(CacheJoined(domain=lookup.domain))
+        if isinstance(result, TokenExchangeResponse):
+            if has_led:
+                return result
+            if is_shareable(result):
+                return own_copy(result)
+            return (yield from lookup.exchange.run(lookup.domain))
+        if has_led or not may_try_again or not result.retry_safe:
+            raise _copy_error(result)
+        may_try_again = False
+
+
+def _lead(lookup: _Lookup) -> Flow[SharedOutcome]:
+    """Run the exchange as the leader of this process; an error is an outcome to share."""
+    try:
+        return SharedOutcome(lookup, (yield from _exchange_under_lock(lookup)))
+    except CustomTokenExchangeError as error:
+        return SharedOutcome(lookup, error)
+
+
+def _exchange_under_lock(lookup: _Lookup) -> Flow[TokenExchangeResponse]:
+    context, cache = lookup.call.context, lookup.cache
+    name = f"{lookup.key.name}.lock"
+    owner = yield from _acquire_lock(lookup, name)
+    until = context.monotonic() + LOCK_SECONDS
+    try:
+        # Whoever had the lock may have been done just after we looked.
+        tokens = yield from cache.find(lookup.key)
+        if tokens is None:
+            response = yield from _exchange_and_put(lookup)
+        else:
+            response = tokens.to_response(context.clock())
+    except CustomTokenExchangeError:
+        yield from cache.unlock(name, owner)
+        raise
+    except GeneratorExit:
+        # Nothing can be asked of the world any more: the next of this client goes on.
+        context.cache_state.record_abandoned_lock(name, owner, until)
+        raise
+    yield from cache.unlock(name, owner)
+    return response
+
+
+def _acquire_lock(lookup: _Lookup, name: str) -> Flow[bytes]:
+    """Lock the key, wait for what its owner brings, or give up after half of the time.
+
+    Returns:
+        The owner to unlock it by, whether it is locked or not.
+    """
+    call, context, cache = lookup.call, lookup.call.context, lookup.cache
+    started, wait = context.monotonic(), _LOOK_AGAIN
+    until = started + (call.deadline - started) / 2
+    abandoned = context.cache_state.take_over_lock(name, started)
+    if abandoned is not None:
+        return abandoned
+    owner = context.new_id().encode()
+    while not (yield from cache.lock(name, owner, LOCK_SECONDS)):
+        if context.monotonic() >= until:
+            break
+        # Jitter, so that those who wait do not look in the same instant.
+        yield from Sleep(wait * (0.5 + context.random()))
+        wait = min(wait * 1.5, _LONGEST_LOOK)
+        if (yield from cache.find(lookup.key)) is not None:
+            break
+    return owner
+
+
+def _exchange_and_put(lookup: _Lookup) -> Flow[TokenExchangeResponse]:
+    context, exchange = lookup.call.context, lookup.exchange
+    response = yield from exchange.run(lookup.domain)
+    expiries = map(read_claimed_expiry, (*exchange.subject_tokens, response.id_token))
+    tokens = make_cached_tokens(
+        response,
+        context.settings.cache_policy,
+        tokens_end=min(expiries),
+        renewable=exchange.is_renewable,
+        now=context.clock(),
+        random=context.random(),
+    )
+    if tokens is not None:
+        yield from lookup.cache.put(lookup.key, tokens)
+    return response
+
+
+def _renew(
+    lookup: _Lookup, tokens: CachedTokens, owner: bytes
+) -> Flow[TokenExchangeResponse]:
+    """Exchange anew while the cached tokens are still good for all others.
+
+    Raises:
+        CustomTokenExchangeError: the server refused, or the cached tokens ended meanwhile.
+    """
+    try:
+        response = yield from _exchange_and_put(lookup)
+    except CustomTokenExchangeError as error:
+        if _is_final(error):
+            # Nobody may keep for longer what the server does not issue any more.
+            yield from lookup.cache.drop(lookup.key)
+            raise
+        now = lookup.call.context.clock()
+        if not tokens.is_good(now):
+            raise
+        # The lock stays, so that an outage is not asked about by every call.
+        return tokens.to_response(now)
+    yield from lookup.cache.unlock(_renewal(lookup.key), owner)
+    return response
+
+
+def _renewal(key: CacheKey) -> str:
+    return f"{key.name}.renew"
+
+
+def _is_final(error: CustomTokenExchangeError) -> bool:
+    return isinstance(error, RefusedError) and not (
+        error.retry_safe or isinstance(error, (RateLimitError, BlockedError))
+    )
+
+
+def _copy_error(error: CustomTokenExchangeError) -> CustomTokenExchangeError:
+    """Return an error of one caller's own: a raised one collects the frames it passes."""
+    copy = error.evolve()
+    if isinstance(copy, MfaRequiredError) and isinstance(error, MfaRequiredError):
+        copy.with_mfa(error.mfa_token, error.mfa_requirements)
+    return copy

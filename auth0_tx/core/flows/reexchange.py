@@ -1,0 +1,120 @@
+"""Exchanging again for a session that no refresh token can renew.
+
+Auth0 issues no refresh token where an actor acts, so the application supplies the options
+of another exchange.  Its ID token must name the session's own user: a supplier that is
+handed somebody else's token must not put that user's tokens into this session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, TypeAlias
+
+import attrs
+
+from ...errors import CustomTokenExchangeError, IdTokenError, InvalidInputError
+from ...values import CustomTokenExchangeOptions, TokenExchangeResponse
+from ..context import Call
+from ..effects import Flow, Invoke, Share
+from ..session.rotations import RefreshOutcome
+from ..session.state import State, find_login_audience, with_user
+from ..wire.grants import check_exchange, with_openid
+from ..wire.metadata import Metadata
+from .exchange import make_exchange_grant, run_exchange
+from .refresh import merge_outcome, report_rotation
+from .session import check_writable
+from .session_keeper import Session, SessionKeeper
+from .verification import verify_id_token
+
+SubjectTokenSupplier: TypeAlias = Callable[
+    [], CustomTokenExchangeOptions | Awaitable[CustomTokenExchangeOptions]
+]
+"""The application's own function, which returns the options of another exchange."""
+
+
+@attrs.frozen(eq=False)
+class _Reexchanged:
+    """What another exchange brought, and whom its ID token names."""
+
+    outcome: RefreshOutcome
+    claims: dict[str, Any] = attrs.field(repr=False)
+
+
+def reexchange(
+    call: Call,
+    keeper: SessionKeeper,
+    session: Session,
+    audience: str | None,
+    scope: str | None,
+    supplier: SubjectTokenSupplier,
+) -> Flow[str]:
+    """Return an access token from another exchange, for the session's own user.
+
+    Raises:
+        IdTokenError: the exchange was for somebody else.
+        CustomTokenExchangeError: how it failed.
+    """
+    if not keeper.is_shared or not session.id:
+        yield from check_writable(call)
+    user, internal = session.state["user"], session.state["internal"]
+    result: _Reexchanged = yield from Share(
+        ("reexchange", session.id, user["sub"], internal["sid"], audience, scope),
+        lambda: _reexchange_for_all(call, session, audience, scope, supplier),
+        call.deadline,
+    )
+    yield from keeper.save_change(session, partial(_merge_result, result=result))
+    token: str = result.outcome.response.access_token
+    return token
+
+
+def _reexchange_for_all(
+    call: Call,
+    session: Session,
+    audience: str | None,
+    scope: str | None,
+    supplier: SubjectTokenSupplier,
+) -> Flow[_Reexchanged]:
+    options = yield from Invoke(supplier)
+    if not isinstance(options, CustomTokenExchangeOptions):
+        raise InvalidInputError(
+            "subject_token_supplier must return CustomTokenExchangeOptions",
+            parameter="subject_token_supplier",
+        )
+    if audience is None:
+        audience = options.audience or find_login_audience(session.state)
+    if scope is None:
+        scope = options.scope
+    options = with_openid(attrs.evolve(options, audience=audience, scope=scope))
+    check_exchange(options)
+
+    def finish(metadata: Metadata, tokens: TokenExchangeResponse) -> Flow[_Reexchanged]:
+        claims = yield from verify_id_token(
+            call, metadata, tokens, options.organization
+        )
+        if claims["sub"] != session.state["user"]["sub"]:
+            raise IdTokenError(
+                "the tokens are of another user than the session's", tokens_issued=True
+            )
+        now = call.context.clock()
+        return _Reexchanged(
+            RefreshOutcome(audience, options.scope, tokens, now), claims
+        )
+
+    grant, started = (
+        make_exchange_grant(call.context, options),
+        call.context.monotonic(),
+    )
+    # The supplier took time: its exchange has the client's whole timeout for itself.
+    own = call.context.begin_call(call.store_options)
+    try:
+        result = yield from run_exchange(own, grant, finish)
+    except CustomTokenExchangeError as error:
+        yield from report_rotation(call, session, "exchange", started, error)
+        raise
+    yield from report_rotation(call, session, "exchange", started)
+    return result
+
+
+def _merge_result(state: State, result: _Reexchanged) -> State:
+    return with_user(merge_outcome(state, result.outcome), result.claims)

@@ -1,0 +1,192 @@
+"""Sending a request, and sending it again: what every conversation with a server shares.
+
+A grant goes out in this order.
+
+1. It is refused here, unsent, if the policy says so: because the same grant was refused a
+   moment ago, or because the domain asked every caller to wait.
+2. It is sent.  The client proves itself anew for each attempt, as a server refuses an
+   assertion that it has seen before (RFC 7523 section 3, rule 7).
+3. A failure is judged.  A grant may spend its token, so once it may have taken effect only
+   a *reusable* one is sent again.  ``delay_before_next`` has the whole table.
+4. The retry is paid for from the client's budget, or the failure is final: under an outage
+   retries stay in proportion to successes.
+5. The outcome is remembered for the calls that follow.
+
+A document is sent in steps 2 to 4 alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import attrs
+
+from ...errors import AmbiguousError, CustomTokenExchangeError, TransportError
+from ...events import ExchangeRetried
+from ...values import TokenExchangeResponse
+from ..context import Call, Context
+from ..effects import Emit, Flow, Request, Response, Send, Sleep
+from ..wire.grants import grant_request
+from ..wire.metadata import Metadata
+from ..wire.replies import TOKEN_RESPONSE_LIMIT, TokenRequestInfo, read_token_response
+from ..wire.retries import Repeatability, delay_before_next, refusal_key
+
+T = TypeVar("T")
+
+
+@attrs.frozen(eq=False)
+class Grant:
+    """A grant that was checked, and not sent yet.
+
+    Attributes:
+        encode: returns its own form parameters.  They are encoded when they are sent, so
+            that a call that waits for a connection holds none.
+        request_info: what reading the answer needs to know.
+        repeatability: whether it may take effect twice.
+        subject_token_type: the type of the token to exchange, for events.
+        audience: the API it is for, if it names one, for events.
+        has_actor: whether an actor token goes with it, for events.
+    """
+
+    encode: Callable[[], str] = attrs.field(repr=False)
+    request_info: TokenRequestInfo
+    repeatability: Repeatability
+    subject_token_type: str = ""
+    audience: str | None = None
+    has_actor: bool = False
+
+
+def request_tokens(
+    call: Call, metadata: Metadata, grant: Grant
+) -> Flow[TokenExchangeResponse]:
+    """Send a grant to the token endpoint until it is answered, or a failure says to stop.
+
+    Raises:
+        CustomTokenExchangeError: how the last attempt failed.
+    """
+    context, domain = call.context, metadata.domain
+    refusal = _find_local_refusal(context, domain, grant)
+    if refusal is not None:
+        raise refusal
+
+    def prepare() -> Request:
+        return grant_request(
+            metadata.token_endpoint,
+            grant.encode(),
+            call.settings.authentication,
+            metadata.issuer,
+            context.clock,
+            context.new_id,
+        )
+
+    def read(response: Response) -> TokenExchangeResponse | CustomTokenExchangeError:
+        return read_token_response(response, grant.request_info, context.clock())
+
+    send = Send(prepare, call.deadline, TOKEN_RESPONSE_LIMIT)
+    try:
+        tokens = yield from send_with_retries(
+            call, domain, send, read, grant.repeatability
+        )
+    except CustomTokenExchangeError as error:
+        _remember_failure(context, domain, grant, error)
+        raise
+    # Most calls follow a success, and have nothing to take back.
+    if not context.retries.is_calm:
+        context.retries.reopen(domain)
+    return tokens
+
+
+def send_with_retries(
+    call: Call,
+    domain: str,
+    send: Send,
+    read: Callable[[Response], T | CustomTokenExchangeError],
+    repeatability: Repeatability,
+) -> Flow[T]:
+    """Send until an answer reads as a value, or a failure says to stop.
+
+    Args:
+        call: the call, whose deadline no wait passes.
+        domain: whose server it is.
+        send: the request; prepared anew for each attempt.
+        read: returns a value, or the error that the answer means.
+        repeatability: whether the request may take effect twice.
+
+    Raises:
+        CustomTokenExchangeError: how the last attempt failed.
+    """
+    context, attempt = call.context, 1
+    while True:
+        outcome: T | CustomTokenExchangeError
+        try:
+            response: Response = yield send
+        except TransportError as error:
+            outcome = error
+        else:
+            outcome = read(response)
+        if not isinstance(outcome, CustomTokenExchangeError):
+            if not context.retries.is_calm:
+                context.retries.record_success()
+            return outcome
+        if isinstance(outcome, AmbiguousError) and repeatability == "reusable":
+            outcome = outcome.evolve(retry_safe=True)
+        delay = delay_before_next(
+            call.settings.retry,
+            outcome,
+            attempt=attempt,
+            repeatability=repeatability,
+            remaining=send.deadline - context.monotonic(),
+            random=context.random(),
+        )
+        if delay is None or not context.retries.pay_for_retry(outcome):
+            raise outcome
+        if call.settings.on_event is not None:
+            yield from Emit(
+                ExchangeRetried(
+                    exchange_id=call.exchange_id,
+                    domain=domain,
+                    attempt=attempt,
+                    code=str(outcome.code),
+                    status=outcome.status,
+                    delay=delay,
+                )
+            )
+        yield from Sleep(delay)
+        attempt += 1
+
+
+def list_own_secrets(context: Context) -> list[str]:
+    """Return the client's own secrets: an answer may echo them and an error must not."""
+    secrets = []
+    if context.settings.client_secret is not None:
+        secrets.append(context.settings.client_secret)
+    credentials = context.settings.authentication.headers.get("Authorization")
+    if credentials is not None:
+        secrets.append(credentials.removeprefix("Basic "))
+    return secrets
+
+
+def _find_local_refusal(
+    context: Context, domain: str, grant: Grant
+) -> CustomTokenExchangeError | None:
+    """Return the error of a grant that the policy says need not be sent, or ``None``."""
+    policy, retries = context.settings.retry, context.retries
+    if policy.remember_refusals_seconds > 0:
+        key = refusal_key(context.process_key, domain, grant.encode())
+        refusal = retries.find_refusal(key, context.monotonic())
+        if refusal is not None:
+            return refusal
+    return (
+        retries.find_closure(domain, context.monotonic()) if policy.fail_fast else None
+    )
+
+
+def _remember_failure(
+    context: Context, domain: str, grant: Grant, error: CustomTokenExchangeError
+) -> None:
+    now = context.monotonic()
+    context.retries.record_failure(domain, error, now)
+    if context.settings.retry.remember_refusals_seconds > 0:
+        key = refusal_key(context.process_key, domain, grant.encode())
+        context.retries.remember_refusal(key, error, now)

@@ -1,0 +1,337 @@
+"""The tenant's documents: which tenant a call is for, its metadata, and its signing keys.
+
+Both documents are kept, and looked up in the same order.
+
+1. A fresh one is used at once.
+2. Otherwise one caller fetches it for all who ask meanwhile, ahead of the grants that wait
+   for a connection: they may all need it.
+3. When the fetch fails, a document that is not older than a day goes on being used, and the
+   next fetch waits 30 seconds, so that an outage of the documents is no outage of ours.
+4. Nothing of a grant was sent by then: whatever went wrong is told as ``NotSentError`` or
+   ``DiscoveryError``, and the same call may be made again.
+
+A set of keys that lacks the key a token names may be older than the token, so it is fetched
+again, once per cooldown: forged tokens can name as many keys as they like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+
+from ...errors import (
+    AmbiguousError,
+    ClientClosedError,
+    CustomTokenExchangeError,
+    DiscoveryError,
+    InvalidResponseError,
+    NotSentError,
+    RateLimitError,
+    RefusedError,
+    SigningKeyError,
+    TransportError,
+)
+from ...events import KeysFetched, MetadataFetched
+from ..configuration import StoreOptions
+from ..context import BoundedCache, CachedDocument, Call, Context
+from ..effects import Emit, Flow, Invoke, Response, Send, Share
+from ..wire.domains import normalise_resolved_domain
+from ..wire.metadata import (
+    DOCUMENT_LIMIT,
+    Metadata,
+    discovery_url,
+    document_request,
+    freshness,
+    read_document,
+    read_metadata,
+)
+from ..wire.reading import parse_retry_after
+from .sending import send_with_retries
+
+if TYPE_CHECKING:
+    from ..jose.keys import KeySet
+
+V = TypeVar("V")
+
+METADATA_AGE = 3_600.0
+"""Seconds that metadata is used when its answer does not say how long."""
+
+KEYS_AGE = 600.0
+"""Seconds that keys are used when their answer does not say how long."""
+
+LONGEST_FETCH = 5.0
+"""Seconds, the most that one document may take of a call's own time."""
+
+RETRY_AFTER_FAILURE = 30.0
+"""Seconds during which a cached document is used although its refresh failed."""
+
+LONGEST_STALE = 86_400.0
+"""Seconds, the most that a document may outlive failing refreshes."""
+
+COOLDOWN = 30.0
+"""Seconds between two fetches that unknown key ids may cause, however many there are."""
+
+
+@attrs.frozen
+class Document:
+    """A JSON object, and how many seconds it may be used."""
+
+    members: dict[str, Any] = attrs.field(repr=False)
+    fresh_for: float
+
+
+def prepare(context: Context, store_options: StoreOptions | None = None) -> Flow[None]:
+    """Fetch the tenant's metadata and signing keys, so that no call has to wait for them.
+
+    Calling this is optional: whatever is missing is fetched when it is needed, once for all
+    who wait.  A process may call it while it starts, before it serves.
+
+    Args:
+        store_options: handed to the domain resolver if the client has one.
+
+    Raises:
+        CustomTokenExchangeError: the tenant cannot be reached, or its documents are invalid.
+    """
+    call = context.begin_call(store_options)
+    domain = yield from resolve_domain(call)
+    metadata = yield from load_metadata(call, domain)
+    yield from load_keys(call, metadata, None)
+
+
+def resolve_domain(call: Call) -> Flow[str]:
+    """Return the tenant's domain: the configured one, or the resolver's answer."""
+    if call.settings.domain is not None:
+        return call.settings.domain
+    resolver = call.settings.resolver
+    assert resolver is not None
+    resolved = yield from Invoke(resolver, (call.store_options,))
+    return normalise_resolved_domain(resolved)
+
+
+def load_metadata(call: Call, domain: str) -> Flow[Metadata]:
+    """Return a tenant's metadata, fetched once for all who wait for it.
+
+    Raises:
+        DiscoveryError: it cannot be fetched, or does not belong to *domain*.
+        NotSentError: the tenant cannot be reached.
+    """
+    context = call.context
+    metadata = context.metadata.find_fresh(domain, context.clock())
+    if metadata is not None:
+        return metadata
+
+    def fetch(
+        cached: CachedDocument[Metadata] | None,
+    ) -> Flow[CachedDocument[Metadata]]:
+        # A refresh that hangs must leave the call the time to use the cached document.
+        left = max(call.deadline - context.monotonic(), 0.0)
+        until = call.deadline if cached is None else call.deadline - left / 2
+        return _fetch_metadata(call.limit_to(until), domain)
+
+    def refresh() -> Flow[Metadata]:
+        return _refresh(
+            call,
+            context.metadata,
+            domain,
+            fetch,
+            lambda seconds, code: MetadataFetched(
+                domain=domain, seconds=seconds, code=code
+            ),
+            lambda cached, now: cached.is_fresh(now),
+        )
+
+    return (yield from Share(("metadata", domain), refresh, call.deadline))
+
+
+def load_keys(call: Call, metadata: Metadata, key_id: str | None) -> Flow[KeySet]:
+    """Return the keys to verify a token that names *key_id*.
+
+    Raises:
+        SigningKeyError: they cannot be fetched.
+    """
+    context, url = call.context, metadata.jwks_uri
+
+    def is_enough(cached: CachedDocument[KeySet], now: float) -> bool:
+        return cached.is_fresh(now) and not _may_lack_key(cached, key_id, now)
+
+    def fetch(cached: CachedDocument[KeySet] | None) -> Flow[CachedDocument[KeySet]]:
+        now = context.clock()
+        is_repeat = cached is not None and cached.is_fresh(now)
+        return _fetch_keys(
+            call.limit_to(call.deadline),
+            metadata,
+            asked_again_at=now if is_repeat else float("-inf"),
+        )
+
+    def refresh() -> Flow[KeySet]:
+        return _refresh(
+            call,
+            context.key_sets,
+            url,
+            fetch,
+            lambda seconds, code: KeysFetched(
+                domain=metadata.domain, seconds=seconds, code=code
+            ),
+            is_enough,
+        )
+
+    cached = context.key_sets.get(url)
+    if cached is not None and is_enough(cached, context.clock()):
+        return cached.value
+    try:
+        return (yield from Share(("keys", url), refresh, call.deadline))
+    except CustomTokenExchangeError as error:
+        failure = error
+    # Outside the handler: the new error replaces the old one, and has no context.  Whatever
+    # it was, it must not lose the tokens that were issued.
+    raise failure if isinstance(failure, SigningKeyError) else _to_key_error(failure)
+
+
+def _refresh(
+    call: Call,
+    cache: BoundedCache[V],
+    key: str,
+    fetch: Callable[[CachedDocument[V] | None], Flow[CachedDocument[V]]],
+    make_event: Callable[[float, str | None], object],
+    is_enough: Callable[[CachedDocument[V], float], bool],
+) -> Flow[V]:
+    """Fetch a document for all who wait; after a failure, go on with the cached one."""
+    context, started = call.context, call.context.monotonic()
+    now = context.clock()
+    cached = cache.get(key)
+    if cached is not None and is_enough(cached, now):
+        # Another flight ended between our look and our turn.
+        return cached.value
+    try:
+        document = yield from fetch(cached)
+    except CustomTokenExchangeError as error:
+        yield from _report(call, make_event, started, str(error.code))
+        if cached is None or not 0 <= now - cached.fetched_at < LONGEST_STALE:
+            raise
+        retry_at = now + RETRY_AFTER_FAILURE
+        cache.add(key, attrs.evolve(cached, retry_at=retry_at, asked_again_at=now))
+        return cached.value
+    cache.add(key, document)
+    yield from _report(call, make_event, started, None)
+    return document.value
+
+
+def _report(
+    call: Call,
+    make_event: Callable[[float, str | None], object],
+    started: float,
+    code: str | None,
+) -> Flow[None]:
+    if call.settings.on_event is not None:
+        yield from Emit(make_event(call.context.monotonic() - started, code))
+
+
+def _fetch_metadata(call: Call, domain: str) -> Flow[CachedDocument[Metadata]]:
+    document = yield from fetch_document(
+        call, domain, discovery_url(domain), METADATA_AGE
+    )
+    metadata, rule = read_metadata(document.members, domain)
+    if metadata is None:
+        raise DiscoveryError(f"the tenant's metadata is invalid: {rule}", status=200)
+    now = call.context.clock()
+    return CachedDocument(metadata, now, now + document.fresh_for)
+
+
+def _fetch_keys(
+    call: Call, metadata: Metadata, *, asked_again_at: float
+) -> Flow[CachedDocument[KeySet]]:
+    from ..jose.keys import read_jwks
+
+    document = yield from fetch_document(
+        call, metadata.domain, metadata.jwks_uri, KEYS_AGE
+    )
+    keys = read_jwks(document.members)
+    now = call.context.clock()
+    return CachedDocument(
+        keys, now, now + document.fresh_for, asked_again_at=asked_again_at
+    )
+
+
+def _may_lack_key(
+    cached: CachedDocument[KeySet], key_id: str | None, now: float
+) -> bool:
+    """Return whether a missing key is worth a fetch: it may be newer than the set."""
+    if key_id is None or cached.value.has(key_id):
+        return False
+    return not 0 <= now - cached.asked_again_at < COOLDOWN
+
+
+def fetch_document(
+    call: Call, domain: str, url: str, default_age: float
+) -> Flow[Document]:
+    """Fetch a JSON object; a GET may be sent again whatever became of it.
+
+    Raises:
+        NotSentError: no answer came, so no grant was sent either.
+        DiscoveryError: the answer is not such a document.
+    """
+    context = call.context
+    deadline = min(call.deadline, context.monotonic() + LONGEST_FETCH)
+    send = Send(lambda: document_request(url), deadline, DOCUMENT_LIMIT, first=True)
+
+    def read(response: Response) -> Document | CustomTokenExchangeError:
+        members, rule = read_document(response)
+        if rule is None:
+            return Document(members, freshness(response, default_age))
+        return _read_failure(response, rule, context.clock())
+
+    try:
+        return (yield from send_with_retries(call, domain, send, read, "reusable"))
+    except CustomTokenExchangeError as error:
+        failure = error
+    # Outside the handler, so that the error for the exchange has no context.
+    raise _to_discovery_error(failure)
+
+
+def _read_failure(
+    response: Response, rule: str, now: float
+) -> CustomTokenExchangeError:
+    """Return the error of an answer without a document, by whether it may pass."""
+    value = response.header("retry-after")
+    wait = None if value is None else parse_retry_after(value, now)
+    status = response.status
+    if status == 429:
+        return RateLimitError(rule, status=status, retry_safe=True, retry_after=wait)
+    # RFC 9110 section 15.5.9 and RFC 8470 section 5.2: the request was not acted on.
+    if status in (408, 425):
+        return RefusedError(rule, status=status, retry_safe=True, retry_after=wait)
+    if status >= 500:
+        return AmbiguousError(rule, status=status, retry_safe=True, retry_after=wait)
+    if status == 200:
+        return InvalidResponseError(rule, status=status)
+    return DiscoveryError(rule, status=status)
+
+
+def _to_discovery_error(error: CustomTokenExchangeError) -> CustomTokenExchangeError:
+    """Return what a failed fetch means for the exchange: that nothing was sent."""
+    if isinstance(error, ClientClosedError):
+        return error
+    if isinstance(error, TransportError) and error.status is None:
+        return NotSentError(
+            error.message,
+            error.code,
+            retry_safe=error.retry_safe,
+            phase="discover",
+            hint=error.hint,
+        )
+    return DiscoveryError(
+        f"a document of the tenant cannot be fetched: {error.message}",
+        status=error.status,
+        retry_safe=error.retry_safe,
+        retry_after=error.retry_after,
+    )
+
+
+def _to_key_error(error: CustomTokenExchangeError) -> SigningKeyError:
+    return SigningKeyError(
+        f"the tenant's signing keys cannot be fetched: {error.message}",
+        status=error.status,
+        retry_after=error.retry_after,
+    )

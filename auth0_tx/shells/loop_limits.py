@@ -1,0 +1,190 @@
+"""What limits the calls on one event loop: places on the wire, and deadlines.
+
+A call waits for a place before its request is built, so a crowd of ten thousand holds little
+but a future for each.
+
+One timer serves all who wait for a place, and one all deadlines.  Each call with a timer of
+its own would set and cancel ten thousand of them, of which hardly one ever goes off, and
+stall the loop for longer than all the rest of a crowd's beginning.  And ``aiohttp`` puts off
+a timeout of five seconds or more to the next whole second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from math import inf
+from types import TracebackType
+
+TOO_LATE = "no connection was free before the deadline"
+
+_LATEST = 0.01
+"""Seconds that a deadline may be kept late, so that ten thousand are no more work than one."""
+
+
+class Gate:
+    """At most so many at once: first come, first served."""
+
+    __slots__ = (
+        "_deadlines",
+        "_free",
+        "_loop",
+        "_timer",
+        "_turns",
+        "_wakes_at",
+    )
+
+    def __init__(self, places: int, loop: asyncio.AbstractEventLoop) -> None:
+        self._free = places
+        self._loop = loop
+        self._turns: deque[asyncio.Future[bool]] = deque()
+        # Of those who wait, in the same order.  Not one value with the future, as the
+        # garbage collector would have ten thousand more to look at.
+        self._deadlines: deque[float] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._wakes_at = 0.0
+
+    def enter_at_once(self) -> bool:
+        """Take a place if one is free."""
+        if not self._free:
+            return False
+        self._free -= 1
+        return True
+
+    async def enter_in_turn(self, deadline: float, first: bool = False) -> bool:
+        """Take the next place to become free; return ``False`` if none did by *deadline*.
+
+        Args:
+            deadline: on the monotonic clock.
+            first: go before those who wait already.
+        """
+        turn: asyncio.Future[bool] = self._loop.create_future()
+        if first:
+            self._turns.appendleft(turn)
+            self._deadlines.appendleft(deadline)
+        else:
+            self._turns.append(turn)
+            self._deadlines.append(deadline)
+        if self._timer is None or deadline < self._wakes_at:
+            self._wake_at(deadline)
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.result():
+                # The place was handed over in the same instant; hand it on.
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Give the place to the first who still waits, or back."""
+        while self._turns:
+            self._deadlines.popleft()
+            turn = self._turns.popleft()
+            if not turn.done():
+                turn.set_result(True)
+                return
+        self._free += 1
+
+    def _wake_at(self, deadline: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._wakes_at = deadline
+        self._timer = self._loop.call_later(
+            deadline - time.monotonic(), self._send_away
+        )
+
+    def _send_away(self) -> None:
+        """End the wait of those whose time is up, and forget those who were cancelled."""
+        self._timer, now = None, time.monotonic()
+        turns, deadlines = self._turns, self._deadlines
+        self._turns, self._deadlines = deque(), deque()
+        for turn, deadline in zip(turns, deadlines, strict=True):
+            if turn.done():
+                continue
+            if deadline <= now:
+                turn.set_result(False)
+            else:
+                self._turns.append(turn)
+                self._deadlines.append(deadline)
+        if self._deadlines:
+            # Deadlines that are close together are kept by one look, a little late.
+            self._wake_at(max(min(self._deadlines), now + _LATEST))
+
+
+class Deadline:
+    """Ends the block of its task with ``TimeoutError``, as ``asyncio.timeout`` does."""
+
+    __slots__ = ("_cancelling", "_deadlines", "_passed", "_task", "when")
+
+    def __init__(self, deadlines: Deadlines, when: float) -> None:
+        self.when: float = when
+        self._deadlines = deadlines
+        self._passed = False
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task, self._cancelling = task, task.cancelling()
+        self._deadlines.add(self)
+
+    def pass_by(self) -> None:
+        """Cancel what the task waits for: its time is up."""
+        self._passed = True
+        self._task.cancel()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._deadlines.discard(self)
+        if not self._passed:
+            return
+        # A task that somebody else has cancelled too stays cancelled.
+        others = self._task.uncancel() > self._cancelling
+        if isinstance(error, asyncio.CancelledError) and not others:
+            raise TimeoutError("timed out")
+
+
+class Deadlines:
+    """The deadlines of one event loop."""
+
+    __slots__ = ("_loop", "_running", "_timer", "_wakes_at")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._running: set[Deadline] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._wakes_at = inf
+
+    def until(self, when: float) -> Deadline:
+        """Make the deadline of a block, on the monotonic clock."""
+        return Deadline(self, when)
+
+    def add(self, deadline: Deadline) -> None:
+        """Keep *deadline* from now on."""
+        self._running.add(deadline)
+        if deadline.when < self._wakes_at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._wake_at(deadline.when)
+
+    def discard(self, deadline: Deadline) -> None:
+        """Keep *deadline* no longer."""
+        self._running.discard(deadline)
+
+    def _wake_at(self, when: float) -> None:
+        self._wakes_at = when
+        self._timer = self._loop.call_later(when - time.monotonic(), self._wake)
+
+    def _wake(self) -> None:
+        self._timer, self._wakes_at = None, inf
+        now = time.monotonic()
+        for deadline in [each for each in self._running if each.when <= now]:
+            self._running.discard(deadline)
+            deadline.pass_by()
+        if self._running:
+            earliest = min(each.when for each in self._running)
+            self._wake_at(max(earliest, now + _LATEST))
