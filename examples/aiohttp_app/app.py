@@ -3,9 +3,9 @@
     pip install auth0-tx
     python examples/aiohttp_app/app.py
 
-Without settings it runs on a local Auth0 tenant, in this process.  For your own tenant set
+Without settings it runs with a local Auth0 tenant, in this process.  For your own tenant set
 AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET, AUTH0_SECRET (random, 32 characters or
-more), AUTH0_AUDIENCE, and AUTH0_TOKEN_TYPE to the type of your Token Exchange Profile.
+more), AUTH0_AUDIENCE, and AUTH0_TOKEN_TYPE (the subject token type of your profile).
 """
 
 import os
@@ -26,7 +26,7 @@ from auth0_tx.integrations.aiohttp_web import auth0_of, backchannel_logout, setu
 from auth0_tx.stores import MemoryStore
 
 PORT = int(os.environ.get("PORT", "8000"))
-HOME = f"http://localhost:{PORT}/"  # in production yours, over https
+HOME = f"http://localhost:{PORT}/"  # in production: your own, over https
 
 env, tenant = dict(os.environ), None
 if "AUTH0_DOMAIN" not in env:
@@ -45,7 +45,7 @@ if "AUTH0_DOMAIN" not in env:
     env["AUTH0_AUDIENCE"] = "https://api.example.com"
 TOKEN_TYPE = env.get("AUTH0_TOKEN_TYPE", "urn:acme:legacy-token")
 
-# One for the whole application.  Several processes share sessions by a RedisStore.
+# One client for the whole application.  Several processes share sessions through a RedisStore.
 client = AsyncServerClient(
     domain=env["AUTH0_DOMAIN"],
     client_id=env["AUTH0_CLIENT_ID"],
@@ -64,7 +64,7 @@ async def connections(app):
 
 @web.middleware
 async def refuse_forms_of_other_sites(request, handler):
-    """Browsers say whose page sends a form: a stranger's must not log anybody in or out."""
+    """Refuse forms of other sites: they must not log anybody in or out (CSRF)."""
     sender = request.headers.get("Sec-Fetch-Site", "same-origin")
     if request.method == "POST" and sender != "same-origin":
         raise web.HTTPForbidden
@@ -75,7 +75,7 @@ async def refuse_forms_of_other_sites(request, handler):
 async def home(request):
     names = ("alice", "bob", "support_agent") if tenant else ()
     samples = "".join(
-        f'<p>A legacy token of {name}, to paste: <code id="{name}">'
+        f'<p>A legacy token of {name} to paste: <code id="{name}">'
         f"{escape(tenant.subject_token(f'auth0|{name}'))}</code>"
         for name in names
     )
@@ -122,14 +122,14 @@ async def profile(request):
 async def api_call(request):
     auth0 = auth0_of(request)
     try:
-        # About to expire, it is renewed, once for all requests that ask at this moment.
+        # A token that is about to expire is renewed, once for all concurrent requests.
         token = await auth0.get_access_token(env["AUTH0_AUDIENCE"])
     except LoginRequiredError:
         raise web.HTTPSeeOther("/") from None
     except CustomTokenExchangeError as error:
         return show_error("No access token", error, 502)
     issuer = (await auth0.get_user())["iss"]
-    # Any API that takes the token will do; this one every tenant has.
+    # Call your own API here; this one exists in every tenant.
     headers = {"Authorization": f"Bearer {token}"}
     async with request.app[HTTP].get(f"{issuer}userinfo", headers=headers) as answer:
         text = escape(await answer.text())
@@ -139,12 +139,13 @@ async def api_call(request):
 
 @routes.post("/logout")
 async def logout(request):
-    # By way of Auth0, which sends the browser back: HOME is an Allowed Logout URL there.
+    # Auth0 ends its own session, too, and sends the browser back to HOME, which must be an
+    # Allowed Logout URL.
     raise web.HTTPSeeOther(await auth0_of(request).logout(return_to=HOME))
 
 
 def show(title, body, status=200):
-    """Make a page; *body* is HTML, and what comes from outside escaped in it."""
+    """Return a page; *body* is HTML, in which all input is escaped."""
     return web.Response(
         text=PAGE.format(title=escape(title)) + body,
         status=status,
@@ -159,7 +160,8 @@ def show_error(title, error, status):
     return show(title, f'<p id="error">{what}<p>{hint}', status)
 
 
-# The script is for Back after a logout: browsers show a page from memory, no-store or not.
+# The script reloads a page that Back shows from memory, which browsers do in spite of no-store:
+# after a logout nobody may see it.
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
 <script>onpageshow = event => event.persisted && location.reload()</script>
 <p><a href="/">Home</a> <a href="/profile">Profile</a> <a href="/api-call">Call an API</a>
@@ -167,7 +169,7 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</t
 FORM = """
 <form method="post" action="/login">
 <p><label>Legacy token <textarea name="subject_token" required></textarea></label>
-<p><label>Acting party's, if any <textarea name="actor_token"></textarea></label>
+<p><label>Token of the acting party, if any <textarea name="actor_token"></textarea></label>
 <p><button id="login">Log in</button></form>"""
 LOGOUT = """
 <form method="post" action="/logout"><button id="logout">Log out</button></form>"""
@@ -180,6 +182,6 @@ setup(app, client)
 
 if __name__ == "__main__":
     print(
-        f"Open {HOME} and log in" + (" with a token of that page." if tenant else ".")
+        f"Open {HOME} and log in" + (" with a token from that page." if tenant else ".")
     )
     web.run_app(app, host="localhost", port=PORT)

@@ -1,11 +1,11 @@
-"""Exchange a user's token in a Celery task: the message has a handle, and no token.
+"""Exchange a user's token in a Celery task: the message has a handle, not the token.
 
     pip install "auth0-tx[celery]"
     python examples/celery_app/app.py
 
-It starts a worker, sends it a few tasks and shows what came of them.  It needs a Redis, for
+It starts a worker, sends it a few tasks and prints their results.  It needs a Redis for
 messages, results and the vault: REDIS_URL, or the one on this machine.  Without settings it
-runs on a local Auth0 tenant.  For your own tenant set AUTH0_DOMAIN, AUTH0_CLIENT_ID,
+runs with a local Auth0 tenant.  For your own tenant set AUTH0_DOMAIN, AUTH0_CLIENT_ID,
 AUTH0_CLIENT_SECRET, AUTH0_AUDIENCE, AUTH0_TOKEN_TYPE and SUBJECT_TOKEN, a token to exchange.
 
 The module is the application as well: celery -A app worker
@@ -32,7 +32,7 @@ if "AUTH0_DOMAIN" not in env:
     from auth0_tx.tenant import Tenant
 
     tenant = Tenant(tls=False).start()
-    # The worker is a process of its own, and finds the tenant here.
+    # The worker is another process, and finds the tenant in the environment.
     env["AUTH0_DOMAIN"] = tenant.domain
     env["AUTH0_CLIENT_ID"] = tenant.client_id
     env["AUTH0_CLIENT_SECRET"] = tenant.client_secret or ""
@@ -42,11 +42,11 @@ REDIS_URL = env.get("REDIS_URL", "redis://localhost:6379/0")
 app = Celery("auth0_tx_example", broker=REDIS_URL, backend=REDIS_URL)
 app.conf.task_default_queue = f"auth0_tx_example:{env['AUTH0_DOMAIN']}"
 app.conf.broker_connection_retry_on_startup = True
-# No way of sending a task takes a token as an argument from here on.
+# From here on, a token as an argument of a task is refused before anything is sent.
 refuse_tokens(app)
 
-# One for all tasks; worker processes inherit it, and make their own connections.  A worker
-# does not sit out a wait that the server asks for: the message does.
+# One client for all tasks; worker processes inherit it, and make their own connections.  With
+# one attempt, a wait that the server asks for delays the message and does not block the worker.
 client = ServerClient(
     domain=env["AUTH0_DOMAIN"],
     client_id=env["AUTH0_CLIENT_ID"],
@@ -61,7 +61,7 @@ vault = SubjectTokenVault(
 
 @app.task(base=TokenExchangeTask)
 def fetch_report(handle):
-    """Do for a user what takes long, with a token that is theirs."""
+    """Do slow work for a user, with a token of that user."""
     with vault.lend(handle) as subject_token:
         response = client.custom_token_exchange(
             CustomTokenExchangeOptions(
@@ -71,7 +71,7 @@ def fetch_report(handle):
                 scope="read:data",
             )
         )
-    # Here the API would be called with response.access_token.
+    # Call your API with response.access_token here.
     return f"a token for {response.scope}, good for {response.expires_in} s"
 
 
@@ -99,7 +99,7 @@ def main():
 
 
 if __name__ == "__main__":
-    # The worker knows the task by the module's name, and so must who sends it.
+    # A task's name begins with its module's, which is __main__ here and app in the worker.
     sys.path.insert(0, str(Path(__file__).parent))
     import app as application
 

@@ -3,10 +3,10 @@
     pip install "auth0-tx[django,redis]"
     python examples/django_app/app.py
 
-Without settings it runs on a local Auth0 tenant, in this process.  For your own tenant set
+Without settings it runs with a local Auth0 tenant, in this process.  For your own tenant set
 AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET, AUTH0_SECRET (random, 32 characters or
-more), AUTH0_AUDIENCE, and AUTH0_TOKEN_TYPE to the type of your Token Exchange Profile.
-REDIS_URL is where sessions are kept; without it, they end with this process.
+more), AUTH0_AUDIENCE, and AUTH0_TOKEN_TYPE (the subject token type of your profile).
+REDIS_URL is the Redis that keeps sessions; without it, they end with this process.
 """
 
 import os
@@ -32,7 +32,7 @@ from auth0_tx.integrations.django.views import backchannel_logout
 from auth0_tx.stores import MemoryStore, RedisStore
 
 PORT = int(os.environ.get("PORT", "8000"))
-HOME = f"http://localhost:{PORT}/"  # in production yours, over https
+HOME = f"http://localhost:{PORT}/"  # in production: your own, over https
 
 env, tenant = dict(os.environ), None
 if "AUTH0_DOMAIN" not in env:
@@ -80,7 +80,7 @@ settings.configure(
 
 
 def show(request, title, body, status=200, **values):
-    """Make a page; Django escapes values."""
+    """Return a page; Django escapes the values."""
     template = engines["django"].from_string(PAGE + body)
     page = template.render({"title": title, **values}, request)
     return HttpResponse(page, status=status, headers={"Cache-Control": "no-store"})
@@ -110,7 +110,7 @@ def login(request):
         request.auth0.login(options)
     except CustomTokenExchangeError as error:
         return show(request, "Not logged in", ERROR, 400, error=error)
-    rotate_token(request)  # as Django does whenever somebody logs in
+    rotate_token(request)  # as Django's own login does
     return HttpResponseRedirect("/profile")
 
 
@@ -126,14 +126,14 @@ def profile(request):
 @require_GET
 def api_call(request):
     try:
-        # About to expire, it is renewed, once for all requests that ask at this moment.
+        # A token that is about to expire is renewed, once for all concurrent requests.
         token = request.auth0.get_access_token(env["AUTH0_AUDIENCE"])
     except LoginRequiredError:
         return HttpResponseRedirect("/")
     except CustomTokenExchangeError as error:
         return show(request, "No access token", ERROR, 502, error=error)
     issuer = request.auth0.user["iss"]
-    # Any API that takes the token will do; this one every tenant has.
+    # Call your own API here; this one exists in every tenant.
     headers = {"Authorization": f"Bearer {token}"}
     answer = requests.get(f"{issuer}userinfo", headers=headers, timeout=10)
     return show(request, "The API's answer", ANSWER, answer=answer)
@@ -141,7 +141,8 @@ def api_call(request):
 
 @require_POST
 def logout(request):
-    # By way of Auth0, which sends the browser back: HOME is an Allowed Logout URL there.
+    # Auth0 ends its own session, too, and sends the browser back to HOME, which must be an
+    # Allowed Logout URL.
     return HttpResponseRedirect(request.auth0.logout(return_to=HOME))
 
 
@@ -154,18 +155,19 @@ urlpatterns = [
     path("backchannel-logout", backchannel_logout),
 ]
 
-# The script is for Back after a logout: browsers show a page from memory, no-store or not.
+# The script reloads a page that Back shows from memory, which browsers do in spite of no-store:
+# after a logout nobody may see it.
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{{ title }}</title>
 <script>onpageshow = event => event.persisted && location.reload()</script>
 <p><a href="/">Home</a> <a href="/profile">Profile</a> <a href="/api-call">Call an API</a>
 <h1>{{ title }}</h1>"""
 FORM = """
 {% for name, token in samples.items %}
-<p>A legacy token of {{ name }}, to paste: <code id="{{ name }}">{{ token }}</code>
+<p>A legacy token of {{ name }} to paste: <code id="{{ name }}">{{ token }}</code>
 {% endfor %}
 <form method="post" action="/login">{% csrf_token %}
 <p><label>Legacy token <textarea name="subject_token" required></textarea></label>
-<p><label>Acting party's, if any <textarea name="actor_token"></textarea></label>
+<p><label>Token of the acting party, if any <textarea name="actor_token"></textarea></label>
 <p><button id="login">Log in</button></form>"""
 PROFILE = """
 <p>You are <b id="user">{{ session.user.sub }}</b>.
@@ -181,7 +183,7 @@ ERROR = """<p id="error">{{ error.message }} ({{ error.code }})
 
 if __name__ == "__main__":
     print(
-        f"Open {HOME} and log in" + (" with a token of that page." if tenant else ".")
+        f"Open {HOME} and log in" + (" with a token from that page." if tenant else ".")
     )
     execute_from_command_line(
         [sys.argv[0], "runserver", "--noreload", f"localhost:{PORT}"]

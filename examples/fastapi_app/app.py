@@ -3,9 +3,9 @@
     pip install "auth0-tx[fastapi]" uvicorn python-multipart
     python examples/fastapi_app/app.py
 
-Without settings it runs on a local Auth0 tenant, in this process.  For your own tenant set
+Without settings it runs with a local Auth0 tenant, in this process.  For your own tenant set
 AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET, AUTH0_SECRET (random, 32 characters or
-more), AUTH0_AUDIENCE, and AUTH0_TOKEN_TYPE to the type of your Token Exchange Profile.
+more), AUTH0_AUDIENCE, and AUTH0_TOKEN_TYPE (the subject token type of your profile).
 """
 
 import os
@@ -33,7 +33,7 @@ from auth0_tx.integrations.fastapi import (
 )
 
 PORT = int(os.environ.get("PORT", "8000"))
-HOME = f"http://localhost:{PORT}/"  # in production yours, over https
+HOME = f"http://localhost:{PORT}/"  # in production: your own, over https
 
 env, tenant = dict(os.environ), None
 if "AUTH0_DOMAIN" not in env:
@@ -48,7 +48,7 @@ if "AUTH0_DOMAIN" not in env:
     env["AUTH0_AUDIENCE"] = "https://api.example.com"
 TOKEN_TYPE = env.get("AUTH0_TOKEN_TYPE", "urn:acme:legacy-token")
 
-# One for the whole application.  With a secret alone, sessions are kept in cookies.
+# One client for the whole application.  With only a secret, sessions are kept in cookies.
 client = AsyncServerClient(
     domain=env["AUTH0_DOMAIN"],
     client_id=env["AUTH0_CLIENT_ID"],
@@ -66,7 +66,7 @@ async def lifespan(app: FastAPI):
 async def refuse_forms_of_other_sites(
     request: Request, sec_fetch_site: Annotated[str, Header()] = "same-origin"
 ):
-    """Browsers say whose page sends a form: a stranger's must not log anybody in or out."""
+    """Refuse forms of other sites: they must not log anybody in or out (CSRF)."""
     if request.method == "POST" and sec_fetch_site != "same-origin":
         raise HTTPException(403)
 
@@ -75,7 +75,7 @@ app = FastAPI(
     lifespan=auth0_lifespan(client, lifespan),
     dependencies=[Depends(refuse_forms_of_other_sites)],
 )
-# It sets the session's cookies on whatever is returned, so that no view has to.
+# It sets the session's cookies on any response, so that no view has to.
 served = SessionCommitMiddleware(app)
 
 
@@ -83,7 +83,7 @@ served = SessionCommitMiddleware(app)
 async def home():
     names = ("alice", "bob", "support_agent") if tenant else ()
     samples = "".join(
-        f'<p>A legacy token of {name}, to paste: <code id="{name}">'
+        f'<p>A legacy token of {name} to paste: <code id="{name}">'
         f"{escape(tenant.subject_token(f'auth0|{name}'))}</code>"
         for name in names
     )
@@ -132,14 +132,14 @@ async def profile(auth0: Auth0):
 @app.get("/api-call")
 async def api_call(request: Request, auth0: Auth0):
     try:
-        # About to expire, it is renewed, and the cookies with it.
+        # A token that is about to expire is renewed, and the session's cookies with it.
         token = await auth0.get_access_token(env["AUTH0_AUDIENCE"])
     except LoginRequiredError:
         return RedirectResponse("/", 303)
     except CustomTokenExchangeError as error:
         return error_page("No access token", error, 502)
     issuer = (await auth0.get_user())["iss"]
-    # Any API that takes the token will do; this one every tenant has.
+    # Call your own API here; this one exists in every tenant.
     headers = {"Authorization": f"Bearer {token}"}
     async with request.state.http.get(f"{issuer}userinfo", headers=headers) as answer:
         text = escape(await answer.text())
@@ -149,12 +149,13 @@ async def api_call(request: Request, auth0: Auth0):
 
 @app.post("/logout")
 async def logout(auth0: Auth0):
-    # By way of Auth0, which sends the browser back: HOME is an Allowed Logout URL there.
+    # Auth0 ends its own session, too, and sends the browser back to HOME, which must be an
+    # Allowed Logout URL.
     return RedirectResponse(await auth0.logout(return_to=HOME), 303)
 
 
 def page(title: str, body: str, status: int = 200):
-    """Make a page of *body*, which is HTML: what comes from outside is escaped in it."""
+    """Return a page with *body*, which is HTML in which all input is escaped."""
     head = PAGE.format(title=escape(title))
     return HTMLResponse(head + body, status, {"Cache-Control": "no-store"})
 
@@ -164,7 +165,8 @@ def error_page(title: str, error: CustomTokenExchangeError, status: int):
     return page(title, f'<p id="error">{what}<p>{escape(error.hint or "")}', status)
 
 
-# The script is for Back after a logout: browsers show a page from memory, no-store or not.
+# The script reloads a page that Back shows from memory, which browsers do in spite of no-store:
+# after a logout nobody may see it.
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
 <script>onpageshow = event => event.persisted && location.reload()</script>
 <p><a href="/">Home</a> <a href="/profile">Profile</a> <a href="/api-call">Call an API</a>
@@ -172,13 +174,13 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</t
 FORM = """
 <form method="post" action="/login">
 <p><label>Legacy token <textarea name="subject_token" required></textarea></label>
-<p><label>Acting party's, if any <textarea name="actor_token"></textarea></label>
+<p><label>Token of the acting party, if any <textarea name="actor_token"></textarea></label>
 <p><button id="login">Log in</button></form>"""
 LOGOUT = """
 <form method="post" action="/logout"><button id="logout">Log out</button></form>"""
 
 if __name__ == "__main__":
     print(
-        f"Open {HOME} and log in" + (" with a token of that page." if tenant else ".")
+        f"Open {HOME} and log in" + (" with a token from that page." if tenant else ".")
     )
     uvicorn.run(served, host="localhost", port=PORT)

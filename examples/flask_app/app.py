@@ -3,9 +3,9 @@
     pip install "auth0-tx[flask]"
     python examples/flask_app/app.py
 
-Without settings it runs on a local Auth0 tenant, in this process.  For your own tenant set
+Without settings it runs with a local Auth0 tenant, in this process.  For your own tenant set
 AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET, AUTH0_SECRET (random, 32 characters or
-more), AUTH0_AUDIENCE, and AUTH0_TOKEN_TYPE to the type of your Token Exchange Profile.
+more), AUTH0_AUDIENCE, and AUTH0_TOKEN_TYPE (the subject token type of your profile).
 """
 
 import os
@@ -23,7 +23,7 @@ from auth0_tx import (
 from auth0_tx.integrations.flask import Auth0TX, current_auth0
 
 PORT = int(os.environ.get("PORT", "8000"))
-HOME = f"http://localhost:{PORT}/"  # in production yours, over https
+HOME = f"http://localhost:{PORT}/"  # in production: your own, over https
 
 env, tenant = dict(os.environ), None
 if "AUTH0_DOMAIN" not in env:
@@ -40,8 +40,7 @@ TOKEN_TYPE = env.get("AUTH0_TOKEN_TYPE", "urn:acme:legacy-token")
 
 app = Flask(__name__)
 
-# With a secret alone, sessions are kept in cookies, which are set on whatever response a
-# view gives.
+# With only a secret, sessions are kept in cookies, which are set on any response of a view.
 for name in ("AUTH0_DOMAIN", "AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET", "AUTH0_SECRET"):
     app.config[name] = env[name]
 Auth0TX(app)
@@ -49,14 +48,14 @@ Auth0TX(app)
 
 @app.before_request
 def refuse_forms_of_other_sites():
-    """Browsers say whose page sends a form: a stranger's must not log anybody in or out."""
+    """Refuse forms of other sites: they must not log anybody in or out (CSRF)."""
     sender = request.headers.get("Sec-Fetch-Site", "same-origin")
     if request.method == "POST" and sender != "same-origin":
         abort(403)
 
 
 def show(title, body, **values):
-    """Make a page; Jinja escapes values."""
+    """Return a page; Jinja escapes the values."""
     page = render_template_string(PAGE + body, title=title, **values)
     return make_response(page, {"Cache-Control": "no-store"})
 
@@ -100,14 +99,14 @@ def profile():
 @app.get("/api-call")
 def api_call():
     try:
-        # About to expire, it is renewed.
+        # A token that is about to expire is renewed.
         token = current_auth0.get_access_token(env["AUTH0_AUDIENCE"])
     except LoginRequiredError:
         return redirect("/", 303)
     except CustomTokenExchangeError as error:
         return show("No access token", ERROR, error=error), 502
     issuer = current_auth0.user["iss"]
-    # Any API that takes the token will do; this one every tenant has.
+    # Call your own API here; this one exists in every tenant.
     headers = {"Authorization": f"Bearer {token}"}
     answer = requests.get(f"{issuer}userinfo", headers=headers, timeout=10)
     return show("The API's answer", ANSWER, answer=answer)
@@ -115,22 +114,24 @@ def api_call():
 
 @app.post("/logout")
 def logout():
-    # By way of Auth0, which sends the browser back: HOME is an Allowed Logout URL there.
+    # Auth0 ends its own session, too, and sends the browser back to HOME, which must be an
+    # Allowed Logout URL.
     return redirect(current_auth0.logout(return_to=HOME), 303)
 
 
-# The script is for Back after a logout: browsers show a page from memory, no-store or not.
+# The script reloads a page that Back shows from memory, which browsers do in spite of no-store:
+# after a logout nobody may see it.
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{{ title }}</title>
 <script>onpageshow = event => event.persisted && location.reload()</script>
 <p><a href="/">Home</a> <a href="/profile">Profile</a> <a href="/api-call">Call an API</a>
 <h1>{{ title }}</h1>"""
 FORM = """
 {% for name, token in samples.items() %}
-<p>A legacy token of {{ name }}, to paste: <code id="{{ name }}">{{ token }}</code>
+<p>A legacy token of {{ name }} to paste: <code id="{{ name }}">{{ token }}</code>
 {% endfor %}
 <form method="post" action="/login">
 <p><label>Legacy token <textarea name="subject_token" required></textarea></label>
-<p><label>Acting party's, if any <textarea name="actor_token"></textarea></label>
+<p><label>Token of the acting party, if any <textarea name="actor_token"></textarea></label>
 <p><button id="login">Log in</button></form>"""
 PROFILE = """
 <p>You are <b id="user">{{ session.user.sub }}</b>.
@@ -145,6 +146,6 @@ ERROR = """<p id="error">{{ error.message }} ({{ error.code }})
 
 if __name__ == "__main__":
     print(
-        f"Open {HOME} and log in" + (" with a token of that page." if tenant else ".")
+        f"Open {HOME} and log in" + (" with a token from that page." if tenant else ".")
     )
     app.run("localhost", PORT)

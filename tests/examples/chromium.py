@@ -21,43 +21,43 @@ _ARGUMENTS = (
     "--disable-default-apps",
     "--disable-extensions",
     "--disable-sync",
-    # Nothing is to be asked of anybody but this machine.
+    # Only this machine may be asked anything.
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost",
 )
 
 
 class Browser:
-    """One browser with a fresh profile."""
+    """A browser with a fresh profile."""
 
     def __init__(self) -> None:
         from selenium import webdriver
         from selenium.webdriver.chrome.service import Service
 
-        # Its debug log has all that is pasted and shown; no secret of the library's making.
+        # Its debug log has the tokens that tests paste, which are not the library's doing.
         logging.getLogger("selenium").setLevel(logging.WARNING)
         self._profile = tempfile.mkdtemp(prefix="auth0-tx-profile-")
         options = webdriver.ChromeOptions()
         options.binary_location = shutil.which("chromium") or ""
         for argument in (*_ARGUMENTS, f"--user-data-dir={self._profile}"):
             options.add_argument(argument)
-        # Its path is given, so that selenium fetches none.
+        # With a path, selenium does not download a driver.
         service = Service(shutil.which("chromedriver"))
         self._driver = webdriver.Chrome(options, service)
         self._driver.set_page_load_timeout(30)
 
     def close(self) -> None:
-        """End it, and remove its profile."""
+        """End the browser, and remove its profile."""
         self._driver.quit()
         shutil.rmtree(self._profile, ignore_errors=True)
 
-    def forget(self) -> None:
-        """Leave the page, and forget every cookie."""
+    def clear(self) -> None:
+        """Leave the page, and delete every cookie."""
         self._driver.get("about:blank")
         self._driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The URL of the page."""
         return str(self._driver.current_url)
 
     def visit(self, url: str) -> None:
@@ -68,8 +68,8 @@ class Browser:
         """Go to the page before."""
         self._driver.back()
 
-    def loses(self, element_id: str) -> bool:
-        """Return whether an element goes away, if it is there at all."""
+    def has_lost(self, element_id: str) -> bool:
+        """Return whether an element is gone within 10 seconds."""
         from selenium.common.exceptions import TimeoutException
 
         try:
@@ -78,8 +78,8 @@ class Browser:
             return False
         return True
 
-    def reads(self, element_id: str) -> str | None:
-        """Return the text of an element as a person sees it; None where there is none."""
+    def read_text(self, element_id: str) -> str | None:
+        """Return the text of an element as a person sees it, or ``None``."""
         found = self._driver.find_elements("id", element_id)
         return found[0].text if found else None
 
@@ -103,7 +103,7 @@ class Browser:
         self.press("login")
 
     def post_from_another_site(self, url: str, **fields: str) -> None:
-        """Visit a stranger's page that sends a form to *url*."""
+        """Visit a page of another site that sends a form to *url*."""
         inputs = "".join(
             f"<input name='{name}' value='{value}'>" for name, value in fields.items()
         )
@@ -111,12 +111,12 @@ class Browser:
         self.visit(f"data:text/html,{quote(form)}")
         self.press("send")
 
-    def cookies(self) -> dict[str, dict[str, Any]]:
-        """Return every cookie it holds, of whatever site, by name, as DevTools shows them."""
+    def list_cookies(self) -> dict[str, dict[str, Any]]:
+        """Return all cookies of all sites by name, as DevTools shows them."""
         all_cookies = self._driver.execute_cdp_cmd("Storage.getCookies", {})["cookies"]
         return {cookie["name"]: cookie for cookie in all_cookies}
 
-    def script_cookies(self) -> str:
+    def list_script_cookies(self) -> str:
         """Return the cookies that a script of the page can read."""
         return str(self._driver.execute_script("return document.cookie"))
 
@@ -124,7 +124,7 @@ class Browser:
         from selenium.common.exceptions import WebDriverException
         from selenium.webdriver.support.wait import WebDriverWait
 
-        # Between two pages, chromedriver has errors of many kinds.
+        # While a page changes, chromedriver raises errors of many kinds.
         waiting = WebDriverWait(
             self._driver, seconds, 0.05, ignored_exceptions=[WebDriverException]
         )

@@ -1,4 +1,4 @@
-"""The example applications, each in a process of its own, and browsers to visit them with."""
+"""The example applications, each in its own process, and browsers to visit them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from running_app import API, APPS, RunningApp
 from auth0_tx.tenant import Application, KeySupply, Tenant
 
 
-def _missing() -> str | None:
+def _find_missing_program() -> str | None:
     for program in ("chromium", "chromedriver"):
         if shutil.which(program) is None:
             return f"{program} is not on PATH: apt-get install chromium chromium-driver"
@@ -28,8 +28,8 @@ def _missing() -> str | None:
 
 @pytest.fixture(scope="session")
 def browsers() -> Iterator[tuple[Browser, Browser]]:
-    """Two browsers, each with a profile of its own."""
-    missing = _missing()
+    """Two browsers, each with its own profile."""
+    missing = _find_missing_program()
     if missing is not None:
         reason = f"THE EXAMPLES WERE NOT TRIED IN A BROWSER: {missing}"
         if os.environ.get("CI"):
@@ -47,15 +47,15 @@ def browsers() -> Iterator[tuple[Browser, Browser]]:
 
 @pytest.fixture
 def browser(browsers: tuple[Browser, Browser]) -> Browser:
-    """A browser that has been nowhere."""
-    browsers[0].forget()
+    """A browser without cookies."""
+    browsers[0].clear()
     return browsers[0]
 
 
 @pytest.fixture
 def other_browser(browsers: tuple[Browser, Browser]) -> Browser:
-    """Another person's browser, that has been nowhere."""
-    browsers[1].forget()
+    """The browser of another person, without cookies."""
+    browsers[1].clear()
     return browsers[1]
 
 
@@ -65,7 +65,7 @@ def app(
     browsers: tuple[Browser, Browser],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningApp]:
-    """Each application as a newcomer starts it: with nothing configured."""
+    """Each application as a newcomer starts it: without settings."""
     log = tmp_path_factory.mktemp(request.param) / "output"
     running = RunningApp(request.param, log, {})
     yield running
@@ -74,20 +74,20 @@ def app(
 
 @pytest.fixture(scope="session")
 def running_tenant() -> Iterator[Tenant]:
-    """A tenant that is not an application's own."""
+    """A tenant outside the applications."""
     with Tenant(tls=False, keys=KeySupply()) as tenant:
         yield tenant
 
 
 @pytest.fixture
 def tenant(running_tenant: Tenant) -> Iterator[Tenant]:
-    """The tenant, to be changed for one test."""
+    """The tenant, which a test may change."""
     running_tenant.clear()
     yield running_tenant
     running_tenant.apis.change(API, token_lifetime=86400)
 
 
-def _start(
+def _start_app(
     tenant: Tenant, name: str, log: Path, settings: Mapping[str, str]
 ) -> RunningApp:
     application = tenant.applications.add(
@@ -122,7 +122,7 @@ def configured(
 ) -> Iterator[RunningApp]:
     """Each application configured for `tenant`, as for a real one."""
     log = tmp_path_factory.mktemp(request.param) / "output"
-    app = _start(running_tenant, request.param, log, {})
+    app = _start_app(running_tenant, request.param, log, {})
     yield app
     app.close()
 
@@ -136,7 +136,7 @@ def start(
 
     def start(name: str, **settings: str) -> RunningApp:
         log = tmp_path / f"output-{len(started)}"
-        started.append(_start(tenant, name, log, settings))
+        started.append(_start_app(tenant, name, log, settings))
         return started[-1]
 
     yield start

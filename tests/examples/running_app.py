@@ -1,4 +1,4 @@
-"""An example application in a process of its own, started as its reader would start it."""
+"""An example application in its own process, started as its reader would start it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from pathlib import Path
 
 APPS = ("django_app", "flask_app", "fastapi_app", "aiohttp_app")
 
-# Those that keep sessions on the server, and so can be logged out from Auth0's side.
+# These keep sessions on the server, so Auth0 can end them.
 SERVER_SIDE = ("django_app", "aiohttp_app")
 
 API = "https://api.example.com"
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
-# A shell that runs a job in the background may have it ignore the interrupt, and Python
-# then does as well.
+# A shell may make a background job ignore SIGINT, and Python inherits that.
 _INTERRUPTIBLE = (
     "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); "
     "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
@@ -38,12 +37,12 @@ def _free_port() -> int:
 
 
 class RunningApp:
-    """One application, on a free port of localhost.
+    """An application on a free port of localhost.
 
     Args:
-        name: its folder.
+        name: the name of its folder.
         log: the file that its output goes to.
-        settings: the environment's part in it.
+        settings: its part of the environment.
     """
 
     def __init__(self, name: str, log: Path, settings: Mapping[str, str]) -> None:
@@ -62,27 +61,27 @@ class RunningApp:
                 env={**inherited, **settings, "PORT": str(self.port)},
             )
         try:
-            self._wait()
+            self._wait_until_listening()
         except BaseException:
             self.close()
             raise
 
     @property
     def output(self) -> str:
-        """Everything it has printed."""
+        """All that the application has printed."""
         return self._log.read_text()
 
     def interrupt(self) -> int:
-        """Interrupt it as Ctrl-C does, and give the status it ends with."""
+        """Interrupt the application as Ctrl-C does, and return its exit status."""
         self._process.send_signal(signal.SIGINT)
         return self._process.wait(20)
 
     def close(self) -> None:
-        """End it, whatever state it is in."""
+        """End the application, whatever state it is in."""
         self._process.kill()
         self._process.wait()
 
-    def _wait(self) -> None:
+    def _wait_until_listening(self) -> None:
         until = time.monotonic() + 30
         while time.monotonic() < until:
             assert self._process.poll() is None, f"it ended by itself: {self.output}"

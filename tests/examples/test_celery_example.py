@@ -1,4 +1,4 @@
-"""The Celery example, as its reader starts it: with nothing configured."""
+"""The Celery example, as its reader starts it: without settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_celery_example(redis_url: str) -> None:
-    """Its worker exchanges the tokens of three tasks, and no token is in what is printed."""
+    """Its worker exchanges the tokens of three tasks, and prints no token."""
     ran = subprocess.run(
         [sys.executable, str(EXAMPLES / "celery_app" / "app.py")],
         env={

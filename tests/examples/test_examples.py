@@ -22,16 +22,16 @@ COOKIE = "__Host-auth0_tx"
 TOKEN = "/oauth/token"
 
 
-def sample(browser: Browser, app: RunningApp, name: str) -> str:
-    """Return a legacy token that the application shows for pasting."""
+def read_sample_token(browser: Browser, app: RunningApp, name: str) -> str:
+    """Return a legacy token that the application's page shows."""
     browser.visit(app.home)
-    token = browser.reads(name)
+    token = browser.read_text(name)
     assert token is not None
     return token
 
 
-def session_cookies(browser: Browser) -> set[str]:
-    return {name for name in browser.cookies() if "auth0_tx" in name}
+def list_session_cookies(browser: Browser) -> set[str]:
+    return {name for name in browser.list_cookies() if "auth0_tx" in name}
 
 
 def is_logged_in(browser: Browser, app: RunningApp) -> bool:
@@ -41,25 +41,28 @@ def is_logged_in(browser: Browser, app: RunningApp) -> bool:
 
 def test_log_in_and_out(app: RunningApp, browser: Browser) -> None:
     """Who logs in sees themself and who acts for them, calls an API, and logs out."""
-    alice, agent = sample(browser, app, "alice"), sample(browser, app, "support_agent")
+    alice, agent = (
+        read_sample_token(browser, app, "alice"),
+        read_sample_token(browser, app, "support_agent"),
+    )
 
     browser.log_in(app.home, alice, agent)
 
     assert f"{app.home}profile" == browser.url
-    assert "auth0|alice" == browser.reads("user")
-    assert "auth0|support_agent" == browser.reads("actor")
-    ends = datetime.strptime(browser.reads("ends") or "", "%Y-%m-%d %H:%M")
+    assert "auth0|alice" == browser.read_text("user")
+    assert "auth0|support_agent" == browser.read_text("actor")
+    ends = datetime.strptime(browser.read_text("ends") or "", "%Y-%m-%d %H:%M")
     assert abs(ends - datetime.now() - timedelta(days=1)) < timedelta(minutes=5)
 
     browser.visit(f"{app.home}api-call")
 
-    assert '"sub":"auth0|alice"' in (browser.reads("answer") or "")
+    assert '"sub":"auth0|alice"' in (browser.read_text("answer") or "")
 
     browser.visit(f"{app.home}profile")
     browser.press("logout")
 
     assert app.home == browser.url
-    assert set() == session_cookies(browser)
+    assert set() == list_session_cookies(browser)
     assert not is_logged_in(browser, app)
     browser.visit(f"{app.home}api-call")
     assert app.home == browser.url
@@ -67,12 +70,12 @@ def test_log_in_and_out(app: RunningApp, browser: Browser) -> None:
 
 def test_not_shown_after_logout(app: RunningApp, browser: Browser) -> None:
     """The browser's way back does not show the profile again."""
-    browser.log_in(app.home, sample(browser, app, "alice"))
+    browser.log_in(app.home, read_sample_token(browser, app, "alice"))
     browser.press("logout")
 
     browser.go_back()
 
-    assert browser.loses("user")
+    assert browser.has_lost("user")
 
 
 @pytest.mark.parametrize("token", ["a-token-nobody-issued", "Bearer <b>mistake</b>"])
@@ -80,62 +83,64 @@ def test_bad_token(app: RunningApp, browser: Browser, token: str) -> None:
     """A token that is refused shows why, and logs nobody in."""
     browser.log_in(app.home, token)
 
-    error = browser.reads("error") or ""
+    error = browser.read_text("error") or ""
     assert error.endswith((" (invalid_request)", " (invalid_token_format)"))
     assert token not in error
-    assert set() == session_cookies(browser)
+    assert set() == list_session_cookies(browser)
     assert not is_logged_in(browser, app)
 
 
 def test_bad_token_of_a_user(app: RunningApp, browser: Browser) -> None:
     """A failed login leaves the session that there was."""
-    browser.log_in(app.home, sample(browser, app, "alice"))
+    browser.log_in(app.home, read_sample_token(browser, app, "alice"))
 
     browser.log_in(app.home, "a-token-nobody-issued")
 
-    assert None is not browser.reads("error")
+    assert None is not browser.read_text("error")
     assert is_logged_in(browser, app)
-    assert "auth0|alice" == browser.reads("user")
+    assert "auth0|alice" == browser.read_text("user")
 
 
 def test_people_do_not_mix(
     app: RunningApp, browser: Browser, other_browser: Browser
 ) -> None:
     """Two people side by side each see themselves, and one may leave without the other."""
-    browser.log_in(app.home, sample(browser, app, "alice"))
-    other_browser.log_in(app.home, sample(other_browser, app, "bob"))
+    browser.log_in(app.home, read_sample_token(browser, app, "alice"))
+    other_browser.log_in(app.home, read_sample_token(other_browser, app, "bob"))
 
     for visitor, user in ((browser, "auth0|alice"), (other_browser, "auth0|bob")) * 2:
         visitor.visit(f"{app.home}api-call")
-        assert f'"sub":"{user}"' in (visitor.reads("answer") or "")
+        assert f'"sub":"{user}"' in (visitor.read_text("answer") or "")
         visitor.visit(f"{app.home}profile")
-        assert user == visitor.reads("user")
+        assert user == visitor.read_text("user")
     browser.press("logout")
 
     assert not is_logged_in(browser, app)
     assert is_logged_in(other_browser, app)
-    assert "auth0|bob" == other_browser.reads("user")
+    assert "auth0|bob" == other_browser.read_text("user")
 
 
 def test_next_person(app: RunningApp, browser: Browser) -> None:
     """Who logs in after another, without a logout between, has a session of their own."""
     browser.log_in(
-        app.home, sample(browser, app, "alice"), sample(browser, app, "support_agent")
+        app.home,
+        read_sample_token(browser, app, "alice"),
+        read_sample_token(browser, app, "support_agent"),
     )
-    before = browser.cookies()[COOKIE]["value"]
-    browser.log_in(app.home, sample(browser, app, "bob"))
+    before = browser.list_cookies()[COOKIE]["value"]
+    browser.log_in(app.home, read_sample_token(browser, app, "bob"))
 
-    assert "auth0|bob" == browser.reads("user")
-    assert None is browser.reads("actor")
-    assert before != browser.cookies()[COOKIE]["value"]
+    assert "auth0|bob" == browser.read_text("user")
+    assert None is browser.read_text("actor")
+    assert before != browser.list_cookies()[COOKIE]["value"]
 
 
 def test_cookie_as_the_browser_saw_it(app: RunningApp, browser: Browser) -> None:
     """The browser took the cookie as one of this host alone, secure, and not for scripts."""
-    browser.log_in(app.home, sample(browser, app, "alice"))
-    cookies = browser.cookies()
+    browser.log_in(app.home, read_sample_token(browser, app, "alice"))
+    cookies = browser.list_cookies()
 
-    assert {COOKIE} == session_cookies(browser)
+    assert {COOKIE} == list_session_cookies(browser)
     seen = cookies[COOKIE]
     assert {
         # Without a dot before it: a cookie of the host, and of no host below it.
@@ -153,22 +158,22 @@ def test_cookie_as_the_browser_saw_it(app: RunningApp, browser: Browser) -> None
             *("session", "sourceScheme"),
         )
     }
-    assert "auth0_tx" not in browser.script_cookies()
+    assert "auth0_tx" not in browser.list_script_cookies()
 
 
 def test_other_sites_cannot_log_in(app: RunningApp, browser: Browser) -> None:
     """A stranger's page that sends the form logs nobody in."""
-    token = sample(browser, app, "alice")
+    token = read_sample_token(browser, app, "alice")
 
     browser.post_from_another_site(f"{app.home}login", subject_token=token)
 
-    assert set() == session_cookies(browser)
+    assert set() == list_session_cookies(browser)
     assert not is_logged_in(browser, app)
 
 
 def test_other_sites_cannot_log_out(app: RunningApp, browser: Browser) -> None:
     """A stranger's page that sends the form logs nobody out."""
-    browser.log_in(app.home, sample(browser, app, "alice"))
+    browser.log_in(app.home, read_sample_token(browser, app, "alice"))
 
     browser.post_from_another_site(f"{app.home}logout")
 
@@ -186,7 +191,7 @@ def test_tokens_are_renewed(
     answers = []
     for _ in range(3):
         browser.visit(f"{configured.home}api-call")
-        answers.append(browser.reads("answer") or "")
+        answers.append(browser.read_text("answer") or "")
 
     assert [True] * 3 == ['"sub":"auth0|alice"' in answer for answer in answers]
     assert 4 == tenant.count(TOKEN)
@@ -209,7 +214,7 @@ def test_tokens_that_cannot_be_renewed(
     browser.visit(f"{configured.home}api-call")
 
     assert configured.home == browser.url
-    assert None is browser.reads("answer")
+    assert None is browser.read_text("answer")
 
 
 @pytest.mark.parametrize("configured", SERVER_SIDE, indirect=True)
@@ -239,14 +244,14 @@ def test_bad_logout_token(
     forms = [{"logout_token": for_another}, {"logout_token": "no.such.token"}, {}]
 
     statuses = [
-        status_of(f"{configured.home}backchannel-logout", form) for form in forms
+        post_form(f"{configured.home}backchannel-logout", form) for form in forms
     ]
 
     assert [400, 400, 400] == statuses
     assert is_logged_in(browser, configured)
 
 
-def status_of(url: str, form: dict[str, str]) -> int:
+def post_form(url: str, form: dict[str, str]) -> int:
     try:
         with urlopen(url, urlencode(form).encode()) as answer:
             return int(answer.status)
@@ -271,7 +276,7 @@ def test_sessions_in_redis(
 
     assert is_logged_in(browser, again)
     browser.press("logout")
-    assert set() == session_cookies(browser)
+    assert set() == list_session_cookies(browser)
 
 
 @pytest.mark.parametrize("name", APPS)
@@ -285,7 +290,7 @@ def test_ends_properly(
         tenant.subject_token("auth0|support_agent"),
     ]
     browser.log_in(app.home, *secrets[:2])
-    secrets.append(browser.cookies()[COOKIE]["value"])
+    secrets.append(browser.list_cookies()[COOKIE]["value"])
     browser.visit(f"{app.home}api-call")
 
     status = app.interrupt()

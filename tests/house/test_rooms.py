@@ -142,6 +142,26 @@ def _core_room_of(name: str) -> str:
     return name.split(".")[2]
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        for room in ("integrations", "doctor", "cli", "testing")
+        for path in modules(room)
+    ],
+    ids=name_of,
+)
+def test_nobody_reads_a_clients_insides(path: Path) -> None:
+    """What stands above the clients uses their public methods; flows' context is their own."""
+    read = [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr == "_context"
+    ]
+
+    assert read == []
+
+
 def test_frameworks_are_not_imported() -> None:
     """The room of the frameworks knows them by their shape; one key needs aiohttp.web itself."""
     hosts = {"aiohttp", "django", "flask", "starlette", "werkzeug"}
