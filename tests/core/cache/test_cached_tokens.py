@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from base64 import urlsafe_b64encode
 from math import inf
 from typing import Any
 
@@ -21,17 +19,10 @@ from auth0_tx.core.cache.tokens import (
     seal_entry,
     write_tokens,
 )
-from auth0_tx.core.jose.claims import read_claimed_expiry
 from auth0_tx.errors import IdTokenError
 from auth0_tx.values import CachePolicy, TokenExchangeResponse
 
 POLICY = CachePolicy(margin_seconds=30, renew_seconds=100)
-
-
-def encoded(claims: Any) -> str:
-    """Make what looks like a JWT."""
-    payload = urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
-    return f"e30.{payload}.c2ln"
 
 
 def response(**changes: Any) -> TokenExchangeResponse:
@@ -196,28 +187,3 @@ def test_own_copy() -> None:
     assert yours.act == shared.act == {"sub": "agent"}
     assert mine.act_error is not yours.act_error
     assert str(mine.act_error) == str(shared.act_error)
-
-
-@pytest.mark.parametrize(
-    ("token", "expected"),
-    [
-        (None, inf),
-        ("opaque", inf),
-        ("a.b.c", inf),
-        ("a.b.c.d.e", inf),
-        (encoded({"sub": "alice"}), inf),
-        (encoded([]), inf),
-        (encoded({"exp": 1_700_000_000}), 1_700_000_000),
-        (encoded({"exp": 1_700_000_000.5}), 1_700_000_000.5),
-        (encoded({"exp": True}), 0),
-        (encoded({"exp": "tomorrow"}), 0),
-        (encoded({"exp": None}), 0),
-        (encoded({"exp": -1}), 0),
-        (encoded({"exp": 10**400}), 0),
-        (encoded({"exp": float("nan")}), 0),
-    ],
-    ids=lambda value: str(value)[-12:],
-)
-def test_claimed_expiry(token: str | None, expected: float) -> None:
-    """A JWT ends when it says; when it says so in no way that is one, at once."""
-    assert expected == read_claimed_expiry(token)

@@ -1,15 +1,25 @@
-"""Claims that several kinds of token share: who acts for whom."""
+"""Claims that several kinds of token share: who acts for whom, and until when."""
 
 from __future__ import annotations
 
+import json
+from math import inf
 from typing import Any
 
 import pytest
 from exposure import exposed
 from hypothesis import given
 from hypothesis import strategies as st
+from vectors_tokens import encode
 
-from auth0_tx.core.jose.claims import MAX_ACTORS, actor_chain, check_actors
+from auth0_tx.core.jose.claims import (
+    MAX_ACTORS,
+    actor_chain,
+    check_actors,
+    is_date,
+    is_whole_date,
+    read_claimed_expiry,
+)
 from auth0_tx.errors import InvalidInputError
 
 
@@ -113,3 +123,53 @@ def test_any_claim(act: Any) -> None:
             actor_chain(act)
     else:
         assert all(actor["sub"] and "act" not in actor for actor in actor_chain(act))
+
+
+def build_jwt(claims: Any) -> str:
+    """Build a JWT whose signature nobody verifies."""
+    return f"e30.{encode(json.dumps(claims).encode())}.c2ln"
+
+
+@pytest.mark.parametrize(
+    ("token", "expected"),
+    [
+        (None, inf),
+        ("opaque", inf),
+        ("a.b.c", inf),
+        ("a.b.c.d.e", inf),
+        (build_jwt({"sub": "alice"}), inf),
+        (build_jwt([]), inf),
+        (build_jwt({"exp": 1_700_000_000}), 1_700_000_000),
+        (build_jwt({"exp": 1_700_000_000.5}), 1_700_000_000.5),
+        (build_jwt({"exp": True}), 0),
+        (build_jwt({"exp": "tomorrow"}), 0),
+        (build_jwt({"exp": None}), 0),
+        (build_jwt({"exp": -1}), 0),
+        (build_jwt({"exp": 10**400}), 0),
+        (build_jwt({"exp": float("nan")}), 0),
+    ],
+    ids=lambda value: str(value)[-12:],
+)
+def test_claimed_expiry(token: str | None, expected: float) -> None:
+    """A JWT expires at its ``exp``; one whose ``exp`` is not a date may have expired."""
+    assert expected == read_claimed_expiry(token)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0, (True, True)),
+        (253_402_300_799, (True, True)),
+        (1.5, (True, False)),
+        (253_402_300_800, (False, False)),
+        (-1, (False, False)),
+        (True, (False, False)),
+        (inf, (False, False)),
+        ("1", (False, False)),
+        (None, (False, False)),
+    ],
+    ids=repr,
+)
+def test_date(value: object, expected: tuple[bool, bool]) -> None:
+    """A date is a number of seconds up to the year 9999, and some are whole."""
+    assert expected == (is_date(value), is_whole_date(value))

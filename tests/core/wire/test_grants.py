@@ -16,8 +16,14 @@ from auth0_tx.core.wire.client_auth import ASSERTION_TYPE
 from auth0_tx.core.wire.grants import (
     LONGEST_TOKEN,
     TOKEN_EXCHANGE,
+    check_access_token_options,
+    check_on_behalf_of,
     grant_request,
+    on_behalf_of_form,
+    refresh_form,
+    revocation_form,
     token_exchange,
+    with_openid,
 )
 from auth0_tx.core.wire.problems import LONGEST_TEXT
 from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
@@ -586,6 +592,88 @@ def test_refusal_shows_nothing(changes: dict[str, Any]) -> None:
     error = find_error(**{**secrets, "authorization_params": parameters, **changes})
 
     assert [] == [secret for secret in SECRETS.values() if secret in exposed(error)]
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        (None, "openid"),
+        ("read:data", "openid read:data"),
+        ("read:data openid", "read:data openid"),
+        ("openid2", "openid openid2"),
+        ("", ""),
+        (7, 7),
+    ],
+    ids=repr,
+)
+def test_openid_scope(scope: Any, expected: object) -> None:
+    """A login asks for ``openid``; a malformed scope is left for the check to refuse."""
+    assert expected == with_openid(options(scope=scope)).scope
+
+
+def test_on_behalf_of_form() -> None:
+    """An on-behalf-of exchange is one of access tokens, for an audience."""
+    expected = {
+        "grant_type": TOKEN_EXCHANGE,
+        "subject_token": "a b",
+        "subject_token_type": TokenType.ACCESS_TOKEN,
+        "requested_token_type": TokenType.ACCESS_TOKEN,
+        "audience": "https://api.example.com/",
+    }
+
+    form = on_behalf_of_form("a b", "https://api.example.com/", None)
+    assert expected == dict(parse_form(form))
+    form = on_behalf_of_form("a b", "https://api.example.com/", "read:data")
+    assert {**expected, "scope": "read:data"} == dict(parse_form(form))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parameter"),
+    [
+        (("Bearer t", "api", None), "access_token"),
+        (("t", None, None), "audience"),
+        (("t", "api", "a  b"), "scope"),
+    ],
+    ids=["access_token", "audience", "scope"],
+)
+def test_on_behalf_of_refused(arguments: Any, parameter: str) -> None:
+    """An on-behalf-of exchange needs a bare token, an audience, and a scope that is one."""
+    with pytest.raises(InvalidInputError) as error:
+        check_on_behalf_of(*arguments)
+
+    assert parameter == error.value.parameter
+
+
+def test_refresh_form() -> None:
+    """A refresh names an audience and a scope only if they are given."""
+    expected = [("grant_type", "refresh_token"), ("refresh_token", "r/+")]
+
+    assert expected == parse_form(refresh_form("r/+", None, None))
+    assert [*expected, ("audience", "api"), ("scope", "a b")] == parse_form(
+        refresh_form("r/+", "api", "a b")
+    )
+
+
+def test_revocation_form() -> None:
+    """A revocation says that its token is a refresh token (RFC 7009 section 2.1)."""
+    assert [("token", "r/+"), ("token_type_hint", "refresh_token")] == parse_form(
+        revocation_form("r/+")
+    )
+
+
+@pytest.mark.parametrize(
+    ("audience", "scope", "parameter"),
+    [(" api", None, "audience"), ("api", "a  b", "scope")],
+)
+def test_access_token_options_refused(
+    audience: str, scope: str | None, parameter: str
+) -> None:
+    """An audience and a scope of an access token follow the same rules."""
+    check_access_token_options("api", "a b")
+    with pytest.raises(InvalidInputError) as error:
+        check_access_token_options(audience, scope)
+
+    assert parameter == error.value.parameter
 
 
 def test_request(clock: Clock) -> None:

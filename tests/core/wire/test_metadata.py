@@ -59,6 +59,18 @@ def test_metadata() -> None:
     assert (METADATA, None) == read_metadata({**DOCUMENT, **more}, DOMAIN)
 
 
+def test_revocation_endpoint() -> None:
+    """A revocation endpoint is used if it is on the domain, and left out otherwise."""
+    url = f"{ISSUER}oauth/revoke"
+    found, _ = read_metadata({**DOCUMENT, "revocation_endpoint": url}, DOMAIN)
+    other, _ = read_metadata(
+        {**DOCUMENT, "revocation_endpoint": "https://evil.example.com/"}, DOMAIN
+    )
+
+    assert attrs.evolve(METADATA, revocation_endpoint=url) == found
+    assert METADATA == other
+
+
 @pytest.mark.parametrize(
     "issuer",
     [
