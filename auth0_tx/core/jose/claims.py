@@ -59,7 +59,7 @@ def check_actors(act: object) -> str | None:
             return _NOT_AN_OBJECT
         subject = act.get("sub")
         # RFC 8693 4.1 leaves the members open.  Auth0 requires sub at every level, and an
-        # actor without it could not be told from another.
+        # actor without it could not be identified.
         if not isinstance(subject, str) or not subject:
             return _NO_SUBJECT
         if "act" not in act:

@@ -2,7 +2,7 @@
 
 The signature comes first (``jws``): until it is valid, no claim means anything.  Then the
 ``typ`` of the header, so that another kind of token signed with the same key is not taken
-for an ID token.  Then the payload is parsed strictly, and the claims are held to the rules
+for an ID token.  Then the payload is parsed strictly, and the claims are checked against the rules
 in ``_RULES``, one after another; the first broken one is the error.  ``at_hash`` is last,
 because it also needs the algorithm that the token was signed with.
 
@@ -120,7 +120,7 @@ def check_claims(
 def read_claims(
     payload: bytes, expected: Expected, rules: Iterable[Rule], kind: str
 ) -> Claims | IdTokenError:
-    """Read the claims of any kind of token, and hold them to *rules*.
+    """Read the claims of any kind of token, and check them against *rules*.
 
     Args:
         payload: the payload of a JWS whose signature is valid.
@@ -203,8 +203,7 @@ def check_dates(claims: Claims, expected: Expected) -> str | None:
     latest = expected.now + expected.leeway
     if issued > latest or starts > latest:
         return "iat or nbf is in the future (check this machine's clock)"
-    # A token that is valid for decades is a mistake of whoever signed it, or an attack
-    # that counts on nobody looking.
+    # Nobody means an ID token to be valid for decades, and one that leaked would be.
     if not 0 < expires - issued <= MAX_LIFETIME:
         return f"exp is not after iat, or by more than {MAX_LIFETIME} seconds"
     return None
@@ -242,7 +241,7 @@ def _check_actors(claims: Claims, _expected: Expected) -> str | None:
     return check_actors(claims["act"]) if "act" in claims else None
 
 
-# In the order of OIDC Core 3.1.3.7: whose token it is comes before what it says.
+# In the order of OIDC Core 3.1.3.7: issuer and audience come before the contents.
 _RULES: tuple[Rule, ...] = (
     check_issuer,
     check_audience,

@@ -6,7 +6,7 @@ A token is judged in this order, and the first failure is the answer:
    comes first because a token arrives from outside, and decoding it costs memory.
 2. **Header.**  Strict JSON, no extension, an ``alg`` that the *caller* allows.  Nothing
    else in it is believed: a key in ``jwk`` or ``x5c`` and an address in ``jku`` or ``x5u``
-   come from whoever made the token (CVE-2018-0114).
+   come from the maker of the token, who may be an attacker (CVE-2018-0114).
 3. **Base64url** of payload and signature, in its one canonical spelling.
 4. **Key.**  Those of the key set with the token's ``kid`` and ``alg``.  If there are none,
    the error is a ``SigningKeyError``: the tenant may have rotated its keys, so fetching

@@ -7,7 +7,7 @@ may serve.  Verifying a token then starts with one look-up.
 A key that must not verify anything is passed over, as RFC 7517 section 5 asks, so that one
 odd key does not make the others unusable.  Passed over are:
 
-* other kinds of keys, symmetric ones first of all (whoever reads the document could sign);
+* other kinds of keys, above all symmetric ones: every reader of the document could sign;
 * keys meant for something else by their ``use``, ``key_ops`` or ``alg``;
 * keys whose private half is published with them;
 * weak keys: RSA below 2,048 bits, small or even exponents, ROCA, points off their curve.

@@ -1,7 +1,7 @@
 """Which names may be an Auth0 domain, and which URLs belong to one.
 
 Client secrets and users' tokens go wherever the domain says.  So there is one rule, for
-every place a domain comes in, and it takes only what no two parsers read differently: a
+every place a domain comes in, and it takes only names that all parsers read alike: a
 public DNS name in lower case, such as ``tenant.us.auth0.com`` or the custom domain
 ``login.example.com``.  Four habits of configuration files are forgiven and normalised
 away: ``https://`` in front, a slash at the end, a dot at the end, and upper case.
@@ -103,8 +103,8 @@ def normalise_domain(text: str) -> str:
 def normalise_resolved_domain(text: str) -> str:
     """Return the one spelling of a domain that the application's resolver returned.
 
-    The rule is that of :func:`normalise_domain` without the loopback: what a request
-    can influence must not reach the machine itself (CWE-918).
+    The rule is that of :func:`normalise_domain` without the loopback: a value that a
+    request can influence must not reach the machine itself (CWE-918).
 
     Args:
         text: a public DNS name.

@@ -3,11 +3,11 @@
 A grant is checked, then encoded, then put into a request, by three functions of its own:
 
 * ``check_...`` refuses options that break a rule, before a user waits for the network.
-  The rules are those of RFC 8693 and RFC 6749, and Auth0's own.  What a server could read
-  in two ways is refused, not cleaned: a token with a scheme in front of it, a parameter
+  The rules are those of RFC 8693 and RFC 6749, and Auth0's own.  A value that a server could
+  read in two ways is refused, not cleaned: a token with a scheme in front of it, a parameter
   whose name a lenient server folds into a reserved one.
 * ``..._form`` encodes checked options.  It is done once for a call, however many attempts
-  are made, and the form is also what a remembered refusal is keyed by.
+  are made, and a remembered refusal is found by the hash of the form.
 * ``grant_request`` adds the client's credentials, anew for each attempt.
 
 Nothing here reads a clock, a key or the network, and no error quotes a value.
@@ -49,7 +49,7 @@ _check_text_cached = lru_cache(maxsize=_CACHED)(check_text)
 _MAX_PARAMETERS = 100
 _OPTIONAL = ("actor_token_type", "audience", "scope", "organization")
 
-# Parameters that the library itself sets, and those that change what the grant means.
+# Parameters that the library itself sets, or that change the meaning of the grant.
 _RESERVED = frozenset(
     {
         "grant_type",
@@ -261,7 +261,7 @@ def _check_extension_parameter(
     # compare their names without case.
     if folded in folded_names:
         return Problem(f"authorization_params[{folded!r}]", "must not be given twice")
-    # Nothing is converted: str(["a"]) or str(None) is never what an Action expects.
+    # Nothing is converted: no Action expects str(["a"]) or str(None).
     if not isinstance(value, str):
         return Problem(f"authorization_params[{name!r}]", "must be a string")
     if len(value) > LONGEST_TEXT:

@@ -5,8 +5,8 @@ without the right grant, a missing profile and a bad audience all read alike.  T
 here are those that a developer meets while setting up a tenant.
 
 ``find_hint`` goes from the certain to the likely: codes that mean one thing come first,
-then descriptions, then what the request itself makes likely.  If nothing fits, there is no
-hint: wrong advice costs more than none.
+then descriptions, then causes that the request itself makes likely.  If nothing fits, the
+result is ``None``: wrong advice costs more than no advice.
 """
 
 from __future__ import annotations

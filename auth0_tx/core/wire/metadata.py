@@ -66,7 +66,7 @@ def read_document(response: Response) -> tuple[dict[str, Any], str | None]:
     """Read a JSON document that a tenant publishes.
 
     Its media type is not looked at: RFC 8414 section 3.2 says ``application/json``, and
-    proxies say what they like.  That it parses strictly is proof enough.
+    some proxies change it.  That it parses strictly is proof enough.
 
     Returns:
         The document and ``None``, or an empty one and the rule that the response breaks.
@@ -106,7 +106,7 @@ def read_metadata(
     revocation = document.get("revocation_endpoint")
     if check_endpoint_url(revocation, domain) is not None:
         # Optional (RFC 8414 section 2).  Without it a logout leaves the refresh token to
-        # expire on its own, which is no reason to refuse every exchange.
+        # expire on its own.  That is not worth refusing every exchange.
         revocation = None
     endpoints = document["token_endpoint"], document["jwks_uri"], revocation
     return Metadata(domain, issuer, *endpoints), None

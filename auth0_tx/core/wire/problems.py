@@ -27,7 +27,7 @@ class Problem:
 
     Attributes:
         parameter: the name of the argument.
-        rule: what is wrong with it, such as "must be a string".
+        rule: the rule, as the end of a sentence, such as "must be a string".
         code: the code of the error.
     """
 

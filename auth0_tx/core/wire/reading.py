@@ -1,16 +1,16 @@
-"""Reading what a server says: JSON without ambiguity, and how long it asks to wait.
+"""Reading a server's responses: JSON without ambiguity, and how long it asks to wait.
 
-**JSON.**  The standard library's parser does the work, with hooks that refuse what two
+**JSON.**  The standard library's parser does the work, with hooks that refuse whatever two
 parsers could read differently: a duplicate member, a number beyond a double, a lone
 surrogate, another encoding than UTF-8 (RFC 8259 and RFC 7493, I-JSON).  An attacker lives
-off such differences: one component checks the first ``sub``, another uses the last.  What
-can hurt the parser itself is refused before it runs: deep nesting, which exhausts the
+off such differences: one component checks the first ``sub``, another uses the last.  Input
+that can hurt the parser itself is refused before it runs: deep nesting, which exhausts the
 stack, and endless integers, whose conversion takes quadratic time.
 
 **Waits.**  A wait that a server asks for is advice from outside, so whatever the field
 says, the result is ``None`` or between 0 and :data:`MAX_WAIT` seconds.  Dates are read by
 ``email.utils``, as lenient as RFC 9110 section 5.6.7 encourages: the instant counts, not
-the exact form.  Refused is what would be misread, above all another zone than GMT.
+the exact form.  A date that could be misread is refused, above all one in another zone.
 
 Nothing here raises.  A body may hold tokens, and a traceback would show it.
 """
@@ -45,7 +45,7 @@ _SURROGATE = "has a lone surrogate in a string (RFC 7493 section 2.1)"
 # RFC 8259 section 2: ws.
 _WHITE_SPACE = " \t\n\r"
 
-# What opens, closes or hides a level.  An escape is one mark, so that an escaped quote
+# The marks that open, close or hide a level.  An escape is one mark, so that an escaped quote
 # does not end its string.
 _find_marks = re.compile(r'(?s:\\.)|["\[\]{}]').findall
 

@@ -89,8 +89,8 @@ def read_session_transfer(
 ) -> SessionTransferToken | InvalidResponseError:
     """Take the session transfer token out of a response, or return an error.
 
-    Another kind of token is not passed off as one: it is going to be put into a URL, where
-    an access token would let in whoever reads the target's log.
+    Another kind of token is not passed off as one: it is going to be put into a URL, and
+    from there an access token would get into logs and browser histories.
     """
     if response.issued_token_type != TokenType.SESSION_TRANSFER_TOKEN:
         return InvalidResponseError(
@@ -180,8 +180,8 @@ def _check_redirect(url: object, token: object, organization: object) -> Problem
 def _check_query(query: str, has_organization: bool) -> str | None:
     """Return a rule if *query* has a parameter already that will be added, however spelt."""
     names = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
-    # Of two parameters with one name, some readers take the first: whoever chose the
-    # login URL could then log the user in with a token of theirs.
+    # Of two parameters with one name, some servers take the first: an attacker who supplies
+    # the login URL could log the user in with a token of the attacker's.
     for name in ("session_transfer_token", "organization")[: 1 + has_organization]:
         if name in names:
             return f"must not have the parameter {name} already"

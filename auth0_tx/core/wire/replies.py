@@ -13,7 +13,7 @@ A response is judged from the outside in, and the first judgement that fails is 
    here: OAuth's ``error``, the Management API's ``errorCode``, and a global limit that
    comes as a 500.  Without JSON, the status decides.
 
-**What a server says is not trusted to be printable.**  It may echo the request, so
+**A server's text is not trusted.**  It may echo the request, so
 descriptions and codes lose every secret of the request, everything that looks like a JWT,
 and whatever does not print; then they are cut short.
 
@@ -342,7 +342,7 @@ def _clean_text(text: object, secrets: Collection[str]) -> str:
         return ""
     # Scrub before cutting: the cut could leave the first half of a secret.
     text = _redact(text, secrets)
-    # Control characters could forge log lines, and bidi marks reverse what is read.
+    # Control characters could forge log lines, and bidi marks reverse a text.
     text = "".join(
         char if char.isprintable() else " " for char in text[: 4 * _LONGEST_TEXT]
     )
@@ -390,7 +390,7 @@ def _read_correlation_id(
 
 
 def _describe_media_type(media_type: str) -> str:
-    """Return what is wrong with a media type, quoting only well-known ones."""
+    """Describe a wrong media type, quoting only well-known ones."""
     known = ("text/html", "text/plain", "application/problem+json", "application/xml")
     if media_type in known:
         return f"{media_type}, not application/json"

@@ -50,7 +50,7 @@ def test_rfc_8693_figure_6() -> None:
 
 
 def test_other_members() -> None:
-    """What else an actor is said to be is kept, and the claim itself is not changed."""
+    """An actor keeps its other members, and the claim itself is not changed."""
     act = {"sub": "a", "role": "support", "act": {"sub": "b", "sub_profile": "human"}}
 
     chain = actor_chain(act)

@@ -1,4 +1,4 @@
-"""What an ID token must say, and what it must not."""
+"""ID tokens: the claims they must have, and those that refuse them."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def build_payload(**claims: Any) -> bytes:
 
 
 def expect(**members: Any) -> Expected:
-    """Return what a good token is expected to say, with *members* set."""
+    """Return the expectations of a good token, with *members* set."""
     return Expected(**{"issuer": ISSUER, "client_id": CLIENT, "now": NOW, **members})
 
 
@@ -99,7 +99,7 @@ def find_error(token: str, **members: Any) -> IdTokenError:
 
 
 def test_good_token() -> None:
-    """A token that says what it must is taken, and its claims returned."""
+    """The claims of a good token are returned."""
     claims = {**CLAIMS, "act": {"sub": "auth0|agent"}, "https://acme.com/x": [1, None]}
     token = sign(
         {"alg": "RS256", "typ": "JWT", "kid": "a"}, json.dumps(claims).encode()
@@ -385,7 +385,7 @@ def test_access_token_hash_of_algorithm(algorithm: str) -> None:
 
 
 def test_organization_by_id() -> None:
-    """An organization that was asked for by its id is there to the letter."""
+    """An organization that was requested by its id must match exactly."""
     expected = expect(organization="org_abc")
 
     assert is_accepted(build_payload(org_id="org_abc"), expected)
@@ -398,7 +398,7 @@ def test_organization_by_id() -> None:
 
 
 def test_organization_by_name() -> None:
-    """An organization that was asked for by its name is there, in lower case."""
+    """An organization that was requested by its name must match in lower case."""
     for name in ("acme", "Acme", "ACME"):
         expected = expect(organization=name)
         assert is_accepted(build_payload(org_id="org_abc", org_name="acme"), expected)
@@ -408,7 +408,7 @@ def test_organization_by_name() -> None:
 
 
 def test_organization_not_asked_for() -> None:
-    """An organization that nobody asked for is passed on, as said and no more."""
+    """An organization that was not requested is passed on unchecked."""
     claims = check_claims(build_payload(org_id="org_abc"), EXPECTED, algorithm="RS256")
 
     assert {**CLAIMS, "org_id": "org_abc"} == claims
@@ -558,7 +558,7 @@ def test_key_without_name() -> None:
 
 
 def test_expected_prints_no_token() -> None:
-    """What is expected shows neither the nonce nor the access token."""
+    """The repr of the expectations shows neither the nonce nor the access token."""
     shown = repr(expect(nonce="hidden-nonce", access_token="hidden-token"))
 
     assert ISSUER in shown

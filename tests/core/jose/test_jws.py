@@ -1,4 +1,4 @@
-"""Compact signatures: which hold, which do not, and what is never believed."""
+"""Compact JWS: which signatures are valid, and which parts of a token are not believed."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def test_shared_key_in_a_key_set() -> None:
     ids=lambda members: "+".join(members),
 )
 def test_key_in_the_header(members: dict[str, Any]) -> None:
-    """A token that brings its own key is judged by ours, whoever signed it."""
+    """A token that brings its own key is verified with the tenant's."""
     forged = sign({"alg": "RS256", **members}, b"said", OTHER_RSA)
     genuine = sign({"alg": "RS256", **members}, b"said", RSA)
 

@@ -71,25 +71,25 @@ UNUSABLE: dict[str, Any] = {
     "no kty": {"n": "AQAB", "e": "AQAB"},
     "unknown kty": public(RSA, kty="LWE"),
     "kty in another case": public(RSA, kty="rsa"),
-    "kty that is no string": public(RSA, kty=["RSA"]),
+    "kty that is not a string": public(RSA, kty=["RSA"]),
     "symmetric": {"kty": "oct", "k": encode(b"k" * 32)},
     "private RSA": RSA.as_dict(private=True),
     "private EC": P256.as_dict(private=True),
     "private Ed25519": ED25519.as_dict(private=True),
     "for encryption": public(RSA, use="enc"),
-    "use that is no string": public(RSA, use=["sig"]),
+    "use that is not a string": public(RSA, use=["sig"]),
     "for signing only": public(RSA, key_ops=["sign"]),
     "for nothing": public(RSA, key_ops=[]),
-    "key_ops that is no list": public(RSA, key_ops="verify"),
-    "kid that is no string": public(RSA, kid=7),
+    "key_ops that is not a list": public(RSA, key_ops="verify"),
+    "kid that is not a string": public(RSA, kid=7),
     "kid that is null": public(RSA, kid=None),
-    "alg that is no string": public(RSA, alg=["RS256"]),
+    "alg that is not a string": public(RSA, alg=["RS256"]),
     "alg of another kind of key": public(RSA, alg="ES256"),
     "alg that is symmetric": public(RSA, alg="HS256"),
     "alg for encryption": public(RSA, alg="RSA-OAEP"),
     "no n": {"kty": "RSA", "e": "AQAB"},
     "no e": {"kty": "RSA", "n": to_base64url(MODULUS)},
-    "n that is no string": public(RSA, n=MODULUS),
+    "n that is not a string": public(RSA, n=MODULUS),
     "n that is padded": public(RSA, n=to_base64url(MODULUS) + "=="),
     "n that is not base64url": public(RSA, n="+" * 342),
     "RSA of 2047 bits": public(RSA, n=to_base64url(2**2046 + 1)),
@@ -105,7 +105,7 @@ UNUSABLE: dict[str, Any] = {
     "off its curve": public(P256, y=encode(b"\1" * 32)),
     "on another curve": public(P256, crv="P-384"),
     "secp256k1": public(ECKey.generate_key("secp256k1")),
-    "crv that is no string": public(P256, crv=["P-256"]),
+    "crv that is not a string": public(P256, crv=["P-256"]),
     "no x": {"kty": "EC", "crv": "P-256", "y": encode(b"\1" * 32)},
     "no y": {"kty": "EC", "crv": "P-256", "x": encode(b"\1" * 32)},
     "x one octet too long": public(
@@ -146,7 +146,7 @@ def test_unusable_key(entry: object) -> None:
     ids=repr,
 )
 def test_no_key_set(document: object) -> None:
-    """What is not an object with a list of keys is refused as a whole."""
+    """Anything but an object with a list of keys is refused as a whole."""
     with pytest.raises(SigningKeyError) as refused:
         read_jwks(document)
 
@@ -248,7 +248,7 @@ def test_key_set_prints_its_names_only() -> None:
 
 @given(st.binary(max_size=100))
 def test_base64url(octets: bytes) -> None:
-    """What was encoded without padding decodes to what it was."""
+    """Octets that are encoded without padding decode to themselves."""
     assert octets == decode_base64url(encode(octets))
 
 

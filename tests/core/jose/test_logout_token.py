@@ -1,4 +1,4 @@
-"""What a logout token must say, and what it must not."""
+"""Logout tokens: the claims they must have, and those that refuse them."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def find_problem(payload: bytes) -> str:
 
 
 def test_good_token() -> None:
-    """A token that says what it must tells whose sessions end."""
+    """A good token says whose sessions end."""
     assert GOOD == read()
 
 

@@ -1,4 +1,4 @@
-"""One rule says what a domain is; whatever a parser could take otherwise is refused."""
+"""One rule decides which names are domains; whatever parsers read differently is refused."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_loopback_with_a_port_is_a_domain(text: str, expected: str) -> None:
     "text", ["localhost:3443", "https://127.0.0.1:1/", "http://[::1]:3000"]
 )
 def test_a_resolver_may_not_return_a_loopback(text: str) -> None:
-    """What the application's resolver returns is never this machine."""
+    """A domain from the application's resolver is never this machine."""
     with pytest.raises(InvalidInputError) as caught:
         normalise_resolved_domain(text)
 
@@ -142,7 +142,7 @@ REFUSED = [
     ("t.auth0.com:", BARE),
     ("t.auth0.com,evil.com", BARE),
     ("t.auth0.com;evil.com", BARE),
-    # What parsers rewrite.
+    # Characters that parsers rewrite.
     ("t.auth0.com\\evil.com", BARE),
     ("\\\\t.auth0.com", BARE),
     ("t%2eauth0.com", BARE),
@@ -287,7 +287,7 @@ def test_a_secret_in_the_wrong_field_is_not_quoted(
 
 
 def test_a_subclass_of_str_is_taken_by_its_characters() -> None:
-    """What a str's own methods would say of it changes nothing."""
+    """A subclass of str that overrides its methods is read as it is."""
 
     class Liar(str):
         def __str__(self) -> str:

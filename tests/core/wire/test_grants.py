@@ -342,7 +342,7 @@ RESERVED = [
 @pytest.mark.parametrize("spell", [str, str.upper, str.title], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("name", RESERVED)
 def test_reserved_parameter(name: str, spell: Any) -> None:
-    """What the library sets cannot be overridden, however it is spelt."""
+    """A parameter that the library sets cannot be overridden, however it is spelt."""
     error = find_error(authorization_params={"first": "fine", spell(name): NEEDLE})
 
     assert Code.RESERVED_PARAMETER == error.code
@@ -468,11 +468,11 @@ def test_flag_refused(value: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("given", [None, {}, "options", object], ids=repr)
-def test_no_options(given: Any) -> None:
+@pytest.mark.parametrize("value", [None, {}, "options", object], ids=repr)
+def test_no_options(value: Any) -> None:
     """An exchange takes options and nothing that looks like them."""
     with pytest.raises(InvalidInputError) as error:
-        token_exchange(given)
+        token_exchange(value)
 
     assert "options" == error.value.parameter
 
@@ -498,7 +498,7 @@ VALUES = st.text().filter(str.isprintable)
 
 
 @given(
-    given=st.fixed_dictionaries(
+    members=st.fixed_dictionaries(
         {"subject_token": TOKENS, "subject_token_type": URIS},
         optional={"audience": PRINTABLE, "organization": PRINTABLE, "scope": SCOPES},
     ),
@@ -511,14 +511,14 @@ VALUES = st.text().filter(str.isprintable)
     ),
 )
 def test_form_parses_back(
-    given: dict[str, Any], actor: dict[str, Any], parameters: dict[str, str]
+    members: dict[str, Any], actor: dict[str, Any], parameters: dict[str, str]
 ) -> None:
     """The form parses back to exactly what was given, and each name is there once."""
-    asked = {**given, **actor}
+    members = {**members, **actor}
     form = token_exchange(
-        CustomTokenExchangeOptions(**asked, authorization_params=parameters)
+        CustomTokenExchangeOptions(**members, authorization_params=parameters)
     )
-    expected = {"grant_type": TOKEN_EXCHANGE, **asked, **parameters}
+    expected = {"grant_type": TOKEN_EXCHANGE, **members, **parameters}
 
     assert sorted(expected.items()) == sorted(parse_form(form))
     assert form.isascii()

@@ -34,7 +34,7 @@ CASES: list[tuple[str, str, int, str | None, str]] = [
 def test_hint(
     code: str, description: str, status: int, kind: str | None, advice: str
 ) -> None:
-    """A refusal whose cause is known says what to do about it."""
+    """A refusal whose cause is known gets a hint."""
     assert advice in (find_hint(code, description, status, kind) or "")
 
 

@@ -76,7 +76,7 @@ def test_a_token_response_is_read() -> None:
     ],
 )
 def test_json_is_accepted(body: bytes, expected: object) -> None:
-    """What RFC 8259 calls JSON is read, at the top level too."""
+    """Every JSON text of RFC 8259 is read, at the top level too."""
     assert (expected, None) == read_json(body)
 
 
@@ -366,7 +366,7 @@ def test_dates(value: str) -> None:
         "Sun, 06 Nov 1994 08:49:60 GMT",
         "Sun, 06 Nov 1994 23:59:61 GMT",
         # A leap second, which datetime does not know.  The next one is not planned, and
-        # what is lost is a second's advice.
+        # the loss is one second's advice.
         "Sat, 31 Dec 2016 23:59:60 GMT",
     ],
 )
@@ -410,7 +410,7 @@ def test_a_two_digit_year(value: str, now: float, expected: float) -> None:
 
 @pytest.mark.parametrize("now", [float("nan"), float("inf"), float("-inf"), 1e300])
 def test_without_a_usable_clock_only_a_delay_counts(now: float) -> None:
-    """A present that is no date leaves dates without meaning, but not delays."""
+    """Without a sane clock dates mean nothing, but delays still count."""
     assert 5.0 == parse_retry_after("5", now)
     assert None is parse_retry_after("Sun, 06 Nov 1994 08:49:37 GMT", now)
     assert None is parse_retry_after("Sunday, 06-Nov-94 08:49:37 GMT", now)

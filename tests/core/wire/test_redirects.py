@@ -39,16 +39,16 @@ TOKEN = SessionTransferToken(
 )
 
 
-def build_response(**members: Any) -> TokenExchangeResponse:
-    """Return a response with a session transfer token in it, with *members* set."""
-    given = {
+def build_response(**changes: Any) -> TokenExchangeResponse:
+    """Return a response with a session transfer token, and with *changes*."""
+    members = {
         "access_token": NEEDLE,
         "token_type": "N_A",
         "expires_in": 60,
         "issued_token_type": "urn:auth0:params:oauth:token-type:session_transfer_token",
-        **members,
+        **changes,
     }
-    return TokenExchangeResponse(**given)
+    return TokenExchangeResponse(**members)
 
 
 def test_logout() -> None:
@@ -82,7 +82,7 @@ def test_logout_domain(domain: str, start: str) -> None:
     ],
 )
 def test_logout_return(return_to: str) -> None:
-    """Where the browser goes afterwards arrives as it was given."""
+    """The URL to return to arrives unchanged."""
     url = build_logout_url(DOMAIN, "a client & more", return_to)
 
     assert [("client_id", "a client & more"), ("returnTo", return_to)] == parse_qsl(
@@ -358,7 +358,7 @@ def test_other_organizations(organization: Any) -> None:
 
 
 def test_prints_no_token() -> None:
-    """Neither the URL nor the value shows the token to whoever prints it."""
+    """Neither the URL nor the value prints the token."""
     shown = repr(build_session_transfer_redirect(TARGET, TOKEN)) + repr(TOKEN)
 
     assert "needle" not in shown

@@ -148,7 +148,7 @@ def test_session_transfer_token() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "seconds"),
+    ("value", "seconds"),
     [
         (1, 1),
         (2**31 - 1, 2**31 - 1),
@@ -157,9 +157,9 @@ def test_session_transfer_token() -> None:
         ("2147483647", 2**31 - 1),
     ],
 )
-def test_lifetime(given: Any, seconds: int) -> None:
+def test_lifetime(value: Any, seconds: int) -> None:
     """A lifetime is a whole number of seconds, in quotes or without."""
-    assert seconds == read_tokens(answer({**TOKENS, "expires_in": given})).expires_in
+    assert seconds == read_tokens(answer({**TOKENS, "expires_in": value})).expires_in
 
 
 LIFETIMES = [
