@@ -8,8 +8,10 @@ ignore that isn't needed, so a type that becomes too wide fails here.
 from __future__ import annotations
 
 from auth0_tx import (
+    AsyncServerClient,
     CustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeOptions,
+    ServerClient,
     TokenType,
 )
 
@@ -73,3 +75,28 @@ def refused_options(token: str) -> None:
         subject_token_type="u",
         subject_token_reusable="no",  # type: ignore[arg-type]
     )
+
+
+def refused_calls(client: ServerClient, options: CustomTokenExchangeOptions) -> None:
+    """Call a client with a wrong argument each time."""
+    ServerClient(domain="d", client_id=7)  # type: ignore[arg-type]
+    ServerClient(domain="d", client_id="id", timeout="5")  # type: ignore[arg-type]
+    ServerClient(domain="d", client_id="id", retry=3)  # type: ignore[arg-type]
+    ServerClient(domain="d", client_id="id", verify=None)  # type: ignore[arg-type]
+    ServerClient(domain="d", client_id="id", secret=b"s")  # type: ignore[arg-type]
+    ServerClient("d", "id")  # type: ignore[call-arg]
+    client.custom_token_exchange("t")  # type: ignore[arg-type]
+    client.custom_token_exchange(options, "t")  # type: ignore[arg-type]
+    client.get_access_token({}, ["a"])  # type: ignore[arg-type]
+    client.logout({}, return_to=7)  # type: ignore[arg-type]
+    client.handle_backchannel_logout(b"t")  # type: ignore[arg-type]
+
+
+async def refused_awaits(
+    blocking: ServerClient,
+    client: AsyncServerClient,
+    options: CustomTokenExchangeOptions,
+) -> None:
+    """Await the wrong client, and forget to await the right one."""
+    await blocking.custom_token_exchange(options)  # type: ignore[misc]
+    print(client.custom_token_exchange(options).access_token)  # type: ignore[attr-defined]
