@@ -61,6 +61,14 @@ def test_ended() -> None:
     assert 1 == len(cache)
 
 
+def test_ended_before() -> None:
+    """Tokens that have ended by now are not kept, not even as the only ones."""
+    cache = MemoryTokenCache()
+    cache.keep(b"a", tokens(10), NOW + 10)
+
+    assert 0 == len(cache)
+
+
 @given(
     st.lists(st.tuples(st.sampled_from("klf"), st.integers(0, 9), st.integers(0, 30)))
 )

@@ -120,6 +120,7 @@ OTHER_URLS = [
     "https://[::1].evil.example/",
     "https://[::1]x:80/",
     "https://äpp.example.com/",
+    "https://app&example.com/",
     "https://app.example.com/" + "x" * 4_096,
 ]
 
