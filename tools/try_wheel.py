@@ -8,7 +8,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-import venv
 import zipfile
 from pathlib import Path
 
@@ -33,10 +32,13 @@ def main(dist: Path) -> int:
         print(f"missing: {sorted(missing)}; strange: {sorted(strange)}")
         return 1
     with tempfile.TemporaryDirectory() as home:
-        venv.create(home, with_pip=True)
+        subprocess.run(
+            ["uv", "venv", "-q", "--clear", "-p", sys.executable, home], check=True
+        )
         bin_folder = Path(home) / "bin"
         subprocess.run(
-            [bin_folder / "python", "-m", "pip", "install", "-q", wheel], check=True
+            ["uv", "pip", "install", "-q", "-p", bin_folder / "python", wheel],
+            check=True,
         )
         # From elsewhere, so that it is the installed package which answers.
         subprocess.run(

@@ -57,11 +57,12 @@ def test_changelog_tells_of_the_version() -> None:
 def test_top_level_is_as_laid_out() -> None:
     """The repository's top level holds what its readers expect, and nothing else."""
     laid_out = {
-        *("setup.cfg", "setup.py", "pyproject.toml", "tox.ini", "LICENSE"),
+        *("setup.cfg", "setup.py", "pyproject.toml", "LICENSE"),
+        *("tox.ini", "toxfile.py"),
         *("README.md", "CHANGELOG.md", "CONTRIBUTING.md"),
         *("auth0_tx", "tests", "benchmarks", "tools", "docs", "examples"),
     }
-    passing = {"build", "dist", "auth0_tx.egg-info"}
+    passing = {"build", "dist", "auth0_tx.egg-info", "__pycache__"}
 
     found = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
 
