@@ -7,7 +7,6 @@ must end, and what the application handed in.  Every step of a flow takes the ca
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
 
+from ..bounded import BoundedDict
 from ..secret import Unpicklable
 from .cache.token_cache import CacheState
 from .configuration import Settings, StoreOptions
@@ -56,33 +56,13 @@ class CachedDocument(Generic[V]):
         )
 
 
-class BoundedCache(Generic[V]):
-    """Documents by key; to make room, the one that was stored first is forgotten.
-
-    Each operation is one step of the interpreter, so threads need no lock.
-    """
-
-    __slots__ = ("_items", "_most")
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._items: OrderedDict[str, CachedDocument[V]] = OrderedDict()
-
-    def get(self, key: str) -> CachedDocument[V] | None:
-        """Return the document under *key*, or ``None``."""
-        return self._items.get(key)
+class BoundedCache(BoundedDict[str, CachedDocument[V]]):
+    """Documents by key; to make room, the one that was stored first is forgotten."""
 
     def find_fresh(self, key: str, now: float) -> V | None:
         """Return the value under *key* if it may be used without a fetch, or ``None``."""
-        cached = self._items.get(key)
+        cached = self.get(key)
         return cached.value if cached is not None and cached.is_fresh(now) else None
-
-    def add(self, key: str, document: CachedDocument[V]) -> None:
-        """Keep a document, and forget the oldest if there are too many."""
-        self._items.pop(key, None)
-        self._items[key] = document
-        while len(self._items) > self._most:
-            self._items.popitem(last=False)
 
 
 @attrs.frozen(eq=False)

@@ -11,9 +11,10 @@ import pytest
 
 from .source import PACKAGE, imports, modules, name_of
 
-LEAVES = ("secret", "version", "token_types", "events")
+LEAVES = ("bounded", "secret", "version", "token_types", "events")
 ROOMS = {
     "": ("errors", "values", "client", "aio", "core", *LEAVES),
+    "bounded": (),
     "secret": (),
     "version": (),
     "token_types": (),

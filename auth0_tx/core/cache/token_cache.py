@@ -7,11 +7,11 @@ touches one key.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Protocol
 
 import attrs
 
+from ...bounded import BoundedDict
 from ...errors import ConfigurationError
 from ...secret import Unpicklable
 from .tokens import CachedTokens
@@ -80,12 +80,11 @@ class MemoryTokenCache(Unpicklable):
             raise ConfigurationError(
                 "max_entries must be a whole number above 0", parameter="max_entries"
             )
-        self._most = max_entries
-        self._tokens: OrderedDict[bytes, CachedTokens] = OrderedDict()
-        self._locks: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
+        self._tokens: BoundedDict[bytes, CachedTokens] = BoundedDict(max_entries)
+        self._locks: BoundedDict[str, tuple[bytes, float]] = BoundedDict(max_entries)
 
     def __repr__(self) -> str:
-        return f"MemoryTokenCache(max_entries={self._most})"
+        return f"MemoryTokenCache(max_entries={self._tokens.most})"
 
     def __len__(self) -> int:
         return len(self._tokens)
@@ -98,21 +97,14 @@ class MemoryTokenCache(Unpicklable):
         if not tokens.is_good(now):
             self._tokens.pop(key, None)
             return None
-        try:
-            self._tokens.move_to_end(key)
-        except KeyError:  # pragma: no cover - another thread made room of it
-            return tokens
+        self._tokens.renew(key)
         return tokens
 
     def keep(self, key: bytes, tokens: CachedTokens, now: float) -> None:
         """Cache *tokens* in place of what is there, and drop what is of no use any more."""
-        self._tokens.pop(key, None)
-        self._tokens[key] = tokens
-        while len(self._tokens) > self._most or self._oldest_has_ended(now):
-            try:
-                self._tokens.popitem(last=False)
-            except KeyError:  # pragma: no cover - another thread emptied it
-                return
+        self._tokens.add(key, tokens)
+        while (oldest := self._tokens.find_oldest()) and not oldest.is_good(now):
+            self._tokens.remove_oldest()
 
     def drop(self, key: bytes) -> None:
         """Drop what is cached under *key*."""
@@ -123,26 +115,13 @@ class MemoryTokenCache(Unpicklable):
         found = self._locks.get(name)
         if found is not None and now >= found[1]:
             self._locks.pop(name, None)
-        held = self._locks.setdefault(name, (owner, until))
-        while len(self._locks) > self._most:
-            try:
-                self._locks.popitem(last=False)
-            except KeyError:  # pragma: no cover - another thread emptied it
-                break
-        return held[0] == owner
+        holder, _ = self._locks.add_if_absent(name, (owner, until))
+        return holder == owner
 
     def unlock(self, name: str, owner: bytes) -> None:
         """Free *name* where it is *owner* who has locked it."""
         if self._locks.get(name, (b"", 0.0))[0] == owner:
             self._locks.pop(name, None)
-
-    def _oldest_has_ended(self, now: float) -> bool:
-        try:
-            oldest = self._tokens[next(iter(self._tokens))]
-        except (KeyError, RuntimeError, StopIteration):
-            # Other threads are at it as well.
-            return False
-        return not oldest.is_good(now)
 
 
 _PAUSE = 5.0
@@ -167,7 +146,9 @@ class CacheState:
     has_failed: bool = attrs.field(init=False, default=False)
     _rests_until: float = attrs.field(init=False, default=float("-inf"))
     _warned_at: float = attrs.field(init=False, default=float("-inf"))
-    _abandoned: dict[str, tuple[bytes, float]] = attrs.field(init=False, factory=dict)
+    _abandoned: BoundedDict[str, tuple[bytes, float]] = attrs.field(
+        init=False, factory=lambda: BoundedDict[str, tuple[bytes, float]](_MANY_LOCKS)
+    )
 
     def is_resting(self, now: float) -> bool:
         """Tell whether the cache has just failed."""
@@ -184,9 +165,7 @@ class CacheState:
 
     def record_abandoned_lock(self, name: str, owner: bytes, until: float) -> None:
         """Note that a call was cancelled that has, or had, locked *name*."""
-        if len(self._abandoned) >= _MANY_LOCKS:
-            self._abandoned.clear()
-        self._abandoned[name] = owner, until
+        self._abandoned.add(name, (owner, until))
 
     def take_over_lock(self, name: str, now: float) -> bytes | None:
         """Give by what owner a cancelled call of this client locked *name*, once."""

@@ -211,12 +211,12 @@ def _spend(
     except CustomTokenExchangeError as error:
         failure = _to_login_required(error)
     else:
-        context.rotations.record(key, outcome, context.monotonic())
+        context.rotations.add(key, outcome, context.monotonic())
         yield from report_rotation(call, session, "refresh_token", started)
         return outcome
     # Outside the handler: LoginRequiredError replaces the refusal, and has no context.
     if _is_spent(failure):
-        context.rotations.record(key, failure.evolve(), context.monotonic())
+        context.rotations.add(key, failure.evolve(), context.monotonic())
     yield from report_rotation(call, session, "refresh_token", started, failure)
     raise failure
 

@@ -8,10 +8,10 @@ that ends the whole family (RFC 9700 section 4.14.2).
 from __future__ import annotations
 
 import hmac
-from collections import OrderedDict
 
 import attrs
 
+from ...bounded import ExpiringDict
 from ...errors import Auth0Error
 from ...values import TokenExchangeResponse
 
@@ -38,37 +38,13 @@ class RefreshOutcome:
     at: float
 
 
-class Rotations:
-    """The refresh tokens spent of late, by a keyed hash, and what each of them brought.
+class Rotations(ExpiringDict[bytes, RefreshOutcome | Auth0Error]):
+    """The outcome of recent refreshes, under a keyed hash of the refresh token spent."""
 
-    Each operation is one step of the interpreter's, so that threads need no lock.
-    """
-
-    __slots__ = ("_spent",)
+    __slots__ = ()
 
     def __init__(self) -> None:
-        self._spent: OrderedDict[bytes, tuple[float, RefreshOutcome | Auth0Error]] = (
-            OrderedDict()
-        )
-
-    def record(
-        self, key: bytes, outcome: RefreshOutcome | Auth0Error, now: float
-    ) -> None:
-        """Remember what became of a refresh token; *now* is on a monotonic clock."""
-        self._spent[key] = (now + LONGEST_MEMORY, outcome)
-        while len(self._spent) > _MOST:
-            self._spent.popitem(last=False)
-
-    def get(self, key: bytes, now: float) -> RefreshOutcome | Auth0Error | None:
-        """Give what became of a refresh token, while it is remembered."""
-        found = self._spent.get(key)
-        if found is None:
-            return None
-        until, outcome = found
-        if now >= until:
-            self._spent.pop(key, None)
-            return None
-        return outcome
+        super().__init__(_MOST, LONGEST_MEMORY)
 
 
 def refresh_key(process_key: bytes, refresh_token: str) -> bytes:

@@ -7,11 +7,11 @@ server asked for, refusals remembered) is one small value for each client and pr
 from __future__ import annotations
 
 import hmac
-from collections import OrderedDict
 from typing import Literal, TypeAlias
 
 import attrs
 
+from ...bounded import ExpiringDict
 from ...errors import (
     AmbiguousError,
     BlockedError,
@@ -119,12 +119,13 @@ class RetryState:
     _closed_until: dict[str, tuple[float, CustomTokenExchangeError]] = attrs.field(
         init=False, factory=dict
     )
-    _refusals: OrderedDict[bytes, tuple[float, CustomTokenExchangeError]] = attrs.field(
-        init=False, factory=OrderedDict
-    )
+    _refusals: ExpiringDict[bytes, CustomTokenExchangeError] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.budget = self.policy.budget
+        self._refusals = ExpiringDict(
+            _MOST_REFUSALS, self.policy.remember_refusals_seconds
+        )
 
     def record_success(self) -> None:
         """Let one success pay towards the next retry."""
@@ -189,23 +190,13 @@ class RetryState:
         self, key: bytes, error: CustomTokenExchangeError, now: float
     ) -> None:
         """Keep a refusal of one subject token, so that a looping caller is refused here."""
-        seconds = self.policy.remember_refusals_seconds
-        if seconds <= 0 or not _blames_the_token(error):
-            return
-        self._refusals[key] = (now + seconds, error.evolve())
-        while len(self._refusals) > _MOST_REFUSALS:
-            self._refusals.popitem(last=False)
+        if self.policy.remember_refusals_seconds > 0 and _blames_the_token(error):
+            self._refusals.add(key, error.evolve(), now)
 
     def find_refusal(self, key: bytes, now: float) -> CustomTokenExchangeError | None:
         """Give the refusal that *key* met, while it is remembered."""
-        found = self._refusals.get(key)
-        if found is None:
-            return None
-        until, error = found
-        if now >= until:
-            self._refusals.pop(key, None)
-            return None
-        return error.evolve()
+        refusal = self._refusals.get(key, now)
+        return None if refusal is None else refusal.evolve()
 
 
 def refusal_key(process_key: bytes, domain: str, form: str) -> bytes:

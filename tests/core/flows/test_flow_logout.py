@@ -189,7 +189,7 @@ def test_no_metadata(clock: Clock) -> None:
     """Without metadata nothing is revoked, and the user is logged out."""
     context, browser = fresh(clock)
     clock.wait(3_600)
-    context.metadata._items.clear()
+    context.metadata.clear()
     _, asked = play(logout(context, browser.request()), answer(b"gone", 404))
 
     assert {} == browser.cookies

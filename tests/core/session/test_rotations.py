@@ -20,7 +20,7 @@ OUTCOME = RefreshOutcome(
 def test_remembered() -> None:
     """What a refresh brought is given to those who come a moment later."""
     rotations = Rotations()
-    rotations.record(b"a", OUTCOME, 100.0)
+    rotations.add(b"a", OUTCOME, 100.0)
 
     assert OUTCOME is rotations.get(b"a", 100.0)
     assert OUTCOME is rotations.get(b"a", 100.0 + LONGEST_MEMORY - 0.001)
@@ -30,7 +30,7 @@ def test_remembered() -> None:
 def test_forgotten() -> None:
     """It is forgotten after a minute, and stays forgotten."""
     rotations = Rotations()
-    rotations.record(b"a", OUTCOME, 100.0)
+    rotations.add(b"a", OUTCOME, 100.0)
 
     assert rotations.get(b"a", 100.0 + LONGEST_MEMORY) is None
     assert rotations.get(b"a", 100.0) is None
@@ -39,7 +39,7 @@ def test_forgotten() -> None:
 def test_refusal() -> None:
     """That a refresh was refused is remembered in the same way."""
     rotations, refusal = Rotations(), RefusedError("no", "invalid_grant", 403)
-    rotations.record(b"a", refusal, 0.0)
+    rotations.add(b"a", refusal, 0.0)
 
     assert refusal is rotations.get(b"a", 1.0)
 
@@ -47,8 +47,8 @@ def test_refusal() -> None:
 def test_newest_counts() -> None:
     """What became of a token last is what counts."""
     rotations = Rotations()
-    rotations.record(b"a", RefusedError("no", "invalid_grant", 403), 0.0)
-    rotations.record(b"a", OUTCOME, 50.0)
+    rotations.add(b"a", RefusedError("no", "invalid_grant", 403), 0.0)
+    rotations.add(b"a", OUTCOME, 50.0)
 
     assert OUTCOME is rotations.get(b"a", 50.0 + LONGEST_MEMORY - 1)
 
@@ -57,7 +57,7 @@ def test_bounded() -> None:
     """No more than a thousand are remembered, and the oldest goes first."""
     rotations = Rotations()
     for number in range(1_025):
-        rotations.record(b"%d" % number, OUTCOME, 0.0)
+        rotations.add(b"%d" % number, OUTCOME, 0.0)
 
     assert rotations.get(b"0", 0.0) is None
     assert OUTCOME is rotations.get(b"1", 0.0)
