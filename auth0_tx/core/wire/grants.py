@@ -86,16 +86,6 @@ _is_reserved_type = re.compile(
 ).match
 
 
-def token_exchange(options: CustomTokenExchangeOptions) -> str:
-    """Check options, and encode them as form parameters.
-
-    Raises:
-        InvalidInputError: an option breaks a rule.
-    """
-    check_exchange(options)
-    return exchange_form(options)
-
-
 def check_exchange(options: CustomTokenExchangeOptions) -> None:
     """Refuse options that break a rule.
 

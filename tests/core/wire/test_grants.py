@@ -17,12 +17,13 @@ from auth0_tx.core.wire.grants import (
     LONGEST_TOKEN,
     TOKEN_EXCHANGE,
     check_access_token_options,
+    check_exchange,
     check_on_behalf_of,
+    exchange_form,
     grant_request,
     on_behalf_of_form,
     refresh_form,
     revocation_form,
-    token_exchange,
     with_openid,
 )
 from auth0_tx.core.wire.problems import LONGEST_TEXT
@@ -62,10 +63,16 @@ def parse_form(form: str) -> list[tuple[str, str]]:
     return parse_qsl(form, keep_blank_values=True, strict_parsing=True)
 
 
+def encode_exchange(options: CustomTokenExchangeOptions) -> str:
+    """Check *options* and encode them, as a flow does."""
+    check_exchange(options)
+    return exchange_form(options)
+
+
 def try_exchange(**changes: Any) -> str | InvalidInputError:
     """Encode an ordinary exchange with *changes*, or return the error."""
     try:
-        return token_exchange(options(**changes))
+        return encode_exchange(options(**changes))
     except InvalidInputError as error:
         return error
 
@@ -73,7 +80,7 @@ def try_exchange(**changes: Any) -> str | InvalidInputError:
 def find_error(**changes: Any) -> InvalidInputError:
     """Return the error for an ordinary exchange with *changes*."""
     with pytest.raises(InvalidInputError) as error:
-        token_exchange(options(**changes))
+        encode_exchange(options(**changes))
     assert "validate" == error.value.phase
     return error.value
 
@@ -86,12 +93,12 @@ def test_least_form() -> None:
         ("subject_token_type", "urn:acme:legacy-token"),
     ]
 
-    assert expected == parse_form(token_exchange(options()))
+    assert expected == parse_form(encode_exchange(options()))
 
 
 def test_whole_form() -> None:
     """Every option has its parameter of RFC 8693, and extensions follow."""
-    form = token_exchange(
+    form = encode_exchange(
         options(
             subject_token="st+/= %",
             subject_token_type="https://acme.com/legacy?a=b&c",
@@ -137,7 +144,7 @@ def test_whole_form() -> None:
 )
 def test_type_accepted(uri: str) -> None:
     """A type is a URN or a web address of one's own, or one that RFC 8693 registers."""
-    form = dict(parse_form(token_exchange(options(subject_token_type=uri))))
+    form = dict(parse_form(encode_exchange(options(subject_token_type=uri))))
 
     assert str(uri) == form["subject_token_type"]
 
@@ -245,7 +252,7 @@ def test_limits() -> None:
     """A token may have 65,536 characters, and any other text 4,096."""
     longest = "x" * LONGEST_TEXT
     parameters = {"campaign": longest}
-    form = token_exchange(options(audience=longest, authorization_params=parameters))
+    form = encode_exchange(options(audience=longest, authorization_params=parameters))
 
     assert (65_536, 4_096) == (LONGEST_TOKEN, LONGEST_TEXT)
     assert [longest, longest] == [value for _, value in parse_form(form)[3:]]
@@ -267,7 +274,7 @@ def test_token_accepted(token: str) -> None:
     """A token is opaque: whatever prints in ASCII may be one."""
     assert (
         token
-        == dict(parse_form(token_exchange(options(subject_token=token))))[
+        == dict(parse_form(encode_exchange(options(subject_token=token))))[
             "subject_token"
         ]
     )
@@ -428,12 +435,12 @@ def test_too_many_parameters() -> None:
     parameters.pop("campaign_100")
 
     assert "must not have more than 100 parameters" in error.message
-    assert "&campaign_99=a" in token_exchange(options(authorization_params=parameters))
+    assert "&campaign_99=a" in encode_exchange(options(authorization_params=parameters))
 
 
 def test_names_from_an_enum() -> None:
     """A name that is a member of a str enum is sent, and judged, by its text."""
-    form = token_exchange(
+    form = encode_exchange(
         options(authorization_params={Field.CAMPAIGN: Field.CAMPAIGN})
     )
 
@@ -450,14 +457,14 @@ def test_hostile_text() -> None:
         **{name: Hostile(f"urn:acme:{name}") for name in ALL_TEXTS},
         "authorization_params": {Hostile("name"): Hostile("value")},
     }
-    sent = dict(parse_form(token_exchange(options(**changes))))
+    sent = dict(parse_form(encode_exchange(options(**changes))))
 
     assert {name: f"urn:acme:{name}" for name in ALL_TEXTS} == {
         name: sent[name] for name in ALL_TEXTS
     }
     assert "value" == sent["name"]
     with pytest.raises(InvalidInputError):
-        token_exchange(options(authorization_params={Hostile("client_id"): "x"}))
+        encode_exchange(options(authorization_params={Hostile("client_id"): "x"}))
 
 
 @pytest.mark.parametrize("value", [None, 1, "yes", 0], ids=repr)
@@ -472,7 +479,7 @@ def test_flag_refused(value: Any) -> None:
 def test_no_options(value: Any) -> None:
     """An exchange takes options and nothing that looks like them."""
     with pytest.raises(InvalidInputError) as error:
-        token_exchange(value)
+        encode_exchange(value)
 
     assert "options" == error.value.parameter
 
@@ -515,7 +522,7 @@ def test_form_parses_back(
 ) -> None:
     """The form parses back to exactly what was given, and each name is there once."""
     members = {**members, **actor}
-    form = token_exchange(
+    form = encode_exchange(
         CustomTokenExchangeOptions(**members, authorization_params=parameters)
     )
     expected = {"grant_type": TOKEN_EXCHANGE, **members, **parameters}
@@ -679,7 +686,7 @@ def test_access_token_options_refused(
 def test_request(clock: Clock) -> None:
     """A grant is posted as a form, with the client's credentials behind it."""
     authentication = client(clock).settings.authentication
-    form = token_exchange(options())
+    form = encode_exchange(options())
     request = grant_request(TOKEN_ENDPOINT, form, authentication, "i", clock, str)
 
     assert ("POST", TOKEN_ENDPOINT) == (request.method, request.url)

@@ -1,4 +1,4 @@
-"""Which failures are sent again, how soon, and how many at most."""
+"""Which failures are sent again, how soon, and how often."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ NOW = 1_000.0
 POLICY = RetryPolicy()
 
 
-def delay(
+def find_delay(
     error: CustomTokenExchangeError,
     policy: RetryPolicy = POLICY,
     repeatability: Repeatability = "once",
     **changes: Any,
 ) -> float | None:
-    """Give the delay after the first attempt of a call with ten seconds left."""
-    given = {"attempt": 1, "remaining": 10.0, "random": 0.5, **changes}
-    return delay_before_next(policy, error, repeatability=repeatability, **given)
+    """Return the delay after the first attempt of a call with ten seconds left."""
+    arguments = {"attempt": 1, "remaining": 10.0, "random": 0.5, **changes}
+    return delay_before_next(policy, error, repeatability=repeatability, **arguments)
 
 
 NOT_SENT = NotSentError(retry_safe=True)
 BUSY = RateLimitError(status=429, retry_safe=True)
 
 
-def busy(seconds: float | None) -> RateLimitError:
-    """Give a rate limit that asks to wait *seconds*."""
+def build_limit(seconds: float | None) -> RateLimitError:
+    """Return a rate limit that asks to wait *seconds*."""
     return RateLimitError(status=429, retry_safe=True, retry_after=seconds)
 
 
@@ -73,7 +73,7 @@ def test_backoff(attempt: int, error: CustomTokenExchangeError, seconds: float) 
     """The wait is random below a bound that doubles, up to the longest."""
     policy = RetryPolicy(attempts=10_000)
 
-    assert seconds == delay(error, policy, attempt=attempt)
+    assert seconds == find_delay(error, policy, attempt=attempt)
 
 
 @given(
@@ -83,7 +83,9 @@ def test_backoff(attempt: int, error: CustomTokenExchangeError, seconds: float) 
 )
 def test_jitter(random: float, attempt: int, error: CustomTokenExchangeError) -> None:
     """Full jitter: any wait below the bound, and never more than the longest."""
-    seconds = delay(error, RetryPolicy(attempts=20_000), attempt=attempt, random=random)
+    seconds = find_delay(
+        error, RetryPolicy(attempts=20_000), attempt=attempt, random=random
+    )
 
     assert seconds is not None
     assert 0 <= seconds <= POLICY.longest_delay
@@ -103,9 +105,11 @@ def test_jitter(random: float, attempt: int, error: CustomTokenExchangeError) ->
         (0.0, -1.0, None),
     ],
 )
-def test_wait_as_told(seconds: float, remaining: float, expected: float | None) -> None:
-    """A wait that is named is sat out whole, or not begun: it must fit the deadline."""
-    assert expected == delay(busy(seconds), remaining=remaining)
+def test_wait_of_the_server(
+    seconds: float, remaining: float, expected: float | None
+) -> None:
+    """A wait that the server names is kept in full, or the call stops: it must fit."""
+    assert expected == find_delay(build_limit(seconds), remaining=remaining)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +125,7 @@ def test_wait_as_told(seconds: float, remaining: float, expected: float | None) 
 )
 def test_attempts(attempts: int, attempt: int, again: bool) -> None:
     """There are as many attempts as the policy says, the first included."""
-    result = delay(NOT_SENT, RetryPolicy(attempts=attempts), attempt=attempt)
+    result = find_delay(NOT_SENT, RetryPolicy(attempts=attempts), attempt=attempt)
 
     assert again is (result is not None)
 
@@ -184,17 +188,17 @@ ROWS: list[tuple[str, CustomTokenExchangeError, RetryPolicy, bool, bool]] = [
 def test_what_is_sent_again(
     error: CustomTokenExchangeError, policy: RetryPolicy, once: bool, reusable: bool
 ) -> None:
-    """What may have taken effect is sent again only where it may do so twice."""
-    assert once is (delay(error, policy, "once") is not None)
-    assert reusable is (delay(error, policy, "reusable") is not None)
+    """A request that may have taken effect is sent again only if it may do so twice."""
+    assert once is (find_delay(error, policy, "once") is not None)
+    assert reusable is (find_delay(error, policy, "reusable") is not None)
 
 
 def test_broken_answer_twice() -> None:
     """A broken answer is worth one more try and no second."""
     broken = InvalidResponseError(status=200)
 
-    assert delay(broken, repeatability="reusable", attempt=1) is not None
-    assert delay(broken, repeatability="reusable", attempt=2) is None
+    assert find_delay(broken, repeatability="reusable", attempt=1) is not None
+    assert find_delay(broken, repeatability="reusable", attempt=2) is None
 
 
 def test_outage() -> None:
@@ -213,7 +217,7 @@ def test_outage_of_timeouts() -> None:
 
 
 def test_successes_pay() -> None:
-    """Five successes pay for a retry, and what is saved is bounded."""
+    """Five successes pay for a retry, and the budget has an upper bound."""
     state = RetryState(RetryPolicy(budget=5))
     for _ in range(1_000):
         state.record_success()
@@ -250,15 +254,15 @@ def test_retries_stay_in_proportion(history: list[str]) -> None:
         assert 0 <= state.budget <= POLICY.budget
 
 
-def fast(**changes: Any) -> RetryState:
-    """Give the state of a client that fails fast."""
+def fail_fast(**changes: Any) -> RetryState:
+    """Return the state of a client that fails fast."""
     return RetryState(RetryPolicy(fail_fast=True, **changes))
 
 
 def test_wait_for_all() -> None:
     """While a wait lasts, calls to that domain fail with what is left of it."""
-    state = fast()
-    state.record_failure(DOMAIN, busy(30.0), NOW)
+    state = fail_fast()
+    state.record_failure(DOMAIN, build_limit(30.0), NOW)
     error = state.find_closure(DOMAIN, NOW + 10)
 
     assert isinstance(error, RateLimitError)
@@ -268,8 +272,8 @@ def test_wait_for_all() -> None:
 
 def test_one_probe() -> None:
     """When the wait is over one call goes through, and the others wait for its outcome."""
-    state = fast()
-    state.record_failure(DOMAIN, busy(30.0), NOW)
+    state = fail_fast()
+    state.record_failure(DOMAIN, build_limit(30.0), NOW)
     through = [state.find_closure(DOMAIN, NOW + 30) is None for _ in range(100)]
 
     assert [True, *[False] * 99] == through
@@ -279,9 +283,9 @@ def test_one_probe() -> None:
 
 
 def test_lost_probe() -> None:
-    """A probe that is never heard of again is followed by another."""
-    state = fast()
-    state.record_failure(DOMAIN, busy(30.0), NOW)
+    """A probe whose outcome is never reported is followed by another."""
+    state = fail_fast()
+    state.record_failure(DOMAIN, build_limit(30.0), NOW)
 
     assert state.find_closure(DOMAIN, NOW + 30) is None
     assert state.find_closure(DOMAIN, NOW + 34.9) is not None
@@ -289,9 +293,9 @@ def test_lost_probe() -> None:
 
 
 def test_probe_without_delays() -> None:
-    """A probe has a second at least, also where attempts follow each other at once."""
-    state = fast(longest_delay=0.0)
-    state.record_failure(DOMAIN, busy(30.0), NOW)
+    """A probe has at least a second, even if the policy knows no delays."""
+    state = fail_fast(longest_delay=0.0)
+    state.record_failure(DOMAIN, build_limit(30.0), NOW)
     times = (30.0, 30.9, 31.0)
 
     assert [True, False, True] == [
@@ -301,10 +305,10 @@ def test_probe_without_delays() -> None:
 
 def test_probe_limited_again() -> None:
     """A probe that meets the limit again renews the wait."""
-    state = fast()
-    state.record_failure(DOMAIN, busy(30.0), NOW)
+    state = fail_fast()
+    state.record_failure(DOMAIN, build_limit(30.0), NOW)
     state.find_closure(DOMAIN, NOW + 30)
-    state.record_failure(DOMAIN, busy(60.0), NOW + 31)
+    state.record_failure(DOMAIN, build_limit(60.0), NOW + 31)
     error = state.find_closure(DOMAIN, NOW + 32)
 
     assert error is not None
@@ -322,9 +326,9 @@ def test_probe_limited_again() -> None:
     ],
 )
 def test_probe_refused(outcome: CustomTokenExchangeError, opens: bool) -> None:
-    """A probe that is refused for itself has shown that the limit is over."""
-    state = fast()
-    state.record_failure(DOMAIN, busy(30.0), NOW)
+    """A probe that is refused on its merits has shown that the limit is over."""
+    state = fail_fast()
+    state.record_failure(DOMAIN, build_limit(30.0), NOW)
     state.find_closure(DOMAIN, NOW + 30)
     state.record_failure(DOMAIN, outcome, NOW + 31)
 
@@ -337,7 +341,7 @@ def test_probe_refused(outcome: CustomTokenExchangeError, opens: bool) -> None:
 )
 def test_blocked_for_all(error: BlockedError, seconds: float) -> None:
     """A block of the source IP holds for its time, and trying again is not safe."""
-    state = fast()
+    state = fail_fast()
     state.record_failure(DOMAIN, error, NOW)
     kept = state.find_closure(DOMAIN, NOW)
 
@@ -346,9 +350,9 @@ def test_blocked_for_all(error: BlockedError, seconds: float) -> None:
     assert state.find_closure(DOMAIN, NOW + seconds) is None
 
 
-def test_block_that_is_not_held() -> None:
-    """How long a block holds may be set to nothing."""
-    state = fast(blocked_seconds=0.0)
+def test_block_that_is_not_kept() -> None:
+    """A policy may set the time of a block to zero."""
+    state = fail_fast(blocked_seconds=0.0)
     state.record_failure(DOMAIN, BLOCKED, NOW)
 
     assert state.find_closure(DOMAIN, NOW) is None
@@ -367,8 +371,8 @@ def test_block_that_is_not_held() -> None:
     ids=repr,
 )
 def test_nothing_to_wait_for(error: CustomTokenExchangeError) -> None:
-    """A failure that asks nobody to wait stops nobody."""
-    state = fast()
+    """A failure that names no wait stops no other call."""
+    state = fail_fast()
     state.record_failure(DOMAIN, error, NOW)
 
     assert state.find_closure(DOMAIN, NOW) is None
@@ -376,7 +380,7 @@ def test_nothing_to_wait_for(error: CustomTokenExchangeError) -> None:
 
 def test_unavailable_for_all() -> None:
     """A call that was never sent does not say that it may have taken effect."""
-    state = fast()
+    state = fail_fast()
     lost = AmbiguousError(
         "lost", Code.TOKEN_EXCHANGE_FAILED, 503, retry_after=30.0, correlation_id="c"
     )
@@ -396,21 +400,21 @@ def test_unavailable_for_all() -> None:
 def test_slow_by_default() -> None:
     """Nothing is refused locally unless the policy says so."""
     state = RetryState(POLICY)
-    state.record_failure(DOMAIN, busy(30.0), NOW)
+    state.record_failure(DOMAIN, build_limit(30.0), NOW)
     state.remember_refusal(b"key", RefusedError(status=400), NOW)
 
     assert state.find_closure(DOMAIN, NOW) is None
     assert state.find_refusal(b"key", NOW) is None
 
 
-def remembering() -> RetryState:
-    """Give the state of a client that remembers refusals for a minute."""
+def remember_refusals() -> RetryState:
+    """Return the state of a client that remembers refusals for a minute."""
     return RetryState(RetryPolicy(remember_refusals_seconds=60.0))
 
 
 def test_refusal_is_remembered() -> None:
-    """A refusal is given again for its time, as an error of its own each time."""
-    state = remembering()
+    """A remembered refusal is returned for its time, as a new error each time."""
+    state = remember_refusals()
     refusal = RefusedError("no", "invalid_grant", 400)
     state.remember_refusal(b"key", refusal, NOW)
     again = state.find_refusal(b"key", NOW + 59.9)
@@ -443,8 +447,8 @@ def test_refusal_is_remembered() -> None:
     ids=lambda error: f"{type(error).__name__}-{error.status}",
 )
 def test_not_the_token(error: CustomTokenExchangeError) -> None:
-    """What is not the token's fault is not remembered of it."""
-    state = remembering()
+    """A failure that is not about the token is not remembered."""
+    state = remember_refusals()
     state.remember_refusal(b"key", error, NOW)
 
     assert state.find_refusal(b"key", NOW) is None
@@ -452,7 +456,7 @@ def test_not_the_token(error: CustomTokenExchangeError) -> None:
 
 def test_refusals_are_bounded() -> None:
     """The oldest refusals are forgotten before there are too many."""
-    state = remembering()
+    state = remember_refusals()
     refusal = RefusedError(status=400)
     for number in range(1_100):
         state.remember_refusal(b"%d" % number, refusal, NOW)
@@ -464,7 +468,7 @@ def test_refusals_are_bounded() -> None:
 
 
 def test_refusal_key() -> None:
-    """A refusal is kept under a keyed hash of the domain and the whole grant."""
+    """A refusal is remembered by a keyed hash of the domain and the whole grant."""
     keys = {
         refusal_key(key, domain, form)
         for key in (b"a" * 32, b"b" * 32)
@@ -474,3 +478,22 @@ def test_refusal_key() -> None:
 
     assert 8 == len(keys)
     assert {32} == set(map(len, keys))
+
+
+def test_calm() -> None:
+    """A state is calm while a success would change nothing in it."""
+    state = fail_fast()
+    assert state.is_calm
+
+    state.pay_for_retry(NOT_SENT)
+    assert not state.is_calm
+    for _ in range(5):
+        state.record_success()
+    assert state.is_calm
+
+    state.record_failure(DOMAIN, build_limit(30.0), NOW)
+    state.record_success()
+    assert not state.is_calm
+    state.reopen(DOMAIN)
+    state.record_success()
+    assert state.is_calm
