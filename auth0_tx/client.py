@@ -37,6 +37,7 @@ from .values import (
     RetryPolicy,
     SessionPolicy,
     SessionTransferToken,
+    TenantCheck,
     TokenExchangeResponse,
 )
 
@@ -480,6 +481,34 @@ class ServerClient(BlockingShell):
         try:
             return run(
                 tenant_documents.prepare(self._context, store_options), self._world
+            )
+        except Auth0Error as error:
+            # The frames below are the library's: of no use to its caller, and full of tokens.
+            raise error.with_traceback(None)
+
+    def check_tenant(
+        self,
+        store_options: StoreOptions | None = None,
+    ) -> TenantCheck:
+        """Fetch the tenant's metadata and signing keys anew, and report on them.
+
+        Other calls use cached documents, and go on with stale ones while the tenant is down.
+        This one does neither, so it answers whether a client that starts now could work.  Use it
+        in a health check; it sends two requests and no credentials.
+
+        Args:
+            store_options: handed to the domain resolver if the client has one.
+
+        Returns:
+            The issuer, the number of usable keys, and how far the two clocks are apart.
+
+        Raises:
+            NotSentError: the tenant cannot be reached.
+            DiscoveryError: its metadata is missing or invalid.
+        """
+        try:
+            return run(
+                tenant_documents.check_tenant(self._context, store_options), self._world
             )
         except Auth0Error as error:
             # The frames below are the library's: of no use to its caller, and full of tokens.

@@ -15,7 +15,7 @@ from typing import Any, Literal, NotRequired, Required
 
 import attrs
 
-from .errors import IdTokenError
+from .errors import IdTokenError, SigningKeyError
 from .secret import REDACTED, Unpicklable, secret
 
 if sys.version_info >= (3, 12):
@@ -234,6 +234,24 @@ class LoginWithCustomTokenExchangeResult(Unpicklable):
     """
 
     state_data: dict[str, Any] = attrs.field(repr=_format_names)
+
+
+@attrs.frozen(kw_only=True)
+class TenantCheck:
+    """What a tenant answered when its documents were fetched for a check.
+
+    Attributes:
+        issuer: the tenant's issuer, as its ID tokens name it.
+        signing_keys: how many of its published keys can verify a token.
+        keys_error: the reason why the keys could not be fetched or read, if so.
+        clock_skew: seconds that this machine's clock is ahead of the tenant's, to a second
+            or two; ``None`` if the tenant's answer has no valid ``Date``.
+    """
+
+    issuer: str
+    signing_keys: int
+    keys_error: SigningKeyError | None = None
+    clock_skew: float | None = None
 
 
 @attrs.frozen(kw_only=True)

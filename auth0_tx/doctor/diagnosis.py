@@ -9,8 +9,8 @@ checks follow the way of a request, and each stands on those before it:
 3. DNS, then TLS: with sockets of the doctor's own, as no HTTP library says how long a
    certificate is still valid. Through a proxy the client resolves no name and opens no
    direct connection, so both are skipped.
-4. discovery, keys, clock: the documents that the tenant publishes, and its Date header.
-5. client authentication, profile: one exchange.
+4. discovery, keys, clock: ``ServerClient.check_tenant()``, with the application's keywords.
+5. client authentication, profile: one exchange, with the same client.
 
 A failed check skips those that stand on it, so the failed line of a report is the cause.
 
@@ -27,7 +27,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.configuration import Settings, configure
 from ..errors import ConfigurationError
@@ -40,12 +40,15 @@ from .settings_checks import (
     check_sessions,
     is_proxied,
 )
-from .tenant_checks import check_application, check_documents
+from .tenant_checks import check_application, check_documents, make_client
 from .verdict import Verdict, skip
 
-_APPLICATION_CHECKS = ("client authentication", "profile")
-_DOCUMENT_CHECKS = ("discovery", "keys", "clock")
+if TYPE_CHECKING:
+    from ..client import ServerClient
+
 _NETWORK_CHECKS = ("DNS", "TLS")
+_APPLICATION_CHECKS = ("client authentication", "profile")
+_TENANT_CHECKS = ("discovery", "keys", "clock", *_APPLICATION_CHECKS)
 
 
 def diagnose(
@@ -96,7 +99,7 @@ def _run_checks(
     environ: Mapping[str, str],
     clock: Callable[[], float],
 ) -> Iterator[Verdict]:
-    remaining = (*_NETWORK_CHECKS, *_DOCUMENT_CHECKS, *_APPLICATION_CHECKS)
+    remaining = (*_NETWORK_CHECKS, *_TENANT_CHECKS)
     yield from check_installation()
     settings = _configure(keywords)
     if isinstance(settings, Verdict):
@@ -110,41 +113,43 @@ def _run_checks(
         reason = "the domain depends on the request"
         yield from skip(remaining, reason, "pass one domain to check it")
         return
+    if is_proxied(settings, environ):
+        yield from skip(_NETWORK_CHECKS, "requests go through a proxy")
+    else:
+        for verdict in check_network(settings, settings.domain, seconds, clock):
+            yield verdict
+            if verdict.level == "failed":
+                # The verdicts end here: TLS comes after DNS, if it comes at all.
+                unchecked = ("TLS",) if verdict.check == "DNS" else ()
+                reason = "there is no connection to the tenant"
+                yield from skip((*unchecked, *_TENANT_CHECKS), reason)
+                return
+    try:
+        client = make_client(keywords, seconds, clock)
+    except ConfigurationError as error:
+        # The client reads the bundle that `verify` names. The TLS check did so before, but
+        # not behind a proxy or for a domain with plain http.
+        yield Verdict("discovery", "failed", error.message, error.hint or "")
+        yield from skip(_TENANT_CHECKS[1:], "the client cannot be made")
+        return
+    with client:
+        yield from _check_tenant(client, subject_token, subject_token_type, probe)
+
+
+def _check_tenant(
+    client: ServerClient,
+    subject_token: str | None,
+    subject_token_type: str | None,
+    probe: bool,
+) -> Iterator[Verdict]:
     has_failed = False
-    for verdict in _check_tenant(
-        settings, settings.domain, is_proxied(settings, environ), seconds, clock
-    ):
+    for verdict in check_documents(client):
         has_failed = has_failed or verdict.level == "failed"
         yield verdict
     if has_failed:
         yield from skip(_APPLICATION_CHECKS, "an earlier check failed")
         return
-    yield from check_application(
-        conceal({**keywords, "timeout": seconds}),
-        subject_token,
-        subject_token_type,
-        probe,
-    )
-
-
-def _check_tenant(
-    settings: Settings,
-    domain: str,
-    proxied: bool,
-    seconds: float,
-    clock: Callable[[], float],
-) -> Iterator[Verdict]:
-    if proxied:
-        yield from skip(_NETWORK_CHECKS, "requests go through a proxy")
-    else:
-        for verdict in check_network(settings, domain, seconds, clock):
-            yield verdict
-            if verdict.level == "failed":
-                unchecked = ("TLS",) if verdict.check == "DNS" else ()
-                reason = "there is no connection to the tenant"
-                yield from skip((*unchecked, *_DOCUMENT_CHECKS), reason)
-                return
-    yield from check_documents(settings, domain, seconds, clock)
+    yield from check_application(client, subject_token, subject_token_type, probe)
 
 
 def _configure(keywords: Mapping[str, Any]) -> Settings | Verdict:

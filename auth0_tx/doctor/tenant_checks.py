@@ -1,35 +1,29 @@
-"""What the tenant answers: its documents, its clock, and one exchange."""
+"""What the tenant answers: its documents, its clock, and one exchange.
+
+All of it goes through a ``ServerClient``, so what is checked is what the application's own
+client would do: the same requests, the same trust, the same proxy, the same errors.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..core.configuration import Settings
-from ..core.effects import COMMON_HEADERS, Request, Response, Send
-from ..core.jose.keys import read_jwks
 from ..core.wire.grants import check_exchange
-from ..core.wire.metadata import discovery_url, read_document, read_metadata
 from ..errors import (
     BlockedError,
-    ConfigurationError,
     CustomTokenExchangeError,
     InvalidInputError,
     MfaRequiredError,
     RateLimitError,
     RefusedError,
-    SigningKeyError,
 )
 from ..secret import conceal
-from ..shells.requests_transport import RequestsTransport
-from ..shells.tls import Trust
-from ..values import CustomTokenExchangeOptions, RetryPolicy
+from ..values import CustomTokenExchangeOptions, RetryPolicy, TenantCheck
 from .verdict import Verdict, skip
 
-_LARGEST = 524_288
+if TYPE_CHECKING:
+    from ..client import ServerClient
 
 # ID tokens are checked with a leeway of 60 s, and a client assertion lives for 60 s.
 _SKEW_NOTED, _SKEW_FATAL = 30.0, 300.0
@@ -44,75 +38,68 @@ _PROBE = CustomTokenExchangeOptions(
 )
 
 
-def check_documents(
-    settings: Settings, domain: str, seconds: float, clock: Callable[[], float]
-) -> Iterator[Verdict]:
+def make_client(
+    keywords: Mapping[str, Any], seconds: float, clock: Callable[[], float]
+) -> ServerClient:
+    """Make the client that the checks use: the application's, but for what would mislead.
+
+    Args:
+        keywords: those of the application's client.
+        seconds: the time limit of each call.
+        clock: returns epoch seconds.
+
+    Raises:
+        ConfigurationError: the CA bundle that ``verify`` names is not one.
+    """
+    # Imported here, as requests takes longer to import than `--help` takes to run.
+    from ..client import ServerClient
+
+    # Sessions have no part in an exchange, and their stores may be those of async clients,
+    # which the blocking client refuses. Connections are the doctor's own.
+    unused = ("session", "state_store", "secret", "legacy_secret")
+    given = {name: value for name, value in keywords.items() if name not in unused}
+    own = {
+        "timeout": seconds,
+        "clock": keywords.get("clock") or clock,
+        # Retries would only delay the verdict.
+        "retry": RetryPolicy(attempts=1),
+        # A cached result proves nothing.
+        "token_cache": None,
+        # The application would count these calls among its own.
+        "on_event": None,
+    }
+    return ServerClient(**conceal({**given, **own}))
+
+
+def check_documents(client: ServerClient) -> Iterator[Verdict]:
     """Check the discovery document, the signing keys, and the tenant's clock."""
-    response = _fetch(settings, discovery_url(domain), seconds)
-    received_at = clock()
-    if isinstance(response, str):
-        yield Verdict("discovery", "failed", response, _DISCOVERY_ADVICE)
-        yield from skip(("keys", "clock"), "there is no discovery document")
-        return
-    document, rule = read_document(response)
-    metadata = None
-    if rule is None:
-        metadata, rule = read_metadata(document, domain)
-    if metadata is None:
-        status = "" if response.status == 200 else f" (HTTP {response.status})"
-        yield Verdict("discovery", "failed", f"{rule}{status}", _DISCOVERY_ADVICE)
-        yield from skip(("keys", "clock"), "the discovery document is not valid")
-        return
-    yield Verdict("discovery", "ok", f"the issuer is {metadata.issuer}")
-    yield _judge_keys(_fetch(settings, metadata.jwks_uri, seconds))
-    yield _judge_clock(response.header("date"), received_at)
-
-
-def _fetch(settings: Settings, url: str, seconds: float) -> Response | str:
-    """Return the response to a request as the client would send it, or what went wrong."""
-    deadline = time.monotonic() + seconds
     try:
-        trust = Trust(settings.verify, settings.trust_env)
-    except ConfigurationError as error:
-        return error.message
-    transport = RequestsTransport(
-        None, trust, settings.proxy, settings.trust_env, max_connections=1
-    )
-    try:
-        return transport.send(
-            Send(lambda: Request("GET", url, COMMON_HEADERS), deadline, _LARGEST)
-        )
+        check = client.check_tenant()
     except CustomTokenExchangeError as error:
-        return error.message
-    finally:
-        transport.close()
+        status = "" if error.status in (None, 200) else f" (HTTP {error.status})"
+        advice = error.hint or _DISCOVERY_ADVICE
+        yield Verdict("discovery", "failed", f"{error.message}{status}", advice)
+        yield from skip(("keys", "clock"), "there is no valid discovery document")
+        return
+    yield Verdict("discovery", "ok", f"the issuer is {check.issuer}")
+    yield _judge_keys(check)
+    yield _judge_clock(check.clock_skew)
 
 
-def _judge_keys(response: Response | str) -> Verdict:
+def _judge_keys(check: TenantCheck) -> Verdict:
+    if check.signing_keys:
+        return Verdict("keys", "ok", f"{check.signing_keys} usable")
+    found = "the key set has no usable key"
+    if check.keys_error is not None:
+        found = check.keys_error.message
     advice = "without signing keys no ID token can be verified"
-    if isinstance(response, str):
-        return Verdict("keys", "failed", response, advice)
-    document, rule = read_document(response)
-    if rule is not None:
-        return Verdict("keys", "failed", rule, advice)
-    try:
-        keys = read_jwks(document)
-    except SigningKeyError as error:
-        return Verdict("keys", "failed", error.message, advice)
-    if not len(keys):
-        return Verdict("keys", "failed", "the key set has no usable key", advice)
-    return Verdict("keys", "ok", f"{len(keys)} usable")
+    return Verdict("keys", "failed", found, advice)
 
 
-def _judge_clock(date: str | None, now: float) -> Verdict:
-    try:
-        theirs = parsedate_to_datetime(date or "")
-    except ValueError:
+def _judge_clock(skew: float | None) -> Verdict:
+    if skew is None:
         found = "the tenant's response has no valid Date header"
         return Verdict("clock", "skipped", found)
-    if theirs.tzinfo is None:
-        theirs = theirs.replace(tzinfo=UTC)
-    skew = (datetime.fromtimestamp(now, UTC) - theirs).total_seconds()
     direction = "ahead of" if skew > 0 else "behind"
     found = f"{abs(skew):.0f} s {direction} the tenant's clock"
     if abs(skew) > _SKEW_FATAL:
@@ -130,7 +117,7 @@ def _judge_clock(date: str | None, now: float) -> Verdict:
 
 
 def check_application(
-    keywords: Mapping[str, Any],
+    client: ServerClient,
     subject_token: str | None,
     subject_token_type: str | None,
     probe: bool,
@@ -140,12 +127,12 @@ def check_application(
         options = CustomTokenExchangeOptions(
             subject_token=subject_token, subject_token_type=subject_token_type
         )
-        error = _exchange(keywords, options)
+        error = _exchange(client, options)
         yield _judge_credentials(error)
         yield _judge_exchange(error)
         return
     if probe:
-        yield _judge_credentials(_exchange(keywords, _PROBE))
+        yield _judge_credentials(_exchange(client, _PROBE))
     else:
         found = "nothing was sent: the probe is off"
         yield Verdict("client authentication", "skipped", found)
@@ -153,23 +140,13 @@ def check_application(
 
 
 def _exchange(
-    keywords: Mapping[str, Any], options: CustomTokenExchangeOptions
+    client: ServerClient, options: CustomTokenExchangeOptions
 ) -> CustomTokenExchangeError | None:
-    """Exchange with a client of the doctor's own; return the error, if there is one."""
-    from ..client import ServerClient
-
-    # Sessions have no part in an exchange, and their stores may be those of async clients,
-    # which the blocking client refuses.
-    unused = ("session", "state_store", "secret", "legacy_secret")
-    # One attempt, as retries would only delay the verdict; no cache, as a hit proves
-    # nothing; no events, as the application would count this exchange among its own.
-    own = {"retry": RetryPolicy(attempts=1), "token_cache": None, "on_event": None}
-    given = {name: value for name, value in keywords.items() if name not in unused}
-    with ServerClient(**conceal({**given, **own})) as client:
-        try:
-            client.custom_token_exchange(options)
-        except CustomTokenExchangeError as error:
-            return error
+    """Exchange, and return the error if there is one."""
+    try:
+        client.custom_token_exchange(options)
+    except CustomTokenExchangeError as error:
+        return error
     return None
 
 

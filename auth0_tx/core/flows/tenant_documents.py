@@ -34,6 +34,7 @@ from ...errors import (
     TransportError,
 )
 from ...events import KeysFetched, MetadataFetched
+from ...values import TenantCheck
 from ..configuration import StoreOptions
 from ..context import BoundedCache, CachedDocument, Call, Context
 from ..effects import Emit, Flow, Invoke, Response, Send, Share
@@ -47,7 +48,7 @@ from ..wire.metadata import (
     read_document,
     read_metadata,
 )
-from ..wire.reading import parse_retry_after
+from ..wire.reading import parse_http_date, parse_retry_after
 from .sending import send_with_retries
 
 if TYPE_CHECKING:
@@ -76,10 +77,11 @@ COOLDOWN = 30.0
 
 @attrs.frozen
 class Document:
-    """A JSON object, and how many seconds it may be used."""
+    """A JSON object, how many seconds it may be used, and when the server says it is."""
 
     members: dict[str, Any] = attrs.field(repr=False)
     fresh_for: float
+    date: float | None = None
 
 
 def prepare(context: Context, store_options: StoreOptions | None = None) -> Flow[None]:
@@ -98,6 +100,48 @@ def prepare(context: Context, store_options: StoreOptions | None = None) -> Flow
     domain = yield from resolve_domain(call)
     metadata = yield from load_metadata(call, domain)
     yield from load_keys(call, metadata, None)
+
+
+def check_tenant(
+    context: Context, store_options: StoreOptions | None = None
+) -> Flow[TenantCheck]:
+    """Fetch the tenant's metadata and signing keys anew, and report on them.
+
+    Other calls use cached documents, and go on with stale ones while the tenant is down.
+    This one does neither, so it answers whether a client that starts now could work.  Use it
+    in a health check; it sends two requests and no credentials.
+
+    Args:
+        store_options: handed to the domain resolver if the client has one.
+
+    Returns:
+        The issuer, the number of usable keys, and how far the two clocks are apart.
+
+    Raises:
+        NotSentError: the tenant cannot be reached.
+        DiscoveryError: its metadata is missing or invalid.
+    """
+    call = context.begin_call(store_options)
+    domain = yield from resolve_domain(call)
+    document = yield from fetch_document(
+        call, domain, discovery_url(domain), METADATA_AGE
+    )
+    now = context.clock()
+    metadata = _to_metadata(document, domain)
+    signing_keys, keys_error = 0, None
+    try:
+        keys = yield from _fetch_keys(call, metadata, asked_again_at=now)
+        signing_keys = len(keys.value)
+    except SigningKeyError as error:
+        keys_error = error.with_traceback(None)
+    except CustomTokenExchangeError as error:
+        keys_error = _to_key_error(error)
+    return TenantCheck(
+        issuer=metadata.issuer,
+        signing_keys=signing_keys,
+        keys_error=keys_error,
+        clock_skew=None if document.date is None else now - document.date,
+    )
 
 
 def resolve_domain(call: Call) -> Flow[str]:
@@ -232,11 +276,16 @@ def _fetch_metadata(call: Call, domain: str) -> Flow[CachedDocument[Metadata]]:
     document = yield from fetch_document(
         call, domain, discovery_url(domain), METADATA_AGE
     )
+    metadata = _to_metadata(document, domain)
+    now = call.context.clock()
+    return CachedDocument(metadata, now, now + document.fresh_for)
+
+
+def _to_metadata(document: Document, domain: str) -> Metadata:
     metadata, rule = read_metadata(document.members, domain)
     if metadata is None:
         raise DiscoveryError(f"the tenant's metadata is invalid: {rule}", status=200)
-    now = call.context.clock()
-    return CachedDocument(metadata, now, now + document.fresh_for)
+    return metadata
 
 
 def _fetch_keys(
@@ -279,7 +328,8 @@ def fetch_document(
     def read(response: Response) -> Document | CustomTokenExchangeError:
         members, rule = read_document(response)
         if rule is None:
-            return Document(members, freshness(response, default_age))
+            date = parse_http_date(response.header("date"))
+            return Document(members, freshness(response, default_age), date)
         return _read_failure(response, rule, context.clock())
 
     try:

@@ -214,8 +214,17 @@ def parse_rate_limit_reset(value: str, now: float) -> float | None:
     return _clamp_wait(_to_seconds(text) - now)
 
 
+def parse_http_date(value: str | None) -> float | None:
+    """Return the seconds since 1970 of a date in GMT (RFC 9110 section 5.6.7).
+
+    Args:
+        value: the field's value; anything but one date gives ``None``.
+    """
+    text = _strip_field(value)
+    return None if text is None else _parse_http_date(text)
+
+
 def _parse_http_date(text: str) -> float | None:
-    """Return the seconds since 1970 of a date in GMT (RFC 9110 section 5.6.7)."""
     if not _is_date_like(text):
         return None
     # Imported where it is needed: it brings socket, random and datetime, 10 ms that every
