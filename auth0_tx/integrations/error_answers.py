@@ -73,15 +73,15 @@ def _choose_answer(error: Auth0Error) -> ErrorAnswer:
         return ErrorAnswer(status=400, error="invalid_request")
     if isinstance(error, InvalidInputError) and error.parameter == "authorization":
         # RFC 6750 section 3.1: the challenge has no error code if no token was sent.
-        return _unauthorized("Bearer", "invalid_request")
+        return _make_unauthorized("Bearer", "invalid_request")
     if isinstance(error, MfaRequiredError):
         return ErrorAnswer(status=403, error="mfa_required")
     if isinstance(error, RateLimitError | BlockedError) or error.status == 503:
-        return _unavailable(error, 503)
+        return _make_unavailable(error, 503)
     if isinstance(error, RefusedError):
         return _choose_refusal(error)
     if isinstance(error, TransportError):
-        return _unavailable(error, 504 if error.code == "timeout" else 502)
+        return _make_unavailable(error, 504 if error.code == "timeout" else 502)
     # A setting, a store, an invalid response of Auth0: not the caller's fault.
     return ErrorAnswer(status=500, error="server_error")
 
@@ -92,15 +92,15 @@ def _choose_refusal(error: RefusedError) -> ErrorAnswer:
     if error.status == 403:
         return ErrorAnswer(status=403, error="access_denied")
     if error.status is not None and error.status >= 500:
-        return _unavailable(error, 502)
-    return _unauthorized('Bearer error="invalid_token"', "invalid_token")
+        return _make_unavailable(error, 502)
+    return _make_unauthorized('Bearer error="invalid_token"', "invalid_token")
 
 
-def _unauthorized(challenge: str, error: str) -> ErrorAnswer:
+def _make_unauthorized(challenge: str, error: str) -> ErrorAnswer:
     return ErrorAnswer(status=401, error=error, headers={"WWW-Authenticate": challenge})
 
 
-def _unavailable(error: Auth0Error, status: int) -> ErrorAnswer:
+def _make_unavailable(error: Auth0Error, status: int) -> ErrorAnswer:
     headers = {}
     if error.retry_after is not None:
         # RFC 9110 section 10.2.3 has whole seconds; less than asked for would be too early.

@@ -54,11 +54,7 @@ __all__ = [
 ]
 
 
-def _bind_to_request(request: Request) -> AsyncRequestAuth0:
-    return auth0_of(request)
-
-
-Auth0 = Annotated[AsyncRequestAuth0, Depends(_bind_to_request)]
+Auth0 = Annotated[AsyncRequestAuth0, Depends(auth0_of)]
 """The client, bound to the request of the endpoint that declares this dependency."""
 
 
@@ -77,11 +73,13 @@ class RequiredUser(SecurityBase):
         policy: the client's ``session_policy``; the document shows the cookie's name from it.
     """
 
+    # FastAPI reads both from any dependency that is a SecurityBase, for its document.
     model: SecurityBaseModel
     scheme_name: str
 
     def __init__(self, policy: SessionPolicy = SessionPolicy()) -> None:
         self.model = APIKey(
+            # ``in`` is a keyword of Python, and pydantic has no other name for the field.
             **{"in": APIKeyIn.cookie},  # type: ignore[arg-type]
             name=policy.cookie_name,
             description="The login session's cookie.",

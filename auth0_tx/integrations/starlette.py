@@ -33,6 +33,7 @@ __all__ = [
     "handle_errors",
 ]
 
+# Keys of the lifespan's state, which each request has, and of a request's scope.
 _STATE = "auth0_tx"
 _BOUND = "auth0_tx.bound"
 
@@ -77,6 +78,7 @@ def auth0_of(request: Request) -> AsyncRequestAuth0:
             )
         authorization = request.headers.get("authorization")
         bound = AsyncRequestAuth0(client, {"request": request}, authorization)
+        # In the scope: each layer of Starlette makes its own Request of the same scope.
         request.scope[_BOUND] = bound
     return bound
 

@@ -91,6 +91,7 @@ class Auth0TX:
     """
 
     def __init__(self, app: Flask | None = None, **keywords: Any) -> None:
+        # Wrapped at once, so that a traceback with locals of this frame shows no secret.
         self._keywords = {name: conceal(value) for name, value in keywords.items()}
         if app is not None:
             self.init_app(app)
@@ -176,6 +177,7 @@ def _read_settings(app: Flask, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read_secret_keys(app: Flask) -> list[str] | None:
     keys = [app.secret_key, *(app.config.get("SECRET_KEY_FALLBACKS") or ())]
+    # Flask also takes bytes; our secrets are text, and latin-1 keeps each octet.
     texts = [
         key.decode("latin-1") if isinstance(key, bytes) else key for key in keys if key
     ]

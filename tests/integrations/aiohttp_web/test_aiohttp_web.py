@@ -40,7 +40,7 @@ async def login(request: web.Request) -> web.Response:
 
 
 async def user(request: web.Request) -> web.Response:
-    """Tell who is logged in."""
+    """Return who is logged in."""
     found = await auth0_of(request).get_user()
     return web.json_response({"sub": found and found["sub"]})
 
@@ -65,7 +65,7 @@ async def token(request: web.Request) -> web.StreamResponse:
 
 
 async def user_of_client(request: web.Request) -> web.Response:
-    """Tell who is logged in, through the client itself."""
+    """Return who is logged in, through the client itself."""
     found = await request.config_dict[CLIENT].get_user({"request": request})
     return web.json_response({"sub": found and found["sub"]})
 

@@ -73,7 +73,7 @@ def worker_on(
                 "queue": f"auth0_tx-test-{token_hex(8)}",
                 "prefix": f"auth0_tx-test:{token_hex(8)}:",
             }
-            with _started(told, pool) as worker:
+            with _start_worker(told, pool) as worker:
                 yield attrs.evolve(worker, tenant=tenant)
             _clear(worker, redis_url)
 
@@ -81,7 +81,7 @@ def worker_on(
 
 
 @contextmanager
-def _started(told: dict[str, Any], pool: tuple[str, ...]) -> Iterator[Worker]:
+def _start_worker(told: dict[str, Any], pool: tuple[str, ...]) -> Iterator[Worker]:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "worker.log"
         env = {
@@ -101,7 +101,7 @@ def _started(told: dict[str, Any], pool: tuple[str, ...]) -> Iterator[Worker]:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        module = _imported(told)
+        module = _import_app(told)
         worker = Worker(None, module.app, module, told, log)  # type: ignore[arg-type]
         try:
             until = time.monotonic() + 60
@@ -120,7 +120,7 @@ def _started(told: dict[str, Any], pool: tuple[str, ...]) -> Iterator[Worker]:
             module.app.close()
 
 
-def _imported(told: dict[str, Any]) -> Any:
+def _import_app(told: dict[str, Any]) -> Any:
     """Import the application once more, for this worker's broker and queue."""
     import importlib.util
 

@@ -53,7 +53,7 @@ def options(token: str) -> CustomTokenExchangeOptions:
 
 @app.task(shared=False, base=TokenExchangeTask, name="exchange")
 def exchange(handle: str) -> list[Any]:
-    """Exchange the token of a handle; tell by which process, and whose the answer is."""
+    """Exchange the token of a handle; return the process id, and whose token it is."""
     with vault.lend(handle) as token:
         response = client.custom_token_exchange(options(token))
     return [os.getpid(), hash_token(response.access_token)]
@@ -61,7 +61,7 @@ def exchange(handle: str) -> list[Any]:
 
 @app.task(shared=False, base=TokenExchangeTask, name="exchange_async")
 def exchange_async(handle: str) -> list[Any]:
-    """Do the same on an event loop of the task's own."""
+    """Do the same on the task's own event loop."""
 
     async def main() -> str:
         with vault.lend(handle) as token:
@@ -92,7 +92,7 @@ def plain(value: Any) -> Any:
 
 
 def hash_token(token: str) -> str:
-    """Tell of a token without giving it away: by its hash."""
+    """Return the hash of a token, which a message may have."""
     from hashlib import sha256
 
     return sha256(token.encode()).hexdigest()

@@ -56,7 +56,7 @@ def log_out(request: Any) -> HttpResponse:
 
 
 def user(request: Any) -> HttpResponse:
-    """Tell who is logged in."""
+    """Return who is logged in."""
     found = request.auth0.user
     session = request.auth0.session
     return JsonResponse(
@@ -83,7 +83,7 @@ def touch(request: Any) -> HttpResponse:
 
 
 async def user_async(request: Any) -> HttpResponse:
-    """Tell who is logged in, in an async view."""
+    """Return who is logged in, in an async view."""
     found = await request.auth0.aget_user()
     session = await request.auth0.aget_session()
     return JsonResponse({"sub": found and found["sub"], "session": session is not None})
@@ -113,14 +113,14 @@ async def log_out_async(request: Any) -> HttpResponse:
 
 
 def user_in_parts(request: Any) -> StreamingHttpResponse:
-    """Tell who is logged in, in a stream."""
+    """Return who is logged in, in a stream."""
     found = request.auth0.user
     return StreamingHttpResponse(iter([found["sub"] if found else "nobody"]))
 
 
 @cache_page(60)
 def user_in_cache_page(request: Any) -> HttpResponse:
-    """Tell who is logged in, from a view that Django may keep."""
+    """Return who is logged in, from a view that Django may keep."""
     return user(request)
 
 
@@ -136,7 +136,7 @@ class Wrapped:
 
 @cache_page(60)
 def user_of_client(request: Any) -> HttpResponse:
-    """Tell who is logged in, through the client itself."""
+    """Return who is logged in, through the client itself."""
     found = get_client().get_user({"request": Wrapped(request)})
     return HttpResponse(found["sub"] if found else "nobody")
 
@@ -149,7 +149,7 @@ def nothing_in_cache_page(request: Any) -> HttpResponse:
 
 @cache_control(max_age=60)
 def user_kept_by_browsers(request: Any) -> HttpResponse:
-    """Tell who is logged in, and say for how long that may be kept."""
+    """Return who is logged in, and say for how long that may be kept."""
     return user(request)
 
 

@@ -515,25 +515,25 @@ def test_settings_change(project: Project, auth0_tenant: Tenant) -> None:
         assert 8.0 == get_client()._context.settings.timeout
 
 
-def told(event: object) -> None:
-    """Be named by a path."""
+def subscribe(event: object) -> None:
+    """Do nothing; a setting names this subscriber by its import path."""
 
 
-def chosen(_: object) -> str:
-    """Be a resolver that is named by a path."""
+def choose_domain(_: object) -> str:
+    """Return a domain; a setting names this resolver by its import path."""
     return "tenant.us.auth0.com"
 
 
 def test_paths(project: Project) -> None:
-    """What is no text may be named by its path."""
+    """Values that are not strings are given by their import paths."""
     from auth0_tx.integrations.django import get_client
 
     here = "tests.integrations.django.test_django_integration"
-    project({"ON_EVENT": f"{here}.told", "DOMAIN": f"{here}.chosen"})
+    project({"ON_EVENT": f"{here}.subscribe", "DOMAIN": f"{here}.choose_domain"})
     settings = get_client()._context.settings
 
-    assert told is settings.on_event
-    assert chosen is settings.resolver
+    assert subscribe is settings.on_event
+    assert choose_domain is settings.resolver
 
 
 def test_secret_key(project: Project, auth0_tenant: Tenant) -> None:

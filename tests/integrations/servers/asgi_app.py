@@ -36,7 +36,7 @@ app = FastAPI(lifespan=auth0_lifespan(AsyncServerClient(**settings), lifespan))
 
 @app.post("/exchange")
 async def exchange(request: Request, auth0: Auth0) -> dict[str, Any]:
-    """Exchange a token; tell in which process, and what it brought."""
+    """Exchange a token; return the process id and the token."""
     response = await auth0.client.custom_token_exchange(
         CustomTokenExchangeOptions(
             subject_token=(await request.body()).decode(),

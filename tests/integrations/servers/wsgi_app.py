@@ -27,7 +27,7 @@ auth0.client_of(app).prepare()
 
 @app.post("/exchange")
 def exchange() -> dict[str, Any]:
-    """Exchange a token; tell in which process, and what it brought."""
+    """Exchange a token; return the process id and the token."""
     response = current_auth0.client.custom_token_exchange(
         CustomTokenExchangeOptions(
             subject_token=request.get_data(as_text=True),
