@@ -4,12 +4,34 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 import auth0_tx
+from auth0_tx import AsyncServerClient, ServerClient
 
 from .source import ROOT
+
+METHODS = frozenset(
+    {
+        "check_tenant",
+        "custom_token_exchange",
+        "get_access_token",
+        "get_session",
+        "get_token_on_behalf_of",
+        "get_user",
+        "handle_backchannel_logout",
+        "login_with_custom_token_exchange",
+        "logout",
+        "prepare",
+        "request_session_transfer_token",
+    }
+)
+CLIENTS = pytest.mark.parametrize(
+    ("kind", "close"), [(ServerClient, "close"), (AsyncServerClient, "aclose")]
+)
 
 
 def test_all_is_sorted() -> None:
@@ -24,6 +46,44 @@ def test_public_names_exist(name: str) -> None:
 
     assert inspect.getdoc(member)
     assert name in dir(auth0_tx)
+
+
+@CLIENTS
+def test_clients_show_only_documented_methods(kind: Any, close: str) -> None:
+    """A completion after ``client.`` offers the documented methods and no machinery."""
+    client = kind(domain="tenant.us.auth0.com", client_id="id", client_secret="secret")
+
+    shown = {name for name in dir(client) if not name.startswith("_")}
+
+    assert METHODS | {close} == shown
+    assert all(inspect.getdoc(getattr(kind, name)) for name in shown)
+
+
+def domain_of(store_options: Mapping[str, Any] | None) -> str:
+    """Return the domain of a tenant."""
+    raise AssertionError("repr() asked the application's function")
+
+
+@CLIENTS
+@pytest.mark.parametrize("domain", ["tenant.us.auth0.com", domain_of])
+def test_repr_of_a_client(kind: Any, close: str, domain: Any) -> None:
+    """A client prints its domain, if it has one, and its client id, but no secret."""
+    client = kind(
+        domain=domain,
+        client_id="the-id",
+        client_secret="needle-client-secret",
+        secret=["needle-session-secret", "needle-older-secret"],
+        legacy_secret="needle-legacy-secret",
+        proxy="http://user:needle@proxy.example.com",
+    )
+
+    shown = repr(client)
+
+    assert shown == str(client) == f"{client}"
+    assert kind.__name__ in shown
+    assert "the-id" in shown
+    assert ("tenant.us.auth0.com" in shown) is isinstance(domain, str)
+    assert "needle" not in shown
 
 
 def test_unknown_names_are_refused() -> None:
