@@ -24,7 +24,7 @@ from typing import Any
 
 import attrs
 
-from ..core.session.cookies import SetCookie, named_by, vary_on_cookies
+from ..core.session.cookies import SetCookie, parse_cookie_name, vary_on_cookies
 from ..errors import InvalidInputError
 from ..secret import secret
 
@@ -258,7 +258,7 @@ def _remove_cookies(headers: Any, names: Collection[str]) -> None:
     if not hasattr(headers, "getlist"):
         return
     fields = _list_fields(headers, "Set-Cookie")
-    others = [field for field in fields if named_by(field) not in names]
+    others = [field for field in fields if parse_cookie_name(field) not in names]
     if len(others) == len(fields):
         return
     del headers["Set-Cookie"]

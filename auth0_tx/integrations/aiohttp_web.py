@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 
 from ..aio import AsyncServerClient
-from ..core.session.cookies import named_by, set_cookie_field
+from ..core.session.cookies import format_set_cookie, parse_cookie_name
 from ..errors import Auth0Error, BackchannelLogoutError, ConfigurationError
 from ..frameworks.cookies import expect_commit, get_state
 from .async_request_client import AsyncRequestAuth0
@@ -106,8 +106,10 @@ async def _commit(request: web.Request, response: web.StreamResponse) -> None:
     headers = response.headers
     if state.cookies:
         fields = headers.popall("Set-Cookie", [])
-        others = [field for field in fields if named_by(field) not in state.cookies]
-        for field in (*others, *map(set_cookie_field, state.cookies.values())):
+        others = [
+            field for field in fields if parse_cookie_name(field) not in state.cookies
+        ]
+        for field in (*others, *map(format_set_cookie, state.cookies.values())):
             headers.add("Set-Cookie", field)
     given = ", ".join(headers.getall("Cache-Control", [])) or None
     headers.update(state.cache_headers(given, headers.getall("Vary", [])))

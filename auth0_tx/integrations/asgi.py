@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
-from ..core.session.cookies import named_by, set_cookie_field
+from ..core.session.cookies import format_set_cookie, parse_cookie_name
 from ..frameworks.cookies import RESPONSE_STATE, ResponseState
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -73,12 +73,12 @@ def _add_headers(start: Message, state: ResponseState) -> Message:
             varies.append(text)
         elif name == b"cache-control":
             controls.append(text)
-        elif name != b"set-cookie" or named_by(text) not in state.cookies:
+        elif name != b"set-cookie" or parse_cookie_name(text) not in state.cookies:
             headers.append((raw, value))
     cache_headers = state.cache_headers(", ".join(controls) or None, varies)
     added = [
         *(
-            ("set-cookie", set_cookie_field(cookie))
+            ("set-cookie", format_set_cookie(cookie))
             for cookie in state.cookies.values()
         ),
         *((name.lower(), value) for name, value in cache_headers.items()),

@@ -1,8 +1,16 @@
-"""What a token cache is, the one in memory, and what a client knows of its own.
+"""The protocol of a token cache, the one in memory, and what a client knows of its own.
 
-A cache holds bytes under a key for a time, and a lock on a key.  Keys, sealing, expiry and
-renewal are the library's, so a cache of your own is four short methods, each of which
-touches one key.
+A shared cache holds bytes under a key for a time, and a lock on a key.  Keys, sealing, expiry
+and renewal are the library's (``tokens``), so a cache of your own is four short methods, each
+of which touches one key.
+
+The cache in memory holds the tokens themselves and answers without a step through the
+driver: most calls of a busy application are such hits.  Threads use it without a lock.  Each
+of its steps is one of the interpreter's, and whoever loses a race between two steps finds
+nothing where there was something, or drops an entry that another has just dropped.
+
+A shared cache can fail.  ``CacheState`` keeps its failures from every call: after one the
+cache is left alone for some seconds.
 """
 
 from __future__ import annotations
@@ -18,14 +26,14 @@ from .tokens import CachedTokens
 
 
 class TokenCache(Protocol):
-    """Where exchanged tokens are cached, for either client; its methods do not await.
+    """A cache for exchanged tokens, for either client; its methods do not await.
 
-    Keys are short ASCII text that tells nothing of a token, and values are sealed: a cache
+    Keys are short ASCII text that reveals nothing of a token, and values are sealed: a cache
     never holds anything readable, and has nothing to pickle.
     """
 
     def get(self, key: str) -> bytes | None:
-        """Give what is cached under *key* and has not expired."""
+        """Return what is cached under *key* and has not expired, or ``None``."""
         ...
 
     def set(self, key: str, value: bytes, *, ttl: float) -> object:
@@ -33,22 +41,22 @@ class TokenCache(Protocol):
         ...
 
     def lock(self, key: str, owner: bytes, *, ttl: float) -> bool:
-        """Lock *key* for *owner* where nobody has, in one step; tell whether it was free.
+        """Lock *key* for *owner* if it is free, in one step; return whether it was.
 
         The lock ends after *ttl* seconds at the latest, as its owner may die.
         """
         ...
 
     def unlock(self, key: str, owner: bytes) -> object:
-        """Free *key* where it is *owner* who has locked it."""
+        """Free *key* if *owner* is who has locked it."""
         ...
 
 
 class AsyncTokenCache(Protocol):
-    """The same for ``AsyncServerClient``, with methods to await."""
+    """A :class:`TokenCache` for ``AsyncServerClient``, with methods to await."""
 
     async def get(self, key: str) -> bytes | None:
-        """Give what is cached under *key* and has not expired."""
+        """Return what is cached under *key* and has not expired, or ``None``."""
         ...
 
     async def set(self, key: str, value: bytes, *, ttl: float) -> object:
@@ -56,11 +64,11 @@ class AsyncTokenCache(Protocol):
         ...
 
     async def lock(self, key: str, owner: bytes, *, ttl: float) -> bool:
-        """Lock *key* for *owner* where nobody has, in one step; tell whether it was free."""
+        """Lock *key* for *owner* if it is free, in one step; return whether it was."""
         ...
 
     async def unlock(self, key: str, owner: bytes) -> object:
-        """Free *key* where it is *owner* who has locked it."""
+        """Free *key* if *owner* is who has locked it."""
         ...
 
 
@@ -68,11 +76,11 @@ class MemoryTokenCache(Unpicklable):
     """Cache exchanged tokens in this process, for either client; several may share it.
 
     Args:
-        max_entries: the most answers that are kept.  To make room, what was least recently
-            used goes.
+        max_entries: the maximum number of cached exchanges.  To make room, the entry that
+            was least recently used goes.
 
     Raises:
-        ConfigurationError: *max_entries* is no whole number above 0.
+        ConfigurationError: *max_entries* isn't a whole number above 0.
     """
 
     def __init__(self, max_entries: int = 10_000) -> None:
@@ -81,6 +89,7 @@ class MemoryTokenCache(Unpicklable):
                 "max_entries must be a whole number above 0", parameter="max_entries"
             )
         self._tokens: BoundedDict[bytes, CachedTokens] = BoundedDict(max_entries)
+        # As many: each entry is being exchanged by one leader at most.
         self._locks: BoundedDict[str, tuple[bytes, float]] = BoundedDict(max_entries)
 
     def __repr__(self) -> str:
@@ -90,7 +99,7 @@ class MemoryTokenCache(Unpicklable):
         return len(self._tokens)
 
     def find(self, key: bytes, now: float) -> CachedTokens | None:
-        """Give what is cached under *key* and is still good."""
+        """Return what is cached under *key* and still good, or ``None``."""
         tokens = self._tokens.get(key)
         if tokens is None:
             return None
@@ -101,8 +110,10 @@ class MemoryTokenCache(Unpicklable):
         return tokens
 
     def keep(self, key: bytes, tokens: CachedTokens, now: float) -> None:
-        """Cache *tokens* in place of what is there, and drop what is of no use any more."""
+        """Cache *tokens* in place of what is there, and drop entries that have ended."""
         self._tokens.add(key, tokens)
+        # Only from the old end, so that storing stays cheap: an entry behind one that is
+        # still good is dropped when it is looked up, or when it gets old.
         while (oldest := self._tokens.find_oldest()) and not oldest.is_good(now):
             self._tokens.remove_oldest()
 
@@ -111,51 +122,59 @@ class MemoryTokenCache(Unpicklable):
         self._tokens.pop(key, None)
 
     def lock(self, name: str, owner: bytes, *, until: float, now: float) -> bool:
-        """Lock *name* for *owner* where nobody has; tell whether it was free."""
+        """Lock *name* for *owner* if it is free; return whether it was."""
         found = self._locks.get(name)
         if found is not None and now >= found[1]:
             self._locks.pop(name, None)
+        # One step: of two threads that find it free, one gets it.
         holder, _ = self._locks.add_if_absent(name, (owner, until))
         return holder == owner
 
     def unlock(self, name: str, owner: bytes) -> None:
-        """Free *name* where it is *owner* who has locked it."""
+        """Free *name* if *owner* is who has locked it: its time may have given it to another."""
         if self._locks.get(name, (b"", 0.0))[0] == owner:
             self._locks.pop(name, None)
 
 
 _PAUSE = 5.0
-"""Seconds for which a cache that has failed is left alone: each call would wait for it."""
+"""Seconds for which a cache that has failed is left alone.  Each call would otherwise wait
+for its timeout, and an exchange that takes 100 ms would take 600."""
 
 _WARNING_EACH = 60.0
-"""Seconds between two warnings."""
+"""Seconds between two warnings: every worker of a fleet logs the same outage."""
 
-_MANY_LOCKS = 1_000
+# A lock is abandoned for seconds, and cancelled callers are few.
+_MOST_ABANDONED = 1_000
 
 
 @attrs.define(eq=False)
 class CacheState:
-    """The state of a token cache as one client, in one process, sees it.
+    """The state of a shared cache as one client, in one process, sees it.
+
+    A call that is cancelled cannot unlock what it has locked: its flow is closed, and may
+    not yield another command.  It records the lock here, and the next caller for the same
+    key takes it over, so that nobody waits until it ends.
 
     All times are on the context's monotonic clock.
 
     Attributes:
-        has_failed: whether the cache ever has.
+        has_failed: whether the cache ever failed.
     """
 
     has_failed: bool = attrs.field(init=False, default=False)
     _rests_until: float = attrs.field(init=False, default=float("-inf"))
     _warned_at: float = attrs.field(init=False, default=float("-inf"))
     _abandoned: BoundedDict[str, tuple[bytes, float]] = attrs.field(
-        init=False, factory=lambda: BoundedDict[str, tuple[bytes, float]](_MANY_LOCKS)
+        init=False,
+        factory=lambda: BoundedDict[str, tuple[bytes, float]](_MOST_ABANDONED),
     )
 
     def is_resting(self, now: float) -> bool:
-        """Tell whether the cache has just failed."""
+        """Return whether the cache failed a short time ago."""
         return now < self._rests_until
 
     def record_failure(self, now: float) -> bool:
-        """Note that the cache failed; tell whether to warn of it."""
+        """Record that the cache failed, and return whether to log a warning."""
         self.has_failed = True
         self._rests_until = now + _PAUSE
         if now - self._warned_at < _WARNING_EACH:
@@ -164,10 +183,10 @@ class CacheState:
         return True
 
     def record_abandoned_lock(self, name: str, owner: bytes, until: float) -> None:
-        """Note that a call was cancelled that has, or had, locked *name*."""
+        """Record that a call was cancelled that has, or had, locked *name*."""
         self._abandoned.add(name, (owner, until))
 
     def take_over_lock(self, name: str, now: float) -> bytes | None:
-        """Give by what owner a cancelled call of this client locked *name*, once."""
+        """Return the owner by which a cancelled call locked *name*, once, or ``None``."""
         owner, until = self._abandoned.pop(name, (None, now))
         return owner if now < until else None

@@ -1,12 +1,18 @@
-"""Exchanged tokens as they are cached: their key, their seal, and how long they serve.
+"""Cached tokens: their key, their seal, and how long they serve.
 
-The key is a keyed hash of every input that shapes the answer.  The encoding is injective:
-each field is written with its length, so that no two sets of fields give the same octets,
-and an absent field is not an empty one.  Under the key that a cache sees, only who has the
-very token can look anything up.  An entry is sealed with the other half of the hash, so it
-opens for the same inputs and no others.
+The key is a keyed hash of every input that shapes the response.  The encoding is injective:
+each field is written with its length, so that no two sets of fields give the same bytes, and
+an absent field isn't an empty one.  The hash has two halves.  One is the key that the cache
+sees; without the very token nobody can compute it, so nothing can be looked up, and nobody
+can tell whose entry it is.  The other half seals the entry, so an entry opens for the same
+inputs and no others, even if the cache mixes up two of them.
 
-Time and chance are arguments.  An answer from a cache says how long it lasts from now.
+How long tokens serve is decided once, when they are cached (``make_cached_tokens``): until
+shortly before they expire, and no longer than the tokens that were exchanged for them.
+Tokens that may be requested again are renewed early, by one caller, at a moment that differs
+from entry to entry.  A response from the cache says how long it lasts from now.
+
+Time and chance are arguments here.
 """
 
 from __future__ import annotations
@@ -24,26 +30,30 @@ from ...secret import REDACTED, SecretBytes, Unpicklable
 from ...values import CachePolicy, TokenExchangeResponse
 from ..wire.client_auth import ClientAuthMethod
 
+# Made once: ``json.dumps`` with arguments makes an encoder for each call.  ``raw_decode``
+# does not look for text after the value: what was sealed has none.
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _decode = json.JSONDecoder().raw_decode
 
 _RENEWED_PART = 0.2
-"""The part of its time, at its end, in which a short-lived token may be renewed."""
+"""The part of its lifetime, at the end, in which a short-lived token may be renewed.
+Without it, a token that lasts less than ``renew_seconds`` would be renewed at each call."""
 
 _JITTER = 0.5
-"""The part of the time for renewal by which tokens that came together may differ."""
+"""The part of the time for renewal by which the renewal of two entries may differ.  Tokens
+that were cached together, as after a deployment, are not renewed together."""
 
 
 @attrs.define(kw_only=True, eq=False)
 class CachedTokens(Unpicklable):
-    """What one exchange brought, and how long it serves others.
+    """The tokens of one exchange, and how long they serve other callers.
 
     Attributes:
-        response: the tokens, as they were given last.
-        lifetime: seconds that they last from when they came.
-        stored_at: epoch seconds, when they came.
-        renew_at: epoch seconds, from when one caller renews them.
-        ends_at: epoch seconds, from when they are not given any more.
+        response: the tokens, as they were last returned.
+        lifetime: seconds for which they were issued.
+        stored_at: epoch seconds at which they were issued.
+        renew_at: epoch seconds from which one caller renews them.
+        ends_at: epoch seconds from which they are no longer returned.
     """
 
     response: TokenExchangeResponse
@@ -53,17 +63,20 @@ class CachedTokens(Unpicklable):
     ends_at: float
 
     def is_good(self, now: float) -> bool:
-        """Tell whether they may be given; a clock that was set back makes them useless."""
+        """Return whether they may be returned.
+
+        A clock that was set back makes them useless: nobody knows how long they last.
+        """
         return self.stored_at <= now < self.ends_at
 
     def to_response(self, now: float) -> TokenExchangeResponse:
-        """Give the tokens, with the seconds that they last from *now*."""
+        """Return the tokens, with the seconds that they last from *now*."""
         left = self.lifetime - int(now - self.stored_at)
-        given = self.response
-        # Most who ask within a second of each other can have the same value.
-        if given.expires_in != left:
-            given = self.response = attrs.evolve(given, expires_in=left)
-        return own_copy(given)
+        response = self.response
+        # Responses are immutable, so callers within the same second share one.
+        if response.expires_in != left:
+            response = self.response = attrs.evolve(response, expires_in=left)
+        return own_copy(response)
 
 
 def make_cached_tokens(
@@ -75,28 +88,32 @@ def make_cached_tokens(
     now: float,
     random: float,
 ) -> CachedTokens | None:
-    """Make what is cached of an answer; ``None`` where it is not for a cache.
+    """Return what is cached of a response, or ``None`` if it must not be cached.
 
     Args:
-        response: the answer.
-        policy: the application's.
-        tokens_end: epoch seconds, when the first of the tokens that were exchanged ends.
+        response: the response.
+        policy: the application's cache policy.
+        tokens_end: epoch seconds at which the first of the exchanged tokens expires.
         renewable: whether the same tokens may be exchanged again.
         now: epoch seconds.
         random: at least 0, less than 1: the jitter.
     """
-    # Trouble with an actor must not last longer than itself.
+    # ``act_error``: the next exchange may succeed where the verification of the actor failed.
     if not is_shareable(response) or response.act_error is not None:
         return None
+    # Without a lifetime nobody knows when the token ends, and a cached one would be refused
+    # by the API, again and again.
     if response.expires_in is None:
         return None
     ends = min(
         now + response.expires_in - policy.margin_seconds,
         now + (policy.max_age if policy.max_age is not None else inf),
+        # An exchange must not extend what a user may do beyond the token it started from.
         tokens_end,
     )
     if ends <= now:
         return None
+    # Renewing may not begin earlier than a fifth before the end, nor all at once.
     lead = min(policy.renew_seconds, (ends - now) * _RENEWED_PART)
     renew = ends - lead * (1 - _JITTER * random) if renewable and lead else inf
     return CachedTokens(
@@ -109,31 +126,36 @@ def make_cached_tokens(
 
 
 def own_copy(response: TokenExchangeResponse) -> TokenExchangeResponse:
-    """Give one of several callers an answer that no other can change."""
+    """Return a response that no other caller can change.
+
+    Everything in a response is immutable but its claims and its errors.
+    """
     act, error = response.act, response.act_error
     if act is None and error is None:
         return response
     return attrs.evolve(
         response,
+        # Claims came from JSON, and through JSON is faster than ``copy.deepcopy``.
         act=None if act is None else _decode(_encode(act))[0],
         act_error=None if error is None else error.evolve(),
     )
 
 
 def is_shareable(response: TokenExchangeResponse) -> bool:
-    """Tell whether an answer may serve more than one caller.
+    """Return whether a response may serve more than one caller.
 
-    A refresh token that rotates is spent by the first of two who use it, and what is no
-    bearer token may be good for one use.
+    A refresh token that rotates is spent by the first of two callers that use it.  A token
+    that isn't a bearer token may be good for one use, or bound to a key.
     """
     return response.refresh_token is None and response.token_type.lower() == "bearer"
 
 
 def write_tokens(tokens: CachedTokens) -> bytes:
-    """Write tokens as JSON, to be sealed."""
+    """Return tokens as JSON, to be sealed."""
     response = tokens.response
+    # A list without names: both ends are this library, and ``_VERSION`` tells versions apart.
     value = (
-        # JSON has no infinity.
+        # JSON has no infinity (RFC 8259 section 6).
         None if tokens.renew_at == inf else tokens.renew_at,
         tokens.stored_at,
         tokens.ends_at,
@@ -149,13 +171,14 @@ def write_tokens(tokens: CachedTokens) -> bytes:
 
 
 def read_tokens(payload: bytes, now: float) -> CachedTokens | None:
-    """Read what :func:`write_tokens` wrote; ``None`` for all else.
+    """Return the tokens that :func:`write_tokens` wrote, or ``None`` for anything else.
 
-    It was sealed, so that nobody else has written it: what is in it need not be looked at.
+    The payload was sealed, so only this library can have written it, though possibly in
+    another version: the number of values is checked, and the values are not.
 
     Args:
-        payload: what was written.
-        now: epoch seconds, at which the tokens are to be given.
+        payload: the opened entry.
+        now: epoch seconds at which the tokens are returned.
     """
     try:
         (renew_at, stored_at, ends_at, lifetime, *values), _ = _decode(
@@ -186,18 +209,18 @@ _PERSON = b"auth0-tx tokens"
 
 
 class CacheKey(bytes):
-    """Where tokens are cached, and what seals them there: 64 octets, which do not print."""
+    """The key of an entry, and what seals it: 64 bytes, which do not print."""
 
     __slots__ = ()
 
     @property
     def name(self) -> str:
-        """The key that the cache is given."""
+        """The key that the cache sees."""
         return self[:_HALF].hex()
 
     @property
     def seal(self) -> bytes:
-        """32 octets that the cache is not given."""
+        """32 bytes that the cache never sees."""
         return SecretBytes(self[_HALF:])
 
     def __repr__(self) -> str:
@@ -207,70 +230,78 @@ class CacheKey(bytes):
 def client_hash_key(
     client_id: str, method: ClientAuthMethod, credential: Any, secret: str
 ) -> bytes:
-    """Derive what a client hashes with from all that makes it this client.
+    """Return the key of a client's hashes, derived from all that makes it this client.
 
-    A client with another credential must not find what this one cached: it might not have
-    been given it.
+    A client with another credential must not find what this one cached: Auth0 might have
+    refused it.
 
     Args:
-        client_id: the application's id.
+        client_id: the application's client id.
         method: how it authenticates.
         credential: its secret or private key; ``None`` for a public application.
         secret: the newest of its session secrets, or an empty string.
     """
     key = blake2b(secret.encode("utf-8", "surrogatepass"), person=_PERSON).digest()
     return SecretBytes(
-        _keyed(key, _encoded((client_id, method, *_texts_of(credential))))
+        _hash_with_key(
+            key, _encode_fields((client_id, method, *_list_texts(credential)))
+        )
     )
 
 
 def cache_key(hash_key: bytes, fields: Iterable[str | None]) -> CacheKey:
-    """Hash the fields of one grant.
+    """Return the key of one grant: the hash of its fields.
 
     Args:
-        hash_key: the client's.
-        fields: every input that shapes the answer, always in the same order.
+        hash_key: the client's, from :func:`client_hash_key`.
+        fields: every input that shapes the response, always in the same order.
     """
-    return CacheKey(_keyed(hash_key, _encoded(fields)))
+    return CacheKey(_hash_with_key(hash_key, _encode_fields(fields)))
 
 
-def _keyed(key: bytes, octets: bytes) -> bytes:
+def _hash_with_key(key: bytes, octets: bytes) -> bytes:
+    # Keyed BLAKE2 is a MAC (RFC 7693 section 2.9): 64 bytes in the time of HMAC-SHA-256.
     return blake2b(octets, key=key, person=_PERSON).digest()
 
 
-def _encoded(fields: Iterable[str | None]) -> bytes:
+def _encode_fields(fields: Iterable[str | None]) -> bytes:
+    # Netstrings, and "-" for an absent field, which cannot be mistaken for a length.
     return "".join(
-        ["-," if each is None else f"{len(each)}:{each}," for each in fields]
+        ["-," if field is None else f"{len(field)}:{field}," for field in fields]
     ).encode("utf-8", "surrogatepass")
 
 
-def _texts_of(credential: Any) -> tuple[str | None, ...]:
+def _list_texts(credential: Any) -> tuple[str | None, ...]:
     if isinstance(credential, Mapping):
+        # A JWK is the same key in any order of its members.
         return tuple(
-            str(each)
+            str(text)
             for name in sorted(credential)
-            for each in (name, credential[name])
+            for text in (name, credential[name])
         )
     if isinstance(credential, bytes):
         return (credential.hex(),)
     return (credential,)
 
 
+# Covered by the tag: an entry of another version does not open, and is exchanged anew.
 _VERSION = b"auth0-tx tokens 1"
 _VECTOR_BYTES = 12
 
 
 def seal_entry(key: bytes, payload: bytes, random: str) -> bytes:
-    """Encrypt *payload*, with an initialization vector made of *random*, never given before."""
-    aead, _ = _cipher()
+    """Return *payload* encrypted, with a vector made of *random*, which must be new."""
+    aead, _ = _load_cipher()
+    # AES-GCM breaks if one vector is used twice under a key.  A key belongs to one entry and
+    # seals it once per renewal, so 96 random bits are far from repeating.
     vector = blake2b(random.encode(), digest_size=_VECTOR_BYTES).digest()
     octets: bytes = vector + aead(key).encrypt(vector, payload, _VERSION)
     return octets
 
 
 def open_entry(key: bytes, octets: bytes) -> bytes | None:
-    """Decrypt what :func:`seal_entry` gave; ``None`` for everything else, whatever it is."""
-    aead, failures = _cipher()
+    """Return what :func:`seal_entry` sealed, or ``None`` for anything else."""
+    aead, failures = _load_cipher()
     vector, rest = octets[:_VECTOR_BYTES], octets[_VECTOR_BYTES:]
     try:
         return SecretBytes(aead(key).decrypt(vector, rest, _VERSION))
@@ -279,11 +310,11 @@ def open_entry(key: bytes, octets: bytes) -> bytes | None:
 
 
 @cache
-def _cipher() -> tuple[Any, tuple[type[Exception], ...]]:
-    """Give the cipher, and how it fails."""
-    # Not at the top: a cache in memory has no need of it.
+def _load_cipher() -> tuple[Any, tuple[type[Exception], ...]]:
+    """Return the cipher, and the errors by which it refuses."""
+    # Not at the top: a cache in memory does not need it, and the import takes about 20 ms.
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    # Too short to be anything is a ValueError.
+    # An entry too short to have a vector is a ValueError.
     return AESGCM, (InvalidTag, ValueError)

@@ -1,4 +1,15 @@
-"""A session's cookies: what they are called, and how one too long becomes several."""
+"""The cookies of a session: their names, their attributes, and a long one in several.
+
+A browser keeps 4,096 bytes of a cookie, name and attributes included (RFC 6265 section 6.1),
+and a sealed session with a few tokens is longer.  So ``split`` cuts it into numbered
+chunks, ``name.0``, ``name.1`` and so on, and ``join`` puts them together.  A session that
+fits has one cookie, ``name``.  A session that changes its form leaves cookies of the other
+form behind, which ``list_session_cookies`` finds so that they are deleted.  Should some
+remain (a browser drops cookies one by one), the seal does not open, and there is no session.
+
+Servers refuse requests whose fields are too long, and a user with such cookies cannot even
+reach the logout.  So the number of chunks is bounded when they are written.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +28,13 @@ class SetCookie:
     """A cookie to set on a response (RFC 6265bis).
 
     Attributes:
-        name: with its prefix.
-        value: empty to delete.
+        name: the name, with its prefix.
+        value: the value; empty to delete the cookie.
         max_age: seconds to keep it; 0 deletes it.
-        path: the paths it is sent to.
-        domain: the domain whose hosts it is sent to; ``None`` for this host alone.
-        secure: whether it is sent over https alone.
-        same_site: whether other sites' requests carry it.
+        path: the paths that it is sent to.
+        domain: the domain whose hosts it is sent to; ``None`` for this host only.
+        secure: whether it is sent over https only.
+        same_site: whether requests from other sites carry it.
     """
 
     name: str
@@ -39,11 +50,11 @@ class Cookies(Protocol):
     """The cookies of the requests and responses that an application hands in."""
 
     def read(self, store_options: Mapping[str, object] | None) -> Mapping[str, str]:
-        """Give the cookies of the request, as they are after what was written for it."""
+        """Return the cookies of the request, with what was written for it since."""
         ...
 
     def can_write(self, store_options: Mapping[str, object] | None) -> bool:
-        """Tell whether there is a response to set cookies on."""
+        """Return whether there is a response to set cookies on."""
         ...
 
     def write(
@@ -63,10 +74,11 @@ class CookieStore:
     logout needs another store, and a copied cookie is good until it expires.
 
     Attributes:
-        longest_chunk: the most characters of one cookie; browsers take 4,096 with its name.
-        most_chunks: the most cookies of one session.  Servers bound their sum: nginx,
-            gunicorn and aiohttp.web take about 8,000 characters unless told otherwise,
-            which is 2 of these; uvicorn takes 8.
+        longest_chunk: the maximum characters of one cookie; browsers keep 4,096 with its
+            name and attributes.
+        most_chunks: the maximum number of cookies for one session.  Servers limit their sum:
+            nginx, gunicorn and aiohttp.web accept about 8,000 characters by default, which
+            is 2 of these; uvicorn accepts 8.
     """
 
     longest_chunk: int = 3_500
@@ -74,7 +86,7 @@ class CookieStore:
 
 
 def split(name: str, text: str, store: CookieStore) -> dict[str, str] | None:
-    """Give the cookies that hold *text*, by name; ``None`` where they would be too many."""
+    """Return the cookies that hold *text*, by name, or ``None`` if they are too many."""
     size = store.longest_chunk
     if len(text) <= size:
         return {name: text}
@@ -86,13 +98,15 @@ def split(name: str, text: str, store: CookieStore) -> dict[str, str] | None:
 
 
 def join(name: str, cookies: Mapping[str, str], store: CookieStore) -> str | None:
-    """Put together what :func:`split` took apart; ``None`` where there is nothing."""
+    """Return the text that :func:`split` split, or ``None`` if there is none."""
+    # The whole form first: the browser may still send chunks of an earlier, longer session.
     whole = cookies.get(name)
     if whole is not None:
         return whole
     chunks: list[str] = []
     while (chunk := cookies.get(f"{name}.{len(chunks)}")) is not None:
         chunks.append(chunk)
+        # Nothing that we wrote.  Made-up chunks must not cost a long decryption.
         if len(chunks) > store.most_chunks:
             return None
     return secret("".join(chunks)) or None
@@ -101,32 +115,35 @@ def join(name: str, cookies: Mapping[str, str], store: CookieStore) -> str | Non
 def list_session_cookies(
     name: str, cookies: Iterable[str], mark: str = "."
 ) -> list[str]:
-    """Give the names of a session's cookies that are there, in whatever state.
+    """Return the names of a session's cookies that the browser sent, valid or not.
 
     Args:
-        name: the session's.
-        cookies: the names of all that the browser sent.
-        mark: what is between the name and the number of a chunk.
+        name: the session cookie's name.
+        cookies: the names of all cookies that the browser sent.
+        mark: what separates the name from the number of a chunk.
     """
     return [
-        each
-        for each in cookies
-        if each == name
-        or (each.startswith(name + mark) and _is_number(each[len(name + mark) :]))
+        cookie
+        for cookie in cookies
+        if cookie == name
+        or (cookie.startswith(name + mark) and _is_number(cookie[len(name + mark) :]))
     ]
 
 
 def _is_number(suffix: str) -> bool:
+    # Two digits: each name found is deleted by a field of the response, and a visitor who
+    # makes up chunks must not make the response grow.  ``isdigit`` takes "²" for a digit.
     return suffix.isascii() and suffix.isdigit() and len(suffix) <= 2
 
 
-def set_cookie_field(cookie: SetCookie) -> str:
-    """Write a cookie as the value of a ``Set-Cookie`` field (RFC 6265bis section 4.1)."""
+def format_set_cookie(cookie: SetCookie) -> str:
+    """Return the value of the ``Set-Cookie`` field of a cookie (RFC 6265bis section 4.1)."""
     parts = [
         f"{cookie.name}={cookie.value}",
         f"Max-Age={cookie.max_age}",
         f"Path={cookie.path}",
         f"SameSite={cookie.same_site.capitalize()}",
+        # Always: no script has a use for a sealed session, and an injected one would.
         "HttpOnly",
     ]
     if cookie.domain is not None:
@@ -136,28 +153,35 @@ def set_cookie_field(cookie: SetCookie) -> str:
     return "; ".join(parts)
 
 
-def named_by(field: str) -> str:
-    """Give the name of the cookie that a ``Set-Cookie`` field sets."""
+def parse_cookie_name(field: str) -> str:
+    """Return the name of the cookie that a ``Set-Cookie`` field sets."""
     return field.partition(";")[0].partition("=")[0].strip()
 
 
 def vary_on_cookies(fields: Iterable[str]) -> str:
-    """Give a ``Vary`` field that names the cookies, besides what *fields* name already.
+    """Return the ``Vary`` field of a response that depends on cookies.
 
-    A response depends on the cookies of its request (RFC 9110 section 12.5.5).
+    Without ``Cookie`` in it, a cache may give one user's page to the next (RFC 9110 section
+    12.5.5).
+
+    Args:
+        fields: the ``Vary`` fields that the response has; what they name stays.
     """
-    named = ", ".join(each for each in fields if each.strip())
-    listed = {each.strip().lower() for each in named.split(",")}
+    named = ", ".join(field for field in fields if field.strip())
+    listed = {name.strip().lower() for name in named.split(",")}
+    # "*" says that the response depends on everything, and must stand alone.
     if listed & {"cookie", "*"}:
         return named
     return f"{named}, Cookie" if named else "Cookie"
 
 
 def cookie_name(name: str, *, secure: bool, domain: str | None, path: str) -> str:
-    """Give a cookie's name with the prefix that makes browsers hold it to its attributes.
+    """Return a cookie's name with the prefix that makes browsers enforce its attributes.
 
-    RFC 6265bis section 4.1.3: a ``__Host-`` cookie is set by this very host and no other.
+    A ``__Host-`` cookie cannot be set by another host of the same domain, which could
+    otherwise plant a session of its own (RFC 6265bis section 4.1.3).
     """
     if not secure:
+        # Browsers refuse a prefixed cookie that isn't ``Secure``.
         return name
     return f"__Host-{name}" if domain is None and path == "/" else f"__Secure-{name}"

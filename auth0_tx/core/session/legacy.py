@@ -1,7 +1,18 @@
-"""Session cookies of Auth0's own SDK, read once to be written anew in our form.
+"""Session cookies of Auth0's own SDK, read once and written anew in our form.
 
 auth0-fastapi keeps what auth0-server-python calls ``StateData`` in the browser: JSON, as a
-compact JWE under a key derived from its secret, in numbered cookies.
+compact JWE under a key derived from its secret, in numbered cookies.  An application that
+changes to this library sets ``legacy_secret``, and its users stay logged in:
+
+1. ``_join_chunks`` puts the numbered cookies together.
+2. ``_decrypt`` opens the JWE, if its header is the one that the SDK writes.
+3. ``_convert_session`` makes a session of ours of the JSON, if it is one of this tenant.
+
+The result is sealed with the application's current secret at the next chance to set cookies,
+and the old cookies are deleted.  Each step returns ``None`` for whatever it does not
+recognise; a user with a cookie like that logs in again, as without ``legacy_secret``.
+
+Releases of the SDK differ in what they note.  Their habits are named where they matter.
 """
 
 from __future__ import annotations
@@ -17,16 +28,16 @@ from ..wire.reading import read_json
 from .state import DEFAULT_AUDIENCE, State, conceal_tokens, is_session, with_user
 
 LEGACY_COOKIE = "_a0_session"
-"""What auth0-fastapi calls its cookies, each with ``_`` and a number behind."""
+"""The name of auth0-fastapi's cookies, which ``_`` and a number follow."""
 
 MOST_CHUNKS = 16
-"""Together no longer than the fields of a request may be, with any server."""
+"""With so many chunks, cookies are as long as any server lets all fields of a request be."""
 
 _CHUNK = 4_096 - len(LEGACY_COOKIE) - 10
-"""The characters of each of its cookies but the last."""
+"""The length of each of its cookies but the last, which may be shorter."""
 
-# {"alg":"dir","enc":"A256CBC-HS512"}, and no encrypted key: nothing else is looked at, so
-# that a cookie chooses no algorithm, no key, and nothing to be unpacked.
+# {"alg":"dir","enc":"A256CBC-HS512"}, and no encrypted key.  Nothing else is decoded, so a
+# cookie cannot choose an algorithm or a key, or have us unpack a compressed payload.
 _HEADER = "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2Q0JDLUhTNTEyIn0.."
 _ALGORITHMS = ("dir", "A256CBC-HS512")
 
@@ -42,53 +53,54 @@ def read_legacy_session(
     now: float,
     policy: SessionPolicy,
 ) -> State | None:
-    """Read a session that auth0-server-python sealed; ``None`` where there is none.
+    """Return the session that auth0-server-python sealed, or ``None`` if there is none.
 
-    Nothing is raised, whatever the cookies hold.  Whether the session is still alive is
-    for the caller to ask.
+    Nothing is raised, whatever the cookies hold.  The caller checks whether the session is
+    still alive.
 
     Args:
-        cookies: the request's.
-        secret: the one that its client was configured with.
-        domain: the tenant's, as normalised.
+        cookies: the request's cookies.
+        secret: the secret that the SDK's client was configured with.
+        domain: the tenant's domain, normalised.
         now: epoch seconds.
         policy: how long sessions last.
     """
-    sealed = _joined(cookies)
-    payload = None if sealed is None else _opened(sealed, secret)
+    sealed = _join_chunks(cookies)
+    payload = None if sealed is None else _decrypt(sealed, secret)
     if payload is None:
         return None
     state, _ = read_json(payload)
-    return _taken_over(state, domain, now, policy)
+    return _convert_session(state, domain, now, policy)
 
 
-def _joined(cookies: Mapping[str, str]) -> str | None:
+def _join_chunks(cookies: Mapping[str, str]) -> str | None:
     chunks: list[str] = []
     while len(chunks) < MOST_CHUNKS:
         chunk = cookies.get(f"{LEGACY_COOKIE}_{len(chunks)}")
         if chunk is None or len(chunk) > _CHUNK:
             break
         chunks.append(chunk)
-        # What is behind a chunk that is not full is left from a longer session.
+        # Chunks after one that isn't full are left over from an earlier, longer session.
         if len(chunk) < _CHUNK:
             break
     if chunks:
         return "".join(chunks)
+    # A session may also be in one cookie without a number.
     whole = cookies.get(LEGACY_COOKIE)
     return whole if whole is not None and len(whole) <= _CHUNK else None
 
 
-def _opened(sealed: str, secret: str) -> bytes | None:
+def _decrypt(sealed: str, secret: str) -> bytes | None:
     if not sealed.startswith(_HEADER):
         return None
-    # Most clients never need the JOSE library for this.
+    # Not at the top: only clients with ``legacy_secret`` need the JOSE library here.
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
     from joserfc import jwe
     from joserfc.errors import JoseError
     from joserfc.jwk import OctKey
 
-    # The cookie's name is what the SDK salts with.
+    # The SDK uses the cookie's name as the salt.
     derivation = HKDF(SHA256(), _KEY_BYTES, LEGACY_COOKIE.encode(), _INFO)
     octets = derivation.derive(secret.encode("utf-8", "surrogatepass"))
     key = OctKey.import_key(octets)
@@ -98,20 +110,24 @@ def _opened(sealed: str, secret: str) -> bytes | None:
         return None
 
 
-def _taken_over(
+def _convert_session(
     theirs: object, domain: str, now: float, policy: SessionPolicy
 ) -> State | None:
     if not isinstance(theirs, dict):
         return None
-    user, internal = _user(theirs, domain), theirs.get("internal")
+    user, internal = _read_user(theirs, domain), theirs.get("internal")
     token_sets = theirs.get("token_sets")
     if user is None or not isinstance(internal, dict):
         return None
     created = internal.get("created_at")
-    ends = _ends(user, internal)
-    if not is_whole_date(created) or ends is None or not isinstance(token_sets, list):
+    ceilings = _read_ceilings(user, internal)
+    if (
+        not is_whole_date(created)
+        or ceilings is None
+        or not isinstance(token_sets, list)
+    ):
         return None
-    sets = [_token_set(each) for each in token_sets]
+    sets = [_convert_token_set(token_set) for token_set in token_sets]
     state = {
         "user": user,
         "id_token": theirs.get("id_token"),
@@ -119,54 +135,56 @@ def _taken_over(
         "token_sets": sets,
         "domain": domain,
         "internal": {
-            # Its login makes the first of them.
+            # The first token set is the login's.
             "audience": sets[0]["audience"] if sets and sets[0] else DEFAULT_AUDIENCE,
             "sid": internal.get("sid"),
             "created_at": created,
-            # The SDK does not note when a session is used; now it is.
+            # The SDK does not note when a session is used.  It is being used now.
             "used_at": int(now),
-            "expires_at": int(min([created + policy.absolute_seconds, *ends])),
+            "expires_at": int(min([created + policy.absolute_seconds, *ceilings])),
         },
     }
     return conceal_tokens(with_user(state, user)) if is_session(state) else None
 
 
-def _user(theirs: Mapping[str, Any], domain: str) -> dict[str, Any] | None:
-    """Give the claims of a user of this tenant."""
+def _read_user(theirs: Mapping[str, Any], domain: str) -> dict[str, Any] | None:
+    """Return the claims of the user, or ``None`` if the session is another tenant's."""
     user, issuer = theirs.get("user"), issuer_url(domain)
     if not isinstance(user, dict) or not user.get("sub"):
         return None
-    # Its model fills in each claim that a token did not have.
+    # The SDK's model fills in ``None`` for each claim that the ID token did not have.
     claims = {name: value for name, value in user.items() if value is not None}
     if claims.get("iss", issuer) != issuer:
         return None
     named = theirs.get("domain")
     if named is None:
-        # Its early versions noted no domain; then the token's issuer must tell.
+        # Its early releases noted no domain.  Then only the issuer says whose session it is.
         return claims if "iss" in claims else None
-    return {"iss": issuer, **claims} if _normalised(named) == domain else None
+    return {"iss": issuer, **claims} if _parse_domain(named) == domain else None
 
 
-def _normalised(domain: Any) -> str | None:
-    # It keeps a domain as the application's configuration has it.
+def _parse_domain(domain: Any) -> str | None:
+    # The SDK notes the domain as the application's configuration spells it.
     try:
         return normalise_domain(domain)
     except InvalidInputError:
         return None
 
 
-def _ends(user: Mapping[str, Any], internal: Mapping[str, Any]) -> list[int] | None:
-    """Give when a session ends at the latest; ``None`` where that cannot be understood."""
-    # A login by token exchange leaves the ceiling out, and keeps the claim.
-    ceilings = (internal.get("session_expires_at"), user.get("session_expiry"))
-    given = [each for each in ceilings if each is not None]
-    return given if all(map(is_whole_date, given)) else None
+def _read_ceilings(
+    user: Mapping[str, Any], internal: Mapping[str, Any]
+) -> list[int] | None:
+    """Return the moments at which a session must end, or ``None`` if one is not a date."""
+    # After a login by token exchange the SDK notes no ceiling, and keeps the claim.
+    noted = (internal.get("session_expires_at"), user.get("session_expiry"))
+    ceilings = [ceiling for ceiling in noted if ceiling is not None]
+    return ceilings if all(map(is_whole_date, ceilings)) else None
 
 
-def _token_set(theirs: object) -> dict[str, Any] | None:
+def _convert_token_set(theirs: object) -> dict[str, Any] | None:
     if not isinstance(theirs, dict):
         return None
-    # After a refresh without an audience it notes None, and looks for "default".
+    # After a refresh without an audience the SDK notes None, but looks for "default".
     audience = theirs.get("audience")
     return {
         "audience": DEFAULT_AUDIENCE if audience is None else audience,

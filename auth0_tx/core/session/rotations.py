@@ -1,8 +1,13 @@
-"""What became of refresh tokens lately: a spent one is never sent again.
+"""The outcome of recent refreshes, so that no process sends a refresh token twice.
 
-Several requests of one browser may carry the same old cookie.  The first of them spends its
-refresh token; those that come a moment later are given what it brought, and not a refusal
-that ends the whole family (RFC 9700 section 4.14.2).
+With rotation, a refresh spends its token, and the response brings the next.  Several requests
+of one browser may carry the same old cookie: the first of them refreshes, and the others come
+a moment later, with a token that is spent.  Sending it again looks to Auth0 like theft, and
+ends the whole family of tokens (RFC 9700 section 4.14.2): the user is logged out.  So what a
+refresh brought, or how it was refused, is remembered for a minute and given to the others.
+
+Keys are hashes of refresh tokens, keyed with a random key of this process.  A dump of this
+memory holds the tokens that the refresh brought, and none that the browser sent.
 """
 
 from __future__ import annotations
@@ -18,18 +23,19 @@ from ...values import TokenExchangeResponse
 LONGEST_MEMORY = 60.0
 """Seconds: longer than a browser's requests with an old cookie are on their way."""
 
+# Each outcome holds a few kilobytes of tokens, so this is some megabytes at most.
 _MOST = 1_024
 
 
 @attrs.frozen(eq=False)
 class RefreshOutcome:
-    """What one refresh brought.
+    """The tokens that one refresh brought, and what for.
 
     Attributes:
         audience: the audience that was sent, if one was.
-        scope: the scope that was asked for, if one was.
+        scope: the scope that was sent, if one was.
         response: the tokens.
-        at: epoch seconds.
+        at: epoch seconds of the response.
     """
 
     audience: str | None
@@ -48,5 +54,5 @@ class Rotations(ExpiringDict[bytes, RefreshOutcome | Auth0Error]):
 
 
 def refresh_key(process_key: bytes, refresh_token: str) -> bytes:
-    """Hash a refresh token, with a key of this process, so that nothing is revealed."""
+    """Return the key of a refresh token: a hash that means nothing in another process."""
     return hmac.digest(process_key, refresh_token.encode(), "sha256")

@@ -1,11 +1,15 @@
-"""Sealing: what leaves the library's hands is encrypted, and opens for one purpose only.
+"""Sealing: sessions are encrypted, and open for the one purpose they were sealed for.
 
-The form is JWE (RFC 7516) with a key used directly (``dir``) and AES-256-GCM.  The key is
-derived from the application's secret (RFC 5869) for one purpose, which it is thereby bound
-to: what was sealed for one cookie, or for one session, does not open as another.
+The form is JWE (RFC 7516) with a key used directly (``dir``) and AES-256-GCM.  From each of
+the application's secrets a key is derived (HKDF, RFC 5869) for a purpose and a salt: a
+sealed cookie does not open under another cookie's name, nor a stored session under another
+id.  ``Sealer`` seals with the key of the newest secret and opens with any, so a secret can
+be replaced without logging anybody out.
 
-A key raises nothing, so no traceback passes a frame that holds one.  Its header is a
-constant: a text with any other header is not for that key, and none of it is looked at.
+Opening never raises.  What comes from a browser may be anything, and a traceback that passes
+a frame with a key in it would show the key to an error tracker.  The header of what a key
+seals is a constant: a text with another header was not sealed by this key, and nothing of it
+is decoded, so a cookie cannot choose an algorithm, a key or a compression.
 """
 
 from __future__ import annotations
@@ -26,13 +30,14 @@ from ...secret import SecretBytes
 from ..jose.keys import decode_base64url
 
 MAX_SEALED_LENGTH = 131_072
-"""Characters: more than a browser sends, and more is refused before any of it is decoded."""
+"""Characters: more than a browser sends.  A longer text is refused before any of it is
+decoded, so that a made-up value costs nothing."""
 
 _ID_BYTES = 6
 
 
 class Opened(NamedTuple):
-    """What was sealed, and whether by the newest secret."""
+    """What was sealed, and whether with the newest secret: if not, it is sealed anew."""
 
     payload: bytes
     is_current: bool
@@ -40,16 +45,16 @@ class Opened(NamedTuple):
 
 @attrs.frozen(eq=False)
 class Sealer:
-    """Seals with the newest of its keys, and opens with any."""
+    """Seals with the newest of its keys and opens with any of them."""
 
     _keys: tuple[DirectKey, ...] = attrs.field(repr=False)
 
     def seal(self, payload: bytes) -> str:
-        """Encrypt *payload*, as text fit for a cookie."""
+        """Return *payload* encrypted, as text that fits a cookie."""
         return self._keys[0].encrypt(payload)
 
     def open(self, sealed: str) -> Opened | None:
-        """Decrypt what :meth:`seal` gave; ``None`` for everything else, whatever it is."""
+        """Return what :meth:`seal` sealed, or ``None`` for anything else."""
         if not isinstance(sealed, str) or len(sealed) > MAX_SEALED_LENGTH:
             return None
         for key in self._keys:
@@ -60,12 +65,12 @@ class Sealer:
 
 
 def sealer(secrets: Sequence[str], purpose: str, salt: bytes = b"") -> Sealer:
-    """Make what seals for one purpose.
+    """Return what seals and opens for one purpose.
 
     Args:
-        secrets: the application's, newest first.
+        secrets: the application's secrets, newest first.
         purpose: what is sealed, such as ``session __Host-auth0_tx``.
-        salt: what else the key depends upon, such as a session's secret id.
+        salt: what else the key depends on, such as a session's secret id.
     """
     return Sealer(tuple(_key(secret, purpose, salt) for secret in secrets))
 
@@ -75,14 +80,15 @@ def _key(secret: str, purpose: str, salt: bytes) -> DirectKey:
         SHA256(), KEY_BYTES + _ID_BYTES, salt, f"auth0-tx {purpose}".encode()
     )
     octets = derivation.derive(secret.encode("utf-8", "surrogatepass"))
-    # The id tells keys apart, and nothing of them.
+    # The id finds the key of a text without trying each.  Derived beside the key, not from
+    # it, it reveals nothing of it.
     kid = urlsafe_b64encode(octets[KEY_BYTES:]).decode()
     return direct_key(octets[:KEY_BYTES], kid=kid)
 
 
 KEY_BYTES = 32
 
-# RFC 7518 5.3: the one length of a vector and of a tag.
+# RFC 7518 section 5.3 allows one length of each.
 _VECTOR_BYTES = 12
 _TAG_BYTES = 16
 
@@ -94,30 +100,34 @@ class DirectKey:
     """A key that encrypts and decrypts under one header.
 
     Attributes:
-        header: the encoded header that all it encrypts begins with.
+        header: the encoded header with which everything it encrypts begins.
     """
 
     header: str
     _cipher: AESGCM = attrs.field(repr=False)
 
     def encrypt(self, payload: bytes) -> str:
-        """Encrypt *payload*, each time with another initialization vector."""
+        """Return *payload* encrypted, with a new random vector each time."""
+        # A vector that is used twice under one key breaks AES-GCM: both texts can be
+        # worked out from each other, and tags forged (NIST SP 800-38D section 8).
         vector = _A256GCM.generate_iv()
-        # RFC 7516 5.1, 14: the encoded header is what else the tag covers.
+        # RFC 7516 section 5.1, step 14: the tag covers the encoded header too.
         octets = self._cipher.encrypt(vector, payload, self.header.encode())
         ciphertext, tag = _encode(octets[:-_TAG_BYTES]), _encode(octets[-_TAG_BYTES:])
-        # RFC 7518 4.5: with "dir" the encrypted key is empty.
+        # RFC 7518 section 4.5: with "dir" the encrypted key is empty.
         return f"{self.header}..{_encode(vector)}.{ciphertext}.{tag}"
 
     def decrypt(self, text: str) -> bytes | None:
-        """Decrypt what :meth:`encrypt` gave; ``None`` for everything else."""
+        """Return what :meth:`encrypt` encrypted, or ``None`` for anything else."""
+        # Six parts at most: a made-up text full of dots is refused without splitting it all.
         parts = text.split(".", 5)
         if len(parts) != 5 or parts[0] != self.header or parts[1]:
             return None
         vector, ciphertext, tag = map(decode_base64url, parts[2:])
         if vector is None or ciphertext is None or tag is None:
             return None
-        # CVE-2025-47275: a tag that was cut short is soon guessed.
+        # A shortened tag would be verified as far as it goes, and one of four bytes can be
+        # guessed (CVE-2025-47275).
         if len(vector) != _VECTOR_BYTES or len(tag) != _TAG_BYTES:
             return None
         try:
@@ -127,7 +137,7 @@ class DirectKey:
 
 
 def direct_key(octets: bytes, **header: str) -> DirectKey:
-    """Make a key of 32 *octets*; *header* is what else its header says."""
+    """Return the key made of 32 *octets*, with *header* as further members of its header."""
     members = {"alg": "dir", "enc": "A256GCM", **header}
     encoded = _encode(json.dumps(members, separators=(",", ":")).encode())
     return DirectKey(encoded, AESGCM(octets))

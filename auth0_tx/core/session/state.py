@@ -1,8 +1,23 @@
-"""Session arithmetic: what is in a session, how long it lasts, and how tokens join it.
+"""The content of a session: what is in it, how long it lasts, and how tokens join it.
 
 A session is a plain dictionary of JSON, in the shape that users of Auth0's own SDK know:
-``user``, ``id_token``, ``refresh_token``, ``token_sets``, ``domain`` and ``internal``.
-Nothing here changes one: what is new is a new dictionary.
+
+- ``user``: the claims of the verified ID token about the user.
+- ``id_token`` and ``refresh_token``: text or ``None``.
+- ``token_sets``: access tokens, each with its audience, scope and expiry.
+- ``domain``: the tenant that the user logged in to.
+- ``internal``: when the session was created, last used and ends, its ``sid``, and the
+  audience of the login.
+
+A login creates one (``create_state``), a refresh adds to it (``merge_tokens``), each use is
+noted now and then (``note_use``), and ``is_alive`` decides whether it still counts.  Nothing
+here changes a session: each function returns a new dictionary, so a flow that fails halfway
+leaves the old one as it was.
+
+A session ends at the first of four moments: the absolute lifetime and the idle lifetime of
+the policy, the end that was written into it at login, and ``session_expiry``, a claim by
+which an Action of the tenant bounds it.  Both lifetimes are computed anew at each look, so a
+shorter policy applies at once to sessions that exist.
 """
 
 from __future__ import annotations
@@ -20,19 +35,21 @@ from ..jose.claims import is_whole_date
 State: TypeAlias = dict[str, Any]
 
 DEFAULT_AUDIENCE = "default"
-"""What a token set is labelled with that was asked for without an audience."""
+"""The label of a token set that was requested without an audience, as in Auth0's SDK."""
 
-_TOUCHED_EACH = 0.1
-"""The part of the idle time after which a use is noted: each note is a write."""
+_NOTED_EACH = 0.1
+"""The part of the idle lifetime after which a use is noted again.  Each note is a write to
+the store, or a cookie on the response; at a tenth, a session ends at most that much early."""
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _decode = json.JSONDecoder().decode
 
-# To write ``str | None`` in a check makes the type anew each time.
+# ``isinstance(x, str | None)`` would make the union anew for each check of each session.
 _TEXT_OR_NONE = (str, type(None))
 
-# Claims that say something of the token alone, and nothing of the user.
-_OF_THE_TOKEN = frozenset({"at_hash", "c_hash", "nonce"})
+# They bind the ID token to its login (OIDC Core 3.1.3.6, 3.3.2.11) and say nothing of the
+# user; in a cookie they would only take room.
+_CLAIMS_ABOUT_THE_TOKEN = frozenset({"at_hash", "c_hash", "nonce"})
 
 
 def create_state(
@@ -46,28 +63,30 @@ def create_state(
     policy: SessionPolicy,
     session_id: str,
 ) -> State:
-    """Make the session of a user who has just logged in.
+    """Create the session of a user who has just logged in.
 
     Args:
         response: the tokens.
-        claims: those of the verified ID token, of which :func:`ceiling_problem` is none.
+        claims: those of the verified ID token, in which :func:`ceiling_problem` found none.
         audience: the audience that was sent, if one was.
-        scope: the scope that was sent.
-        domain: the tenant's.
+        scope: the scope that was sent, if one was.
+        domain: the tenant's domain.
         now: epoch seconds.
-        policy: how long it lasts.
-        session_id: names the session where the ID token does not.
+        policy: how long sessions last.
+        session_id: the ``sid`` of a session whose ID token has none.
     """
     created, sid = int(now), claims.get("sid")
     ends = min(now + policy.absolute_seconds, claims.get("session_expiry", inf))
     return {
-        "user": _user(claims),
+        "user": _select_user_claims(claims),
         "id_token": response.id_token,
         "refresh_token": response.refresh_token,
         "token_sets": [_token_set(response, audience or DEFAULT_AUDIENCE, scope, now)],
         "domain": domain,
         "internal": {
             "audience": audience or DEFAULT_AUDIENCE,
+            # Back-channel logout names a session by the ``sid`` of its ID token (OIDC
+            # Back-Channel Logout 2.4).  Custom Token Exchange often issues none.
             "sid": sid if isinstance(sid, str) and sid else session_id,
             "created_at": created,
             "used_at": created,
@@ -77,43 +96,47 @@ def create_state(
 
 
 def ceiling_problem(claims: Mapping[str, Any], now: float) -> str | None:
-    """Give what is wrong with the moment at which an ID token ends its session, or ``None``.
+    """Return what is wrong with the end that an ID token sets its session, or ``None``.
 
-    An Action sets ``session_expiry`` where the user's own identity provider limits sessions.
+    An Action sets ``session_expiry`` if the user's own identity provider limits sessions.
+    A ceiling that cannot be read fails the login: ignoring it would let the session outlive
+    what the provider allows.
     """
     ceiling = claims.get("session_expiry", inf)
-    # To Python True is a number too.
+    # For Python True is a number too: one second after 1970.
     if isinstance(ceiling, bool) or not isinstance(ceiling, int | float):
         return "session_expiry is not a date in seconds since 1970"
     return "session_expiry has passed" if ceiling <= now else None
 
 
 def is_alive(state: State, now: float, policy: SessionPolicy) -> bool:
-    """Tell whether neither the idle nor the absolute lifetime has passed."""
+    """Return whether neither the idle nor the absolute lifetime has passed."""
     internal = state["internal"]
     return bool(
         now < internal["expires_at"]
+        # Not only at login: a policy made shorter since then applies too.
         and now < internal["created_at"] + policy.absolute_seconds
         and now < internal["used_at"] + policy.idle_seconds
     )
 
 
 def note_use(state: State, now: float, policy: SessionPolicy) -> State | None:
-    """Note that a session is used; ``None`` while the last note is recent enough."""
-    if now - state["internal"]["used_at"] < policy.idle_seconds * _TOUCHED_EACH:
+    """Return the session with its use noted, or ``None`` if the last note is recent."""
+    if now - state["internal"]["used_at"] < policy.idle_seconds * _NOTED_EACH:
         return None
     return {**state, "internal": {**state["internal"], "used_at": int(now)}}
 
 
 def seconds_left(state: State, now: float, policy: SessionPolicy) -> float:
-    """Give how long a session lasts that is not used again; at least a second."""
+    """Return how long a session lasts if it is not used again; at least a second."""
     internal = state["internal"]
     ends = min(internal["expires_at"], internal["used_at"] + policy.idle_seconds)
+    # A store or a cookie takes 0 for "delete", and a negative number for an error.
     return float(max(ends - now, 1.0))
 
 
 def find_label(state: State, audience: str | None) -> str:
-    """Give what tokens for *audience* are labelled with; ``None`` is what the login was for."""
+    """Return the label of tokens for *audience*; ``None`` means the login's audience."""
     if audience is not None:
         return audience
     label: str = state["internal"]["audience"]
@@ -121,7 +144,7 @@ def find_label(state: State, audience: str | None) -> str:
 
 
 def find_login_audience(state: State) -> str | None:
-    """Give the audience that a session's login named, if it named one."""
+    """Return the audience that the login named, or ``None`` if it named none."""
     label = find_label(state, None)
     return None if label == DEFAULT_AUDIENCE else label
 
@@ -129,15 +152,17 @@ def find_login_audience(state: State) -> str | None:
 def find_token(
     state: State, audience: str | None, scope: str | None, now: float
 ) -> str | None:
-    """Give an access token for *audience* with at least *scope* that is good at *now*."""
+    """Return an access token for *audience* with at least *scope*, still good at *now*."""
     wanted, label = set((scope or "").split()), find_label(state, audience)
-    for each in state["token_sets"]:
+    for token_set in state["token_sets"]:
         if (
-            each["audience"] == label
-            and wanted <= _scopes_of(each)
-            and (each["expires_at"] is None or now < each["expires_at"])
+            token_set["audience"] == label
+            and wanted <= _list_scopes(token_set)
+            # RFC 6749 section 5.1 only recommends ``expires_in``; without it, the API
+            # that gets the token decides.
+            and (token_set["expires_at"] is None or now < token_set["expires_at"])
         ):
-            token: str = secret(each["access_token"])
+            token: str = secret(token_set["access_token"])
             return token
     return None
 
@@ -152,42 +177,50 @@ def merge_tokens(
 ) -> State:
     """Add new tokens to a session, in place of those for the same audience and scope.
 
-    What the answer leaves out stays: RFC 6749 section 6 lets a server keep the refresh
-    token, and an ID token comes only with ``openid``.
+    What the response leaves out stays: a server need not issue a new refresh token (RFC 6749
+    section 6), and issues an ID token only for the scope ``openid``.
+
+    Args:
+        state: the session.
+        response: the new tokens.
+        audience: the audience they were requested for; ``None`` for the login's.
+        scope: the scope that was sent, if one was.
+        now: epoch seconds.
     """
     new = _token_set(response, find_label(state, audience), scope, now)
-    kept = [
-        each
-        for each in state["token_sets"]
-        if each["audience"] != new["audience"]
-        or not _scopes_of(each) <= _scopes_of(new)
-        # What is past its time is of no use to anybody.
-        if each["expires_at"] is None or now < each["expires_at"]
+    others = [
+        token_set
+        for token_set in state["token_sets"]
+        if token_set["audience"] != new["audience"]
+        # A token with a scope that the new one lacks still serves whoever asks for it.
+        or not _list_scopes(token_set) <= _list_scopes(new)
+        # Expired sets would fill the cookies of a session that asks for many audiences.
+        if token_set["expires_at"] is None or now < token_set["expires_at"]
     ]
     return {
         **state,
         "id_token": response.id_token or state["id_token"],
         "refresh_token": response.refresh_token or state["refresh_token"],
-        "token_sets": [*kept, new],
+        "token_sets": [*others, new],
         "internal": {**state["internal"], "used_at": int(now)},
     }
 
 
 def find_scope(state: State, audience: str | None) -> str | None:
-    """Give the scope of the tokens that a session has for *audience*."""
+    """Return the scope of the session's tokens for *audience*, or ``None``."""
     label = find_label(state, audience)
-    for each in state["token_sets"]:
-        if each["audience"] == label:
-            scope: str | None = each["scope"]
+    for token_set in state["token_sets"]:
+        if token_set["audience"] == label:
+            scope: str | None = token_set["scope"]
             return scope
     return None
 
 
 def id_token_expiry(state: State) -> float:
-    """Give when a session's ID token expires, in epoch seconds; 0 where it has none."""
+    """Return when the session's ID token expires, in epoch seconds; 0 if it has none."""
     try:
+        # Unverified: it was verified before it was kept, and the session was sealed since.
         claims = json.loads(urlsafe_b64decode(state["id_token"].split(".")[1] + "=="))
-        # It was verified before it was kept.
         return float(claims["exp"])
     except (
         AttributeError,
@@ -202,37 +235,48 @@ def id_token_expiry(state: State) -> float:
 
 
 def with_user(state: State, claims: Mapping[str, Any]) -> State:
-    """Give a session whose user is as a newer ID token says."""
-    return {**state, "user": _user(claims)}
+    """Return the session with the user that a newer ID token describes."""
+    return {**state, "user": _select_user_claims(claims)}
 
 
 def without_refresh_token(state: State, now: float) -> State:
-    """Give a session whose refresh token is spent or refused; its tokens last their time."""
+    """Return the session without its refresh token, which was spent or refused.
+
+    The access tokens stay: they are good until they expire.
+    """
     internal = {**state["internal"], "refresh_lost_at": int(now)}
     return {**state, "refresh_token": None, "internal": internal}
 
 
 def conceal_tokens(state: State) -> State:
-    """Give a copy of a session, its tokens as text that does not print."""
+    """Return a copy of the session whose tokens do not print.
+
+    Applications log sessions, and error trackers show local variables.
+    """
     return {
         **state,
         "id_token": secret(state["id_token"]),
         "refresh_token": secret(state["refresh_token"]),
         "token_sets": [
-            {**each, "access_token": secret(each["access_token"])}
-            for each in state["token_sets"]
+            {**token_set, "access_token": secret(token_set["access_token"])}
+            for token_set in state["token_sets"]
         ],
     }
 
 
 def write_session(state: State) -> bytes:
-    """Write a session as JSON, to be sealed."""
-    # Half a surrogate pair, which JSON may escape, is read back as it was.
+    """Return a session as JSON, to be sealed."""
+    # A claim may hold half a surrogate pair, as JSON may escape one (RFC 8259 section 8.2).
+    # It must neither fail the login nor come back as another character.
     return _encode(state).encode("utf-8", "surrogatepass")
 
 
 def read_session(payload: bytes) -> State | None:
-    """Read what was sealed; ``None`` where it is no session of this version."""
+    """Return the session that *payload* holds, or ``None`` if it is not one of this version.
+
+    Only this library, or one with its secret, can have sealed it.  That may have been
+    another version, before an upgrade or after it was undone, so the shape is checked.
+    """
     try:
         state = _decode(payload.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):
@@ -241,7 +285,7 @@ def read_session(payload: bytes) -> State | None:
 
 
 def is_session(state: object) -> bool:
-    """Tell whether *state* has all that every function here takes for granted."""
+    """Return whether *state* has all that the functions here rely on."""
     if not isinstance(state, dict):
         return False
     user, internal = state.get("user"), state.get("internal")
@@ -257,6 +301,7 @@ def is_session(state: object) -> bool:
         and isinstance(internal.get("audience"), str)
         and isinstance(user.get("sub"), str)
         and isinstance(state.get("domain"), str)
+        # 0, so that a missing member fails: None is a value here.
         and isinstance(state.get("id_token", 0), _TEXT_OR_NONE)
         and isinstance(state.get("refresh_token", 0), _TEXT_OR_NONE)
         and all(map(_is_token_set, token_sets))
@@ -266,6 +311,7 @@ def is_session(state: object) -> bool:
 def _is_token_set(token_set: object) -> bool:
     if not isinstance(token_set, dict):
         return False
+    # A missing member must fail, and None is a value here: 0.5 isn't a whole date.
     expires = token_set.get("expires_at", 0.5)
     return (
         isinstance(token_set.get("audience"), str)
@@ -276,8 +322,12 @@ def _is_token_set(token_set: object) -> bool:
     )
 
 
-def _user(claims: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in claims.items() if k not in _OF_THE_TOKEN}
+def _select_user_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in claims.items()
+        if name not in _CLAIMS_ABOUT_THE_TOKEN
+    }
 
 
 def _token_set(
@@ -287,14 +337,14 @@ def _token_set(
     return {
         "audience": label,
         "access_token": response.access_token,
-        # What was granted; who asks for what was asked for is answered by it as well,
-        # where Auth0 has left out a scope that it does not grant.
+        # Auth0 may grant less than was requested (RFC 6749 section 3.3).  Asking again
+        # would grant no more, so both count as what the token is for.
         "scope": response.scope,
         "requested_scope": scope,
         "expires_at": None if lifetime is None else int(now) + lifetime,
     }
 
 
-def _scopes_of(token_set: Mapping[str, Any]) -> set[str]:
-    granted, asked = token_set["scope"], token_set.get("requested_scope")
-    return set(f"{granted or ''} {asked or ''}".split())
+def _list_scopes(token_set: Mapping[str, Any]) -> set[str]:
+    granted, requested = token_set["scope"], token_set.get("requested_scope")
+    return set(f"{granted or ''} {requested or ''}".split())

@@ -1,8 +1,17 @@
-"""What a session store is, and the keys that a session has in it.
+"""The protocol of a session store, and the keys of a session in it.
 
-A store holds bytes under a key for a time and has no idea of what they mean.  Ids, sealing,
-lifetimes and locks are the library's, so a store of your own is five short methods.  Each
-of them touches one key.
+A store holds bytes under a key for a time and does not know what they mean.  Ids, sealing,
+lifetimes and locks are the library's, so a store of your own is five short methods.  Each of
+them touches one key, so any key-value server will do, a cluster included.
+
+Keys and index labels are hashes.  Whoever reads a store (a dump, a monitoring tool, another
+application on the same Redis) learns neither a session id, which opens a session, nor who is
+logged in.  There are four kinds:
+
+- ``session:`` holds a sealed session, under the hash of the id that the browser has.
+- ``lock:`` is held by the process that refreshes that session.
+- ``index:`` lists the sessions that a back-channel logout token may name.
+- ``jti:`` marks a logout token as used, so that it cannot be replayed.
 """
 
 from __future__ import annotations
@@ -17,36 +26,37 @@ from .state import State
 
 
 class StateStore(Protocol):
-    """Where sessions are kept, for either client; its methods do not await.
+    """A place for sessions, for either client; its methods do not await.
 
     Keys and labels are short ASCII text, and values are sealed: a store never holds
     anything readable, and has nothing to pickle.
     """
 
     def get(self, key: str) -> bytes | None:
-        """Give what is stored under *key* and has not expired."""
+        """Return what is stored under *key* and has not expired, or ``None``."""
         ...
 
     def set(
         self, key: str, value: bytes, *, ttl: float, expected: bytes | None
     ) -> bool:
-        """Store *value*, but only where *expected* is what is stored now.
+        """Store *value* if *expected* is what is stored now.
 
-        Compare and write are one step, so that of two writers one finds out.
+        Compare and write in one step: if two requests read the same session and both save
+        it, the second must be told that its copy is out of date.
 
         Args:
-            key: where.
-            value: what.
-            ttl: seconds, at least 0.001, after which it is gone.
-            expected: what must be there now; ``None`` where nothing must.
+            key: the key.
+            value: what to store.
+            ttl: seconds, at least 0.001, after which the value is gone.
+            expected: the value that must be there now; ``None`` if there must be none.
 
         Returns:
-            Whether it was stored.
+            Whether *value* was stored.
         """
         ...
 
     def delete(self, key: str, *, expected: bytes | None = None) -> object:
-        """Delete what is stored under *key*; with *expected*, only where it is that."""
+        """Delete what is stored under *key*; with *expected*, only if it is that value."""
         ...
 
     def add_to_index(self, label: str, key: str, *, ttl: float) -> object:
@@ -54,25 +64,25 @@ class StateStore(Protocol):
         ...
 
     def take_index(self, label: str) -> Collection[str]:
-        """Give the keys under *label* and forget them, in one step."""
+        """Return the keys under *label* and forget them, in one step."""
         ...
 
 
 class AsyncStateStore(Protocol):
-    """The same for ``AsyncServerClient``, with methods to await."""
+    """A :class:`StateStore` for ``AsyncServerClient``, with methods to await."""
 
     async def get(self, key: str) -> bytes | None:
-        """Give what is stored under *key* and has not expired."""
+        """Return what is stored under *key* and has not expired, or ``None``."""
         ...
 
     async def set(
         self, key: str, value: bytes, *, ttl: float, expected: bytes | None
     ) -> bool:
-        """Store *value*, but only where *expected* is what is stored now."""
+        """Store *value* if *expected* is what is stored now; return whether it was."""
         ...
 
     async def delete(self, key: str, *, expected: bytes | None = None) -> object:
-        """Delete what is stored under *key*; with *expected*, only where it is that."""
+        """Delete what is stored under *key*; with *expected*, only if it is that value."""
         ...
 
     async def add_to_index(self, label: str, key: str, *, ttl: float) -> object:
@@ -80,44 +90,55 @@ class AsyncStateStore(Protocol):
         ...
 
     async def take_index(self, label: str) -> Collection[str]:
-        """Give the keys under *label* and forget them, in one step."""
+        """Return the keys under *label* and forget them, in one step."""
         ...
 
 
+# 256 random bits in base64url.  A store is not asked for anything else, so a visitor with
+# made-up cookies costs no round trip.
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{43}").fullmatch
 
 
 def is_session_id(text: str) -> bool:
-    """Tell whether a text may be the id of a stored session: 256 random bits."""
+    """Return whether *text* may be the id of a stored session."""
     return _SESSION_ID(text) is not None
 
 
 def session_key(session_id: str) -> str:
-    """Give the key that a session is stored under: a hash, which opens nothing."""
-    return f"session:{_hashed(session_id)}"
+    """Return the key that a session is stored under: a hash, which opens nothing."""
+    return f"session:{_hash(session_id)}"
 
 
 def lock_key(session_id: str) -> str:
-    """Give the key of the lock that whoever refreshes a session holds."""
-    return f"lock:{_hashed(session_id)}"
+    """Return the key of the lock that the process holds which refreshes a session."""
+    return f"lock:{_hash(session_id)}"
 
 
 def logout_token_key(issuer: str, token_id: str) -> str:
-    """Give the key by which a logout token is known again (its ``jti``)."""
-    return f"jti:{_hashed(f'{len(issuer)}:{issuer}{token_id}')}"
+    """Return the key that marks a logout token as used, by its ``jti``."""
+    # A ``jti`` is unique within its issuer only (RFC 7519 section 4.1.7).  The length keeps
+    # an issuer "ab" with "c" apart from "a" with "bc".
+    return f"jti:{_hash(f'{len(issuer)}:{issuer}{token_id}')}"
 
 
 def index_labels(state: State) -> list[str]:
-    """Give the labels that a logout token may name a session by: its user, its ``sid``."""
+    """Return the labels by which a logout token may name a session.
+
+    A logout token has ``sub``, ``sid`` or both (OIDC Back-Channel Logout 2.4).  With ``sid``
+    it ends that session.  Without, it ends all sessions of the user.
+    """
     user = state["user"]
     issuer, sid, subject = user.get("iss"), user.get("sid"), user.get("sub")
     if not isinstance(issuer, str):
-        # A logout token has an issuer, so none is about this session.
+        # A logout token has an issuer, so none can be about this session.
         return []
     kinds = {"sub": subject}
     if isinstance(sid, str):
         kinds["sid"] = sid
     else:
+        # An exchange creates no session at Auth0, so its ID token may have no ``sid`` that a
+        # logout token could name.  Such sessions have a label of their own, so that ending
+        # one ``sid`` ends them too, and not the user's sessions with another ``sid``.
         kinds["sub without sid"] = subject
     return [
         index_label(kind, issuer, value)
@@ -127,10 +148,12 @@ def index_labels(state: State) -> list[str]:
 
 
 def index_label(kind: str, issuer: str, value: str) -> str:
-    """Give one label, which reveals neither user nor session."""
-    return f"index:{kind.replace(' ', '-')}:{_hashed(f'{len(issuer)}:{issuer}{value}')}"
+    """Return one label: a hash, from which neither user nor session can be read."""
+    return f"index:{kind.replace(' ', '-')}:{_hash(f'{len(issuer)}:{issuer}{value}')}"
 
 
-def _hashed(text: str) -> str:
+def _hash(text: str) -> str:
+    # Unsalted: every process must find the same key.  A session id is 256 random bits, so
+    # its hash cannot be reversed.  Whoever reads the store could confirm a guessed ``sub``.
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     return urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -10,10 +10,10 @@ from auth0_tx.core.session.cookies import (
     CookieStore,
     SetCookie,
     cookie_name,
+    format_set_cookie,
     join,
     list_session_cookies,
-    named_by,
-    set_cookie_field,
+    parse_cookie_name,
     split,
     vary_on_cookies,
 )
@@ -181,7 +181,7 @@ def test_field_of_a_cookie() -> None:
     expected = (
         "__Host-auth0_tx=sealed; Max-Age=60; Path=/; SameSite=Lax; HttpOnly; Secure"
     )
-    assert expected == set_cookie_field(cookie)
+    assert expected == format_set_cookie(cookie)
 
 
 def test_field_of_a_deleted_cookie() -> None:
@@ -199,7 +199,7 @@ def test_field_of_a_deleted_cookie() -> None:
     expected = (
         "auth0_tx=; Max-Age=0; Path=/app; SameSite=Strict; HttpOnly; Domain=example.com"
     )
-    assert expected == set_cookie_field(cookie)
+    assert expected == format_set_cookie(cookie)
 
 
 def test_value_does_not_print() -> None:
@@ -218,7 +218,7 @@ def test_value_does_not_print() -> None:
 )
 def test_name_in_a_field(expected: str, field: str) -> None:
     """A field names its cookie before the first equals sign."""
-    assert expected == named_by(field)
+    assert expected == parse_cookie_name(field)
 
 
 @pytest.mark.parametrize(
