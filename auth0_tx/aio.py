@@ -28,7 +28,7 @@ from .events import Event
 from .frameworks.cookies import HttpCookies
 from .secret import conceal
 from .shells.aiohttp_shell import AsyncShell
-from .shells.drivers import run_async
+from .shells.drivers import run_async, run_in_turn
 from .values import (
     CachePolicy,
     CustomTokenExchangeOptions,
@@ -165,7 +165,7 @@ class AsyncServerClient(AsyncShell):
         """
         options = conceal(options)
         try:
-            return await run_async(
+            return await run_in_turn(
                 exchange.custom_token_exchange(self._context, options, store_options),
                 self._world,
             )
@@ -205,7 +205,7 @@ class AsyncServerClient(AsyncShell):
         """
         access_token = conceal(access_token)
         try:
-            return await run_async(
+            return await run_in_turn(
                 exchange.get_token_on_behalf_of(
                     self._context, access_token, audience, scope, store_options
                 ),

@@ -52,6 +52,7 @@ class World(NamedTuple):
     summary: str
     define: str
     run: str
+    run_in_turn: str
     awaits: bool
 
 
@@ -66,6 +67,7 @@ WORLDS = (
         summary="The blocking client, over requests: for threads, also after a fork.",
         define="def",
         run="run",
+        run_in_turn="run",
         awaits=False,
     ),
     World(
@@ -78,6 +80,7 @@ WORLDS = (
         summary="The asyncio client, over aiohttp: for tasks, on any event loop.",
         define="async def",
         run="await run_async",
+        run_in_turn="await run_in_turn",
         awaits=True,
     ),
 )
@@ -122,7 +125,7 @@ METHOD = '''\
     """{doc}"""
 {concealed}\
     try:
-        return {world.run}(
+        return {run}(
             {module}.{name}({arguments}), self._world
         )
     except Auth0Error as error:
@@ -228,6 +231,7 @@ def method(source: Source, function: ast.FunctionDef, world: World) -> str:
             raise source.fail(function, f"{function.name} must return Flow[...]")
     return METHOD.format(
         world=world,
+        run=world.run if is_generator(function) else world.run_in_turn,
         module=source.path.stem,
         name=function.name,
         parameters=indented(parameters(source, function, world, 1), 4),
@@ -235,6 +239,16 @@ def method(source: Source, function: ast.FunctionDef, world: World) -> str:
         concealed=concealed(function),
         result=source.written(result),
         doc=docstring(source, function),
+    )
+
+
+def is_generator(function: ast.FunctionDef) -> bool:
+    """Return whether it is a flow itself; otherwise it checks its input and returns one.
+
+    Such a flow has not begun when its caller gets it, and may wait for its turn.
+    """
+    return any(
+        isinstance(node, ast.Yield | ast.YieldFrom) for node in ast.walk(function)
     )
 
 
@@ -288,7 +302,8 @@ def imports(sources: list[Source], body: str, world: World) -> str:
     found[".frameworks.cookies"] = {"HttpCookies"}
     found[".errors"] = {"Auth0Error"}
     found[".secret"] = {"conceal"}
-    found[".shells.drivers"] = {world.run.split()[-1]}
+    drivers = {world.run.split()[-1], world.run_in_turn.split()[-1]}
+    found[".shells.drivers"] = drivers & used
     found[f".shells.{world.base_module}"] = {world.base}
     listed = [line(module, names) for module, names in found.items()]
     return "\n".join([f"import {world.session_library}", *filter(None, listed)])

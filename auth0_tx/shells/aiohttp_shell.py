@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -46,6 +47,11 @@ class AsyncShell(Unpicklable):
         self._world = AsyncWorld(
             self._transport.send, self._transport.share, settings.on_event
         )
+        if settings.token_cache is None:
+            # With a cache, a call may be answered at once, and must not queue.
+            self._world.join_crowd = partial(
+                self._transport.join_crowd, settings.timeout
+            )
 
     def __repr__(self) -> str:
         context = getattr(self, "_context", None)

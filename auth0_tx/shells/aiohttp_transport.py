@@ -16,8 +16,8 @@ from ..errors import ConfigurationError, TransportError
 from .after_fork import leave_alone, register_renewable, renew_if_forked
 from .aiohttp_connector import BorrowedConnector, Connector
 from .environment import environment_proxy
-from .failures import closed, out_of_time, transport_failure
-from .loop_limits import TOO_LATE, Deadlines, Gate
+from .failures import TOO_LATE, closed, out_of_time, transport_failure
+from .loop_limits import Deadlines, Gate
 from .task_flights import TaskFlights
 from .tls import Trust
 
@@ -183,6 +183,17 @@ class AiohttpTransport:
             if self._latest is not None and self._latest.loop is loop:
                 self._latest = None
             await session.close()
+
+    def join_crowd(self, timeout: float) -> asyncio.Future[bool] | None:
+        """Return the turn that a call must wait for before it begins, if there is a crowd.
+
+        Args:
+            timeout: seconds that the call may take.
+        """
+        state = self._latest_here()
+        if state is None:
+            return None
+        return state.gate.join_crowd(time.monotonic() + timeout)
 
     async def share(
         self, share: Share[Any], run: Callable[[Flow[Any]], Coroutine[Any, Any, Any]]

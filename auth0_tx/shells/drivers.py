@@ -18,7 +18,7 @@ import random
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, TypeVar, assert_never
 
@@ -40,7 +40,7 @@ from ..core.effects import (
 from ..core.session.cookies import Cookies
 from ..errors import ConfigurationError
 from ..events import Event
-from .failures import closed
+from .failures import TOO_LATE, closed, out_of_time
 
 T = TypeVar("T")
 
@@ -77,6 +77,7 @@ class AsyncWorld:
         send: puts a request on the wire, and returns the whole answer.
         share: runs a flow, with what it is given to run one, once for all tasks that ask.
         on_event: the application's subscriber.
+        join_crowd: returns the turn that a call must wait for before it begins, if any.
         is_closed: whether the client was closed.
     """
 
@@ -86,6 +87,7 @@ class AsyncWorld:
         Coroutine[Any, Any, Any],
     ]
     on_event: Callable[[Event], object] | None
+    join_crowd: Callable[[], Awaitable[bool] | None] = lambda: None
     is_closed: bool = False
 
 
@@ -140,6 +142,14 @@ def run(flow: Flow[T], world: BlockingWorld) -> T:
     finally:
         failure = None
         flow.close()
+
+
+async def run_in_turn(flow: Flow[T], world: AsyncWorld) -> T:
+    """Drive *flow* to its end in this task; in a crowd, begin it when its turn has come."""
+    turn = world.join_crowd()
+    if turn is not None and not await turn:
+        raise out_of_time(TOO_LATE)
+    return await run_async(flow, world)
 
 
 async def run_async(flow: Flow[T], world: AsyncWorld) -> T:

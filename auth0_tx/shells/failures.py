@@ -18,6 +18,8 @@ from ..errors import (
 from ..errors import CustomTokenExchangeErrorCode as Code
 from .tls import is_permanent
 
+TOO_LATE = "no connection was free before the deadline"
+
 
 def transport_failure(
     error: BaseException, *, sent: bool, timed_out: bool, deadline: float

@@ -1,7 +1,8 @@
 """What limits the calls on one event loop: places on the wire, and deadlines.
 
-A call waits for a place before its request is built, so a crowd of ten thousand holds little
-but a future for each.
+A call waits for a place before its request is built, and in a crowd before its flow begins,
+so ten thousand who wait are little more than a future each.  What a crowd costs is its
+beginning: all of it happens in one turn of the loop, which stands still meanwhile.
 
 One timer serves all who wait for a place, and one all deadlines.  Each call with a timer of
 its own would set and cancel ten thousand of them, of which hardly one ever goes off, and
@@ -17,33 +18,93 @@ from collections import deque
 from math import inf
 from types import TracebackType
 
-TOO_LATE = "no connection was free before the deadline"
-
 _LATEST = 0.01
 """Seconds that a deadline may be kept late, so that ten thousand are no more work than one."""
 
 
-class Gate:
-    """At most so many at once: first come, first served."""
+class WaitingLine:
+    """Those who wait for their turn, in order, each until its deadline.
 
-    __slots__ = (
-        "_deadlines",
-        "_free",
-        "_loop",
-        "_timer",
-        "_turns",
-        "_wakes_at",
-    )
+    A turn is a future whose result says whether it came in time.
+    """
 
-    def __init__(self, places: int, loop: asyncio.AbstractEventLoop) -> None:
-        self._free = places
+    __slots__ = ("_deadlines", "_loop", "_timer", "_turns", "_wakes_at")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._turns: deque[asyncio.Future[bool]] = deque()
         # Of those who wait, in the same order.  Not one value with the future, as the
         # garbage collector would have ten thousand more to look at.
         self._deadlines: deque[float] = deque()
         self._timer: asyncio.TimerHandle | None = None
-        self._wakes_at = 0.0
+        self._wakes_at = inf
+
+    def __len__(self) -> int:
+        return len(self._turns)
+
+    def join(self, deadline: float, first: bool = False) -> asyncio.Future[bool]:
+        """Return a turn at the end of the line, or before all others if it goes *first*."""
+        turn: asyncio.Future[bool] = self._loop.create_future()
+        if first:
+            self._turns.appendleft(turn)
+            self._deadlines.appendleft(deadline)
+        else:
+            self._turns.append(turn)
+            self._deadlines.append(deadline)
+        if deadline < self._wakes_at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._wake_at(deadline)
+        return turn
+
+    def admit_next(self) -> bool:
+        """Give the first who still waits its turn; return whether there was one."""
+        while self._turns:
+            self._deadlines.popleft()
+            turn = self._turns.popleft()
+            if not turn.done():
+                turn.set_result(True)
+                return True
+        return False
+
+    def _wake_at(self, deadline: float) -> None:
+        self._wakes_at = deadline
+        delay = deadline - time.monotonic()
+        self._timer = self._loop.call_later(delay, self._send_away)
+
+    def _send_away(self) -> None:
+        """End the wait of those whose time is up, and forget those who were cancelled."""
+        self._timer, self._wakes_at, now = None, inf, time.monotonic()
+        turns, deadlines = self._turns, self._deadlines
+        self._turns, self._deadlines = deque(), deque()
+        for turn, deadline in zip(turns, deadlines, strict=True):
+            if turn.done():
+                continue
+            if deadline <= now:
+                turn.set_result(False)
+            else:
+                self._turns.append(turn)
+                self._deadlines.append(deadline)
+        if self._deadlines:
+            # Deadlines that are close together are kept by one look, a little late.
+            self._wake_at(max(min(self._deadlines), now + _LATEST))
+
+
+class Gate:
+    """At most so many at once: first come, first served, and cheap for those who wait.
+
+    Calls wait in two lines.  Those with a request to send stand at the gate, no more of
+    them than there are places.  All others of a crowd stand outside, where their flows have
+    not begun: ten thousand of them are then few objects, and soon made.
+    """
+
+    __slots__ = ("_at_gate", "_free", "_is_letting_in", "_loop", "_outside", "_places")
+
+    def __init__(self, places: int, loop: asyncio.AbstractEventLoop) -> None:
+        self._places = self._free = places
+        self._loop = loop
+        self._at_gate, self._outside = WaitingLine(loop), WaitingLine(loop)
+        self._is_letting_in = False
 
     def enter_at_once(self) -> bool:
         """Take a place if one is free."""
@@ -59,15 +120,7 @@ class Gate:
             deadline: on the monotonic clock.
             first: go before those who wait already.
         """
-        turn: asyncio.Future[bool] = self._loop.create_future()
-        if first:
-            self._turns.appendleft(turn)
-            self._deadlines.appendleft(deadline)
-        else:
-            self._turns.append(turn)
-            self._deadlines.append(deadline)
-        if self._timer is None or deadline < self._wakes_at:
-            self._wake_at(deadline)
+        turn = self._at_gate.join(deadline, first)
         try:
             return await turn
         except asyncio.CancelledError:
@@ -78,38 +131,37 @@ class Gate:
 
     def leave(self) -> None:
         """Give the place to the first who still waits, or back."""
-        while self._turns:
-            self._deadlines.popleft()
-            turn = self._turns.popleft()
-            if not turn.done():
-                turn.set_result(True)
-                return
-        self._free += 1
+        if self._outside:
+            self._let_in_soon()
+        if not self._at_gate.admit_next():
+            self._free += 1
 
-    def _wake_at(self, deadline: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._wakes_at = deadline
-        self._timer = self._loop.call_later(
-            deadline - time.monotonic(), self._send_away
-        )
+    def join_crowd(self, deadline: float) -> asyncio.Future[bool] | None:
+        """Return the turn that a call must wait for before it begins, if there is a crowd.
 
-    def _send_away(self) -> None:
-        """End the wait of those whose time is up, and forget those who were cancelled."""
-        self._timer, now = None, time.monotonic()
-        turns, deadlines = self._turns, self._deadlines
-        self._turns, self._deadlines = deque(), deque()
-        for turn, deadline in zip(turns, deadlines, strict=True):
-            if turn.done():
-                continue
-            if deadline <= now:
-                turn.set_result(False)
-            else:
-                self._turns.append(turn)
-                self._deadlines.append(deadline)
-        if self._deadlines:
-            # Deadlines that are close together are kept by one look, a little late.
-            self._wake_at(max(min(self._deadlines), now + _LATEST))
+        Args:
+            deadline: on the monotonic clock.
+        """
+        if not self._outside and len(self._at_gate) < self._places:
+            return None
+        return self._outside.join(deadline)
+
+    def _let_in_soon(self) -> None:
+        if not self._is_letting_in:
+            self._is_letting_in = True
+            self._loop.call_soon(self._let_in)
+
+    def _let_in(self) -> None:
+        """Let as many in as the gate has room for; look again when they have come.
+
+        Not all of them will come to the gate: a call may end without sending anything.
+        """
+        self._is_letting_in = False
+        room = self._places - len(self._at_gate)
+        while room > 0 and self._outside.admit_next():
+            room -= 1
+        if self._outside and self._places > len(self._at_gate):
+            self._let_in_soon()
 
 
 class Deadline:

@@ -20,7 +20,7 @@ from ..errors import Auth0Error, TransportError
 from .after_fork import register_renewable, renew_if_forked
 from .deadline_adapter import DeadlineAdapter, current
 from .environment import environment_proxy
-from .failures import closed, out_of_time, transport_failure
+from .failures import TOO_LATE, closed, out_of_time, transport_failure
 from .tls import Trust, causes
 
 LONGEST_CONNECT = 3.0
@@ -142,7 +142,7 @@ class RequestsTransport:
         renew_if_forked()
         gate = self._gate
         if not gate.enter(send.deadline, send.first):
-            raise out_of_time("no connection was free before the deadline")
+            raise out_of_time(TOO_LATE)
         try:
             outcome = closed() if self._closed else self._exchange(send)
         finally:

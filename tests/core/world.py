@@ -195,6 +195,11 @@ def fail(
     return failed.value, world.asked
 
 
+def start(function: Callable[..., Flow[T]], *arguments: Any, **named: Any) -> Flow[T]:
+    """Return a flow whose *function* is called, and may refuse its input, as it begins."""
+    return (yield from function(*arguments, **named))
+
+
 def kinds(asked: Iterable[Effect]) -> list[type[Effect]]:
     """Give the type of each effect."""
     return [type(effect) for effect in asked]

@@ -142,3 +142,119 @@ async def test_a_timer_that_finds_nobody(gate: Gate) -> None:
     late = await waiting(gate, time.monotonic() + 0.01)
 
     assert not await late
+
+
+async def at_the_gate(gate: Gate, count: int = 1) -> list[asyncio.Task[bool]]:
+    """Have so many tasks stand at the gate, for as long as a test may take."""
+    return [await waiting(gate, soon()) for _ in range(count)]
+
+
+async def settled() -> None:
+    """Let the loop do what it has been told to."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_no_crowd(gate: Gate) -> None:
+    """A call goes on at once while fewer stand at the gate than it has places."""
+    before = gate.join_crowd(soon())
+    stands = await at_the_gate(gate)
+    after = gate.join_crowd(soon())
+
+    assert before is None
+    assert after is not None
+    gate.leave()
+    assert [True] == await asyncio.gather(*stands)
+
+
+async def test_a_crowd_waits_outside(gate: Gate) -> None:
+    """As many are let in as may stand at the gate, in the order in which they came."""
+    await at_the_gate(gate)
+    came: list[str] = []
+
+    async def call(name: str) -> None:
+        turn = gate.join_crowd(soon())
+        assert turn is not None
+        await turn
+        came.append(name)
+        assert await gate.enter_in_turn(soon())
+
+    seen = []
+    async with asyncio.TaskGroup() as calls:
+        calls.create_task(call("first"))
+        calls.create_task(call("second"))
+        for _ in range(4):
+            await settled()
+            seen.append(list(came))
+            gate.leave()
+
+    assert [[], ["first"], ["first", "second"], ["first", "second"]] == seen
+
+
+async def test_a_newcomer_to_a_crowd(gate: Gate) -> None:
+    """Who comes while others are outside is behind them, also when the gate has room."""
+    await at_the_gate(gate)
+    outside = gate.join_crowd(soon())
+    gate.leave()
+    newcomer = gate.join_crowd(soon())
+
+    assert outside is not None
+    assert newcomer is not None
+    await settled()
+    assert outside.done()
+    assert newcomer.done()
+
+
+async def test_calls_that_never_come_to_the_gate(gate: Gate) -> None:
+    """Those who are let in and end without a request keep nobody outside."""
+    await at_the_gate(gate)
+    crowd = [gate.join_crowd(soon()) for _ in range(20)]
+    gate.leave()
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(turn for turn in crowd if turn is not None))
+
+    assert 20 == len([turn for turn in crowd if turn is not None])
+
+
+async def test_out_of_time_outside(gate: Gate) -> None:
+    """Whose time is up outside is told so, and nobody else is."""
+    await at_the_gate(gate)
+    now = time.monotonic()
+    cancelled, late = gate.join_crowd(now + 0.01), gate.join_crowd(now + 0.02)
+    other = gate.join_crowd(soon())
+    assert cancelled is not None
+    assert late is not None
+    assert other is not None
+    cancelled.cancel()
+
+    assert not await late
+    assert not other.done()
+    gate.leave()
+    await other
+
+
+async def test_cancelled_outside(gate: Gate) -> None:
+    """Who is cancelled outside is passed over."""
+    await at_the_gate(gate)
+    cancelled, other = gate.join_crowd(soon()), gate.join_crowd(soon())
+    assert cancelled is not None
+    assert other is not None
+    cancelled.cancel()
+    gate.leave()
+    await settled()
+
+    assert other.done()
+    assert not other.cancelled()
+
+
+async def test_the_last_outside(gate: Gate) -> None:
+    """The timer of a crowd that is gone finds nobody, and does nothing."""
+    await at_the_gate(gate)
+    outside = gate.join_crowd(time.monotonic() + 0.01)
+    assert outside is not None
+    gate.leave()
+    await outside
+    await asyncio.sleep(0.02)
+
+    assert outside.done()
+    assert gate.join_crowd(soon()) is None

@@ -6,6 +6,9 @@ on-behalf-of exchange differ in their grants, and in who may come with an ID tok
 
 With a token cache, the same conversation runs for one caller and its answer serves all who
 ask for the same (``cached_exchange``).
+
+The two public functions are not generators: they check what they were given at once, and
+return the flow.  So in a crowd of callers bad input is refused without waiting for a turn.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from ..wire.grants import (
 )
 from ..wire.metadata import Metadata
 from ..wire.replies import TokenRequestInfo
-from .cached_exchange import CacheableExchange, exchange_through_cache, find_in_memory
+from .cached_exchange import CacheableExchange, exchange_through_cache
 from .sending import Grant, list_own_secrets, request_tokens
 from .tenant_documents import load_metadata, resolve_domain
 from .verification import add_actor
@@ -68,37 +71,19 @@ def custom_token_exchange(
         CustomTokenExchangeError: the root of these and every other failure.
     """
     check_exchange(options)
-    has_cache = context.settings.token_cache is not None
-    fields = exchange_fields(options) if has_cache else ()
-    if has_cache:
-        # The shortest way there is, as most calls of a busy application go it.
-        tokens = find_in_memory(context, fields)
-        if tokens is not None:
-            return tokens
     call = context.begin_call(store_options)
-
-    def finish(
-        metadata: Metadata, tokens: TokenExchangeResponse
-    ) -> Flow[TokenExchangeResponse]:
-        if tokens.id_token is None and options.actor_token is None:
-            return tokens
-        return (yield from add_actor(call, options, metadata, tokens))
-
-    if not has_cache:
-        grant = make_exchange_grant(context, options)
-        return (yield from run_exchange(call, grant, finish))
-
-    def run(domain: str) -> Flow[TokenExchangeResponse]:
-        return run_exchange(call, make_exchange_grant(context, options), finish, domain)
-
-    exchange = CacheableExchange(
-        fields=fields,
-        scope=options.scope,
-        subject_tokens=(options.subject_token, options.actor_token),
-        is_renewable=options.subject_token_reusable,
-        run=run,
+    if context.settings.token_cache is None:
+        return exchange_options(call, options)
+    return exchange_through_cache(
+        call,
+        CacheableExchange(
+            fields=exchange_fields(options),
+            scope=options.scope,
+            subject_tokens=(options.subject_token, options.actor_token),
+            is_renewable=options.subject_token_reusable,
+            run=partial(exchange_options, call, options),
+        ),
     )
-    return (yield from exchange_through_cache(call, exchange))
 
 
 def get_token_on_behalf_of(
@@ -138,24 +123,52 @@ def get_token_on_behalf_of(
             parameter="client_auth",
         )
     check_on_behalf_of(access_token, audience, scope)
-    has_cache = context.settings.token_cache is not None
-    fields = ("on behalf of", access_token, audience, normalise_scope(scope))
-    if has_cache:
-        tokens = find_in_memory(context, fields)
-        if tokens is not None:
-            return tokens
     call = context.begin_call(store_options)
-    grant = _make_on_behalf_of_grant(context, access_token, audience, scope)
-    if not has_cache:
-        return (yield from run_exchange(call, grant, _return_tokens))
-    exchange = CacheableExchange(
-        fields=fields,
-        scope=scope,
-        subject_tokens=(access_token,),
-        is_renewable=True,
-        run=lambda domain: run_exchange(call, grant, _return_tokens, domain),
+    run = partial(_exchange_on_behalf_of, call, access_token, audience, scope)
+    if context.settings.token_cache is None:
+        return run()
+    return exchange_through_cache(
+        call,
+        CacheableExchange(
+            fields=("on behalf of", access_token, audience, normalise_scope(scope)),
+            scope=scope,
+            subject_tokens=(access_token,),
+            is_renewable=True,
+            run=run,
+        ),
     )
-    return (yield from exchange_through_cache(call, exchange))
+
+
+def exchange_options(
+    call: Call, options: CustomTokenExchangeOptions, domain: str | None = None
+) -> Flow[TokenExchangeResponse]:
+    """Run a Custom Token Exchange whose *options* were checked.
+
+    Raises:
+        CustomTokenExchangeError: how the exchange failed.
+    """
+
+    def finish(
+        metadata: Metadata, tokens: TokenExchangeResponse
+    ) -> Flow[TokenExchangeResponse]:
+        # Most exchanges bring no ID token, and then nobody can be named in one.
+        if tokens.id_token is None and options.actor_token is None:
+            return tokens
+        return (yield from add_actor(call, options, metadata, tokens))
+
+    grant = make_exchange_grant(call.context, options)
+    return (yield from run_exchange(call, grant, finish, domain))
+
+
+def _exchange_on_behalf_of(
+    call: Call,
+    access_token: str,
+    audience: str,
+    scope: str | None,
+    domain: str | None = None,
+) -> Flow[TokenExchangeResponse]:
+    grant = _make_on_behalf_of_grant(call.context, access_token, audience, scope)
+    return (yield from run_exchange(call, grant, _return_tokens, domain))
 
 
 def run_exchange(

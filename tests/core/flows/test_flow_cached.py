@@ -20,6 +20,7 @@ from world import (
     options,
     play,
     refusal,
+    start,
 )
 
 from auth0_tx.caches import MemoryTokenCache
@@ -99,7 +100,7 @@ def exchange(
     context: Context, *replies: Any, clock: Clock | None = None, **changes: Any
 ) -> tuple[TokenExchangeResponse, Asked]:
     """Exchange a token; give the response, and what was asked for."""
-    flow = custom_token_exchange(context, options(**changes))
+    flow = start(custom_token_exchange, context, options(**changes))
     return play(flow, *replies, clock=clock)
 
 
@@ -179,7 +180,7 @@ def test_clients_share(clock: Clock, cache: Any) -> None:
     exchange(client(clock, token_cache=cache), tokens("one"))
     same, _ = exchange(client(clock, token_cache=cache))
     context = client(clock, token_cache=cache, client_secret="a-wrong-client-secret")
-    _, asked = fail(custom_token_exchange(context, options()), NO)
+    _, asked = fail(start(custom_token_exchange, context, options()), NO)
 
     assert "one" == same.access_token
     assert 1 == len(asked.requests)
@@ -208,7 +209,9 @@ def test_domains(clock: Clock, cache: Any) -> None:
 def test_input_is_checked(clock: Clock, cache: Any) -> None:
     """What breaks a rule is refused, whether it could be in the cache or not."""
     context = client(clock, token_cache=cache)
-    error, asked = fail(custom_token_exchange(context, options(subject_token=" ")))
+    error, asked = fail(
+        start(custom_token_exchange, context, options(subject_token=" "))
+    )
 
     assert isinstance(error, InvalidInputError)
     assert [] == asked
@@ -217,7 +220,7 @@ def test_input_is_checked(clock: Clock, cache: Any) -> None:
 def test_failures_are_not_cached(clock: Clock, cache: Any) -> None:
     """A refusal is of the call that met it; the next one is sent."""
     context = client(clock, token_cache=cache)
-    error, _ = fail(custom_token_exchange(context, options()), NO)
+    error, _ = fail(start(custom_token_exchange, context, options()), NO)
     again, _ = exchange(context, tokens("one"))
 
     assert isinstance(error, RefusedError)
@@ -329,7 +332,8 @@ def test_renewal_too_late(clock: Clock, cache: Any) -> None:
         return LOST
 
     error, _ = fail(
-        custom_token_exchange(context, options(subject_token_reusable=True)), slowly
+        start(custom_token_exchange, context, options(subject_token_reusable=True)),
+        slowly,
     )
 
     assert isinstance(error, NotSentError)
@@ -338,7 +342,7 @@ def test_renewal_too_late(clock: Clock, cache: Any) -> None:
 def test_renewal_refused(clock: Clock, cache: Any) -> None:
     """When the server says no, nobody is given the old answer any more."""
     context = renewing(clock, cache)
-    flow = custom_token_exchange(context, options(subject_token_reusable=True))
+    flow = start(custom_token_exchange, context, options(subject_token_reusable=True))
     error, _ = fail(flow, NO)
     again, _ = exchange(context, tokens("new"), subject_token_reusable=True)
 
@@ -375,7 +379,7 @@ def test_another_process(clock: Clock) -> None:
     waited: list[Any] = []
 
     def slowly(_: Any) -> Any:
-        flow = custom_token_exchange(ours, options())
+        flow = start(custom_token_exchange, ours, options())
         waited.append(_until_sleep(flow))
         return tokens("theirs")
 
@@ -482,7 +486,7 @@ def test_lock_is_not_to_be_had(clock: Clock) -> None:
 def test_failed_leader_unlocks(clock: Clock, cache: Any) -> None:
     """An exchange that fails leaves nothing locked."""
     context = client(clock, token_cache=cache, retry=ONCE)
-    fail(custom_token_exchange(context, options()), LOST)
+    fail(start(custom_token_exchange, context, options()), LOST)
     _, asked = exchange(context, tokens("one"), clock=clock)
 
     assert [] == asked.waits
@@ -550,7 +554,7 @@ def test_raise(clock: Clock) -> None:
     policy = CachePolicy(failure="raise")
     context = client(clock, token_cache=cache, cache_policy=policy)
     for _ in range(2):
-        error, asked = fail(custom_token_exchange(context, options()))
+        error, asked = fail(start(custom_token_exchange, context, options()))
 
         assert isinstance(error, StoreError)
         assert error.retry_safe
@@ -575,7 +579,9 @@ def test_a_mistake_is_told(clock: Clock) -> None:
     """A cache of the other world is no cache that is down."""
     cache = SharedCache(clock)
     cache.failure = ConfigurationError("an async function was given")
-    error, _ = fail(custom_token_exchange(client(clock, token_cache=cache), options()))
+    error, _ = fail(
+        start(custom_token_exchange, client(clock, token_cache=cache), options())
+    )
 
     assert isinstance(error, ConfigurationError)
 
@@ -589,7 +595,7 @@ def sharing(
     **changes: Any,
 ) -> Flow[Any]:
     """Give a flow whose first wishes to share are met by another's *outcomes*."""
-    flow = custom_token_exchange(context, options(**changes))
+    flow = start(custom_token_exchange, context, options(**changes))
     effect = next(flow)
     others = list(outcomes)
 

@@ -18,6 +18,7 @@ from world import (
     kinds,
     options,
     play,
+    start,
 )
 
 from auth0_tx.core.context import Context
@@ -39,7 +40,7 @@ AGENT = {"sub": "auth0|agent", "role": "support"}
 
 def exchange(context: Context, **changes: Any) -> Flow[TokenExchangeResponse]:
     """Exchange a token, with an actor unless *changes* say otherwise."""
-    return custom_token_exchange(context, options(**{**ACTOR, **changes}))
+    return start(custom_token_exchange, context, options(**{**ACTOR, **changes}))
 
 
 def issued(token: str | None) -> Response:

@@ -23,6 +23,7 @@ from world import (
     options,
     play,
     refusal,
+    start,
 )
 
 from auth0_tx.core.context import Context
@@ -53,20 +54,22 @@ def form(request: Request) -> dict[str, list[str]]:
 
 def exchange(context: Context, *replies: Any, **changes: Any) -> TokenExchangeResponse:
     """Exchange a token; give the response."""
-    return play(custom_token_exchange(context, options(**changes)), *replies)[0]
+    return play(start(custom_token_exchange, context, options(**changes)), *replies)[0]
 
 
 def refused(
     context: Context, *replies: Any, **changes: Any
 ) -> tuple[CustomTokenExchangeError, Asked]:
     """Exchange a token in vain; give the error, and what it took."""
-    return fail(custom_token_exchange(context, options(**changes)), *replies)
+    return fail(start(custom_token_exchange, context, options(**changes)), *replies)
 
 
 def test_exchange(context: Context) -> None:
     """The subject token is posted under the grant of RFC 8693, and tokens come back."""
     response, asked = play(
-        custom_token_exchange(context, options(audience="https://api.example.com")),
+        start(
+            custom_token_exchange, context, options(audience="https://api.example.com")
+        ),
         answer(),
     )
 
@@ -91,8 +94,8 @@ def test_first_exchange(cold: Context) -> None:
     """The first exchange finds out where the token endpoint is; the next one knows."""
     elsewhere = f"{TOKEN_ENDPOINT}/v2"
     document = answer({**DOCUMENT, "token_endpoint": elsewhere})
-    _, first = play(custom_token_exchange(cold, options()), document, answer())
-    _, second = play(custom_token_exchange(cold, options()), answer())
+    _, first = play(start(custom_token_exchange, cold, options()), document, answer())
+    _, second = play(start(custom_token_exchange, cold, options()), answer())
 
     assert [Share, Send, Send] == kinds(first)
     assert [DISCOVERY_URL, elsewhere] == [request.url for request in first.requests]
@@ -108,7 +111,7 @@ def test_granted_scope(context: Context) -> None:
 
 def test_deadline_and_limit(context: Context, clock: Clock) -> None:
     """The grant has the call's deadline, and its answer a limit."""
-    _, [send] = play(custom_token_exchange(context, options()), answer())
+    _, [send] = play(start(custom_token_exchange, context, options()), answer())
 
     assert isinstance(send, Send)
     assert (clock.now + 10.0, 262_144) == (send.deadline, send.limit)
@@ -123,7 +126,7 @@ def test_checked_before_anything(clock: Clock) -> None:
 
 def test_encoded_when_sent(context: Context) -> None:
     """A call that waits for a connection holds no encoded form: it is made when it is sent."""
-    sent = next(custom_token_exchange(context, options()))
+    sent = next(start(custom_token_exchange, context, options()))
 
     assert sent.prepare().body == sent.prepare().body
     assert sent.prepare().body is not sent.prepare().body
@@ -136,13 +139,13 @@ def test_deadline_covers_the_resolver(clock: Clock) -> None:
         clock.wait(4)
         return DOMAIN
 
-    start = clock.now
+    began = clock.now
     context = client(clock, domain=slow)
-    flow = custom_token_exchange(context, options())
+    flow = start(custom_token_exchange, context, options())
     _, asked = play(flow, answer(DOCUMENT), answer())
     deadlines = [each.deadline for each in asked if isinstance(each, (Send, Share))]
 
-    assert [start + 10, start + 9, start + 10] == deadlines
+    assert [began + 10, began + 9, began + 10] == deadlines
 
 
 @pytest.mark.parametrize(
@@ -181,7 +184,7 @@ def test_resolver(clock: Clock) -> None:
 
     context = client(clock, domain=resolve)
     store_options = {"request": object()}
-    flow = custom_token_exchange(context, options(), store_options)
+    flow = start(custom_token_exchange, context, options(), store_options)
     _, asked = play(flow, answer(DOCUMENT), answer())
 
     assert [Invoke, Share, Send, Send] == kinds(asked)
@@ -215,7 +218,7 @@ def test_events(clock: Clock) -> None:
         return answer(DOCUMENT if request.method == "GET" else TOKENS)
 
     changes = {"audience": "https://api.example.com", **ACTOR}
-    flow = custom_token_exchange(context, options(**changes))
+    flow = start(custom_token_exchange, context, options(**changes))
     _, asked = play(flow, slow)
 
     assert [Emit, Share, Send, Emit, Send, Emit] == kinds(asked)
@@ -310,7 +313,7 @@ def test_fail_fast(clock: Clock) -> None:
     assert (30.0, 20.0) == (first.retry_after, second.retry_after)
 
     clock.wait(20)
-    probe = custom_token_exchange(context, options())
+    probe = start(custom_token_exchange, context, options())
     send = next(probe)
     waiting, none = refused(context)
     with pytest.raises(StopIteration):
@@ -371,8 +374,8 @@ def test_fail_fast_by_tenant(clock: Clock) -> None:
             return answer(names)
         return BUSY if "a.auth0.com" in request.url else answer()
 
-    fail(custom_token_exchange(context, options(), "a.auth0.com"), serve)  # type: ignore[arg-type]
-    flow = custom_token_exchange(context, options(), "b.auth0.com")  # type: ignore[arg-type]
+    fail(start(custom_token_exchange, context, options(), "a.auth0.com"), serve)  # type: ignore[arg-type]
+    flow = start(custom_token_exchange, context, options(), "b.auth0.com")  # type: ignore[arg-type]
 
     assert TOKENS["access_token"] == play(flow, serve)[0].access_token
 

@@ -6,7 +6,18 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from world import DOMAIN, SECRETS, TOKENS, Clock, answer, client, fail, play, refusal
+from world import (
+    DOMAIN,
+    SECRETS,
+    TOKENS,
+    Clock,
+    answer,
+    client,
+    fail,
+    play,
+    refusal,
+    start,
+)
 
 from auth0_tx.caches import MemoryTokenCache
 from auth0_tx.core.context import Context
@@ -28,7 +39,7 @@ URN = "urn:ietf:params:oauth:token-type:access_token"
 def exchange(context: Context, **changes: Any) -> Flow[TokenExchangeResponse]:
     """Exchange the access token of a user."""
     asked = {"access_token": SECRETS["subject_token"], "audience": API, **changes}
-    return get_token_on_behalf_of(context, **asked)
+    return start(get_token_on_behalf_of, context, **asked)
 
 
 def test_request() -> None:

@@ -22,6 +22,7 @@ from world import (
     fail,
     options,
     play,
+    start,
 )
 
 from auth0_tx.core.effects import Response
@@ -138,7 +139,7 @@ def test_failure(
     given = options(
         **ACTOR, scope="openid", authorization_params={"pin": SECRETS["client_secret"]}
     )
-    for flow in (custom_token_exchange(context, given) for _ in range(2)):
+    for flow in (start(custom_token_exchange, context, given) for _ in range(2)):
         error, _ = fail(flow, lambda request: reply, clock=clock)
         assert [] == shown(error)
         assert error.__cause__ is error.__context__ is None
@@ -148,7 +149,7 @@ def test_failure(
 def test_failed_discovery(clock: Clock, reply: Response | Exception) -> None:
     """A failure before the grant is sent shows nothing of it either."""
     context = client(clock, knows_metadata=False)
-    flow = custom_token_exchange(context, options(**ACTOR))
+    flow = start(custom_token_exchange, context, options(**ACTOR))
     error, _ = fail(flow, lambda request: reply, clock=clock)
 
     assert [] == shown(error)
@@ -171,7 +172,9 @@ def test_failed_discovery(clock: Clock, reply: Response | Exception) -> None:
 def test_bad_input(clock: Clock, changes: dict[str, Any]) -> None:
     """Bad input is refused without being shown."""
     context = client(clock)
-    error, _ = fail(custom_token_exchange(context, options(**{**ACTOR, **changes})))
+    error, _ = fail(
+        start(custom_token_exchange, context, options(**{**ACTOR, **changes}))
+    )
 
     assert [] == shown(error)
 
@@ -180,7 +183,7 @@ def test_bad_input(clock: Clock, changes: dict[str, Any]) -> None:
 def test_bad_id_token(clock: Clock, tampered: str) -> None:
     """Why an actor cannot be told shows nothing of the tokens."""
     token = id_token(act={"sub": SECRETS["actor_token"]}) + tampered
-    flow = custom_token_exchange(client(clock), options(**ACTOR))
+    flow = start(custom_token_exchange, client(clock), options(**ACTOR))
     replies = answer({**TOKENS, "id_token": token}), lambda request: published("key-2")
     response, _ = play(flow, *replies)
 
@@ -196,7 +199,9 @@ def test_bad_id_token(clock: Clock, tampered: str) -> None:
 def test_response(clock: Clock) -> None:
     """A response gives its tokens to who asks for them, and shows none."""
     body = {**TOKENS, "refresh_token": SECRETS["refresh_token"]}
-    response, _ = play(custom_token_exchange(client(clock), options()), answer(body))
+    response, _ = play(
+        start(custom_token_exchange, client(clock), options()), answer(body)
+    )
 
     assert isinstance(response, TokenExchangeResponse)
     assert SECRETS["access_token"] == response.access_token
@@ -207,7 +212,9 @@ def test_response(clock: Clock) -> None:
 
 def test_requests(clock: Clock) -> None:
     """What is put on the wire has the secrets in its body or header, never in its URL."""
-    flow = custom_token_exchange(client(clock, knows_metadata=False), options(**ACTOR))
+    flow = start(
+        custom_token_exchange, client(clock, knows_metadata=False), options(**ACTOR)
+    )
     _, asked = play(flow, answer(DOCUMENT), answer())
 
     assert 2 == len(asked.requests)

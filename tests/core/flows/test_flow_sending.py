@@ -21,6 +21,7 @@ from world import (
     options,
     play,
     refusal,
+    start,
 )
 
 from auth0_tx.core.context import Context
@@ -56,7 +57,7 @@ def always(reply: Response | Exception) -> Reply:
 def test_waits_as_told(context: Context, clock: Clock) -> None:
     """A 429 is retried after the seconds its Retry-After names."""
     _, asked = play(
-        custom_token_exchange(context, options()), BUSY, answer(), clock=clock
+        start(custom_token_exchange, context, options()), BUSY, answer(), clock=clock
     )
 
     assert [Send, Sleep, Send] == kinds(asked)
@@ -65,7 +66,7 @@ def test_waits_as_told(context: Context, clock: Clock) -> None:
 
 def test_connects_again(context: Context, clock: Clock) -> None:
     """A connection that fails is made again after a short random wait."""
-    flow = custom_token_exchange(context, options())
+    flow = start(custom_token_exchange, context, options())
     _, asked = play(flow, REFUSED, REFUSED, answer(), clock=clock)
 
     assert [Send, Sleep, Send, Sleep, Send] == kinds(asked)
@@ -75,7 +76,7 @@ def test_connects_again(context: Context, clock: Clock) -> None:
 def test_gives_up(context: Context, clock: Clock) -> None:
     """The last attempt's failure is the one the caller sees."""
     last = NotSentError("third", retry_safe=True)
-    flow = custom_token_exchange(context, options())
+    flow = start(custom_token_exchange, context, options())
     error, asked = fail(flow, REFUSED, REFUSED, last, clock=clock)
 
     assert last is error
@@ -85,7 +86,7 @@ def test_gives_up(context: Context, clock: Clock) -> None:
 def test_retries_turned_off(clock: Clock) -> None:
     """With one attempt nothing is sent again."""
     context = client(clock, retry=RetryPolicy(attempts=1))
-    _, asked = fail(custom_token_exchange(context, options()), REFUSED)
+    _, asked = fail(start(custom_token_exchange, context, options()), REFUSED)
 
     assert [Send] == kinds(asked)
 
@@ -141,8 +142,10 @@ def test_sends(
     """Each failure is sent again as often as what it may have done allows."""
     counted = []
     for flow in (
-        custom_token_exchange(client(clock), options()),
-        custom_token_exchange(client(clock), options(subject_token_reusable=True)),
+        start(custom_token_exchange, client(clock), options()),
+        start(
+            custom_token_exchange, client(clock), options(subject_token_reusable=True)
+        ),
         load_metadata(
             begin_call(client(clock, knows_metadata=False), clock.now + 10), DOMAIN
         ),
@@ -163,7 +166,7 @@ SAFE = {"no connection", "no time to connect", "408", "425"} | {
 @pytest.mark.parametrize(("name", "reply"), [row[:2] for row in ROWS])
 def test_retry_safe(context: Context, name: str, reply: Response | Exception) -> None:
     """Only what never reached an Action is safe to send again with a one-time token."""
-    error, _ = fail(custom_token_exchange(context, options()), always(reply))
+    error, _ = fail(start(custom_token_exchange, context, options()), always(reply))
 
     assert (name in SAFE) is error.retry_safe
 
@@ -174,8 +177,10 @@ def test_lost_answer_of_a_reusable_token(
 ) -> None:
     """A lost answer is safe to ask for again exactly where the token is reusable."""
     for reusable in (False, True):
-        flow = custom_token_exchange(
-            client(clock), options(subject_token_reusable=reusable)
+        flow = start(
+            custom_token_exchange,
+            client(clock),
+            options(subject_token_reusable=reusable),
         )
         error, _ = fail(flow, always(reply))
         assert isinstance(error, AmbiguousError)
@@ -197,7 +202,7 @@ def test_switches(clock: Clock, policy: RetryPolicy, reply: Any, sent: int) -> N
     """The policy's switches do what they say."""
     context = client(clock, retry=policy)
     _, asked = fail(
-        custom_token_exchange(context, options()), always(reply), clock=clock
+        start(custom_token_exchange, context, options()), always(reply), clock=clock
     )
 
     assert sent == sends(asked)
@@ -206,7 +211,7 @@ def test_switches(clock: Clock, policy: RetryPolicy, reply: Any, sent: int) -> N
 def test_wait_past_the_deadline(clock: Clock) -> None:
     """A wait that would pass the deadline is reported at once and not begun."""
     context = client(clock, timeout=3.0)
-    error, asked = fail(custom_token_exchange(context, options()), BUSY)
+    error, asked = fail(start(custom_token_exchange, context, options()), BUSY)
 
     assert isinstance(error, RateLimitError)
     assert (3.0, True) == (error.retry_after, error.retry_safe)
@@ -215,12 +220,12 @@ def test_wait_past_the_deadline(clock: Clock) -> None:
 
 def test_one_deadline(context: Context, clock: Clock) -> None:
     """Every attempt has what is left of the one deadline."""
-    start = clock.now
+    began = clock.now
     _, asked = fail(
-        custom_token_exchange(context, options()), always(BUSY), clock=clock
+        start(custom_token_exchange, context, options()), always(BUSY), clock=clock
     )
 
-    assert {start + 10.0} == {
+    assert {began + 10.0} == {
         effect.deadline for effect in asked if isinstance(effect, Send)
     }
 
@@ -228,7 +233,7 @@ def test_one_deadline(context: Context, clock: Clock) -> None:
 def test_blocked_is_final(context: Context) -> None:
     """A block of the source IP is sent once, without a wait, whatever it names."""
     reply = answer({"error": "too_many_attempts"}, 429, retry_after="1")
-    error, asked = fail(custom_token_exchange(context, options()), reply)
+    error, asked = fail(start(custom_token_exchange, context, options()), reply)
 
     assert isinstance(error, BlockedError)
     assert [Send] == kinds(asked)
@@ -241,7 +246,7 @@ def test_each_attempt_is_signed_anew(clock: Clock) -> None:
         client_assertion_signing_key=P256.as_dict(private=True),
         client_assertion_signing_alg="ES256",
     )
-    flow = custom_token_exchange(context, options())
+    flow = start(custom_token_exchange, context, options())
     _, asked = play(flow, BUSY, BUSY, answer(), clock=clock)
     bodies = [parse_qs((request.body or b"").decode()) for request in asked.requests]
     claims = [
@@ -257,7 +262,7 @@ def test_each_attempt_is_signed_anew(clock: Clock) -> None:
 def test_retries_are_told(clock: Clock) -> None:
     """The subscriber is told of each retry before its wait."""
     context = client(clock, on_event=print)
-    flow = custom_token_exchange(context, options())
+    flow = start(custom_token_exchange, context, options())
     _, asked = play(flow, BUSY, REFUSED, answer(), clock=clock)
 
     assert [
@@ -275,7 +280,9 @@ def test_outage(context: Context) -> None:
     """In a full outage a client sends ten times more than it is called, and no more."""
     total = 0
     for _ in range(200):
-        _, asked = fail(custom_token_exchange(context, options()), always(REFUSED))
+        _, asked = fail(
+            start(custom_token_exchange, context, options()), always(REFUSED)
+        )
         total += sends(asked)
 
     assert 200 + 10 == total
@@ -302,7 +309,9 @@ def test_partial_outage(context: Context, period: int) -> None:
         replies = [REFUSED] if number % period == 0 else []
         try:
             _, asked = play(
-                custom_token_exchange(context, options()), *replies, always(answer())
+                start(custom_token_exchange, context, options()),
+                *replies,
+                always(answer()),
             )
         except NotSentError:
             continue
@@ -313,7 +322,7 @@ def test_partial_outage(context: Context, period: int) -> None:
 
 def test_no_refund(context: Context) -> None:
     """A retry that succeeds is not given back what it cost."""
-    play(custom_token_exchange(context, options()), REFUSED, answer())
+    play(start(custom_token_exchange, context, options()), REFUSED, answer())
 
     assert 50 - 5 + 1 == context.retries.budget
 
@@ -323,6 +332,6 @@ def test_what_is_thrown_and_not_ours(context: Context) -> None:
     bug = ZeroDivisionError("a bug")
 
     with pytest.raises(ZeroDivisionError) as error:
-        play(custom_token_exchange(context, options()), bug)
+        play(start(custom_token_exchange, context, options()), bug)
 
     assert bug is error.value

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from volume import KEYS, METADATA, TOKEN, VolumeIssuer, in_tasks, in_threads, options
 
-from auth0_tx import AsyncServerClient, ServerClient
+from auth0_tx import AsyncServerClient, InvalidInputError, ServerClient
+from auth0_tx.caches import MemoryTokenCache
 
 THREADS, EXCHANGES, TASKS = 64, 200, 1_000
 
@@ -119,3 +122,32 @@ async def test_tasks_get_their_own_answers(issuer: VolumeIssuer) -> None:
     assert 1 == record.count(METADATA)
     assert 1 == record.count(KEYS)
     assert TASKS == record.count(TOKEN)
+
+
+async def test_a_crowd_keeps_no_other_call_waiting(issuer: VolumeIssuer) -> None:
+    """Bad input is refused, and a cached token given, while a crowd waits for one connection."""
+    limited = issuer.settings(max_connections=1)
+    async with (
+        AsyncServerClient(**limited) as client,
+        AsyncServerClient(**limited, token_cache=MemoryTokenCache()) as cached,
+    ):
+        await cached.custom_token_exchange(options("known"))
+        await client.custom_token_exchange(options("first"))
+        issuer.tell(delay={TOKEN: 0.2})
+        crowds = [
+            asyncio.gather(
+                *(each.custom_token_exchange(options(f"{n}")) for n in range(9))
+            )
+            for each in (client, cached)
+        ]
+        await asyncio.sleep(0)
+        hit = asyncio.ensure_future(cached.custom_token_exchange(options("known")))
+        with pytest.raises(InvalidInputError, match="subject_token"):
+            await client.custom_token_exchange(options(""))
+        found = await hit
+        waiting = [not crowd.done() for crowd in crowds]
+        answers = [[a.access_token for a in await crowd] for crowd in crowds]
+
+    assert "for.known" == found.access_token
+    assert [True, True] == waiting
+    assert [[f"for.{n}" for n in range(9)]] * 2 == answers
