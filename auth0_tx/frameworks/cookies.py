@@ -79,7 +79,7 @@ class ResponseState:
 
 
 class HttpCookies:
-    """The cookies of whatever request and response an application passes in *store_options*."""
+    """The cookies of the request and response that an application passes in *store_options*."""
 
     def read(self, store_options: Mapping[str, Any] | None) -> Mapping[str, str]:
         """Return the request's cookies, with what was already written for it.

@@ -1,4 +1,4 @@
-"""What every site does, whatever its framework: the same in both worlds.
+"""The actions of every site, in any framework: the same in both worlds.
 
 A view hands in its client, its store options, and what the browser asked for.  What it gives
 back is a status, the JSON of the answer, and where to go.
@@ -23,7 +23,7 @@ POSTED = frozenset({"login", "both", "logout", "again"})
 
 
 class Result(NamedTuple):
-    """What a view answers with."""
+    """The answer of a view."""
 
     body: Any
     status: int = 200

@@ -1,4 +1,4 @@
-"""A browser as far as cookies go: it keeps what it is told, and sends it back.
+"""A browser as far as cookies go: it keeps the cookies that are set, and sends them back.
 
 ``Secure`` cookies go to loopback over plain http as well, as browsers have it.
 """
@@ -18,7 +18,7 @@ from .set_cookies import SentCookie, parse_set_cookie
 
 @attrs.frozen
 class Answer:
-    """What a server answered."""
+    """The answer of a server."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -30,7 +30,7 @@ class Answer:
 
     @property
     def cookies_set(self) -> list[SentCookie]:
-        """What the server told of cookies."""
+        """The cookies that the server set or deleted."""
         return [parse_set_cookie(field) for field in self.fields("Set-Cookie")]
 
     @property

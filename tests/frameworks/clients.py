@@ -25,7 +25,7 @@ SERVER_SIDE = ("memory", "redis")
 
 @attrs.define
 class Clock:
-    """The time of a tenant and its clients, which goes on as told."""
+    """The time of a tenant and its clients, which a test sets."""
 
     now: float = 1_800_000_000.0
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class SentCookie(NamedTuple):
-    """What a server told a browser of one cookie."""
+    """A ``Set-Cookie`` field: the name, the value and the attributes."""
 
     name: str
     value: str

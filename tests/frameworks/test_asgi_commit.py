@@ -1,4 +1,4 @@
-"""The middleware that sets a session's cookies on whatever response a request gets."""
+"""The middleware that sets a session's cookies on any response to a request."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ VALUES: dict[str, Callable[[str], str]] = {
 
 
 def test_changed_value(site: Site) -> None:
-    """A changed cookie is no session, and is deleted with what belongs to it."""
+    """A changed cookie is not a session; it is deleted with its chunks."""
     cookies = site.log_in_new_browser().cookies
     changed = list(cookies)[-1]
 
@@ -77,7 +77,7 @@ def test_changed_value(site: Site) -> None:
 
 
 def test_any_bit_flipped(site: Site) -> None:
-    """A cookie with any bit flipped is no session."""
+    """A cookie with any bit flipped is not a session."""
     cookies = site.log_in_new_browser().cookies
     name, value = list(cookies.items())[-1]
     places = sorted({*range(0, len(value), max(len(value) // 8, 1)), len(value) - 1})
@@ -165,7 +165,7 @@ def test_cookie_of_another_store(site: Site) -> None:
 
 
 def test_megabyte(site: Site) -> None:
-    """A megabyte of cookie is refused by the server or is no session, and others go on."""
+    """A megabyte of cookie is refused by the server or is not a session; others go on."""
     sent = {COOKIE: "A" * 1_000_000}
     browser = Browser(site.port, site.store, sent)
 
@@ -179,7 +179,7 @@ def test_megabyte(site: Site) -> None:
 
 
 def test_hundred_cookies_of_others(site: Site) -> None:
-    """Any number of other cookies is no hindrance."""
+    """Other cookies do not matter, however many there are."""
     browser = site.log_in_new_browser()
     browser.cookies |= {f"c{number}": "v" * 20 for number in range(100)}
 
@@ -187,7 +187,7 @@ def test_hundred_cookies_of_others(site: Site) -> None:
 
 
 def test_login_with_hostile_cookies(site: Site) -> None:
-    """Whoever brings hostile cookies can log in all the same, and logs out cleanly."""
+    """A browser with hostile cookies can log in, and logs out cleanly."""
     hostile = {COOKIE: "\xff;=", f"{COOKIE}.0": "A", f"{COOKIE}.9": "", "\xe9": "\xe9"}
     browser = Browser(site.port, site.store, hostile)
 

@@ -21,7 +21,7 @@ def read_user(answer: Answer) -> str | None:
 
 
 def test_visitor_has_no_session(site: Site) -> None:
-    """A browser without cookies is nobody, and gets none."""
+    """A browser without cookies is not logged in, and gets none."""
     browser = site.new_browser()
 
     assert (None, []) == (read_user(browser.get("me")), browser.get("me").cookies_set)
@@ -90,7 +90,7 @@ def test_tokens_are_not_readable(site: Site) -> None:
 
 
 def test_same_request_sees_the_login(site: Site) -> None:
-    """What was just written is seen by whatever asks later in the same request."""
+    """A later read in the same request sees the login."""
     browser = site.new_browser()
 
     answer = browser.post("both", site.world.tenant.subject_token("auth0|alice"))
@@ -126,7 +126,7 @@ def test_logs_out_nobody(site: Site) -> None:
 
 
 def test_logs_out_for_good(server_side: Site) -> None:
-    """After a logout, a copy of the cookies is no session, where the server keeps them."""
+    """After a logout, a copy of the cookies is worthless if the server keeps sessions."""
     browser = server_side.log_in_new_browser()
     thief = browser.copy()
 

@@ -57,7 +57,7 @@ def test_reads_no_cookies(kind: Kind) -> None:
 
 
 def test_values_do_not_print(kind: Kind) -> None:
-    """What was read does not show the cookies' values."""
+    """The mapping that is read does not print the cookies' values."""
     read = COOKIES.read({"request": kind.request(f"{NAME}=sealed")})
 
     assert "sealed" not in repr(read)
@@ -241,7 +241,7 @@ def test_later_reads_see_what_was_written(kind: Kind) -> None:
 
 
 def test_writes_of_one_request_are_no_others(kind: Kind) -> None:
-    """What was written for one request, another does not see."""
+    """Another request does not see what was written for this one."""
     store_options = {"request": kind.request(""), "response": kind.response()}
 
     COOKIES.write(store_options, [cookie("mine")])
@@ -250,7 +250,7 @@ def test_writes_of_one_request_are_no_others(kind: Kind) -> None:
 
 
 def test_request_of_any_other_kind() -> None:
-    """A request is whatever has cookies; what was written for it is kept with it."""
+    """Any object with cookies is a request; what was written for it is kept with it."""
     request = SimpleNamespace(cookies={"theme": "dark"})
 
     COOKIES.write({"request": request, "response": AIOHTTP.response()}, [cookie("new")])
@@ -296,7 +296,7 @@ def test_no_request(store_options: Any) -> None:
 
 
 def test_request_in_place_of_store_options(kind: Kind) -> None:
-    """A request is no store options, also where it is a mapping itself."""
+    """A request in place of *store_options* is refused, even if it is a mapping itself."""
     assert 3 == len(collect_refusals(kind.request("")))
 
 
@@ -306,7 +306,7 @@ def test_request_in_place_of_store_options(kind: Kind) -> None:
     ids=["an object", "a mapping", "text"],
 )
 def test_request_without_cookies(request_: Any) -> None:
-    """What has no cookies is no request."""
+    """An object without cookies is not a request."""
     with pytest.raises(
         InvalidInputError, match="'request' a request of your framework"
     ):
@@ -335,7 +335,7 @@ def test_response_in_place_of_the_request(kind: Kind) -> None:
     ids=lambda response: str(type(response)),
 )
 def test_response_of_another_kind(kind: Kind, response: Any) -> None:
-    """What is no response, or only its class, is refused before anything is asked."""
+    """Anything but a response, such as its class, is refused before anything is sent."""
     expected = (
         "store_options must have as 'response' a response of your framework, "
         "with set_cookie and headers"

@@ -1,4 +1,4 @@
-"""Login sessions inside Django's session, whatever engine keeps that."""
+"""Login sessions inside Django's session, with any engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""aiohttp.web: one client for the application, and cookies on whatever response there is."""
+"""aiohttp.web: one client for the application, and cookies on any response."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ def test_on_behalf_of(auth0_tenant: Tenant) -> None:
 
 
 def test_backchannel_logout(auth0_tenant: Tenant) -> None:
-    """Auth0 ends a user's sessions; what is no logout token is a 400."""
+    """Auth0 ends a user's sessions; anything that is not a logout token is a 400."""
     with serve_site(auth0_tenant, state_store=MemoryStore()) as port:
         browser = log_in(port, auth0_tenant)
         token = auth0_tenant.logout_token(sub="auth0|alice")
@@ -246,6 +246,6 @@ async def test_client_ends_with_the_application(auth0_tenant: Tenant) -> None:
 
 
 def test_not_set_up() -> None:
-    """An application that was not set up is told so."""
+    """An application without ``setup`` gets an error that names it."""
     with pytest.raises(ConfigurationError, match="setup"):
         auth0_of(make_mocked_request("GET", "/"))

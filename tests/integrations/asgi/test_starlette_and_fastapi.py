@@ -223,7 +223,7 @@ def test_exchanged_token(auth0_tenant: Tenant) -> None:
 
 
 def test_backchannel_logout(auth0_tenant: Tenant) -> None:
-    """Auth0 ends a user's sessions; what is no logout token is a 400."""
+    """Auth0 ends a user's sessions; anything that is not a logout token is a 400."""
     with serve_site(auth0_tenant, state_store=MemoryStore()) as port:
         browser = log_in(port, auth0_tenant)
         token = auth0_tenant.logout_token(sub="auth0|alice")

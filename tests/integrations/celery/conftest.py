@@ -1,4 +1,4 @@
-"""Workers in processes of their own, one for each broker and pool, and what they were told."""
+"""Workers in their own processes, one for each broker and pool, and their configuration."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def worker_on(
     auth0_tenant_certificates: Certificates,
     redis_url: str,
 ) -> Callable[..., Any]:
-    """Start workers of a test's own."""
+    """Start workers for one test."""
 
     @contextmanager
     def start(broker: str, *pool: str, start_method: str = "fork") -> Iterator[Worker]:

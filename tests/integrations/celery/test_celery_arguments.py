@@ -1,4 +1,4 @@
-"""What a task may not be given."""
+"""Arguments that a task must not have."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TOKENS: list[tuple[Any, Any, str]] = [
 
 @pytest.mark.parametrize(("args", "kwargs", "where"), TOKENS, ids=range(len(TOKENS)))
 def test_tokens(args: Any, kwargs: Any, where: str) -> None:
-    """What looks like a token is refused, by where it is, and never by what it is."""
+    """A token is refused; the error says where it is, and never what it is."""
     with pytest.raises(InvalidInputError) as refused:
         check_arguments(args, kwargs)
 
@@ -65,7 +65,7 @@ def test_tokens(args: Any, kwargs: Any, where: str) -> None:
     ids=["nothing", "ordinary", "handle", "word"],
 )
 def test_others(args: Any, kwargs: Any) -> None:
-    """All else passes, the handle of a vault among it, under whatever name."""
+    """Other arguments pass, also the handle of a vault under the name of a token."""
     check_arguments(args, kwargs)
 
 
@@ -129,7 +129,7 @@ def test_sending(app: Celery) -> None:
 
 
 def test_without_the_application(app: Celery) -> None:
-    """A task of ours refuses tokens also where the application was not told to."""
+    """A TokenExchangeTask refuses tokens even if the application does not."""
 
     @app.task(shared=False, base=TokenExchangeTask, name="alone")
     def alone(value: str) -> str:

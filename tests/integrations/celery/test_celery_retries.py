@@ -72,7 +72,7 @@ def test_backoff(app: Celery) -> None:
     ids=["refused", "blocked"],
 )
 def test_final(app: Celery, error: Auth0Error, autoretry_for: Any) -> None:
-    """What could do harm is not tried again, whatever the task is tried again for."""
+    """An error that is not ``retry_safe`` is final, whatever ``autoretry_for`` has."""
     options = {} if autoretry_for is None else {"autoretry_for": autoretry_for}
     result, countdowns = attempts(app, error, **options)
 
@@ -80,7 +80,7 @@ def test_final(app: Celery, error: Auth0Error, autoretry_for: Any) -> None:
 
 
 def test_others(app: Celery) -> None:
-    """Errors of others are the task's own affair, as ever."""
+    """Other libraries' errors are left to the task's own settings."""
     once, _ = attempts(app, OSError("gone"))
     again, _ = attempts(app, OSError("gone"), autoretry_for=(OSError,))
 
@@ -99,7 +99,7 @@ def test_most_retries(app: Celery) -> None:
 
 
 def test_own_retry(app: Celery) -> None:
-    """A task that calls ``retry`` itself is told by the same rules."""
+    """A task that calls ``retry`` itself follows the same rules."""
 
     @app.task(shared=False, bind=True, base=TokenExchangeTask, name="own")
     def own(self: Any) -> None:

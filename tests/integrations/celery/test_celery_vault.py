@@ -1,4 +1,4 @@
-"""A vault gives a token once, to who has its handle, and shows it to nobody."""
+"""A vault returns a token once, to the holder of its handle, and shows it to nobody."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_mixed_up(
 def test_expiry_is_inside(
     vault: SubjectTokenVault, connection: redis.Redis, redis_prefix: str
 ) -> None:
-    """A token that was kept for too long is gone, whatever Redis still has."""
+    """An expired token is gone, even if Redis still has it."""
     handle = vault.put(TOKEN, ttl=0.05)
     (key,) = connection.scan_iter(match=f"{redis_prefix}*")
     value = connection.get(key)
@@ -134,7 +134,7 @@ def test_lent(vault: SubjectTokenVault) -> None:
 
 
 def test_lease_is_no_longer(vault: SubjectTokenVault) -> None:
-    """What is given back is kept for the time that it had left."""
+    """A token that is given back is kept for the time that it had left."""
     handle = vault.put(TOKEN, ttl=0.2)
     with pytest.raises(NotSentError), vault.lend(handle):
         raise NotSentError("no connection", retry_safe=True)
@@ -146,7 +146,7 @@ def test_lease_is_no_longer(vault: SubjectTokenVault) -> None:
 async def test_async(
     redis_url: str, redis_prefix: str, vault: SubjectTokenVault
 ) -> None:
-    """What is put from an event loop is taken by a worker, and the other way round."""
+    """A worker takes what an event loop put, and the other way round."""
     async with redis.asyncio.Redis.from_url(redis_url) as connection:
         ours = AsyncSubjectTokenVault(connection, prefix=redis_prefix)
         handle = await ours.put(TOKEN)
@@ -190,7 +190,7 @@ async def test_async_redis_is_down(redis_server: Callable[[], RedisServer]) -> N
 
 
 def test_input(vault: SubjectTokenVault, connection: redis.Redis) -> None:
-    """What is no token, no handle, no time or no Redis is refused by its name."""
+    """An argument that breaks a rule is refused, and the error names it."""
     refused: list[tuple[Any, str]] = [
         (lambda: vault.put(""), "token"),
         (lambda: vault.put(None), "token"),  # type: ignore[arg-type]

@@ -92,7 +92,7 @@ def test_429_is_one_retry(worker: Worker) -> None:
 
 @pytest.mark.parametrize("task", ["exchange", "exchange_eagerly"])
 def test_refusal_is_final(worker: Worker, task: str) -> None:
-    """What is not safe to try again is not, whatever the task says of retries."""
+    """An error that is not safe to retry is not, whatever the task says about retries."""
     worker.tenant.clear()
     handle = worker.module.vault.put("nobody's token")
     result = getattr(worker.module, task).delay(handle)

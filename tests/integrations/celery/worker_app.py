@@ -75,7 +75,7 @@ def exchange_async(handle: str) -> list[Any]:
     shared=False, base=TokenExchangeTask, name="eager", autoretry_for=(Exception,)
 )
 def exchange_eagerly(handle: str) -> None:
-    """Exchange, in a task that tries again after whatever goes wrong."""
+    """Exchange, in a task that is retried after any error."""
     client.custom_token_exchange(options(vault.take(handle)))
 
 
@@ -87,7 +87,7 @@ def length(token: str) -> int:
 
 @app.task(shared=False, name="plain")
 def plain(value: Any) -> Any:
-    """Take whatever there is."""
+    """Return the argument."""
     return value
 
 

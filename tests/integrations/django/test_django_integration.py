@@ -267,7 +267,7 @@ def test_nothing_readable(project: Project, auth0_tenant: Tenant) -> None:
 def test_signed_cookies(
     project: Project, auth0_tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What does not fit into a signed cookie is refused, and nobody is half logged in."""
+    """A session that does not fit into a signed cookie is refused, and nobody is half logged in."""
     store = "auth0_tx.integrations.django.session_store"
     monkeypatch.setattr(f"{store}.LARGEST_COOKIE", 1_000)
     project(
@@ -334,7 +334,7 @@ def test_inactive(project: Project, auth0_tenant: Tenant) -> None:
 
 
 def test_backend(project: Project, tables: None) -> None:
-    """Users are told apart by issuer and subject, and by nothing else."""
+    """Users are distinguished by issuer and subject, and by nothing else."""
     from django.contrib.auth import authenticate
 
     project()
@@ -375,7 +375,7 @@ def test_registered_before(project: Project, tables: None) -> None:
 
 @pytest.mark.parametrize("store", ["cache", "local cache", "memory"])
 def test_backchannel_logout(project: Project, auth0_tenant: Tenant, store: str) -> None:
-    """Auth0 ends a user's sessions; what is no logout token is a 400."""
+    """Auth0 ends a user's sessions; anything that is not a logout token is a 400."""
     project(STORES[store])
     visitors = [log_in_new_browser(auth0_tenant) for _ in range(2)]
     other = log_in_new_browser(auth0_tenant, "auth0|bob")
@@ -475,7 +475,7 @@ def test_one_writer(project: Project, alias: str) -> None:
 
 
 def test_token_cache_contract(project: Project) -> None:
-    """A lock is one owner's, and what is in a cache that is no bytes is nothing."""
+    """A lock has one owner, and a cached value that is not bytes is ignored."""
     from django.core.cache import caches
 
     from auth0_tx.integrations.django import DjangoTokenCache
@@ -537,7 +537,7 @@ def test_paths(project: Project) -> None:
 
 
 def test_secret_key(project: Project, auth0_tenant: Tenant) -> None:
-    """Without a secret of ours Django's keys seal sessions, and rotate as Django's do."""
+    """Without SECRET in AUTH0_TX, Django's keys seal sessions, and rotate as Django's do."""
     project({"SECRET": ...}, SECRET_KEY="an old key" * 4)
     visitor = log_in_new_browser(auth0_tenant)
     project(

@@ -1,4 +1,4 @@
-"""Flask: settings, the current request's user, and cookies on whatever response there is."""
+"""Flask: settings, the current request's user, and cookies on any response."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_own_cache_control(app: Flask) -> None:
 
 
 def test_read_before_the_extension_begins(auth0_tenant: Tenant) -> None:
-    """A function that runs before each request may read the session, whoever came first."""
+    """A function that runs before each request may read the session, even if it was registered first."""
     app = Flask(__name__)
     app.config.update(make_settings(auth0_tenant))
 
@@ -283,7 +283,7 @@ def test_on_behalf_of(auth0_tenant: Tenant) -> None:
 
 
 def test_backchannel_logout(auth0_tenant: Tenant) -> None:
-    """Auth0 ends the sessions of a user; what is no logout token is a 400."""
+    """Auth0 ends the sessions of a user; anything that is not a logout token is a 400."""
     app = make_app(auth0_tenant, AUTH0_TX_STATE_STORE=MemoryStore())
     browser = log_in(app, auth0_tenant)
     auth0 = app.test_client()
@@ -327,7 +327,7 @@ def test_flask_session(auth0_tenant: Tenant) -> None:
 
 
 def test_too_large(auth0_tenant: Tenant) -> None:
-    """What does not fit into Flask's cookie is refused, and nobody is half logged in."""
+    """A session that does not fit into Flask's cookie is refused, and nobody is half logged in."""
     auth0_tenant.users.change("auth0|alice", name="a" * 4_000)
     app = make_app(auth0_tenant, AUTH0_TX_STATE_STORE="session")
     browser = app.test_client()
@@ -463,7 +463,7 @@ def test_redis(auth0_tenant: Tenant, redis_url: str, redis_prefix: str) -> None:
 
 
 def test_secret_key(auth0_tenant: Tenant) -> None:
-    """Without a secret of ours, Flask's keys seal sessions, and rotate as Flask's do."""
+    """Without AUTH0_SECRET, Flask's keys seal sessions, and rotate as Flask's do."""
     old = make_app(auth0_tenant, AUTH0_SECRET=None, SECRET_KEY="an old key" * 4)
     browser = log_in(old, auth0_tenant)
     new = make_app(

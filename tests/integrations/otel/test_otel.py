@@ -37,7 +37,7 @@ API = "https://api.example.com"
 
 
 class Telemetry:
-    """Providers that keep what they are told."""
+    """Providers that keep spans and metrics in memory."""
 
     def __init__(self) -> None:
         self._spans = InMemorySpanExporter()
@@ -124,7 +124,7 @@ def test_span(auth0_tenant: Tenant, telemetry: Telemetry) -> None:
 
 
 def test_failure(auth0_tenant: Tenant, telemetry: Telemetry) -> None:
-    """A failure is told by its code; a retry is an event of its span."""
+    """A failure is recorded by its code; a retry is an event of its span."""
     auth0_tenant.inject(faults.status(429, headers={"Retry-After": "0"}), times=1)
     wanted = options(auth0_tenant, subject_token="no-token")
     with (
