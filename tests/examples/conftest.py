@@ -122,7 +122,9 @@ def configured(
 ) -> Iterator[RunningApp]:
     """Each application configured for `tenant`, as for a real one."""
     log = tmp_path_factory.mktemp(request.param) / "output"
-    app = _start_app(running_tenant, request.param, log, {})
+    # In the development mode, Python also warns of connections that nobody closed.
+    settings = {"PYTHONDEVMODE": "1"}
+    app = _start_app(running_tenant, request.param, log, settings)
     yield app
     app.close()
 

@@ -85,10 +85,16 @@ class RunningApp:
         until = time.monotonic() + 30
         while time.monotonic() < until:
             assert self._process.poll() is None, f"it ended by itself: {self.output}"
-            try:
-                socket.create_connection(("localhost", self.port), 1).close()
-            except OSError:
-                time.sleep(0.05)
-            else:
+            if self._accepts_connections():
                 return
+            time.sleep(0.05)
         raise AssertionError(f"it does not listen: {self.output}")
+
+    def _accepts_connections(self) -> bool:
+        try:
+            with socket.create_connection(("localhost", self.port), 1) as connection:
+                # Until the application listens, the system may give this socket the
+                # very port it connects to: it is then connected to itself.
+                return connection.getsockname() != connection.getpeername()
+        except OSError:
+            return False

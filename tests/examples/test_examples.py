@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 from chromium import Browser
-from running_app import API, APPS, SERVER_SIDE, RunningApp
+from running_app import API, SERVER_SIDE, RunningApp
 
 from auth0_tx.tenant import Tenant
 from tests.redis_server import RedisServer
@@ -279,23 +279,22 @@ def test_sessions_in_redis(
     assert set() == list_session_cookies(browser)
 
 
-@pytest.mark.parametrize("name", APPS)
+# The last test of each application, as the application ends in it.
 def test_ends_properly(
-    name: str, browser: Browser, tenant: Tenant, start: Callable[..., RunningApp]
+    configured: RunningApp, browser: Browser, tenant: Tenant
 ) -> None:
     """An interrupt ends it without a complaint, and no secret was printed."""
-    app = start(name, PYTHONDEVMODE="1")  # in which Python complains more
     secrets = [
         tenant.subject_token("auth0|alice"),
         tenant.subject_token("auth0|support_agent"),
     ]
-    browser.log_in(app.home, *secrets[:2])
+    browser.log_in(configured.home, *secrets[:2])
     secrets.append(browser.list_cookies()[COOKIE]["value"])
-    browser.visit(f"{app.home}api-call")
+    browser.visit(f"{configured.home}api-call")
 
-    status = app.interrupt()
+    status = configured.interrupt()
 
     assert 0 == status
-    assert f"Open {app.home}" in app.output
+    assert f"Open {configured.home}" in configured.output
     for unwanted in ("Traceback", "Unclosed", "Warning: ", *secrets):
-        assert unwanted not in app.output
+        assert unwanted not in configured.output
