@@ -6,7 +6,7 @@ import copy
 import logging
 import pickle
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -16,6 +16,7 @@ from _pytest._io.saferepr import saferepr_unlimited
 import auth0_tx
 
 PACKAGE = str(Path(auth0_tx.__file__).parent) + "/"
+_TESTS = str(Path(__file__).parent) + "/"
 # The tenant stands for the server, which knows the secrets; it is no part of a client.
 _SERVER = (PACKAGE + "tenant/", PACKAGE + "testing/")
 _LIBRARIES = tuple(
@@ -34,9 +35,22 @@ def in_error(error: BaseException) -> Iterator[tuple[str, str]]:
         yield "a pickle", pickle.dumps(error).decode("latin-1")
 
 
+def in_interruption(error: BaseException) -> Iterator[tuple[str, str]]:
+    """Yield each place of what a signal or a cancellation raised, with the text that is there.
+
+    An error tracker shows every frame that it passed: those of the standard library and of
+    the event loop too.
+    """
+    yield from _in_chain(error, type(error).__name__, set(), is_not_a_tests)
+
+
 def _in_chain(
-    error: BaseException, path: str, seen: set[int]
+    error: BaseException,
+    path: str,
+    seen: set[int],
+    watches: Callable[[FrameType], bool] | None = None,
 ) -> Iterator[tuple[str, str]]:
+    watches = watches or is_watched
     seen.add(id(error))
     yield f"str of {path}", str(error)
     yield f"repr of {path}", repr(error)
@@ -44,14 +58,14 @@ def _in_chain(
     yield f"__dict__ of {path}", repr(vars(error))
     yield f"__notes__ of {path}", "\n".join(getattr(error, "__notes__", ()))
     for frame, line in traceback.walk_tb(error.__traceback__):
-        if is_watched(frame):
+        if watches(frame):
             name = f"{frame.f_code.co_filename}:{line}"
             for variable, value in frame.f_locals.items():
                 yield f"local {variable} of {name}", saferepr_unlimited(value)
     linked = {"__cause__": error.__cause__, "__context__": error.__context__}
     for name, other in linked.items():
         if other is not None and id(other) not in seen:
-            yield from _in_chain(other, f"{path}.{name}", seen)
+            yield from _in_chain(other, f"{path}.{name}", seen, watches)
 
 
 def is_the_librarys(error: BaseException) -> bool:
@@ -66,6 +80,11 @@ def is_watched(frame: FrameType) -> bool:
     if file.startswith(PACKAGE):
         return not file.startswith(_SERVER)
     return any(library in file for library in _LIBRARIES)
+
+
+def is_not_a_tests(frame: FrameType) -> bool:
+    """Return whether a frame is of no test, and not of the tenant that stands for Auth0."""
+    return not frame.f_code.co_filename.startswith((_TESTS, *_SERVER))
 
 
 def in_record(record: logging.LogRecord) -> Iterator[tuple[str, str]]:

@@ -10,12 +10,22 @@ After each test it searches, for each of them and for their base64 and URL-encod
 every log record at DEBUG, every warning, every error the library made (with its whole chain,
 its pickle, a copy, and the locals of the frames it passed), and the URL and headers of every
 request the tenant received.  A hit fails the test.
+
+A test that interrupts a call has every frame searched that the exception passed, whoever's
+frame it is, as an error tracker shows them all::
+
+    def test_time_limit(interrupt):
+        exchange = lambda: client.custom_token_exchange(options)
+        interrupt(exchange, lambda: server.requests)
 """
 
 from __future__ import annotations
 
 import functools
+import gc
 import logging
+import signal
+import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
@@ -31,7 +41,7 @@ from auth0_tx.tenant import Application, ReceivedRequest, Reply, Tenant
 from auth0_tx.values import CustomTokenExchangeOptions, TokenExchangeResponse
 
 from .secret_needles import Needles
-from .secret_places import in_error, in_record, is_the_librarys
+from .secret_places import in_error, in_interruption, in_record, is_the_librarys
 
 # An error that is held holds the frames it passed, so not too many are.
 _MOST_ERRORS = 256
@@ -65,6 +75,11 @@ class Scanner(logging.Handler):
         self._errors.append(error)
         if len(self._errors) > _MOST_ERRORS:
             self._read_error(self._errors.popleft())
+
+    def note_interruption(self, error: BaseException) -> None:
+        """Keep the locals of every frame that *error* passed, the libraries' included."""
+        for place, text in in_interruption(error):
+            self.note(place, text)
 
     def found(self) -> list[str]:
         """Search what was kept, and let go of it; give each place of a secret once."""
@@ -259,3 +274,51 @@ def needles(request: pytest.FixtureRequest) -> Needles:
 def secret_scanner(request: pytest.FixtureRequest) -> Scanner:
     """The scanner; ``secret_scanner.found()`` searches now, and lets go of what it held."""
     return request.config.stash[_scanner]
+
+
+class TimeLimit(Exception):
+    """Raised by a signal handler, as a soft time limit of Celery's is."""
+
+
+Interrupt = Callable[[Callable[[], object], Callable[[], object]], None]
+
+_SETTLE = 0.1
+"""Seconds in which a call comes to its wait, once it is known to be nearly there."""
+
+
+@pytest.fixture
+def interrupt(secret_scanner: Scanner) -> Interrupt:
+    """Interrupt a call by a signal while it waits, and search every frame it was in.
+
+    The signal strikes soon after *is_near*, its second argument, has become true.
+    """
+
+    def ring(*_: object) -> None:
+        raise TimeLimit
+
+    def strike(is_near: Callable[[], object], ended: threading.Event) -> None:
+        while not is_near() and not ended.wait(0.01):
+            pass
+        if not ended.wait(_SETTLE):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+
+    def interrupt(call: Callable[[], object], is_near: Callable[[], object]) -> None:
+        ended = threading.Event()
+        before = signal.signal(signal.SIGALRM, ring)
+        striker = threading.Thread(target=strike, args=(is_near, ended))
+        striker.start()
+        try:
+            with pytest.raises(TimeLimit) as caught:
+                call()
+        finally:
+            ended.set()
+            striker.join()
+            signal.signal(signal.SIGALRM, before)
+        secret_scanner.note_interruption(caught.value)
+        with warnings.catch_warnings():
+            # Nobody can close a socket that was connecting; it goes with its frames.
+            warnings.simplefilter("ignore", ResourceWarning)
+            del caught
+            gc.collect()
+
+    return interrupt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
@@ -13,11 +14,12 @@ from aiohttp.payload import BytesPayload
 
 from ..core.effects import Flow, Request, Response, Send, Share
 from ..errors import ConfigurationError, TransportError
+from ..secret import SecretBytes, SecretStr
 from .after_fork import leave_alone, register_renewable, renew_if_forked
 from .aiohttp_connector import BorrowedConnector, Connector
-from .environment import environment_proxy
 from .failures import TOO_LATE, closed, out_of_time, transport_failure
 from .loop_limits import Deadlines, Gate
+from .proxies import environment_proxy, split_credentials
 from .task_flights import TaskFlights
 from .tls import Trust
 
@@ -35,13 +37,16 @@ class _WatchedBody(BytesPayload):
 
     sent = False
 
+    def __init__(self, value: bytes) -> None:
+        super().__init__(SecretBytes(value))
+
     async def write(self, writer: Any) -> None:
         self.sent = True
         await super().write(writer)
 
     async def write_with_length(self, writer: Any, content_length: int | None) -> None:
-        self.sent = True
-        await super().write_with_length(writer, content_length)
+        # All of it, and not a slice up to its length, which would print.
+        await self.write(writer)
 
 
 @attrs.frozen(eq=False)
@@ -146,8 +151,6 @@ class AiohttpTransport:
             connector=self._connector(),
             connector_owner=given is None,
             trace_configs=None if given is None else given.trace_configs,
-            proxy=getattr(given, "_default_proxy", None),
-            proxy_auth=getattr(given, "_default_proxy_auth", None),
             cookie_jar=aiohttp.DummyCookieJar(),
             max_headers=99,  # as many as http.client reads
             auto_decompress=False,  # what was not asked for, the core refuses
@@ -243,16 +246,24 @@ class AiohttpTransport:
         if send.deadline <= time.monotonic():
             return out_of_time("the deadline passed before the request could be sent")
         body = None if request.body is None else _WatchedBody(request.body)
+        # Only values that do not print: an error tracker shows the locals of every frame
+        # below when a task is cancelled or a signal handler raises.
+        headers = {name: SecretStr(value) for name, value in request.headers.items()}
         try:
+            proxy, for_proxy = self._proxy_for(request)
+            if not request.url.startswith("https:"):
+                # There is no tunnel: the request itself goes to the proxy.
+                headers |= for_proxy
             with state.deadlines.until(send.deadline):
                 async with state.session.request(
                     request.method,
                     request.url,
                     data=body,
-                    headers=request.headers,
+                    headers=headers,
                     allow_redirects=False,
                     timeout=self._timeout,
-                    proxy=self._proxy_for(request),
+                    proxy=proxy,
+                    proxy_headers=for_proxy,
                 ) as answer:
                     return await _read(answer, send.limit)
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -265,13 +276,23 @@ class AiohttpTransport:
                 deadline=send.deadline,
             )
 
-    def _proxy_for(self, request: Request) -> str | None:
-        if self._proxy is not None:
-            return self._proxy
+    def _proxy_for(self, request: Request) -> tuple[str | None, dict[str, SecretStr]]:
+        """Return the URL of the proxy for *request*, if there is one, and its headers."""
         given, trusts = self._session, self._trust_env
-        if given is not None and getattr(given, "_default_proxy", None) is None:
+        proxy = self._proxy
+        auth = None
+        if proxy is None and given is not None:
+            proxy = getattr(given, "_default_proxy", None)
+            auth = getattr(given, "_default_proxy_auth", None)
             trusts = trusts or given.trust_env
-        return environment_proxy(request.url) if trusts else None
+        if proxy is None and trusts:
+            proxy = environment_proxy(request.url)
+        if proxy is None:
+            return None, {}
+        url, headers = split_credentials(str(proxy))
+        if auth is not None:
+            headers = {"Proxy-Authorization": SecretStr(auth.encode())}
+        return url, headers
 
 
 async def _read(answer: aiohttp.ClientResponse, limit: int) -> Response:
@@ -280,14 +301,11 @@ async def _read(answer: aiohttp.ClientResponse, limit: int) -> Response:
     if answer.status < 200:
         answer.close()
         raise ConnectionError("an interim answer came in place of the answer")
-    length = answer.content_length
-    if length is not None and length <= limit:
-        return Response(answer.status, headers, await answer.read())
-    body = bytearray()
-    while len(body) <= limit:
-        piece = await answer.content.readany()
-        if not piece:
-            return Response(answer.status, headers, bytes(body))
-        body += piece
+    # A buffer, as it does not print while the next piece is awaited.
+    body = io.BytesIO()
+    while body.tell() <= limit:
+        if not body.write(await answer.content.readany()):
+            return Response(answer.status, headers, SecretBytes(body.getvalue()))
     answer.close()
-    return Response(answer.status, headers, bytes(body[:limit]), oversized=True)
+    whole = SecretBytes(body.getvalue()[:limit])
+    return Response(answer.status, headers, whole, oversized=True)

@@ -28,12 +28,25 @@ from urllib3.exceptions import (
     NewConnectionError,
 )
 
+from ..secret import SecretBytes, SecretStr
+from .proxies import split_credentials
+
 LONGEST_IDLE = 30.0
 """Seconds a connection may rest before it is not used again: less than servers wait, as one
 that the server closes under a request leaves it unknown whether the grant was taken."""
 
 LONGEST_LINE = 8_192
 """Bytes of a header line, its end included, that are read: about what ``aiohttp`` allows."""
+
+
+class HeaderValue(SecretStr):
+    """A header's value that does not print, even when ``http.client`` has encoded it."""
+
+    __slots__ = ()
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> SecretBytes:
+        """Return the bytes, which do not print either."""
+        return SecretBytes(super().encode(encoding, errors))
 
 
 class _Call(threading.local):
@@ -104,6 +117,10 @@ class _FinalResponse(http.client.HTTPResponse):
                 return read
             http.client.parse_headers(self.fp)
 
+    def _safe_read(self, amt: int) -> SecretBytes:
+        """Read a chunk of a body, which the parent keeps in a local until the last."""
+        return SecretBytes(super()._safe_read(amt))  # type: ignore[misc]
+
 
 class _DeadlineSocket:
     """A connected socket whose readers keep the deadline."""
@@ -128,6 +145,7 @@ class _Watched(HTTPConnection):
     """A connection that keeps the deadline and notes when something leaves on it."""
 
     response_class = _FinalResponse
+    _buffer: list[bytes]
     _rested_since: float = 0.0
 
     def _new_conn(self) -> socket.socket:
@@ -174,6 +192,18 @@ class _Watched(HTTPConnection):
             current.sent = False
             if self.sock is not None:
                 self.sock = plain
+
+    def _send_output(
+        self, message_body: Any = None, encode_chunked: bool = False
+    ) -> None:
+        """Send the head, which the parent keeps in a local that prints.
+
+        On a connection without TLS, the parent connects at this point.
+        """
+        self._buffer.extend((b"", b""))
+        head = SecretBytes(b"\r\n".join(self._buffer))
+        self._buffer.clear()
+        self.send(head)
 
     def connect(self) -> None:
         super().connect()
@@ -240,6 +270,11 @@ class DeadlineAdapter(HTTPAdapter):
         manager = super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
         _watch(manager)
         return manager
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """Return the headers for *proxy*, whose credentials do not print."""
+        _, headers = split_credentials(proxy)
+        return {name: HeaderValue(value) for name, value in headers.items()}
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import ssl
 import threading
 import time
@@ -17,10 +18,11 @@ from urllib3.util.retry import Retry
 
 from ..core.effects import Request, Response, Send
 from ..errors import Auth0Error, TransportError
+from ..secret import SecretBytes, SecretStr
 from .after_fork import register_renewable, renew_if_forked
-from .deadline_adapter import DeadlineAdapter, current
-from .environment import environment_proxy
+from .deadline_adapter import DeadlineAdapter, HeaderValue, current
 from .failures import TOO_LATE, closed, out_of_time, transport_failure
+from .proxies import environment_proxy
 from .tls import Trust, causes
 
 LONGEST_CONNECT = 3.0
@@ -178,10 +180,14 @@ class RequestsTransport:
         prepared = requests.PreparedRequest()
         prepared.method = request.method
         prepared.url = request.url
-        prepared.headers = CaseInsensitiveDict(request.headers)
+        # Only values that do not print: an exception out of a signal handler shows an error
+        # tracker the locals of every frame below.
+        prepared.headers = CaseInsensitiveDict(
+            {name: HeaderValue(value) for name, value in request.headers.items()}
+        )
         prepared.hooks = {"response": []}
         if request.body is not None:
-            prepared.body = bytes(request.body)
+            prepared.body = SecretBytes(request.body)
             prepared.headers["Content-Length"] = str(len(request.body))
         proxies = self._proxies(request.url)
         if self._session is not None:
@@ -200,7 +206,7 @@ class RequestsTransport:
         proxy = self._proxy
         if proxy is None and self._trust_env:
             proxy = environment_proxy(url)
-        return {"http": proxy, "https": proxy} if proxy else None
+        return dict.fromkeys(("http", "https"), SecretStr(proxy)) if proxy else None
 
     def _read(self, raw: Any, send: Send) -> Response:
         """Read the body to its end or its limit; a connection cut short is not used again."""
@@ -210,13 +216,13 @@ class RequestsTransport:
             _discard(raw)
             raise ConnectionError("an answer came whose end is anybody's guess")
         if self._session is None:
-            body = raw.read(send.limit + 1, decode_content=False)
+            body = SecretBytes(raw.read(send.limit + 1, decode_content=False))
         else:
             body = _read_borrowed(raw, send)
         oversized = len(body) > send.limit
         if oversized:
             _discard(raw)
-            body = body[: send.limit]
+            body = SecretBytes(body[: send.limit])
         elif raw.length_remaining:
             _discard(raw)
             raise ConnectionError("the connection ended within the body")
@@ -235,7 +241,8 @@ def _put_on(
     Not by ``Session.send``: it reads the whole body of a redirect, to follow it or not.
     """
     if proxies is None:
-        proxies = resolve_proxies(prepared, session.proxies, session.trust_env)
+        found = resolve_proxies(prepared, session.proxies, session.trust_env)
+        proxies = {scheme: SecretStr(proxy) for scheme, proxy in found.items()}
     adapter = _without_retries(session.get_adapter(str(prepared.url)))
     return adapter.send(
         prepared,
@@ -293,7 +300,7 @@ def _discard(raw: Any) -> None:
     raw.release_conn()
 
 
-def _read_borrowed(raw: Any, send: Send) -> bytes:
+def _read_borrowed(raw: Any, send: Send) -> SecretBytes:
     """Read from a connection of the application's pool; close it if more has arrived.
 
     urllib3 gives a connection back with the last byte of the body, so it is kept from that
@@ -316,10 +323,11 @@ def _read_borrowed(raw: Any, send: Send) -> bytes:
     return body
 
 
-def _read_in_pieces(raw: Any, send: Send) -> bytes:
+def _read_in_pieces(raw: Any, send: Send) -> SecretBytes:
     """Read through the application's own adapter, which knows of no deadline."""
-    body = b""
-    while len(body) <= send.limit:
+    # A buffer, as it does not print while the next piece is awaited.
+    body = io.BytesIO()
+    while body.tell() <= send.limit:
         left = send.deadline - time.monotonic()
         if left <= 0:
             raw.close()
@@ -327,11 +335,9 @@ def _read_in_pieces(raw: Any, send: Send) -> bytes:
         sock = _socket_beneath(raw)
         if sock is not None:
             sock.settimeout(left)
-        piece = raw.read1(_CHUNK, decode_content=False)
-        if not piece:
+        if not body.write(raw.read1(_CHUNK, decode_content=False)):
             break
-        body += piece
-    return body
+    return SecretBytes(body.getvalue())
 
 
 def _socket_beneath(raw: Any) -> Any:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import base64
+import socket
+import ssl
 from collections.abc import Callable, Iterator
 
+import aiohttp
 import pytest
 import wire_greetings as greet
 import wire_proxy as act
-from callers import Caller, Outcome
+from callers import AsyncCaller, Caller, Outcome
 from fault_cases import check_silent, check_unpoisoned
-from wire_behaviours import last_document, resets
+from wire_behaviours import GRANT, last_document, metadata, resets
 from wire_certificates import Certificates
+from wire_http import WireRequest, json_answer
 from wire_proxy import Behaviour, Proxy
 from wire_server import Script, WireServer
 
@@ -131,6 +135,56 @@ def test_proxys_credentials_go_to_the_proxy_alone(
     assert expected == proxy.connects[0].header("proxy-authorization")
     assert "proxy-authorization" not in behind
     assert "authorization" not in behind
+
+
+def test_proxys_credentials_without_a_tunnel(
+    new_server: Callable[..., WireServer],
+    new_proxy: Callable[..., Proxy],
+    new_caller: Callable[..., Caller],
+) -> None:
+    """Without TLS there is no tunnel, and the proxy gets them with each request."""
+    server = new_server(tls=False)
+    close = (("Connection", "close"),)
+
+    def stand_in(proxy: Proxy, sock: socket.socket, request: WireRequest) -> None:
+        if request.method == "GET":
+            members = metadata(server.issuer)
+        else:
+            members = {"access_token": "at", **GRANT}
+        sock.sendall(json_answer(200, members, close))
+
+    proxy = new_proxy(stand_in)
+    url = proxy.url.replace("//", "//user:proxy-password@")
+    outcome = new_caller(domain=server.domain, proxy=url).exchange()
+    expected = "Basic " + base64.b64encode(b"user:proxy-password").decode()
+
+    assert "at" == outcome.access_token
+    assert [expected] * 2 == [
+        request.header("proxy-authorization") for request in proxy.connects
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
+@pytest.mark.parametrize("in_url", [True, False], ids=["in its URL", "beside it"])
+def test_credentials_of_a_sessions_own_proxy(
+    in_url: bool, server: WireServer, proxy: Proxy, certificates: Certificates
+) -> None:
+    """The proxy of an application's aiohttp session gets the credentials it was given."""
+    url = proxy.url.replace("//", "//user:proxy-password@") if in_url else proxy.url
+    auth = None if in_url else aiohttp.BasicAuth("user", "proxy-password")
+
+    def session() -> aiohttp.ClientSession:
+        context = ssl.create_default_context(cafile=str(certificates.ca_file))
+        connector = aiohttp.TCPConnector(ssl=context)
+        return aiohttp.ClientSession(connector=connector, proxy=url, proxy_auth=auth)
+
+    caller = AsyncCaller(server.domain, {}, session)
+    outcome = caller.exchange()
+    caller.close()
+    expected = "Basic " + base64.b64encode(b"user:proxy-password").decode()
+
+    assert outcome.error is None
+    assert expected == proxy.connects[0].header("proxy-authorization")
 
 
 def test_nothing_of_the_grant_is_told_to_the_proxy(

@@ -5,8 +5,10 @@ What fails does so in a frame that says to be the library's, as a leak would.
 
 from __future__ import annotations
 
+import json
 import logging
 import textwrap
+import time
 import warnings
 from base64 import b64encode
 from contextlib import suppress
@@ -133,6 +135,32 @@ def test_warning(needles: Any) -> None:
     """Show a secret in a warning."""
     needles.add(SECRET)
     warnings.warn(f"{SECRET} is deprecated", stacklevel=1)
+
+
+@pytest.mark.parametrize("place", ["local", "argument of the standard library"])
+def test_interruption(needles: Any, interrupt: Any, place: str) -> None:
+    """Show a secret in a frame that a signal's exception passes, whoever's it is."""
+    needles.add(SECRET)
+    program = {
+        "local": "def wait():\n    body = secret\n    time.sleep(5)\n",
+        "argument of the standard library": (
+            "def wait():\n    json.dumps(secret, default=None, cls=Slow)\n"
+        ),
+    }
+
+    class Slow(json.JSONEncoder):
+        def encode(self, o: Any) -> str:
+            time.sleep(5)
+            return ""
+
+    names: dict[str, Any] = {
+        "Slow": Slow,
+        "json": json,
+        "secret": SECRET,
+        "time": time,
+    }
+    exec(compile(program[place], "/elsewhere/library.py", "exec"), names)
+    interrupt(names["wait"], lambda: True)
 
 
 def test_url(needles: Any) -> None:

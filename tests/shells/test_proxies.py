@@ -1,10 +1,12 @@
-"""What the environment says of proxies."""
+"""Which proxy a request goes through, and what the proxy is told."""
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 import pytest
 
-from auth0_tx.shells.environment import environment_proxy
+from auth0_tx.shells.proxies import environment_proxy, split_credentials
 
 NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -51,3 +53,30 @@ def test_proxy(
         monkeypatch.setenv(name, value)
 
     assert proxy == environment_proxy(url)
+
+
+@pytest.mark.parametrize(
+    ("proxy", "url", "credentials"),
+    [
+        ("http://p:1", "http://p:1", None),
+        ("http://p:1/", "http://p:1/", None),
+        ("http://a:b@p:1", "http://p:1", "a:b"),
+        ("http://a@p:1", "http://p:1", "a:"),
+        ("https://a%40c:b%2f%3a%40@p.example", "https://p.example", "a@c:b/:@"),
+        ("http://a:\u00e9@p:1", "http://p:1", "a:\u00e9"),
+        ("http://:b@p:1", "http://:b@p:1", None),
+    ],
+)
+def test_credentials_leave_the_url(
+    proxy: str, url: str, credentials: str | None
+) -> None:
+    """User and password of a proxy's URL become a header that does not print."""
+    found, headers = split_credentials(proxy)
+
+    assert url == found
+    if credentials is None:
+        assert {} == headers
+        return
+    pair = b64encode(credentials.encode("latin-1")).decode()
+    assert {"Proxy-Authorization": f"Basic {pair}"} == headers
+    assert "{'Proxy-Authorization': <redacted>}" == repr(headers)
