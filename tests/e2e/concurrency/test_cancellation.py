@@ -23,7 +23,7 @@ async def nothing_left(client: AsyncServerClient, places: int) -> bool:
     if (
         connector._acquired
         or places != state.gate._free
-        or state.gate._waiting
+        or any(not turn.done() for turn in state.gate._turns)
         or state.flights._flights
     ):
         return False
