@@ -23,7 +23,8 @@ async def nothing_left(client: AsyncServerClient, places: int) -> bool:
     if (
         connector._acquired
         or places != state.gate._free
-        or any(not turn.done() for turn in state.gate._turns)
+        or any(not turn.done() for turn in state.gate._at_gate._turns)
+        or any(not turn.done() for turn in state.gate._outside._turns)
         or state.flights._flights
     ):
         return False
@@ -169,7 +170,8 @@ async def test_own_deadline_of_each_who_waits(issuer: VolumeIssuer) -> None:
         await asyncio.sleep(0.1)
         # The clock of the calls is the client's, so the hasty one shares all but that.
         hasty = AsyncServerClient(**issuer.settings(timeout=0.5))
-        hasty._transport = patient._transport
+        hasty._world.send = patient._world.send
+        hasty._world.share = patient._world.share
         started = time.monotonic()
         with pytest.raises(NotSentError) as caught:
             await hasty.custom_token_exchange(options("hasty"))
