@@ -1,7 +1,7 @@
-"""Where exchanged tokens are cached: in memory, in Redis, or in a cache of yours.
+"""Caches for exchanged tokens: in memory, in Redis, or one of your own.
 
-A cache goes into a client as ``token_cache``.  ``TokenCache`` and ``AsyncTokenCache`` say
-what one of your own must have: four short methods, each of which touches one key.
+Give a client a cache as ``token_cache``.  ``TokenCache`` and ``AsyncTokenCache`` are the
+protocols for one of your own: four short methods, each of which touches one key.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Exchanged tokens in Redis, for all processes that share it: one command on one key."""
+"""Exchanged tokens in Redis, for all processes that share it: one command on one key each."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..secret import Unpicklable
 from ..stores.redis_commands import (
-    DELETE_IF,
-    commands_for,
+    DELETE_IF_EQUAL,
     is_done,
-    nothing_of,
-    value_of,
+    prepare_commands,
+    read_nothing,
+    read_value,
 )
 
 if TYPE_CHECKING:
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 
 class RedisTokenCache(Unpicklable):
-    """Cache exchanged tokens in Redis 5 or later, or Valkey; processes that do share them.
+    """Cache exchanged tokens in Redis 5 or later, or Valkey, for all processes that use it.
 
-    What is cached is sealed, and its key tells nothing of a token.  How many there may be is
-    for Redis to limit (``maxmemory``): each ends by itself when its token does.
+    Entries are sealed, and their keys reveal nothing of a token.  Each ends by itself when
+    its token does; limit their number with Redis' own ``maxmemory``.
 
     Give it a ``redis.asyncio.Redis`` for ``AsyncServerClient``, or a ``redis.Redis`` for
     ``ServerClient``, and close it yourself.  It is used as ``RedisStore`` uses it.
 
     Args:
         redis: the client; ``decode_responses`` makes no difference.
-        prefix: what all keys begin with.
+        prefix: the beginning of all keys.
         timeout: seconds after which a command has failed.  A client whose cache has failed
-            goes on without it for a few seconds.
+            goes on without it for a few seconds, so this is short.
 
     Raises:
         ConfigurationError: an argument breaks a rule.
@@ -45,32 +45,29 @@ class RedisTokenCache(Unpicklable):
         prefix: str = "auth0_tx:tokens:",
         timeout: float = 0.5,
     ) -> None:
-        self._is_async, self._command = commands_for(redis, prefix, timeout)
+        self._is_async, self._send = prepare_commands(redis, prefix, timeout)
         self._prefix = prefix
 
     def __repr__(self) -> str:
         return f"RedisTokenCache(prefix={self._prefix!r})"
 
-    # Each gives what its protocol says, or an awaitable of it, as the client is.
+    # Each returns what ``TokenCache`` says; over an asyncio client, an awaitable of it.
 
     def get(self, key: str) -> Any:
-        """Give what is cached under *key* and has not expired."""
-        return self._command(value_of, "GET", self._prefix + key)
+        """Return what is cached under *key* and has not expired, or ``None``."""
+        return self._send(read_value, "GET", self._prefix + key)
 
     def set(self, key: str, value: bytes, *, ttl: float) -> Any:
         """Cache *value* in place of what is there, for *ttl* seconds."""
-        lasts = ceil(ttl * 1000)
-        return self._command(nothing_of, "SET", self._prefix + key, value, "PX", lasts)
+        key, milliseconds = self._prefix + key, ceil(ttl * 1000)
+        return self._send(read_nothing, "SET", key, value, "PX", milliseconds)
 
     def lock(self, key: str, owner: bytes, *, ttl: float) -> Any:
-        """Lock *key* for *owner* where nobody has, for *ttl* seconds; tell if it was free."""
-        lasts = ceil(ttl * 1000)
-        return self._command(
-            is_done, "SET", self._prefix + key, owner, "PX", lasts, "NX"
-        )
+        """Lock *key* for *owner* for *ttl* seconds if it is free; return whether it was."""
+        key, milliseconds = self._prefix + key, ceil(ttl * 1000)
+        return self._send(is_done, "SET", key, owner, "PX", milliseconds, "NX")
 
     def unlock(self, key: str, owner: bytes) -> Any:
-        """Free *key* where it is *owner* who has locked it."""
-        return self._command(
-            nothing_of, "EVAL", DELETE_IF, 1, self._prefix + key, owner
-        )
+        """Free *key* if *owner* is who has locked it."""
+        key = self._prefix + key
+        return self._send(read_nothing, "EVAL", DELETE_IF_EQUAL, 1, key, owner)

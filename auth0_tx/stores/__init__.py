@@ -1,7 +1,7 @@
-"""Where login sessions are kept: in memory, in Redis, in the browser, or in a store of yours.
+"""Stores for login sessions: in memory, in Redis, in the browser, or one of your own.
 
-A store goes into a client as ``state_store``.  ``StateStore`` and ``AsyncStateStore`` say
-what one of your own must have: five short methods, each of which touches one key.
+Give a client a store as ``state_store``.  ``StateStore`` and ``AsyncStateStore`` are the
+protocols for one of your own: five short methods, each of which touches one key.
 """
 
 from __future__ import annotations

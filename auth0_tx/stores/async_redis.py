@@ -99,6 +99,6 @@ class SendOncePool:
         return connection
 
     async def release(self, connection: Any) -> None:
-        """Give a connection back as it was."""
+        """Return a connection to the pool, as it was."""
         connection.retry = self._retries.pop(connection)
         await self._pool.release(connection)

@@ -37,10 +37,11 @@ from redis.client import NEVER_DECODE
 
 from .redis_commands import LONGEST_PAUSE, SHORTEST_PAUSE
 
+# As redis-py's default from 8.0 on; before, its pools had no bound.
 _MOST_CONNECTIONS = 100
 
 _SHORTEST_WAIT = 0.001
-"""Seconds to wait when none are left: 0 would make the socket non-blocking."""
+"""Seconds to wait when no time is left: 0 would make the socket non-blocking."""
 
 _SLACK = 0.01
 """Seconds by which a wait may be longer than what is left."""
@@ -124,7 +125,7 @@ def choose_client(given: Redis) -> Any:
     # RESP3 lets a server push messages between replies, and we read none.  So in RESP2
     # unread data on a connection at rest always means that something is wrong with it.
     client.connection_pool = TimedPool(
-        partial(timed_class(pool.connection_class), protocol=2, **settings),
+        partial(make_timed_class(pool.connection_class), protocol=2, **settings),
         min(pool.max_connections, _MOST_CONNECTIONS),
     )
     # Connections close with themselves, and in a forked child only their own copies.
@@ -176,7 +177,7 @@ class TimedPool:
         return connection
 
     def release(self, connection: Any) -> None:
-        """Give a connection back."""
+        """Return a connection to the pool."""
         self._places.append(connection)
 
     def _take_place(self) -> Any:
@@ -207,7 +208,7 @@ def seconds_left() -> float:
 
 
 @cache
-def timed_class(connection_class: type) -> type:
+def make_timed_class(connection_class: type) -> type:
     """Return a class of connections like *connection_class* that keep to the deadline."""
     return type("TimedConnection", (TimedConnection, connection_class), {})
 
@@ -300,7 +301,7 @@ class TimedSocket:
         return getattr(self._socket, name)
 
     def settimeout(self, seconds: float | None) -> None:
-        """Wait, or do not: for how long is for the deadline to say."""
+        """Wait, or do not wait: the deadline decides for how long."""
         self._waits = seconds != 0
         self._limit_set = -1.0
         if not self._waits:

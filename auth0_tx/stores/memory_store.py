@@ -1,4 +1,16 @@
-"""Sessions in the memory of one process: for tests, for development, for one worker."""
+"""Sessions in the memory of one process: for tests, for development, for one worker.
+
+Four structures under one lock:
+
+- ``_values``: what is stored, from the least recently written to the most.
+- ``_expiries``: a heap of (end, key), so that expired values are found without a look at all
+  others.  It is not updated when a value is written again or deleted: an end that is not the
+  value's own any more is skipped, and the heap is rebuilt when most of it is like that.
+- ``_labels`` and ``_labelled``: the index, by label and in order of age.
+
+Memory is bounded whatever visitors do.  A login writes one value and at most two labels, so
+there are at most *max_entries* values and twice as many labels.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +25,14 @@ from ..errors import ConfigurationError
 from ..secret import SecretBytes, Unpicklable
 
 _LABELS_EACH = 2
-"""By how many labels a logout token may name a session: its user, and its ``sid``."""
+"""The labels by which a logout token may name one session: its user, and its ``sid``."""
 
 _SLACK = 64
-"""Outdated expiries that are not worth a clean-up."""
+"""Outdated expiries that are not worth rebuilding the heap for."""
 
-# One for all stores, as it is held for microseconds, and as a fork must find it free: a
-# child then has a whole copy of each store, and not one that a thread was in the middle of.
+# One for all stores, as it is held for microseconds.  A fork waits for it: a lock that
+# another thread held would never be released in the child, and what that thread was in the
+# middle of would never be finished.
 _lock = threading.Lock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
@@ -32,17 +45,17 @@ if hasattr(os, "register_at_fork"):
 class MemoryStore(Unpicklable):
     """Keep sessions in this process, for either client; they end with it.
 
-    Threads and tasks may share it.  Another process has sessions of its own, and so has a
-    child after a fork, which starts with a copy: behind several workers, users would be
-    logged in now and then.
+    Threads and tasks may share it.  Another process has other sessions, and so has a forked
+    child, which starts with a copy: behind several workers, a user would be logged in on
+    some requests only.
 
     Args:
-        max_entries: the most values that are kept, and twice as many labels for them.  To
-            make room, what was least recently written goes, once nothing has expired.
-        clock: gives seconds that never go back.
+        max_entries: the maximum number of values: sessions and, for seconds, their locks.
+            To make room, expired ones go first, then the least recently written.
+        clock: returns seconds that never go back.
 
     Raises:
-        ConfigurationError: *max_entries* is no whole number above 0.
+        ConfigurationError: *max_entries* isn't a whole number above 0.
     """
 
     def __init__(
@@ -66,17 +79,17 @@ class MemoryStore(Unpicklable):
         return f"MemoryStore(max_entries={self._most})"
 
     def get(self, key: str) -> bytes | None:
-        """Give what is stored under *key* and has not expired."""
+        """Return what is stored under *key* and has not expired, or ``None``."""
         with _lock:
-            return self._live(key, self._clock())
+            return self._read_live(key, self._clock())
 
     def set(
         self, key: str, value: bytes, *, ttl: float, expected: bytes | None
     ) -> bool:
-        """Store *value* for *ttl* seconds, where *expected* is what is stored now."""
+        """Store *value* for *ttl* seconds if *expected* is what is stored now."""
         with _lock:
             now = self._clock()
-            if self._live(key, now) != expected:
+            if self._read_live(key, now) != expected:
                 return False
             self._values[key] = SecretBytes(value), now + ttl
             self._values.move_to_end(key)
@@ -85,51 +98,55 @@ class MemoryStore(Unpicklable):
             return True
 
     def delete(self, key: str, *, expected: bytes | None = None) -> None:
-        """Delete what is stored under *key*; with *expected*, only where it is that."""
+        """Delete what is stored under *key*; with *expected*, only if it is that value."""
         with _lock:
-            if expected is None or self._live(key, self._clock()) == expected:
+            if expected is None or self._read_live(key, self._clock()) == expected:
                 self._values.pop(key, None)
 
     def add_to_index(self, label: str, key: str, *, ttl: float) -> None:
         """Remember *key* under *label*, for at least *ttl* seconds."""
         with _lock:
             now = self._clock()
-            lasts = max(self._labelled.pop((label, key), now), now + ttl)
-            self._labelled[label, key] = lasts
+            # A shorter time does not cut a longer one: the session may be one that another
+            # request has just refreshed.
+            ends_at = max(self._labelled.pop((label, key), now), now + ttl)
+            self._labelled[label, key] = ends_at
             self._labels.setdefault(label, set()).add(key)
             while len(self._labelled) > _LABELS_EACH * self._most:
                 self._forget_a_label(now)
 
     def take_index(self, label: str) -> list[str]:
-        """Give the keys under *label* and forget them, in one step."""
+        """Return the keys under *label* and forget them, in one step."""
         with _lock:
             now = self._clock()
             keys = self._labels.pop(label, ())
             return [key for key in keys if now < self._labelled.pop((label, key))]
 
-    def _live(self, key: str, now: float) -> SecretBytes | None:
-        value, expires_at = self._values.get(key, (None, now))
-        return value if now < expires_at else None
+    def _read_live(self, key: str, now: float) -> SecretBytes | None:
+        value, ends_at = self._values.get(key, (None, now))
+        return value if now < ends_at else None
 
     def _make_room(self, now: float) -> None:
         while self._expiries and self._expiries[0][0] <= now:
-            expires_at, key = heapq.heappop(self._expiries)
-            # It may have been written again, or deleted, since.
-            if self._values.get(key, (None, None))[1] == expires_at:
+            ends_at, key = heapq.heappop(self._expiries)
+            # The value may have been written again, or deleted, since.
+            if self._values.get(key, (None, None))[1] == ends_at:
                 del self._values[key]
         while len(self._values) > self._most:
             self._values.popitem(last=False)
         if len(self._expiries) > 2 * len(self._values) + _SLACK:
+            # Sessions that are used a lot leave an entry for each write.
             self._expiries = [(at, key) for key, (_, at) in self._values.items()]
             heapq.heapify(self._expiries)
 
     def _forget_a_label(self, now: float) -> None:
-        """Forget the oldest label of something that has ended; the oldest, if nothing has."""
+        """Forget the oldest label of a session that has ended, or else the oldest label."""
         for _ in range(len(self._labelled)):
-            (label, key), expires_at = self._labelled.popitem(last=False)
-            if now >= expires_at or self._live(key, now) is None:
+            (label, key), ends_at = self._labelled.popitem(last=False)
+            if now >= ends_at or self._read_live(key, now) is None:
                 break
-            self._labelled[label, key] = expires_at
+            # A live session must stay reachable for back-channel logout: to the other end.
+            self._labelled[label, key] = ends_at
         else:
             (label, key), _ = self._labelled.popitem(last=False)
         keys = self._labels[label]

@@ -1,8 +1,12 @@
 """How stores, caches and vaults send commands to Redis: through the client they are given.
 
-``commands_for`` chooses between the two worlds.  Either way a command is one call of the
-client's public ``execute_command``, with keys, values and replies as bytes whatever
-``decode_responses`` says, sent once and bounded by one timeout.
+``prepare_commands`` chooses between the two worlds (``blocking_redis``, ``async_redis``).  In
+both, a command is one call of the client's public ``execute_command``, is sent once, and is
+bounded by one timeout.  Keys, values and replies are bytes, whatever the client's
+``decode_responses`` says: sealed values aren't text.
+
+A ``send`` takes a function that reads the reply, and then the command.  So each method of a
+store is one expression, which in asyncio returns an awaitable and needs no ``async def``.
 """
 
 from __future__ import annotations
@@ -12,7 +16,9 @@ from typing import Any
 
 from ..errors import ConfigurationError
 
-DELETE_IF = """
+# Comparing and deleting are one step, or a lock that has just passed to another owner would
+# be deleted by its former one.
+DELETE_IF_EQUAL = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """
@@ -21,10 +27,10 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.016
 """Seconds between two attempts to get a connection from a pool that has none free."""
 
 
-def commands_for(
+def prepare_commands(
     redis: object, prefix: object, timeout: object
 ) -> tuple[bool, Callable[..., Any]]:
-    """Give whether commands are awaited, and what sends them.
+    """Return whether commands are awaited, and the function that sends them.
 
     Raises:
         ConfigurationError: an argument breaks a rule, or redis-py is not installed.
@@ -37,7 +43,7 @@ def commands_for(
         )
     seconds = float(timeout)  # type: ignore[arg-type]
     try:
-        # Not at the top: who keeps sessions elsewhere may not have it.
+        # Not at the top: an application that keeps sessions elsewhere may not have it.
         from redis import Redis
         from redis.asyncio import Redis as AsyncRedis
     except ImportError:
@@ -57,18 +63,19 @@ def commands_for(
     )
 
 
-def value_of(reply: object) -> bytes | None:
-    """Read what a key has, where it has text."""
+def read_value(reply: object) -> bytes | None:
+    """Return the value of a key, or ``None`` if it has none."""
     return reply if isinstance(reply, bytes) else None
 
 
 def is_done(reply: object) -> bool:
-    """Read whether a command did what it was for."""
+    """Return whether a command or a script did what it was for."""
+    # redis-py turns the "OK" of some commands into True, which equals 1.
     return reply in (b"OK", 1)
 
 
-def nothing_of(_: object) -> None:
-    """Read nothing."""
+def read_nothing(_: object) -> None:
+    """Return nothing: the command cannot fail without an error."""
     return
 
 

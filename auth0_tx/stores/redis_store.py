@@ -1,4 +1,8 @@
-"""Sessions in Redis, for all processes that share it: one command on one key at a time."""
+"""Sessions in Redis, for all processes that share it.
+
+Each method is one command on one key, so it is atomic, costs one round trip, and works where
+keys are spread over several servers.  Where Redis has no command for a step, it is a script.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +11,28 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from ..secret import Unpicklable
-from .redis_commands import DELETE_IF, commands_for, is_done, nothing_of, value_of
+from .redis_commands import (
+    DELETE_IF_EQUAL,
+    is_done,
+    prepare_commands,
+    read_nothing,
+    read_value,
+)
 
 if TYPE_CHECKING:
     import redis
     import redis.asyncio
 
-# Sent whole each time: a script that was loaded is gone when its server is another.
+# Scripts are sent whole each time (EVAL): one that was loaded (EVALSHA) is missing after a
+# failover or a restart, and would cost a second round trip then.
 _REPLACE = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1
 """
-# By the server's clock, as its clients' may differ.  What has expired goes at once, or a user
-# who logs in every hour would have a label without end.
+# An index is a sorted set of keys by their end, in milliseconds of the server's clock: those
+# of its clients may differ.  Expired members go with the next that is added; otherwise the
+# set of a user who logs in every hour would grow for as long as the user does that.
 _ADD = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -56,7 +68,7 @@ class RedisStore(Unpicklable):
 
     Args:
         redis: the client; ``decode_responses`` makes no difference.
-        prefix: what all keys begin with.
+        prefix: the beginning of all keys.
         timeout: seconds after which a command has failed, with all it takes: waiting for
             a connection, connecting, sending, reading.  Only resolving a host name, and
             asking a Sentinel where the server is, may take a blocking client longer.
@@ -73,44 +85,46 @@ class RedisStore(Unpicklable):
         timeout: float = 1.0,
     ) -> None:
         self._prefix = prefix
-        self._is_async, self._command = commands_for(redis, prefix, timeout)
+        self._is_async, self._send = prepare_commands(redis, prefix, timeout)
 
     def __repr__(self) -> str:
         return f"RedisStore(prefix={self._prefix!r})"
 
-    # Each gives what its protocol says, or an awaitable of it, as the client is.
+    # Each returns what ``StateStore`` says; over an asyncio client, an awaitable of it.
 
     def get(self, key: str) -> Any:
-        """Give what is stored under *key* and has not expired."""
-        return self._command(value_of, "GET", self._prefix + key)
+        """Return what is stored under *key* and has not expired, or ``None``."""
+        return self._send(read_value, "GET", self._prefix + key)
 
     def set(self, key: str, value: bytes, *, ttl: float, expected: bytes | None) -> Any:
-        """Store *value* for *ttl* seconds, where *expected* is what is stored now."""
-        key, lasts = self._prefix + key, ceil(ttl * 1000)
+        """Store *value* for *ttl* seconds if *expected* is what is stored now."""
+        # PX 0 is an error: a time is rounded up.
+        key, milliseconds = self._prefix + key, ceil(ttl * 1000)
         if expected is None:
-            return self._command(is_done, "SET", key, value, "PX", lasts, "NX")
-        return self._eval(is_done, _REPLACE, key, expected, value, lasts)
+            return self._send(is_done, "SET", key, value, "PX", milliseconds, "NX")
+        return self._eval(is_done, _REPLACE, key, expected, value, milliseconds)
 
     def delete(self, key: str, *, expected: bytes | None = None) -> Any:
-        """Delete what is stored under *key*; with *expected*, only where it is that."""
+        """Delete what is stored under *key*; with *expected*, only if it is that value."""
         key = self._prefix + key
         if expected is None:
-            return self._command(nothing_of, "DEL", key)
-        return self._eval(nothing_of, DELETE_IF, key, expected)
+            return self._send(read_nothing, "DEL", key)
+        return self._eval(read_nothing, DELETE_IF_EQUAL, key, expected)
 
     def add_to_index(self, label: str, key: str, *, ttl: float) -> Any:
         """Remember *key* under *label*, for at least *ttl* seconds."""
-        return self._eval(nothing_of, _ADD, self._prefix + label, key, ceil(ttl * 1000))
+        milliseconds = ceil(ttl * 1000)
+        return self._eval(read_nothing, _ADD, self._prefix + label, key, milliseconds)
 
     def take_index(self, label: str) -> Any:
-        """Give the keys under *label* and forget them, in one step."""
-        return self._eval(_keys, _TAKE, self._prefix + label)
+        """Return the keys under *label* and forget them, in one step."""
+        return self._eval(_read_keys, _TAKE, self._prefix + label)
 
     def _eval(
         self, read: Callable[[Any], Any], script: str, *arguments: str | bytes | int
     ) -> Any:
-        return self._command(read, "EVAL", script, 1, *arguments)
+        return self._send(read, "EVAL", script, 1, *arguments)
 
 
-def _keys(reply: Any) -> list[str]:
-    return [each.decode() for each in reply]
+def _read_keys(reply: Any) -> list[str]:
+    return [key.decode() for key in reply]

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ...core.session.seal import Sealer, sealer
 from ...errors import Auth0Error, ConfigurationError, InvalidInputError, StoreError
 from ...secret import SecretStr, Unpicklable, conceal
-from ...stores.redis_commands import commands_for, is_done, value_of
+from ...stores.redis_commands import is_done, prepare_commands, read_value
 
 if TYPE_CHECKING:
     import redis
@@ -72,7 +72,7 @@ class _Vault(Unpicklable):
         timeout: float = 1.0,
     ) -> None:
         secret = conceal(secret)
-        is_async, self._command = commands_for(redis, prefix, timeout)
+        is_async, self._command = prepare_commands(redis, prefix, timeout)
         if is_async != self._awaits:
             found, vault = (
                 ("redis.asyncio.Redis", "AsyncSubjectTokenVault")
@@ -116,7 +116,7 @@ class _Vault(Unpicklable):
             raise InvalidInputError(
                 "handle is not from a vault (expected txv_...)", parameter="handle"
             )
-        return value_of, "EVAL", _TAKE, 1, self._key(handle)
+        return read_value, "EVAL", _TAKE, 1, self._key(handle)
 
     def _open(self, handle: str, value: object) -> _Entry:
         """Return the entry that Redis had for *handle*.
