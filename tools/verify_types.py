@@ -25,6 +25,7 @@ INCOMPLETE = frozenset(
         f"{DJANGO}.management.commands.auth0_tx.Command.requires_system_checks",
         # Made from the blocking methods, so that their parameters are written once.  mypy and
         # pyright infer the same types, as the examples of docs/django.md prove.
+        f"{DJANGO}.DjangoRequestAuth0",
         f"{DJANGO}.request_client.DjangoRequestAuth0",
         *(
             f"{DJANGO}.request_client.DjangoRequestAuth0.{name}"
