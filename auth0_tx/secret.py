@@ -67,6 +67,16 @@ def secret(value: Any) -> Any:
     return value
 
 
+def to_secret(value: str) -> str:
+    """Convert a text that a value keeps; the name of the type is what a type checker shows."""
+    return value if type(value) is SecretStr else secret(value)
+
+
+def to_optional_secret(value: str | None) -> str | None:
+    """Convert a text that a value keeps, or ``None``."""
+    return None if value is None else to_secret(value)
+
+
 class Unpicklable:
     """A base class for values with secrets, which refuse to be pickled or copied.
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, NotRequired, Required
 import attrs
 
 from .errors import IdTokenError, SigningKeyError
-from .secret import REDACTED, Unpicklable, secret
+from .secret import REDACTED, Unpicklable, secret, to_optional_secret, to_secret
 
 if sys.version_info >= (3, 12):
     from typing import TypedDict
@@ -45,14 +45,6 @@ def _to_text(value: str) -> str:
 
 def _to_optional_text(value: str | None) -> str | None:
     return None if value is None else _to_text(value)
-
-
-def _to_secret(value: str) -> str:
-    return secret(value)
-
-
-def _to_optional_secret(value: str | None) -> str | None:
-    return secret(value)
 
 
 def _copy_parameters(value: Mapping[str, str] | None) -> Mapping[str, str] | None:
@@ -165,12 +157,12 @@ class CustomTokenExchangeOptions(Unpicklable):
             Only then does the client send a request again whose response was lost.
     """
 
-    subject_token: str = attrs.field(converter=_to_secret, repr=_format_secret)
+    subject_token: str = attrs.field(converter=to_secret, repr=_format_secret)
     subject_token_type: str = attrs.field(converter=_to_text)
     audience: str | None = attrs.field(default=None, converter=_to_optional_text)
     scope: str | None = attrs.field(default=None, converter=_to_optional_text)
     actor_token: str | None = attrs.field(
-        default=None, converter=_to_optional_secret, repr=_format_secret
+        default=None, converter=to_optional_secret, repr=_format_secret
     )
     actor_token_type: str | None = attrs.field(
         default=None, converter=_to_optional_text
@@ -208,16 +200,16 @@ class TokenExchangeResponse(Unpicklable):
         act_error: the reason why ``act`` is ``None`` although an actor token was sent.
     """
 
-    access_token: str = attrs.field(converter=_to_secret, repr=_format_secret)
+    access_token: str = attrs.field(converter=to_secret, repr=_format_secret)
     token_type: str
     expires_in: int | None = None
     scope: str | None = None
     issued_token_type: str | None = None
     id_token: str | None = attrs.field(
-        default=None, converter=_to_optional_secret, repr=_format_secret
+        default=None, converter=to_optional_secret, repr=_format_secret
     )
     refresh_token: str | None = attrs.field(
-        default=None, converter=_to_optional_secret, repr=_format_secret
+        default=None, converter=to_optional_secret, repr=_format_secret
     )
     act: dict[str, Any] | None = None
     act_error: IdTokenError | None = None
@@ -266,7 +258,7 @@ class SessionTransferToken(Unpicklable):
         scope: the scope granted, if the server named one.
     """
 
-    session_transfer_token: str = attrs.field(converter=_to_secret, repr=_format_secret)
+    session_transfer_token: str = attrs.field(converter=to_secret, repr=_format_secret)
     issued_token_type: str
     token_type: str = "N_A"
     expires_in: int | None = None

@@ -134,7 +134,7 @@ def _watch_values(needles: Needles) -> None:
         needles.add(self.refresh_token, name="a refresh token")
 
     def settings(self: Settings, _: object) -> None:
-        needles.add(self.client_secret, name="a client secret", keep=True)
+        needles.add(*self.own_secrets, name="a client secret", keep=True)
 
     def private_key(self: PrivateKeyJwt, *_: object) -> None:
         needles.add(self._key.as_pem(private=True), name="a private key", keep=True)

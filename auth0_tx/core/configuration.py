@@ -76,7 +76,7 @@ class Settings(Unpicklable):
         client_id: the application's id.
         client_auth: by what method the client proves itself.
         authentication: how it does.
-        client_secret: kept only so that an answer that echoes it can be cleaned.
+        own_secrets: the client's own, which an answer may echo and an error must not.
         timeout: seconds for one call, everything included.
         retry: when a failed request is sent again.
         max_connections: the most requests on the wire at once.
@@ -99,7 +99,7 @@ class Settings(Unpicklable):
     client_id: str
     client_auth: ClientAuthMethod
     authentication: ClientAuthentication = attrs.field(repr=False)
-    client_secret: str | None = attrs.field(repr=False, converter=secret_text)
+    own_secrets: tuple[str, ...] = attrs.field(repr=False)
     timeout: float
     retry: RetryPolicy
     max_connections: int
@@ -201,19 +201,20 @@ def configure(
     )
     if problem is not None:
         raise problem.configuration_error()
+    authentication = build_client_authentication(
+        method,
+        client_id,
+        client_secret,
+        client_assertion_signing_key,
+        client_assertion_signing_alg,
+    )
     return Settings(
         domain=None if callable(domain) else _domain(domain),
         resolver=domain if callable(domain) else None,
         client_id=client_id,
         client_auth=method,
-        authentication=build_client_authentication(
-            method,
-            client_id,
-            client_secret,
-            client_assertion_signing_key,
-            client_assertion_signing_alg,
-        ),
-        client_secret=client_secret,
+        authentication=authentication,
+        own_secrets=_list_own_secrets(client_secret, authentication),
         timeout=float(timeout),
         retry=retry,
         max_connections=max_connections,
@@ -243,6 +244,17 @@ def configure(
         trust_env=trust_env,
         clock=clock,
     )
+
+
+def _list_own_secrets(
+    client_secret: str | None, authentication: ClientAuthentication
+) -> tuple[str, ...]:
+    secrets = [] if client_secret is None else [secret_text(client_secret)]
+    # In the header the secret is in Base64, and an answer may echo that too.
+    credentials = authentication.headers.get("Authorization")
+    if credentials is not None:
+        secrets.append(secret_text(credentials.removeprefix("Basic ")))
+    return tuple(secrets)
 
 
 def _domain(domain: str) -> str:

@@ -20,8 +20,8 @@ from ..session.state import find_token
 from ..wire.grants import check_access_token_options
 from .reexchange import SubjectTokenSupplier, reexchange
 from .refresh import refresh_session
-from .session import load_session
-from .session_keeper import Session, SessionKeeper, open_keeper
+from .session import load_session, open_keeper
+from .session_keeper import Session, SessionKeeper
 
 
 def get_access_token(

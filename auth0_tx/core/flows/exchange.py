@@ -35,7 +35,7 @@ from ..wire.grants import (
 from ..wire.metadata import Metadata
 from ..wire.replies import TokenRequestInfo
 from .cached_exchange import CacheableExchange, exchange_through_cache
-from .sending import Grant, list_own_secrets, request_tokens
+from .sending import Grant, request_tokens
 from .tenant_documents import load_metadata, resolve_domain
 from .verification import add_actor
 
@@ -210,7 +210,7 @@ def run_exchange(
 
 def make_exchange_grant(context: Context, options: CustomTokenExchangeOptions) -> Grant:
     """Return the grant of a Custom Token Exchange, whose *options* were checked."""
-    secrets = [options.subject_token, *list_own_secrets(context)]
+    secrets = [options.subject_token, *context.settings.own_secrets]
     if options.actor_token is not None:
         secrets.append(options.actor_token)
     if options.authorization_params:
@@ -265,7 +265,7 @@ def _make_on_behalf_of_grant(
             TokenType.ACCESS_TOKEN,
             # No Action runs that could spend it: an access token is valid until it expires.
             True,
-            [access_token, *list_own_secrets(context)],
+            [access_token, *context.settings.own_secrets],
             on_behalf_of=True,
         ),
         "reusable",

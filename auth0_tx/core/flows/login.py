@@ -22,8 +22,8 @@ from ..session.state import ceiling_problem, conceal_tokens, create_state
 from ..wire.grants import check_exchange, with_openid
 from ..wire.metadata import Metadata
 from .exchange import make_exchange_grant, run_exchange
-from .session import check_writable
-from .session_keeper import SessionKeeper, open_keeper
+from .session import check_writable, open_keeper
+from .session_keeper import SessionKeeper
 from .verification import verify_id_token
 
 

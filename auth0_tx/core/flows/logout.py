@@ -33,8 +33,9 @@ from ..session.store import (
 from ..wire.grants import grant_request, revocation_form
 from ..wire.metadata import DOCUMENT_LIMIT, Metadata
 from ..wire.redirects import build_logout_url
-from .session import check_writable, load_session
-from .session_keeper import Session, call_store, open_keeper, store_value
+from .session import check_writable, load_session, open_keeper
+from .session_keeper import Session
+from .stored_sessions import call_store, store_value
 from .tenant_documents import load_keys, load_metadata, resolve_domain
 from .verification import ID_TOKEN_ALGORITHMS
 

@@ -49,7 +49,7 @@ from ..session.state import (
 from ..wire.grants import refresh_form
 from ..wire.metadata import Metadata
 from ..wire.replies import TokenRequestInfo
-from .sending import Grant, list_own_secrets, request_tokens
+from .sending import Grant, request_tokens
 from .session import check_writable
 from .session_keeper import Session, SessionKeeper
 from .tenant_documents import load_metadata
@@ -233,7 +233,7 @@ def _request_refresh(
         TokenRequestInfo(
             # RFC 6749 section 6: without a scope, the one that was granted before.
             scope or find_scope(state, audience),
-            secrets=[refresh_token, *list_own_secrets(call.context)],
+            secrets=[refresh_token, *call.settings.own_secrets],
         ),
         "refresh",
     )

@@ -156,17 +156,6 @@ def send_with_retries(
         attempt += 1
 
 
-def list_own_secrets(context: Context) -> list[str]:
-    """Return the client's own secrets: an answer may echo them and an error must not."""
-    secrets = []
-    if context.settings.client_secret is not None:
-        secrets.append(context.settings.client_secret)
-    credentials = context.settings.authentication.headers.get("Authorization")
-    if credentials is not None:
-        secrets.append(credentials.removeprefix("Basic "))
-    return secrets
-
-
 def _find_local_refusal(
     context: Context, domain: str, grant: Grant
 ) -> CustomTokenExchangeError | None:

@@ -13,14 +13,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...errors import InvalidInputError, StoreError
+from ...errors import ConfigurationError, InvalidInputError, StoreError
 from ..configuration import StoreOptions
 from ..context import Call, Context
 from ..effects import Flow, Invoke
+from ..session.cookies import CookieStore
 from ..session.legacy import read_legacy_session
 from ..session.state import State, conceal_tokens, is_alive, note_use
 from ..session.store import is_session_id
-from .session_keeper import Session, SessionKeeper, forget_cookies, open_keeper
+from .session_keeper import CookieSessions, Session, SessionKeeper, forget_cookies
+from .stored_sessions import StoredSessions
 from .tenant_documents import resolve_domain
 
 
@@ -74,9 +76,11 @@ def load_session(call: Call, keeper: SessionKeeper) -> Flow[Session | None]:
     Raises:
         StoreError: the store cannot be read, and the policy does not call that no session.
     """
-    cookies = yield from Invoke(call.context.cookies.read, (call.store_options,))
+    cookies: Mapping[str, str]
+    cookies = yield Invoke(call.context.cookies.read, (call.store_options,))
+    now = call.context.clock()
     try:
-        session = yield from keeper.load(cookies)
+        session = yield from keeper.load(cookies, now)
     except StoreError:
         if call.settings.session_policy.store_failure == "no_session":
             return None
@@ -87,7 +91,29 @@ def load_session(call: Call, keeper: SessionKeeper) -> Flow[Session | None]:
     # With a resolver one client serves many tenants: a session belongs to one of them.
     if domain != session.state["domain"]:
         return None
-    return (yield from _keep_alive(call, keeper, session))
+    return (yield from _keep_alive(call, keeper, session, now))
+
+
+def open_keeper(call: Call) -> SessionKeeper:
+    """Return the keeper of a call's session.
+
+    Raises:
+        ConfigurationError: the client has neither *secret* nor *state_store*.
+    """
+    settings = call.settings
+    if settings.state_store is None:
+        raise ConfigurationError(
+            "secret or state_store must be given to keep login sessions",
+            parameter="secret",
+        )
+    if not isinstance(settings.state_store, CookieStore):
+        return StoredSessions(call, settings.state_store)
+    if not settings.secrets:
+        raise ConfigurationError(
+            "secret must be given to keep login sessions in cookies",
+            parameter="secret",
+        )
+    return CookieSessions(call, settings.state_store)
 
 
 def check_writable(call: Call) -> Flow[None]:
@@ -107,9 +133,11 @@ def _can_write(call: Call) -> Flow[bool]:
     return (yield from Invoke(call.context.cookies.can_write, (call.store_options,)))
 
 
-def _keep_alive(call: Call, keeper: SessionKeeper, session: Session) -> Flow[Session]:
+def _keep_alive(
+    call: Call, keeper: SessionKeeper, session: Session, now: float
+) -> Flow[Session]:
     """Note the use of a session now and then, and seal it anew with a new secret."""
-    state = note_use(session.state, call.context.clock(), call.settings.session_policy)
+    state = note_use(session.state, now, call.settings.session_policy)
     if state is None and not session.is_stale:
         return session
     if not keeper.is_shared and not (yield from _can_write(call)):

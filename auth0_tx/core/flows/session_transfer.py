@@ -33,8 +33,7 @@ from ..wire.redirects import (
 )
 from .exchange import make_exchange_grant, run_exchange
 from .refresh import refresh_id_token
-from .session import load_session
-from .session_keeper import open_keeper
+from .session import load_session, open_keeper
 from .tenant_documents import resolve_domain
 
 

@@ -101,9 +101,3 @@ def is_date(value: object) -> TypeGuard[int | float]:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return 0 <= value <= LAST_SECOND
-
-
-def is_whole_date(value: object) -> TypeGuard[int]:
-    """Return whether *value* is a date without a fraction, as this library writes them."""
-    # type() and not isinstance(): True is an int.
-    return type(value) is int and 0 <= value <= LAST_SECOND

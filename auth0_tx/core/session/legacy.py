@@ -22,10 +22,16 @@ from typing import Any
 
 from ...errors import InvalidInputError
 from ...values import SessionPolicy
-from ..jose.claims import is_whole_date
 from ..wire.domains import issuer_url, normalise_domain
 from ..wire.reading import read_json
-from .state import DEFAULT_AUDIENCE, State, conceal_tokens, is_session, with_user
+from .state import (
+    DEFAULT_AUDIENCE,
+    State,
+    conceal_tokens,
+    is_session,
+    is_whole_date,
+    with_user,
+)
 
 LEGACY_COOKIE = "_a0_session"
 """The name of auth0-fastapi's cookies, which ``_`` and a number follow."""

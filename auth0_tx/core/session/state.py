@@ -26,11 +26,11 @@ import json
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from math import inf
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 from ...secret import secret
 from ...values import SessionPolicy, TokenExchangeResponse
-from ..jose.claims import is_whole_date
+from ..jose.claims import LAST_SECOND
 
 State: TypeAlias = dict[str, Any]
 
@@ -253,14 +253,15 @@ def conceal_tokens(state: State) -> State:
 
     Applications log sessions, and error trackers show local variables.
     """
+    token_sets = [
+        {**token_set, "access_token": secret(token_set["access_token"])}
+        for token_set in state["token_sets"]
+    ]
     return {
         **state,
+        "token_sets": token_sets,
         "id_token": secret(state["id_token"]),
         "refresh_token": secret(state["refresh_token"]),
-        "token_sets": [
-            {**token_set, "access_token": secret(token_set["access_token"])}
-            for token_set in state["token_sets"]
-        ],
     }
 
 
@@ -306,6 +307,12 @@ def is_session(state: object) -> bool:
         and isinstance(state.get("refresh_token", 0), _TEXT_OR_NONE)
         and all(map(_is_token_set, token_sets))
     )
+
+
+def is_whole_date(value: object) -> TypeGuard[int]:
+    """Return whether *value* is a date without a fraction, as this library writes them."""
+    # type() and not isinstance(): True is an int.
+    return type(value) is int and 0 <= value <= LAST_SECOND
 
 
 def _is_token_set(token_set: object) -> bool:

@@ -55,8 +55,9 @@ _CURVES = {"P-256": "secp256r1", "P-384": "secp384r1"}
 class ClientAuthentication(Protocol):
     """A method's part of a request to the token endpoint."""
 
-    def encode_parameters(self, issuer: str, clock: Clock, new_id: NewId) -> str:
-        """Encode the form parameters that identify, and may authenticate, the client."""
+    @property
+    def form(self) -> str | None:
+        """Return the form parameters if they are the same for every request."""
         ...
 
     @property
@@ -64,28 +65,25 @@ class ClientAuthentication(Protocol):
         """Return all headers of the request, credentials included if the method has any."""
         ...
 
+    def encode_parameters(self, issuer: str, clock: Clock, new_id: NewId) -> str:
+        """Encode the form parameters that identify, and may authenticate, the client."""
+        ...
+
 
 @attrs.frozen
-class FormCredentials:
-    """The client's id, and its secret if it has one, in the form."""
+class StaticCredentials:
+    """The client's id, and its secret if it has one, encoded once.
 
-    _form: str = attrs.field(repr=False)
+    They are in the form, or in the ``Authorization`` header (RFC 6749 section 2.3.1): then
+    the form has none, as section 2.3 forbids a second method in one request.
+    """
+
+    form: str = attrs.field(repr=False)
     headers: dict[str, str] = attrs.field(default=FORM_HEADERS, repr=False)
 
     def encode_parameters(self, issuer: str, clock: Clock, new_id: NewId) -> str:
-        """Return the parameters, which were encoded once."""
-        return self._form
-
-
-@attrs.frozen
-class BasicCredentials:
-    """The client's id and secret in the ``Authorization`` header (RFC 6749 section 2.3.1)."""
-
-    headers: dict[str, str] = attrs.field(repr=False)
-
-    def encode_parameters(self, issuer: str, clock: Clock, new_id: NewId) -> str:
-        """Return none: RFC 6749 section 2.3 forbids a second method beside the header."""
-        return ""
+        """Return the parameters."""
+        return self.form
 
 
 @attrs.frozen
@@ -96,6 +94,7 @@ class PrivateKeyJwt:
     algorithm: str
     _key: Any = attrs.field(repr=False)
     headers: dict[str, str] = attrs.field(default=FORM_HEADERS, repr=False)
+    form: None = attrs.field(init=False, default=None)
 
     def encode_parameters(self, issuer: str, clock: Clock, new_id: NewId) -> str:
         """Sign an assertion for *issuer*, which Auth0 wants as ``aud`` with its slash."""
@@ -138,16 +137,16 @@ def build_client_authentication(
         return PrivateKeyJwt(client_id, algorithm, key)
     identity = f"client_id={quote_plus(client_id)}"
     if method == "none":
-        return FormCredentials(SecretStr(identity))
+        return StaticCredentials(SecretStr(identity))
     assert client_secret is not None
     if method == "client_secret_post":
         secret = f"{identity}&client_secret={quote_plus(client_secret)}"
-        return FormCredentials(SecretStr(secret))
+        return StaticCredentials(SecretStr(secret))
     # RFC 6749 section 2.3.1: each half is form-encoded before they are joined, so that a
     # colon in the id does not end it.
     halves = f"{quote_plus(client_id)}:{quote_plus(client_secret)}"
     basic = SecretStr("Basic " + b64encode(halves.encode()).decode())
-    return BasicCredentials({**FORM_HEADERS, "Authorization": basic})
+    return StaticCredentials("", {**FORM_HEADERS, "Authorization": basic})
 
 
 def _load_signing_key(source: object, algorithm: str) -> Any:

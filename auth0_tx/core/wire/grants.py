@@ -43,6 +43,7 @@ _ACCESS_TOKEN = quote_plus(TokenType.ACCESS_TOKEN)
 # checks and encodings cached, a form takes 18 instead of 41 microseconds.  Tokens are never
 # cached, or they would stay in memory.
 _CACHED = 256
+_VISIBLE = bytes(range(0x21, 0x7F))
 _encode_cached = lru_cache(maxsize=_CACHED)(quote_plus)
 _check_text_cached = lru_cache(maxsize=_CACHED)(check_text)
 # With the longest of values they still fit into a form that servers and HTTP libraries take.
@@ -137,6 +138,16 @@ def _check_options(options: object) -> Problem | None:
 
 
 def _check_token(parameter: str, token: object) -> Problem | None:
+    # Nearly every token is visible ASCII alone, which one call of ``translate`` shows in a
+    # fifth of the time of the whole check.
+    if (
+        isinstance(token, str)
+        and 0 < len(token) <= LONGEST_TOKEN
+        and token.isascii()
+        and not token.encode("ascii").translate(None, _VISIBLE)
+        and not _has_scheme(token)
+    ):
+        return None
     rule = check_text(token, LONGEST_TOKEN)
     # A header parser that forgot to cut the scheme off.  Sent as it is, the token would
     # only be refused, and count towards Auth0's throttling of the source IP.
@@ -353,7 +364,9 @@ def grant_request(
         clock: returns epoch seconds.
         new_id: returns an id that it never returned before.
     """
-    credentials = authentication.encode_parameters(issuer, clock, new_id)
+    credentials = authentication.form
+    if credentials is None:
+        credentials = authentication.encode_parameters(issuer, clock, new_id)
     body = f"{form}&{credentials}" if credentials else form
     return Request(
         "POST", url, authentication.headers, SecretBytes(body.encode("ascii"))

@@ -17,9 +17,9 @@ from auth0_tx.core.jose.claims import (
     actor_chain,
     check_actors,
     is_date,
-    is_whole_date,
     read_claimed_expiry,
 )
+from auth0_tx.core.session.state import is_whole_date
 from auth0_tx.errors import InvalidInputError
 
 
