@@ -13,7 +13,6 @@ from auth0_tx.caches import MemoryTokenCache
 THREADS, EXCHANGES, TASKS = 64, 200, 1_000
 
 
-@pytest.mark.heavy
 def test_threads_get_their_own_answers(issuer: VolumeIssuer) -> None:
     """64 threads of 200 exchanges get 12,800 own answers on at most max_connections."""
     with ServerClient(**issuer.settings(max_connections=16)) as client:

@@ -12,13 +12,10 @@ import pytest
 from soak import MEASURED, WARM_UP
 from volume import VolumeIssuer
 
-pytestmark = [
-    pytest.mark.heavy,
-    pytest.mark.skipif(
-        not Path("/proc/self/statm").exists(),
-        reason="reads what Linux tells of a process",
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/statm").exists(),
+    reason="reads what Linux tells of a process",
+)
 
 MOST_GROWTH = 4 * 1024 * 1024
 

@@ -215,7 +215,6 @@ def _let_go(children: list[Popen[str]]) -> list[str]:
     return answers
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("world", ["blocking", "async"])
 def test_processes(
     auth0_tenant: Tenant, redis_url: str, redis_prefix: str, world: str
@@ -234,7 +233,6 @@ def test_processes(
     assert 1 == refreshes(auth0_tenant)
 
 
-@pytest.mark.heavy
 def test_process_that_dies_with_the_lock(
     auth0_tenant: Tenant, redis_url: str, redis_prefix: str
 ) -> None:

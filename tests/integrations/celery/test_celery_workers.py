@@ -16,9 +16,6 @@ from auth0_tx import InvalidInputError, RefusedError
 from auth0_tx.tenant import User, faults
 from tests.integrations.celery.conftest import Worker
 
-# A worker for each kind is enough, however many processes run the tests.
-pytestmark = pytest.mark.xdist_group("celery workers")
-
 PREFORK = ("--pool", "prefork", "--concurrency", "2")
 THREADS = ("--pool", "threads", "--concurrency", "4")
 POOLS: dict[str, tuple[str, tuple[str, ...], str]] = {
