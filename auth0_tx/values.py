@@ -60,9 +60,9 @@ class UserClaims(TypedDict, total=False):
     """The logged-in user: the claims of the verified ID token.
 
     Only ``sub`` is always present; the other claims depend on the scope and on your Actions.
-    Claims that your Actions add are in the mapping too.  Read them with ``get``, or through a
-    ``Mapping[str, Any]``.  The names are those of OpenID Connect Core 1.0 sections 2 and 5.1,
-    RFC 8693 section 4.1 (``act``) and Auth0's Organizations.
+    Read a claim that an Action adds with ``get``, as type checkers know only these names.
+    They are those of OpenID Connect Core 1.0 sections 2 and 5.1, RFC 8693 section 4.1
+    (``act``) and Auth0's Organizations.
     """
 
     sub: Required[str]
