@@ -6,14 +6,14 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from id_tokens import id_token, published
+from id_tokens import build_jwks_response, sign_id_token
 from world import (
     SECRETS,
     TOKENS,
     Clock,
     Response,
-    answer,
-    client,
+    build_client,
+    build_response,
     play,
 )
 
@@ -29,24 +29,24 @@ OLD_SECRET = "the secret that was in use a year ago, and is known"
 
 
 class Browser:
-    """What a browser has: its cookies, and those that it was told to set."""
+    """A browser: its cookies, and those that responses told it to set."""
 
     def __init__(self, cookies: dict[str, str] | None = None) -> None:
         self.cookies = cookies or {}
         self.told: list[SetCookie] = []
 
     def request(self, *, answered: bool = True) -> dict[str, Any]:
-        """Give the store options of one of its requests."""
+        """Return the store options of one of its requests."""
         options: dict[str, Any] = {"request": self.cookies}
         return {**options, "response": self.told} if answered else options
 
     def copy(self) -> Browser:
-        """Give another with the same cookies."""
+        """Return another browser with the same cookies."""
         return Browser(dict(self.cookies))
 
 
 class PaperStore:
-    """A store that is a dictionary, and fails when it is told to."""
+    """A dictionary as a store, which fails on demand."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.values: dict[str, tuple[bytes, float]] = {}
@@ -56,7 +56,7 @@ class PaperStore:
         self.before: dict[str, Callable[[], object]] = {}
         self._clock = clock
 
-    def _called(self, name: str) -> None:
+    def _note_call(self, name: str) -> None:
         self.calls.append(name)
         if name in self.before:
             self.before.pop(name)()
@@ -65,14 +65,14 @@ class PaperStore:
             raise ConnectionError(f"the store cannot {name} {SECRETS['access_token']}")
 
     def get(self, key: str) -> bytes | None:
-        self._called("get")
+        self._note_call("get")
         value, until = self.values.get(key, (None, 0.0))
         return value if self._clock() < until else None
 
     def set(
         self, key: str, value: bytes, *, ttl: float, expected: bytes | None
     ) -> bool:
-        self._called("set")
+        self._note_call("set")
         now, until = self.values.get(key, (None, 0.0))
         if (now if self._clock() < until else None) != expected:
             return False
@@ -80,25 +80,25 @@ class PaperStore:
         return True
 
     def delete(self, key: str, *, expected: bytes | None = None) -> None:
-        self._called("delete")
+        self._note_call("delete")
         if expected is None or self.values.get(key, (None,))[0] == expected:
             self.values.pop(key, None)
 
     def add_to_index(self, label: str, key: str, *, ttl: float) -> None:
-        self._called("add_to_index")
+        self._note_call("add_to_index")
         self.index[label].add(key)
 
     def take_index(self, label: str) -> set[str]:
-        self._called("take_index")
+        self._note_call("take_index")
         return self.index.pop(label, set())
 
-    def sessions(self) -> list[str]:
-        """Give the keys of the sessions that are stored."""
+    def list_sessions(self) -> list[str]:
+        """Return the keys of the stored sessions."""
         return [key for key in self.values if key.startswith("session:")]
 
 
 class LateStore(PaperStore):
-    """One whose answer to a write is lost, once for each word in *lost*."""
+    """A store whose answer to a write is lost, once for each word in *lost*."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__(clock)
@@ -114,13 +114,13 @@ class LateStore(PaperStore):
         return done
 
 
-def keeper(clock: Clock, **keywords: Any) -> Context:
-    """Give a client that keeps sessions: in cookies, unless *keywords* say where."""
-    return client(clock, **{"secret": SECRET, **keywords})
+def build_session_client(clock: Clock, **keywords: Any) -> Context:
+    """Build a client that keeps sessions: in cookies, unless *keywords* say where."""
+    return build_client(clock, **{"secret": SECRET, **keywords})
 
 
-def login_options(**changes: Any) -> LoginWithCustomTokenExchangeOptions:
-    """Give the options of an ordinary login with *changes*."""
+def build_login_options(**changes: Any) -> LoginWithCustomTokenExchangeOptions:
+    """Build the options of an ordinary login with *changes*."""
     return LoginWithCustomTokenExchangeOptions(
         **{
             "subject_token": SECRETS["subject_token"],
@@ -130,10 +130,16 @@ def login_options(**changes: Any) -> LoginWithCustomTokenExchangeOptions:
     )
 
 
-def issued(members: dict[str, Any] | None = None, **claims: Any) -> Response:
-    """Give the answer that issues tokens, an ID token that says *claims* among them."""
-    tokens = {**TOKENS, "id_token": id_token(**claims), "scope": "openid read:data"}
-    return answer(
+def build_token_response(
+    members: dict[str, Any] | None = None, **claims: Any
+) -> Response:
+    """Build the response that issues tokens, among them an ID token with *claims*."""
+    tokens = {
+        **TOKENS,
+        "id_token": sign_id_token(**claims),
+        "scope": "openid read:data",
+    }
+    return build_response(
         {k: v for k, v in {**tokens, **(members or {})}.items() if v is not ...}
     )
 
@@ -145,23 +151,23 @@ def log_in(
     options: dict[str, Any] | None = None,
     **claims: Any,
 ) -> dict[str, Any]:
-    """Log a user in; give the session."""
+    """Log a user in; return the session."""
     knows_keys = context.key_sets.get(
         "https://tenant.us.auth0.com/.well-known/jwks.json"
     )
-    replies = [] if knows_keys is not None else [published("key-1")]
+    replies = [] if knows_keys is not None else [build_jwks_response("key-1")]
     result, _ = play(
         login_with_custom_token_exchange(
-            context, login_options(**(options or {})), browser.request()
+            context, build_login_options(**(options or {})), browser.request()
         ),
-        issued(members, **claims),
+        build_token_response(members, **claims),
         *replies,
     )
     return result.state_data
 
 
-def session_of(context: Context, browser: Browser) -> dict[str, Any] | None:
-    """Give the session of a browser, as the application sees it."""
+def read_session(context: Context, browser: Browser) -> dict[str, Any] | None:
+    """Return a browser's session, as the application sees it."""
     session, asked = play(get_session(context, browser.request()))
     assert [] == asked.requests
     return session

@@ -1,14 +1,14 @@
-"""What the tests of the core share: a clock that stands still, and clients on it."""
+"""Fixtures of the core's tests: a clock that stands still, and clients on it."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import HealthCheck, settings
-from world import Clock, client
+from world import Clock, build_client
 
 from auth0_tx.core.context import Context
 
-# How long an example takes says nothing about the core, only about the machine.
+# An example's duration depends on the machine, so Hypothesis must not judge it.
 settings.register_profile(
     "core", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -24,10 +24,10 @@ def clock() -> Clock:
 @pytest.fixture
 def context(clock: Clock) -> Context:
     """A client that knows its tenant's metadata already."""
-    return client(clock)
+    return build_client(clock)
 
 
 @pytest.fixture
 def cold(clock: Clock) -> Context:
     """A client that has fetched nothing yet."""
-    return client(clock, knows_metadata=False)
+    return build_client(clock, knows_metadata=False)

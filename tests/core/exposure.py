@@ -1,4 +1,4 @@
-"""What an error shows to whoever prints, logs, pickles or walks it."""
+"""The texts that an error shows when it is printed, logged, pickled or walked."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import traceback
 from collections.abc import Iterator
 
 
-def exposed(error: BaseException) -> str:
-    """Give all that can be read off *error*, its chain, and our frames' locals."""
-    return "\n".join(_texts(error, set()))
+def collect_texts(error: BaseException) -> str:
+    """Return all text of *error*, its chain, and the locals of the library's frames."""
+    return "\n".join(_iterate_texts(error, set()))
 
 
-def _texts(error: BaseException, seen: set[int]) -> Iterator[str]:
+def _iterate_texts(error: BaseException, seen: set[int]) -> Iterator[str]:
     seen.add(id(error))
     yield from (str(error), repr(error), repr(error.args), pprint.pformat(vars(error)))
     yield repr(getattr(error, "__notes__", ()))
@@ -23,4 +23,4 @@ def _texts(error: BaseException, seen: set[int]) -> Iterator[str]:
             yield from map(repr, frame.f_locals.values())
     for other in (error.__cause__, error.__context__):
         if other is not None and id(other) not in seen:
-            yield from _texts(other, seen)
+            yield from _iterate_texts(other, seen)

@@ -5,15 +5,23 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from vectors_tokens import OTHER_RSA, P256, RSA, encode, key_set, public, sign
-from world import ISSUER, NOW, answer
+from vectors_tokens import (
+    OTHER_RSA,
+    P256,
+    RSA,
+    build_key_set,
+    encode,
+    sign,
+    to_public_jwk,
+)
+from world import ISSUER, NOW, build_response
 
 from auth0_tx.core.effects import Response
 
 SIGNING_KEYS = {"key-1": RSA, "key-2": OTHER_RSA, "key-ec": P256}
 
 
-def id_token(kid: str = "key-1", algorithm: str = "RS256", **claims: Any) -> str:
+def sign_id_token(kid: str = "key-1", algorithm: str = "RS256", **claims: Any) -> str:
     """Sign an ID token with *claims*; those that are ``...`` are left out."""
     said = {
         "iss": ISSUER,
@@ -28,13 +36,13 @@ def id_token(kid: str = "key-1", algorithm: str = "RS256", **claims: Any) -> str
     return sign(header, json.dumps(payload).encode(), SIGNING_KEYS[kid])
 
 
-def unsigned(kid: str, **claims: Any) -> str:
-    """Make a token of a key that is nowhere, which nobody could sign."""
+def forge_id_token(kid: str, **claims: Any) -> str:
+    """Build a token that names the key *kid*, with a signature that no key made."""
     header = encode(json.dumps({"alg": "RS256", "kid": kid}).encode())
     return f"{header}.{encode(json.dumps({'act': {}, **claims}).encode())}.c2ln"
 
 
-def published(*kids: str, **headers: Any) -> Response:
-    """Give the answer that publishes the keys *kids*."""
-    keys = [public(SIGNING_KEYS[kid], kid=kid, use="sig") for kid in kids]
-    return answer(key_set(*keys), **headers)
+def build_jwks_response(*kids: str, **headers: Any) -> Response:
+    """Build the response that publishes the keys *kids*."""
+    keys = [to_public_jwk(SIGNING_KEYS[kid], kid=kid, use="sig") for kid in kids]
+    return build_response(build_key_set(*keys), **headers)

@@ -1,4 +1,4 @@
-"""Session cookies as Auth0's own SDK seals them, by another implementation of its format."""
+"""Session cookies as Auth0's own SDK seals them, written with another library."""
 
 from __future__ import annotations
 
@@ -46,24 +46,26 @@ THEIRS: dict[str, Any] = {
 }
 
 
-def key_of(secret: str) -> OctKey:
+def derive_key(secret: str) -> OctKey:
     """Derive a key as the SDK does."""
     info = b"Auth0 Generated Encryption"
     octets = HKDF(SHA256(), 64, b"_a0_session", info).derive(secret.encode())
     return OctKey.import_key(octets)
 
 
-def sealed(state: object, secret: str = SECRET, **header: str) -> str:
+def seal_state(state: object, secret: str = SECRET, **header: str) -> str:
     """Seal a state as the SDK does."""
     payload = state if isinstance(state, bytes) else json.dumps(state).encode()
     members = {"alg": "dir", "enc": "A256CBC-HS512", **header}
     registry = jwe.JWERegistry(algorithms=["dir", *members.values()])
-    text: str = jwe.encrypt_compact(members, payload, key_of(secret), registry=registry)
+    text: str = jwe.encrypt_compact(
+        members, payload, derive_key(secret), registry=registry
+    )
     return text
 
 
-def chunked(text: str) -> dict[str, str]:
-    """Give the cookies that the SDK keeps *text* in."""
+def split_cookies(text: str) -> dict[str, str]:
+    """Split *text* into cookies as the SDK does."""
     return {
         f"{LEGACY_COOKIE}_{start // CHUNK}": text[start : start + CHUNK]
         for start in range(0, len(text), CHUNK)

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import pytest
 from browser import PaperStore
-from exposure import exposed
+from exposure import collect_texts
 from hypothesis import given
 from hypothesis import strategies as st
 from vectors_tokens import P256, RSA
@@ -52,7 +52,7 @@ def refused(**changes: Any) -> ConfigurationError:
         error.value.code,
         error.value.phase,
     )
-    assert NEEDLE not in exposed(error.value)
+    assert NEEDLE not in collect_texts(error.value)
     return error.value
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from world import METADATA, NOW, SECRETS, Clock, client
+from world import METADATA, NOW, SECRETS, Clock, build_client
 
 from auth0_tx.core.context import BoundedCache, CachedDocument, Context
 from auth0_tx.values import RetryPolicy
@@ -50,7 +50,7 @@ def test_cache_replaces() -> None:
 
 def test_many_tenants() -> None:
     """A client of many tenants keeps a hundred of their documents."""
-    context = client(Clock(), domain=str)
+    context = build_client(Clock(), domain=str)
     for number in range(1_000):
         context.metadata.add(
             f"t{number}.auth0.com", CachedDocument(METADATA, NOW, NOW + 60)
@@ -66,7 +66,7 @@ def test_many_tenants() -> None:
 
 def test_clients_share_nothing(context: Context, clock: Clock) -> None:
     """Two clients have caches and a budget of their own."""
-    other = client(clock, retry=RetryPolicy(budget=7))
+    other = build_client(clock, retry=RetryPolicy(budget=7))
 
     assert other.metadata is not context.metadata
     assert other.key_sets is not context.key_sets

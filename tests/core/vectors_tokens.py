@@ -32,12 +32,12 @@ def encode(octets: bytes) -> str:
     return urlsafe_b64encode(octets).rstrip(b"=").decode()
 
 
-def public(key: Any, **members: Any) -> dict[str, Any]:
+def to_public_jwk(key: Any, **members: Any) -> dict[str, Any]:
     """Return the public JWK of *key*, with *members* set."""
     return {**key.as_dict(private=False), **members}
 
 
-def key_set(*keys: dict[str, Any]) -> dict[str, Any]:
+def build_key_set(*keys: dict[str, Any]) -> dict[str, Any]:
     """Return a JWKS document of *keys*."""
     return {"keys": list(keys)}
 

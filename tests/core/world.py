@@ -1,7 +1,7 @@
-"""A world made of a script: plays a flow against replies written beforehand, with no I/O.
+"""A scripted world: plays a flow against replies written beforehand, without I/O.
 
-``play(flow, *replies)`` gives what the flow returned and the effects it asked for;
-``fail(flow, *replies)`` gives the error it ended with instead.  A reply is a response, an
+``play(flow, *replies)`` returns the flow's result and the effects it asked for;
+``fail(flow, *replies)`` returns the error it ended with instead.  A reply is a response, an
 exception to throw, or a function from the request to either, which then answers every
 request that follows.
 """
@@ -83,7 +83,7 @@ class Clock:
         self.now += seconds
 
 
-class Asked(list[Effect]):
+class EffectLog(list[Effect]):
     """The effects that a flow asked for, in order, with those of the flows it shared."""
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class Asked(list[Effect]):
 
     @property
     def events(self) -> list[Any]:
-        """What the application's subscriber was told."""
+        """The events that the application's subscriber received."""
         return [effect.event for effect in self if isinstance(effect, Emit)]
 
     @property
@@ -105,27 +105,27 @@ class PaperCookies:
     """Cookies that are plain mappings, in the place of requests and responses."""
 
     def read(self, store_options: Any) -> dict[str, str]:
-        """Give the browser's cookies, as they are by now."""
+        """Return the browser's cookies of this moment."""
         cookies = store_options["request"]
         return {name: secret(value) for name, value in cookies.items()}
 
     def can_write(self, store_options: Any) -> bool:
-        """Tell whether there is a response."""
+        """Return whether there is a response."""
         return "response" in (store_options or {})
 
     def write(self, store_options: Any, cookies: Any) -> None:
         """Set cookies, which the browser then has."""
-        for each in cookies:
-            store_options["response"].append(each)
-            if each.max_age > 0:
-                store_options["request"][each.name] = each.value
+        for cookie in cookies:
+            store_options["response"].append(cookie)
+            if cookie.max_age > 0:
+                store_options["request"][cookie.name] = cookie.value
             else:
-                store_options["request"].pop(each.name, None)
+                store_options["request"].pop(cookie.name, None)
 
 
 class _World:
     def __init__(self, replies: Iterable[Reply], clock: Clock | None) -> None:
-        self.asked = Asked()
+        self.asked = EffectLog()
         self._script = list(replies)
         self._clock = clock
 
@@ -149,7 +149,7 @@ class _World:
         finally:
             flow.close()
 
-    def ended(self) -> None:
+    def check_end(self) -> None:
         left = [reply for reply in self._script if not callable(reply)]
         assert [] == left, "the flow ended before its script did"
 
@@ -176,22 +176,24 @@ class _World:
         return answer
 
 
-def play(flow: Flow[T], *replies: Reply, clock: Clock | None = None) -> tuple[T, Asked]:
-    """Play *flow*; give its result and what it asked for."""
+def play(
+    flow: Flow[T], *replies: Reply, clock: Clock | None = None
+) -> tuple[T, EffectLog]:
+    """Play *flow*; return its result and the effects it asked for."""
     world = _World(replies, clock)
     result = world.run(flow)
-    world.ended()
+    world.check_end()
     return result, world.asked
 
 
 def fail(
     flow: Flow[Any], *replies: Reply, clock: Clock | None = None
-) -> tuple[Any, Asked]:
-    """Play *flow*, which must end with an error of ours; give it and what was asked for."""
+) -> tuple[Any, EffectLog]:
+    """Play *flow*, which must end with one of the library's errors; return it and the effects."""
     world = _World(replies, clock)
     with pytest.raises(Auth0Error) as failed:
         world.run(flow)
-    world.ended()
+    world.check_end()
     return failed.value, world.asked
 
 
@@ -200,19 +202,19 @@ def start(function: Callable[..., Flow[T]], *arguments: Any, **named: Any) -> Fl
     return (yield from function(*arguments, **named))
 
 
-def kinds(asked: Iterable[Effect]) -> list[type[Effect]]:
-    """Give the type of each effect."""
+def list_kinds(asked: Iterable[Effect]) -> list[type[Effect]]:
+    """Return the type of each effect."""
     return [type(effect) for effect in asked]
 
 
-def client(
+def build_client(
     clock: Callable[[], float],
     monotonic: Callable[[], float] | None = None,
     *,
     knows_metadata: bool = True,
     **keywords: Any,
 ) -> Context:
-    """Give the context of a client with *keywords*, as its shell makes it."""
+    """Build the context of a client with *keywords*, as its shell does."""
     given: dict[str, Any] = {"domain": DOMAIN, "client_id": "the-client", **keywords}
     if not {"client_auth", "client_assertion_signing_key"} & given.keys():
         given.setdefault("client_secret", SECRETS["client_secret"])
@@ -248,8 +250,8 @@ def begin_call(context: Context, deadline: float) -> Call:
 METADATA = Metadata(DOMAIN, ISSUER, TOKEN_ENDPOINT, JWKS_URI)
 
 
-def options(**changes: Any) -> CustomTokenExchangeOptions:
-    """Give the options of an ordinary exchange with *changes*."""
+def build_options(**changes: Any) -> CustomTokenExchangeOptions:
+    """Build the options of an ordinary exchange with *changes*."""
     return CustomTokenExchangeOptions(
         **{
             "subject_token": SECRETS["subject_token"],
@@ -259,8 +261,8 @@ def options(**changes: Any) -> CustomTokenExchangeOptions:
     )
 
 
-def answer(body: Any = TOKENS, status: int = 200, **headers: str) -> Response:
-    """Give an answer: *body* as it is if it is bytes, else as JSON."""
+def build_response(body: Any = TOKENS, status: int = 200, **headers: str) -> Response:
+    """Build a response: *body* as it is if it is bytes, else as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     fields = {"content_type": "application/json", **headers}
     return Response(
@@ -270,7 +272,9 @@ def answer(body: Any = TOKENS, status: int = 200, **headers: str) -> Response:
     )
 
 
-def refusal(status: int, error: str, description: str = "no", **more: str) -> Response:
-    """Give an error response (RFC 6749 section 5.2) with the headers *more*."""
+def build_refusal(
+    status: int, error: str, description: str = "no", **more: str
+) -> Response:
+    """Build an error response (RFC 6749 section 5.2) with the headers *more*."""
     members = {"error": error, "error_description": description}
-    return answer(members, status, **more)
+    return build_response(members, status, **more)

@@ -8,7 +8,7 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from world import SECRETS, options
+from world import SECRETS, build_options
 
 from auth0_tx.core.cache.tokens import cache_key, client_hash_key
 from auth0_tx.core.wire.grants import exchange_fields, normalise_scope
@@ -67,7 +67,7 @@ CHANGED = {
 
 def test_every_option() -> None:
     """There is no option of an exchange that this table leaves out."""
-    names = {field.name for field in attrs.fields(type(options()))}
+    names = {field.name for field in attrs.fields(type(build_options()))}
 
     assert names - {"subject_token_reusable"} == set(ALL) == set(CHANGED)
 
@@ -77,8 +77,8 @@ def test_every_option() -> None:
 def test_any_one_option(name: str, value: str) -> None:
     """An option that is another, or is absent, makes another key."""
     changed = CHANGED[name] if value == "other" else None
-    one = exchange_fields(options(**ALL))
-    other = exchange_fields(options(**{**ALL, name: changed}))
+    one = exchange_fields(build_options(**ALL))
+    other = exchange_fields(build_options(**{**ALL, name: changed}))
 
     assert cache_key(KEY, one) != cache_key(KEY, other)
 
@@ -99,7 +99,8 @@ def test_users(data: Any) -> None:
     same = ones == others
 
     assert same == (
-        exchange_fields(options(**ones)) == exchange_fields(options(**others))
+        exchange_fields(build_options(**ones))
+        == exchange_fields(build_options(**others))
     )
 
 
@@ -111,7 +112,9 @@ def test_order() -> None:
         "authorization_params": {"campaign": "two", "device": "one"},
     }
 
-    assert exchange_fields(options(**ALL)) == exchange_fields(options(**turned))
+    assert exchange_fields(build_options(**ALL)) == exchange_fields(
+        build_options(**turned)
+    )
     assert normalise_scope("b a") == normalise_scope("a b b") == "a b"
     assert normalise_scope("a") == "a"
     assert normalise_scope(None) is None
@@ -138,7 +141,7 @@ def test_clients(name: str, value: Any) -> None:
 
 def test_nothing_shows() -> None:
     """A key does not print, and the part that a cache sees is not the one that seals."""
-    key = cache_key(hash_key(), exchange_fields(options()))
+    key = cache_key(hash_key(), exchange_fields(build_options()))
 
     assert "<redacted>" == repr(key)
     assert key.seal.hex() not in key.name

@@ -6,18 +6,25 @@ import json
 from typing import Any
 
 import pytest
-from browser import Browser, LateStore, PaperStore, keeper, log_in, session_of
-from id_tokens import id_token, published
+from browser import (
+    Browser,
+    LateStore,
+    PaperStore,
+    build_session_client,
+    log_in,
+    read_session,
+)
+from id_tokens import build_jwks_response, sign_id_token
 from world import (
     NOW,
     SECRETS,
     TOKEN_ENDPOINT,
-    Asked,
     Clock,
-    answer,
+    EffectLog,
+    build_refusal,
+    build_response,
     fail,
     play,
-    refusal,
 )
 
 from auth0_tx.core.context import Context
@@ -58,7 +65,7 @@ def keeping(request: pytest.FixtureRequest, store: PaperStore) -> dict[str, Any]
 @pytest.fixture
 def context(clock: Clock, keeping: dict[str, Any]) -> Context:
     """A client that keeps sessions, and sends nothing again."""
-    return keeper(clock, retry=ONCE, **keeping)
+    return build_session_client(clock, retry=ONCE, **keeping)
 
 
 @pytest.fixture
@@ -71,14 +78,14 @@ def browser(context: Context) -> Browser:
 
 def token_of(
     context: Context, browser: Browser, *replies: Any, **wanted: Any
-) -> tuple[str, Asked]:
+) -> tuple[str, EffectLog]:
     """Ask for an access token."""
     return play(get_access_token(context, browser.request(), **wanted), *replies)
 
 
 def failing(
     context: Context, browser: Browser, *replies: Any, **wanted: Any
-) -> tuple[Auth0Error, Asked]:
+) -> tuple[Auth0Error, EffectLog]:
     """Ask for an access token in vain."""
     return fail(get_access_token(context, browser.request(), **wanted), *replies)
 
@@ -92,10 +99,10 @@ def renewed(number: int = 2, **members: Any) -> Response:
         "expires_in": 3_600,
         **members,
     }
-    return answer({k: v for k, v in body.items() if v is not ...})
+    return build_response({k: v for k, v in body.items() if v is not ...})
 
 
-def sent(asked: Asked) -> list[dict[str, str]]:
+def sent(asked: EffectLog) -> list[dict[str, str]]:
     """Give the forms that were sent."""
     from urllib.parse import parse_qsl
 
@@ -128,7 +135,9 @@ def test_margin(
 
 def test_no_margin(clock: Clock, keeping: dict[str, Any]) -> None:
     """The margin is a setting."""
-    context = keeper(clock, session_policy=SessionPolicy(refresh_margin=0), **keeping)
+    context = build_session_client(
+        clock, session_policy=SessionPolicy(refresh_margin=0), **keeping
+    )
     browser = Browser()
     log_in(context, browser, OFFLINE)
     clock.wait(3_599)
@@ -141,7 +150,7 @@ def test_refresh(context: Context, clock: Clock, browser: Browser) -> None:
     clock.wait(3_600)
     _, asked = token_of(context, browser, renewed())
     again, nothing = token_of(context, browser)
-    session = session_of(context, browser) or {}
+    session = read_session(context, browser) or {}
 
     assert [
         {
@@ -162,9 +171,9 @@ def test_refresh_token_that_stays(
 ) -> None:
     """Where no new refresh token comes, the old one stays; so does the ID token."""
     clock.wait(3_600)
-    before = session_of(context, browser) or {}
+    before = read_session(context, browser) or {}
     token_of(context, browser, renewed(refresh_token=...))
-    after = session_of(context, browser) or {}
+    after = read_session(context, browser) or {}
 
     assert ("r-1", before["id_token"]) == (after["refresh_token"], after["id_token"])
 
@@ -259,14 +268,14 @@ def test_no_refresh_token(context: Context, clock: Clock) -> None:
 
 def test_sessions_that_are_not_kept(clock: Clock) -> None:
     """A client that keeps no sessions says so."""
-    error, _ = failing(keeper(clock, secret=None), Browser())
+    error, _ = failing(build_session_client(clock, secret=None), Browser())
 
     assert isinstance(error, ConfigurationError)
 
 
 def test_no_response(clock: Clock) -> None:
     """What a refresh brings must be kept, so without a response there is none."""
-    context, browser = keeper(clock), Browser()
+    context, browser = build_session_client(clock), Browser()
     log_in(context, browser, OFFLINE)
     clock.wait(3_600)
     error, asked = fail(get_access_token(context, browser.request(answered=False)))
@@ -277,7 +286,7 @@ def test_no_response(clock: Clock) -> None:
 
 def test_no_response_with_a_store(clock: Clock, store: PaperStore) -> None:
     """With a store, what a refresh brings is kept without a response."""
-    context, browser = keeper(clock, state_store=store), Browser()
+    context, browser = build_session_client(clock, state_store=store), Browser()
     log_in(context, browser, OFFLINE)
     clock.wait(3_600)
     token, _ = play(
@@ -289,9 +298,9 @@ def test_no_response_with_a_store(clock: Clock, store: PaperStore) -> None:
 
 FAILURES = [
     (NotSentError("no", retry_safe=True), NotSentError),
-    (refusal(429, "too_many_requests", retry_after="30"), RateLimitError),
-    (refusal(401, "invalid_client"), RefusedError),
-    (refusal(503, "unavailable"), RefusedError),
+    (build_refusal(429, "too_many_requests", retry_after="30"), RateLimitError),
+    (build_refusal(401, "invalid_client"), RefusedError),
+    (build_refusal(503, "unavailable"), RefusedError),
 ]
 
 
@@ -327,7 +336,7 @@ def test_failure_within_the_margin(
 def test_refusal(context: Context, clock: Clock, browser: Browser) -> None:
     """A refresh token that is refused is not sent again: the user must log in."""
     clock.wait(3_600)
-    first, _ = failing(context, browser, refusal(403, "invalid_grant", "Unknown"))
+    first, _ = failing(context, browser, build_refusal(403, "invalid_grant", "Unknown"))
     second, asked = failing(context, browser)
 
     assert isinstance(first, LoginRequiredError)
@@ -343,8 +352,8 @@ def test_refusal(context: Context, clock: Clock, browser: Browser) -> None:
 
 LOST = [
     (AmbiguousError("lost"), AmbiguousError),
-    (answer(b"<html>", 502), AmbiguousError),
-    (answer(b"{", 200), InvalidResponseError),
+    (build_response(b"<html>", 502), AmbiguousError),
+    (build_response(b"{", 200), InvalidResponseError),
 ]
 
 
@@ -374,7 +383,7 @@ def test_answer_that_is_lost(
 
 def test_retries(clock: Clock, keeping: dict[str, Any]) -> None:
     """Only what cannot have spent the refresh token is sent again."""
-    context = keeper(clock, retry=RetryPolicy(retry_503=True), **keeping)
+    context = build_session_client(clock, retry=RetryPolicy(retry_503=True), **keeping)
     browser = Browser()
     log_in(context, browser, OFFLINE)
     clock.wait(3_600)
@@ -382,12 +391,12 @@ def test_retries(clock: Clock, keeping: dict[str, Any]) -> None:
         context,
         browser,
         NotSentError("no", retry_safe=True),
-        refusal(429, "too_many_requests", retry_after="1"),
+        build_refusal(429, "too_many_requests", retry_after="1"),
         renewed(),
     )
     clock.wait(3_600)
     error, once = failing(
-        context, browser, refusal(503, "unavailable", retry_after="1")
+        context, browser, build_refusal(503, "unavailable", retry_after="1")
     )
 
     assert 3 == len(asked.requests)
@@ -406,7 +415,10 @@ def test_id_token_of_another(
     """A refresh whose ID token is of another user or issuer brings nothing."""
     clock.wait(3_600)
     error, _ = failing(
-        context, browser, renewed(id_token=id_token(**claims)), published("key-1")
+        context,
+        browser,
+        renewed(id_token=sign_id_token(**claims)),
+        build_jwks_response("key-1"),
     )
     after, asked = failing(context, browser)
 
@@ -419,10 +431,12 @@ def test_id_token_of_another(
 def test_id_token(context: Context, clock: Clock, browser: Browser) -> None:
     """A newer ID token takes the place of the one that was, once it is verified."""
     clock.wait(3_600)
-    newer = id_token(iat=int(NOW) + 3_600, exp=int(NOW) + 9_000)
-    _, asked = token_of(context, browser, renewed(id_token=newer), published("key-1"))
+    newer = sign_id_token(iat=int(NOW) + 3_600, exp=int(NOW) + 9_000)
+    _, asked = token_of(
+        context, browser, renewed(id_token=newer), build_jwks_response("key-1")
+    )
 
-    assert newer == (session_of(context, browser) or {})["id_token"]
+    assert newer == (read_session(context, browser) or {})["id_token"]
     assert 1 == len(sent(asked))
 
 
@@ -430,37 +444,39 @@ def test_id_token_that_cannot_be_verified(
     context: Context, clock: Clock, browser: Browser
 ) -> None:
     """Without keys to tell, the tokens are kept and the ID token is the one that was."""
-    before = (session_of(context, browser) or {})["id_token"]
+    before = (read_session(context, browser) or {})["id_token"]
     clock.wait(3_600)
-    newer = id_token("key-2")
-    token, _ = token_of(context, browser, renewed(id_token=newer), answer(b"down", 404))
+    newer = sign_id_token("key-2")
+    token, _ = token_of(
+        context, browser, renewed(id_token=newer), build_response(b"down", 404)
+    )
 
     assert "a-2" == token
-    assert before == (session_of(context, browser) or {})["id_token"]
+    assert before == (read_session(context, browser) or {})["id_token"]
 
 
 def test_requests_with_an_old_cookie(clock: Clock) -> None:
     """Requests of one browser that come with the old cookie get what the first brought."""
-    context, browser = keeper(clock), Browser()
+    context, browser = build_session_client(clock), Browser()
     log_in(context, browser, OFFLINE)
     late = [browser.copy() for _ in range(3)]
     clock.wait(3_600)
     token_of(context, browser, renewed())
     tokens = [token_of(context, each)[0] for each in late]
-    kept = {(session_of(context, each) or {})["refresh_token"] for each in late}
+    kept = {(read_session(context, each) or {})["refresh_token"] for each in late}
 
     assert (["a-2"] * 3, {"r-2"}) == (tokens, kept)
 
 
 def test_an_old_cookie_after_a_while(clock: Clock) -> None:
     """What became of a refresh token is not remembered for ever."""
-    context, browser = keeper(clock), Browser()
+    context, browser = build_session_client(clock), Browser()
     log_in(context, browser, OFFLINE)
     late = browser.copy()
     clock.wait(3_600)
     token_of(context, browser, renewed())
     clock.wait(60)
-    error, asked = failing(context, late, refusal(403, "invalid_grant"))
+    error, asked = failing(context, late, build_refusal(403, "invalid_grant"))
 
     assert isinstance(error, LoginRequiredError)
     assert 1 == len(asked.requests)
@@ -468,7 +484,7 @@ def test_an_old_cookie_after_a_while(clock: Clock) -> None:
 
 def test_another_audience_in_the_meantime(clock: Clock) -> None:
     """Who waits for a refresh for another audience goes on with its refresh token."""
-    context, browser = keeper(clock), Browser()
+    context, browser = build_session_client(clock), Browser()
     log_in(context, browser, OFFLINE)
     late = browser.copy()
     clock.wait(3_600)
@@ -480,7 +496,7 @@ def test_another_audience_in_the_meantime(clock: Clock) -> None:
 
 def test_lost_in_the_meantime(clock: Clock) -> None:
     """Who waits for a refresh whose answer is lost does not send it again."""
-    context, browser = keeper(clock, retry=ONCE), Browser()
+    context, browser = build_session_client(clock, retry=ONCE), Browser()
     log_in(context, browser, OFFLINE)
     late = browser.copy()
     clock.wait(3_600)
@@ -506,8 +522,8 @@ def test_one_flight(context: Context, clock: Clock, browser: Browser) -> None:
 @pytest.fixture
 def shared(clock: Clock, store: PaperStore) -> tuple[Context, Context, Browser]:
     """Two processes' clients over one store, and a browser that is logged in."""
-    one = keeper(clock, state_store=store, retry=ONCE)
-    other = keeper(clock, state_store=store, retry=ONCE)
+    one = build_session_client(clock, state_store=store, retry=ONCE)
+    other = build_session_client(clock, state_store=store, retry=ONCE)
     browser = Browser()
     log_in(one, browser, OFFLINE)
     clock.wait(3_600)
@@ -543,7 +559,7 @@ def test_another_process_holds_the_lock(
 ) -> None:
     """A lock whose holder has died ends by itself, and another goes on."""
     one, _, browser = shared
-    (key,) = store.sessions()
+    (key,) = store.list_sessions()
     lock = key.replace("session:", "lock:")
     store.values[lock] = (b"somebody who died", clock.now + 6)
     token, asked = play(
@@ -560,7 +576,7 @@ def test_lock_that_is_held_too_long(
 ) -> None:
     """Who waits for the lock gives up at the deadline, with nothing sent."""
     one, _, browser = shared
-    (key,) = store.sessions()
+    (key,) = store.list_sessions()
     lock = key.replace("session:", "lock:")
     store.values[lock] = (b"somebody who lives", clock.now + 60)
     error, asked = fail(get_access_token(one, browser.request()), clock=clock)
@@ -575,7 +591,7 @@ def test_session_that_ends_meanwhile(
 ) -> None:
     """A session that is logged out before the lock is had is not refreshed."""
     one, _, browser = shared
-    (key,) = store.sessions()
+    (key,) = store.list_sessions()
     store.before["set"] = lambda: store.values.pop(key)
     error, asked = failing(one, browser)
 
@@ -588,7 +604,7 @@ def test_logout_during_a_refresh(
 ) -> None:
     """A refresh that ends after a logout does not bring the session back."""
     one, _, browser = shared
-    (key,) = store.sessions()
+    (key,) = store.list_sessions()
 
     def answered(request: Any) -> Response:
         store.values.pop(key)
@@ -597,7 +613,7 @@ def test_logout_during_a_refresh(
     token, _ = play(get_access_token(one, browser.request()), answered)
 
     assert "a-2" == token
-    assert [] == store.sessions()
+    assert [] == store.list_sessions()
 
 
 def test_write_by_another_during_a_refresh(
@@ -609,12 +625,12 @@ def test_write_by_another_during_a_refresh(
     def answered(request: Any) -> Response:
         clock.wait(10_000)
         # Notes the use.
-        session_of(other, browser)
+        read_session(other, browser)
         return renewed()
 
     play(get_access_token(one, browser.request()), answered)
 
-    assert "r-2" == (session_of(one, browser) or {})["refresh_token"]
+    assert "r-2" == (read_session(one, browser) or {})["refresh_token"]
 
 
 def test_writes_that_are_always_late(
@@ -650,14 +666,14 @@ def test_store_that_fails_after_a_refresh(
         store.failing = [failing_after] * (2 if failing_after == "set" else 1)
         if failing_after == "get":
             # Somebody else's write has the session read again.
-            (key,) = store.sessions()
+            (key,) = store.list_sessions()
             value, until = store.values[key]
             store.values[key] = (value + b" ", until)
         return renewed()
 
     error, _ = fail(get_access_token(one, browser.request()), answered)
     if failing_after == "get":
-        (key,) = store.sessions()
+        (key,) = store.list_sessions()
         value, until = store.values[key]
         store.values[key] = (value.strip(), until)
     token, asked = token_of(one, browser)
@@ -693,7 +709,7 @@ def test_store_that_fails(
 def test_lock_whose_answer_is_lost(clock: Clock) -> None:
     """A lock that was taken although the answer was lost is ours."""
     store = LateStore(clock)
-    context, browser = keeper(clock, state_store=store), Browser()
+    context, browser = build_session_client(clock, state_store=store), Browser()
     log_in(context, browser, OFFLINE)
     clock.wait(3_600)
     store.lost = ["set"]

@@ -6,10 +6,17 @@ import json
 from typing import Any
 
 import pytest
-from browser import SECRET, Browser, PaperStore, keeper, log_in, session_of
+from browser import (
+    SECRET,
+    Browser,
+    PaperStore,
+    build_session_client,
+    log_in,
+    read_session,
+)
 from id_tokens import SIGNING_KEYS
 from vectors_tokens import sign
-from world import ISSUER, NOW, SECRETS, Clock, answer, client, fail, play
+from world import ISSUER, NOW, SECRETS, Clock, build_client, build_response, fail, play
 
 from auth0_tx.core.context import Context
 from auth0_tx.core.flows.logout import handle_backchannel_logout
@@ -33,7 +40,7 @@ def store(clock: Clock) -> PaperStore:
 @pytest.fixture
 def context(clock: Clock, store: PaperStore) -> Context:
     """A client that keeps sessions in a store."""
-    return keeper(clock, state_store=store)
+    return build_session_client(clock, state_store=store)
 
 
 def logout_token(**claims: Any) -> str:
@@ -73,9 +80,9 @@ def test_user(context: Context, store: PaperStore) -> None:
     others = [logged_in(context, sub="auth0|other")]
     told(context)
 
-    assert [None, None] == [session_of(context, each) for each in theirs]
-    assert all(session_of(context, each) for each in others)
-    assert 1 == len(store.sessions())
+    assert [None, None] == [read_session(context, each) for each in theirs]
+    assert all(read_session(context, each) for each in others)
+    assert 1 == len(store.list_sessions())
 
 
 def test_session(context: Context) -> None:
@@ -83,8 +90,8 @@ def test_session(context: Context) -> None:
     ended, other = logged_in(context, sid="s-1"), logged_in(context, sid="s-2")
     told(context, sid="s-1", sub=...)
 
-    assert session_of(context, ended) is None
-    assert session_of(context, other) is not None
+    assert read_session(context, ended) is None
+    assert read_session(context, other) is not None
 
 
 def test_session_of_a_user(context: Context) -> None:
@@ -93,8 +100,8 @@ def test_session_of_a_user(context: Context) -> None:
     exchanged, somebody = logged_in(context), logged_in(context, sub="auth0|other")
     told(context, sid="s-1")
 
-    assert [None, None] == [session_of(context, each) for each in (ended, exchanged)]
-    assert all(session_of(context, each) for each in (other, somebody))
+    assert [None, None] == [read_session(context, each) for each in (ended, exchanged)]
+    assert all(read_session(context, each) for each in (other, somebody))
 
 
 def test_nobody(context: Context) -> None:
@@ -115,7 +122,7 @@ def test_twice(context: Context, clock: Clock) -> None:
 
     assert isinstance(error, BackchannelLogoutError)
     assert "used before" in error.message
-    assert session_of(context, browser) is not None
+    assert read_session(context, browser) is not None
 
 
 @pytest.mark.parametrize(
@@ -138,7 +145,7 @@ def test_token_that_does_not_hold(context: Context, claims: dict[str, Any]) -> N
 
     assert isinstance(error, BackchannelLogoutError)
     assert ("invalid_logout_token", "verify") == (error.code, error.phase)
-    assert session_of(context, browser) is not None
+    assert read_session(context, browser) is not None
     assert (None, None) == (error.__cause__, error.__context__)
 
 
@@ -154,7 +161,7 @@ def test_no_token(context: Context, token: Any) -> None:
 def test_no_keys(context: Context) -> None:
     """Without the tenant's keys nobody can tell, and Auth0 may try again."""
     error, _ = fail(
-        handle_backchannel_logout(context, logout_token()), answer(b"down", 404)
+        handle_backchannel_logout(context, logout_token()), build_response(b"down", 404)
     )
 
     assert isinstance(error, SigningKeyError)
@@ -165,7 +172,7 @@ def test_no_keys(context: Context) -> None:
 )
 def test_sessions_that_are_not_kept(clock: Clock, configured: dict[str, Any]) -> None:
     """Sessions in cookies cannot be ended by anybody else, and that is said."""
-    context = client(clock, **configured)
+    context = build_client(clock, **configured)
     error, asked = fail(handle_backchannel_logout(context, logout_token()))
 
     assert isinstance(error, ConfigurationError)
@@ -185,7 +192,7 @@ def test_store_that_fails(
     assert (None, None) == (error.__cause__, error.__context__)
     if failing == ["take_index"]:
         told(context)
-        assert session_of(context, browser) is None
+        assert read_session(context, browser) is None
 
 
 def test_store_that_fails_at_first(context: Context, store: PaperStore) -> None:
@@ -195,7 +202,7 @@ def test_store_that_fails_at_first(context: Context, store: PaperStore) -> None:
     error, _ = fail(handle_backchannel_logout(context, logout_token()))
 
     assert isinstance(error, StoreError)
-    assert session_of(context, browser) is not None
+    assert read_session(context, browser) is not None
 
 
 def test_labels_tell_nothing(context: Context, store: PaperStore) -> None:

@@ -11,15 +11,15 @@ from world import (
     NOW,
     SECRETS,
     TOKENS,
-    Asked,
     Clock,
-    answer,
-    client,
+    EffectLog,
+    build_client,
+    build_options,
+    build_refusal,
+    build_response,
     fail,
-    kinds,
-    options,
+    list_kinds,
     play,
-    refusal,
     start,
 )
 
@@ -41,7 +41,7 @@ from auth0_tx.errors import (
 from auth0_tx.events import CacheFailed, CacheHit, CacheJoined, CacheMissed
 from auth0_tx.values import CachePolicy, RetryPolicy, TokenExchangeResponse
 
-NO = refusal(400, "invalid_request", "The token is spent.")
+NO = build_refusal(400, "invalid_request", "The token is spent.")
 LOST = NotSentError("no connection", retry_safe=True)
 ONCE = RetryPolicy(attempts=1)
 
@@ -98,20 +98,20 @@ def cache(request: pytest.FixtureRequest, clock: Clock) -> Any:
 
 def exchange(
     context: Context, *replies: Any, clock: Clock | None = None, **changes: Any
-) -> tuple[TokenExchangeResponse, Asked]:
+) -> tuple[TokenExchangeResponse, EffectLog]:
     """Exchange a token; give the response, and what was asked for."""
-    flow = start(custom_token_exchange, context, options(**changes))
+    flow = start(custom_token_exchange, context, build_options(**changes))
     return play(flow, *replies, clock=clock)
 
 
 def tokens(name: str, **more: Any) -> Any:
     """Give an answer with the access token *name*."""
-    return answer({**TOKENS, "access_token": name, **more})
+    return build_response({**TOKENS, "access_token": name, **more})
 
 
 def test_hit(clock: Clock, cache: Any) -> None:
     """A token is exchanged once while its answer lasts, and told to last from then."""
-    context = client(clock, token_cache=cache)
+    context = build_client(clock, token_cache=cache)
     first, asked = exchange(context, tokens("one"))
     clock.wait(100)
     second, hit = exchange(context)
@@ -120,12 +120,12 @@ def test_hit(clock: Clock, cache: Any) -> None:
     assert ("one", 86_400) == (first.access_token, first.expires_in)
     assert ("one", 86_300) == (second.access_token, second.expires_in)
     assert [] == hit.requests
-    assert not {Share, Sleep} & set(kinds(hit))
+    assert not {Share, Sleep} & set(list_kinds(hit))
 
 
 def test_nothing_is_asked(clock: Clock) -> None:
     """A hit in memory asks nothing of the world."""
-    context = client(clock, token_cache=MemoryTokenCache())
+    context = build_client(clock, token_cache=MemoryTokenCache())
     exchange(context, tokens("one"))
     _, hit = exchange(context)
 
@@ -134,7 +134,9 @@ def test_nothing_is_asked(clock: Clock) -> None:
 
 def test_end(clock: Clock, cache: Any) -> None:
     """When the answer has ended, the token is exchanged again."""
-    context = client(clock, token_cache=cache, cache_policy=CachePolicy(max_age=50))
+    context = build_client(
+        clock, token_cache=cache, cache_policy=CachePolicy(max_age=50)
+    )
     exchange(context, tokens("one"))
     clock.wait(50)
     again, _ = exchange(context, tokens("two"))
@@ -146,7 +148,7 @@ def test_subject_token_ends(clock: Clock, cache: Any) -> None:
     """No answer outlives the JWT that was exchanged, or its actor's."""
     claims = urlsafe_b64encode(json.dumps({"exp": NOW + 60}).encode()).rstrip(b"=")
     jwt = f"e30.{claims.decode()}.c2ln"
-    context = client(clock, token_cache=cache)
+    context = build_client(clock, token_cache=cache)
     actor = {"actor_token": jwt, "actor_token_type": "urn:acme:agent"}
     for changes in (
         {"subject_token": jwt},
@@ -164,7 +166,7 @@ def test_subject_token_ends(clock: Clock, cache: Any) -> None:
 
 def test_users(clock: Clock, cache: Any) -> None:
     """Another user's token, or anything else that is other, is another exchange."""
-    context = client(clock, token_cache=cache)
+    context = build_client(clock, token_cache=cache)
     one, _ = exchange(context, tokens("one"), subject_token="token-of-alice")
     two, _ = exchange(context, tokens("two"), subject_token="token-of-bob")
     three, _ = exchange(
@@ -177,10 +179,12 @@ def test_users(clock: Clock, cache: Any) -> None:
 
 def test_clients_share(clock: Clock, cache: Any) -> None:
     """Clients with the same credentials share a cache, and one with others does not."""
-    exchange(client(clock, token_cache=cache), tokens("one"))
-    same, _ = exchange(client(clock, token_cache=cache))
-    context = client(clock, token_cache=cache, client_secret="a-wrong-client-secret")
-    _, asked = fail(start(custom_token_exchange, context, options()), NO)
+    exchange(build_client(clock, token_cache=cache), tokens("one"))
+    same, _ = exchange(build_client(clock, token_cache=cache))
+    context = build_client(
+        clock, token_cache=cache, client_secret="a-wrong-client-secret"
+    )
+    _, asked = fail(start(custom_token_exchange, context, build_options()), NO)
 
     assert "one" == same.access_token
     assert 1 == len(asked.requests)
@@ -189,7 +193,7 @@ def test_clients_share(clock: Clock, cache: Any) -> None:
 def test_domains(clock: Clock, cache: Any) -> None:
     """What one tenant gave is not given for another."""
     domains = iter(["one.auth0.com", "two.auth0.com"])
-    context = client(clock, token_cache=cache, domain=lambda _: next(domains))
+    context = build_client(clock, token_cache=cache, domain=lambda _: next(domains))
 
     def served(request: Any) -> Any:
         host = request.url.split("/")[2]
@@ -199,7 +203,7 @@ def test_domains(clock: Clock, cache: Any) -> None:
             "token_endpoint": f"{issuer}oauth/token",
             "jwks_uri": f"{issuer}jwks",
         }
-        return answer(document) if "well-known" in request.url else tokens(host)
+        return build_response(document) if "well-known" in request.url else tokens(host)
 
     given = [exchange(context, served)[0].access_token for _ in range(2)]
 
@@ -208,9 +212,9 @@ def test_domains(clock: Clock, cache: Any) -> None:
 
 def test_input_is_checked(clock: Clock, cache: Any) -> None:
     """What breaks a rule is refused, whether it could be in the cache or not."""
-    context = client(clock, token_cache=cache)
+    context = build_client(clock, token_cache=cache)
     error, asked = fail(
-        start(custom_token_exchange, context, options(subject_token=" "))
+        start(custom_token_exchange, context, build_options(subject_token=" "))
     )
 
     assert isinstance(error, InvalidInputError)
@@ -219,8 +223,8 @@ def test_input_is_checked(clock: Clock, cache: Any) -> None:
 
 def test_failures_are_not_cached(clock: Clock, cache: Any) -> None:
     """A refusal is of the call that met it; the next one is sent."""
-    context = client(clock, token_cache=cache)
-    error, _ = fail(start(custom_token_exchange, context, options()), NO)
+    context = build_client(clock, token_cache=cache)
+    error, _ = fail(start(custom_token_exchange, context, build_options()), NO)
     again, _ = exchange(context, tokens("one"))
 
     assert isinstance(error, RefusedError)
@@ -240,7 +244,7 @@ def test_one_callers(
     clock: Clock, cache: Any, scope: str | None, more: dict[str, Any]
 ) -> None:
     """What is one caller's, as a refresh token, is not given to the next."""
-    context = client(clock, token_cache=cache)
+    context = build_client(clock, token_cache=cache)
     one, _ = exchange(context, tokens("one", **more), scope=scope)
     two, _ = exchange(context, tokens("two", **more), scope=scope)
 
@@ -250,8 +254,8 @@ def test_one_callers(
 def test_nothing_readable(clock: Clock) -> None:
     """A shared cache has neither the tokens, nor anything to look them up by."""
     cache = SharedCache(clock)
-    context = client(clock, token_cache=cache)
-    exchange(context, answer())
+    context = build_client(clock, token_cache=cache)
+    exchange(context, build_response())
     held = repr(cache.values) + repr(cache.locks)
 
     for text in SECRETS.values():
@@ -262,7 +266,7 @@ def test_nothing_readable(clock: Clock) -> None:
 def test_mixed_up(clock: Clock) -> None:
     """An entry that a cache gives under another key does not open."""
     cache = SharedCache(clock)
-    context = client(clock, token_cache=cache)
+    context = build_client(clock, token_cache=cache)
     exchange(context, tokens("alice's"), subject_token="token-of-alice")
     exchange(context, tokens("bob's"), subject_token="token-of-bob")
     values = list(cache.values.values())
@@ -278,7 +282,7 @@ def test_mixed_up(clock: Clock) -> None:
 def renewing(clock: Clock, cache: Any, **keywords: Any) -> Context:
     """Give a client that has cached a token which is to be renewed by now."""
     policy = CachePolicy(margin_seconds=0, renew_seconds=100)
-    context = client(
+    context = build_client(
         clock, token_cache=cache, cache_policy=policy, retry=ONCE, **keywords
     )
     exchange(context, tokens("old", expires_in=1_000), subject_token_reusable=True)
@@ -332,7 +336,9 @@ def test_renewal_too_late(clock: Clock, cache: Any) -> None:
         return LOST
 
     error, _ = fail(
-        start(custom_token_exchange, context, options(subject_token_reusable=True)),
+        start(
+            custom_token_exchange, context, build_options(subject_token_reusable=True)
+        ),
         slowly,
     )
 
@@ -342,7 +348,9 @@ def test_renewal_too_late(clock: Clock, cache: Any) -> None:
 def test_renewal_refused(clock: Clock, cache: Any) -> None:
     """When the server says no, nobody is given the old answer any more."""
     context = renewing(clock, cache)
-    flow = start(custom_token_exchange, context, options(subject_token_reusable=True))
+    flow = start(
+        custom_token_exchange, context, build_options(subject_token_reusable=True)
+    )
     error, _ = fail(flow, NO)
     again, _ = exchange(context, tokens("new"), subject_token_reusable=True)
 
@@ -353,7 +361,7 @@ def test_renewal_refused(clock: Clock, cache: Any) -> None:
 def test_no_renewal_of_what_is_spent(clock: Clock, cache: Any) -> None:
     """A subject token that may be good for one use is not sent again early."""
     policy = CachePolicy(margin_seconds=0, renew_seconds=100)
-    context = client(clock, token_cache=cache, cache_policy=policy)
+    context = build_client(clock, token_cache=cache, cache_policy=policy)
     exchange(context, tokens("old", expires_in=1_000))
     clock.wait(999)
 
@@ -366,7 +374,7 @@ def test_no_renewal_of_what_is_spent(clock: Clock, cache: Any) -> None:
 def test_lock(clock: Clock) -> None:
     """A cold key is locked, looked up again, filled and freed."""
     cache = SharedCache(clock)
-    exchange(client(clock, token_cache=cache), tokens("one"))
+    exchange(build_client(clock, token_cache=cache), tokens("one"))
 
     assert ["get", "lock", "get", "set", "unlock"] == cache.asked
     assert {} == cache.locks
@@ -375,11 +383,11 @@ def test_lock(clock: Clock) -> None:
 def test_another_process(clock: Clock) -> None:
     """While another process exchanges the same, one waits for what it brings."""
     cache = SharedCache(clock)
-    ours, theirs = (client(clock, token_cache=cache) for _ in range(2))
+    ours, theirs = (build_client(clock, token_cache=cache) for _ in range(2))
     waited: list[Any] = []
 
     def slowly(_: Any) -> Any:
-        flow = start(custom_token_exchange, ours, options())
+        flow = start(custom_token_exchange, ours, build_options())
         waited.append(_until_sleep(flow))
         return tokens("theirs")
 
@@ -431,9 +439,9 @@ def _continued(flow: Flow[Any]) -> Flow[Any]:
 def test_dead_owner(clock: Clock) -> None:
     """A process that has died holds the others up for the time of its lock, and no longer."""
     cache = SharedCache(clock)
-    context = client(clock, token_cache=cache)
+    context = build_client(clock, token_cache=cache)
     with pytest.raises(KeyboardInterrupt):
-        exchange(client(clock, token_cache=cache), _killed)
+        exchange(build_client(clock, token_cache=cache), _killed)
     started = clock()
     given, asked = exchange(context, tokens("one"), clock=clock)
 
@@ -449,7 +457,7 @@ def _killed(_: Any) -> Any:
 def test_cancelled_leader(clock: Clock) -> None:
     """What a cancelled call of the same client has locked, the next one goes on with."""
     cache = SharedCache(clock)
-    context = client(clock, token_cache=cache)
+    context = build_client(clock, token_cache=cache)
     with pytest.raises(KeyboardInterrupt):
         exchange(context, _killed)
     given, asked = exchange(context, tokens("one"))
@@ -475,7 +483,7 @@ def test_many_cancelled() -> None:
 def test_lock_is_not_to_be_had(clock: Clock) -> None:
     """After half of its time a call does without the lock."""
     cache = SharedCache(clock)
-    context = client(clock, token_cache=cache, timeout=4.0)
+    context = build_client(clock, token_cache=cache, timeout=4.0)
     cache.lock = lambda *_, **__: False  # type: ignore[method-assign]
     given, asked = exchange(context, tokens("one"), clock=clock)
 
@@ -485,8 +493,8 @@ def test_lock_is_not_to_be_had(clock: Clock) -> None:
 
 def test_failed_leader_unlocks(clock: Clock, cache: Any) -> None:
     """An exchange that fails leaves nothing locked."""
-    context = client(clock, token_cache=cache, retry=ONCE)
-    fail(start(custom_token_exchange, context, options()), LOST)
+    context = build_client(clock, token_cache=cache, retry=ONCE)
+    fail(start(custom_token_exchange, context, build_options()), LOST)
     _, asked = exchange(context, tokens("one"), clock=clock)
 
     assert [] == asked.waits
@@ -499,7 +507,7 @@ def test_cache_is_down(clock: Clock) -> None:
     """Exchanges go on without a cache that fails; it is asked again after a few seconds."""
     cache = SharedCache(clock)
     cache.failure = ConnectionError(SECRETS["access_token"])
-    context = client(clock, token_cache=cache)
+    context = build_client(clock, token_cache=cache)
     given = [exchange(context, tokens(name))[0].access_token for name in ("a", "b")]
     asked = len(cache.asked)
     clock.wait(5)
@@ -515,10 +523,10 @@ def test_one_warning_a_minute(clock: Clock) -> None:
     """A cache that is down is warned of once a minute, by the name of the failure alone."""
     cache = SharedCache(clock)
     cache.failure = ConnectionError(SECRETS["access_token"])
-    context = client(clock, token_cache=cache)
+    context = build_client(clock, token_cache=cache)
     warnings: list[Warn] = []
     for _ in range(13):
-        _, asked = exchange(context, answer())
+        _, asked = exchange(context, build_response())
         warnings += [each for each in asked if isinstance(each, Warn)]
         clock.wait(5)
 
@@ -535,7 +543,7 @@ def test_one_warning_a_minute(clock: Clock) -> None:
 def test_any_method_fails(clock: Clock, method: str) -> None:
     """Whichever method fails, the caller has its tokens."""
     cache = SharedCache(clock)
-    context = client(clock, token_cache=cache)
+    context = build_client(clock, token_cache=cache)
 
     def failing(*_: Any, **__: Any) -> Any:
         raise StoreError("the store is down")
@@ -552,9 +560,9 @@ def test_raise(clock: Clock) -> None:
     cache = SharedCache(clock)
     cache.failure = ConnectionError(SECRETS["access_token"])
     policy = CachePolicy(failure="raise")
-    context = client(clock, token_cache=cache, cache_policy=policy)
+    context = build_client(clock, token_cache=cache, cache_policy=policy)
     for _ in range(2):
-        error, asked = fail(start(custom_token_exchange, context, options()))
+        error, asked = fail(start(custom_token_exchange, context, build_options()))
 
         assert isinstance(error, StoreError)
         assert error.retry_safe
@@ -565,7 +573,7 @@ def test_issued_tokens_are_kept(clock: Clock) -> None:
     """A cache that cannot be written takes nobody's tokens, whatever the policy says."""
     cache = SharedCache(clock)
     policy = CachePolicy(failure="raise")
-    context = client(clock, token_cache=cache, cache_policy=policy)
+    context = build_client(clock, token_cache=cache, cache_policy=policy)
 
     def failing(*_: Any, **__: Any) -> Any:
         raise ConnectionError
@@ -580,7 +588,11 @@ def test_a_mistake_is_told(clock: Clock) -> None:
     cache = SharedCache(clock)
     cache.failure = ConfigurationError("an async function was given")
     error, _ = fail(
-        start(custom_token_exchange, client(clock, token_cache=cache), options())
+        start(
+            custom_token_exchange,
+            build_client(clock, token_cache=cache),
+            build_options(),
+        )
     )
 
     assert isinstance(error, ConfigurationError)
@@ -595,7 +607,7 @@ def sharing(
     **changes: Any,
 ) -> Flow[Any]:
     """Give a flow whose first wishes to share are met by another's *outcomes*."""
-    flow = start(custom_token_exchange, context, options(**changes))
+    flow = start(custom_token_exchange, context, build_options(**changes))
     effect = next(flow)
     others = list(outcomes)
 
@@ -620,7 +632,7 @@ def response(**changes: Any) -> TokenExchangeResponse:
 
 def test_joined(clock: Clock, cache: Any) -> None:
     """Who asks while another exchanges the same is given the same."""
-    context = client(clock, token_cache=cache)
+    context = build_client(clock, token_cache=cache)
     given, asked = play(sharing(context, response(act={"sub": "agent"})))
 
     assert response(act={"sub": "agent"}) == given
@@ -629,7 +641,7 @@ def test_joined(clock: Clock, cache: Any) -> None:
 
 def test_joined_in_vain(clock: Clock, cache: Any) -> None:
     """Who joined an exchange whose answer is one caller's makes one of its own."""
-    context = client(clock, token_cache=cache)
+    context = build_client(clock, token_cache=cache)
     other = response(refresh_token=SECRETS["refresh_token"])
     given, _ = play(sharing(context, other), tokens("own"))
 
@@ -638,7 +650,7 @@ def test_joined_in_vain(clock: Clock, cache: Any) -> None:
 
 def test_shared_failure(clock: Clock, cache: Any) -> None:
     """All who joined share how it failed, each by an error of its own."""
-    context = client(clock, token_cache=cache)
+    context = build_client(clock, token_cache=cache)
     shared = MfaRequiredError("needed", "mfa_required", 403)
     shared.with_mfa(SECRETS["mfa_token"], {"challenge": []})
     error, asked = fail(sharing(context, shared))
@@ -651,7 +663,7 @@ def test_shared_failure(clock: Clock, cache: Any) -> None:
 
 def test_safe_failure(clock: Clock, cache: Any) -> None:
     """What failed without harm is tried once more, together; then it is everyone's failure."""
-    context = client(clock, token_cache=cache)
+    context = build_client(clock, token_cache=cache)
     given, asked = play(sharing(context, LOST), tokens("own"))
     error, _ = fail(sharing(context, LOST, LOST, subject_token="another"))
 
@@ -663,12 +675,13 @@ def test_safe_failure(clock: Clock, cache: Any) -> None:
 def test_events(clock: Clock, cache: Any) -> None:
     """A subscriber is told of what was missed, given, shared, and of what failed."""
     told: list[Any] = []
-    context = client(clock, token_cache=cache, on_event=told.append)
+    context = build_client(clock, token_cache=cache, on_event=told.append)
     _, missed = exchange(context, tokens("one"))
     _, hit = exchange(context)
     _, joined = play(
         sharing(
-            client(clock, token_cache=MemoryTokenCache(), on_event=print), response()
+            build_client(clock, token_cache=MemoryTokenCache(), on_event=print),
+            response(),
         )
     )
     domain = "tenant.us.auth0.com"
@@ -682,7 +695,7 @@ def test_failure_is_told(clock: Clock) -> None:
     """A subscriber is told of a cache that fails."""
     cache = SharedCache(clock)
     cache.failure = TimeoutError()
-    context = client(clock, token_cache=cache, on_event=print)
-    _, asked = exchange(context, answer())
+    context = build_client(clock, token_cache=cache, on_event=print)
+    _, asked = exchange(context, build_response())
 
     assert CacheFailed(kind="TimeoutError") in asked.events

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from id_tokens import id_token, published, unsigned
+from id_tokens import build_jwks_response, forge_id_token, sign_id_token
 from vectors_tokens import encode
 from world import (
     ISSUER,
@@ -13,10 +13,10 @@ from world import (
     NOW,
     SECRETS,
     TOKENS,
-    Asked,
-    answer,
-    kinds,
-    options,
+    EffectLog,
+    build_options,
+    build_response,
+    list_kinds,
     play,
     start,
 )
@@ -40,12 +40,12 @@ AGENT = {"sub": "auth0|agent", "role": "support"}
 
 def exchange(context: Context, **changes: Any) -> Flow[TokenExchangeResponse]:
     """Exchange a token, with an actor unless *changes* say otherwise."""
-    return start(custom_token_exchange, context, options(**{**ACTOR, **changes}))
+    return start(custom_token_exchange, context, build_options(**{**ACTOR, **changes}))
 
 
 def issued(token: str | None) -> Response:
     """Give the answer that issues tokens with the ID token *token*."""
-    return answer({**TOKENS, "id_token": token})
+    return build_response({**TOKENS, "id_token": token})
 
 
 def acted(
@@ -53,7 +53,9 @@ def acted(
 ) -> TokenExchangeResponse:
     """Exchange a token for tokens with the ID token *token*; the tokens must not be lost."""
     response, _ = play(
-        exchange(context, **changes), issued(token), *replies or [published("key-1")]
+        exchange(context, **changes),
+        issued(token),
+        *replies or [build_jwks_response("key-1")],
     )
     assert (TOKENS["access_token"], token) == (response.access_token, response.id_token)
     return response
@@ -62,19 +64,21 @@ def acted(
 def test_actor(context: Context) -> None:
     """The acting party comes from the ID token, once its keys are there."""
     flow = exchange(context)
-    response, asked = play(flow, issued(id_token(act=AGENT)), published("key-1"))
+    response, asked = play(
+        flow, issued(sign_id_token(act=AGENT)), build_jwks_response("key-1")
+    )
 
     assert (AGENT, None) == (response.act, response.act_error)
-    assert [Send, Share, Send] == kinds(asked)
+    assert [Send, Share, Send] == list_kinds(asked)
     assert JWKS_URI == asked.requests[1].url
 
 
 def test_keys_are_known(context: Context) -> None:
     """The second exchange needs no keys."""
-    acted(context, id_token(act=AGENT))
-    _, asked = play(exchange(context), issued(id_token(act=AGENT)))
+    acted(context, sign_id_token(act=AGENT))
+    _, asked = play(exchange(context), issued(sign_id_token(act=AGENT)))
 
-    assert [Send] == kinds(asked)
+    assert [Send] == list_kinds(asked)
 
 
 def chain(length: int) -> dict[str, Any]:
@@ -88,7 +92,7 @@ def chain(length: int) -> dict[str, Any]:
 @pytest.mark.parametrize("length", [1, 2, 5, 8])
 def test_chain(context: Context, length: int) -> None:
     """Those who acted before are nested in who acts now."""
-    assert chain(length) == acted(context, id_token(act=chain(length))).act
+    assert chain(length) == acted(context, sign_id_token(act=chain(length))).act
 
 
 @pytest.mark.parametrize(
@@ -111,7 +115,7 @@ def test_chain(context: Context, length: int) -> None:
 )
 def test_no_such_actor(context: Context, act: Any) -> None:
     """An actor without a name, or a chain without an end, is told as an error."""
-    response = acted(context, id_token(act=act))
+    response = acted(context, sign_id_token(act=act))
 
     assert response.act is None
     assert isinstance(response.act_error, IdTokenError)
@@ -123,7 +127,7 @@ def test_no_such_actor(context: Context, act: Any) -> None:
 
 def test_actor_that_is_not_named(context: Context) -> None:
     """An actor that the Action did not set is missing, with what to do about it."""
-    response = acted(context, id_token())
+    response = acted(context, sign_id_token())
 
     assert response.act is None
     assert response.act_error is not None
@@ -142,7 +146,7 @@ def test_actor_without_an_id_token(context: Context) -> None:
         response.act_error.tokens_issued,
     )
     assert "openid" in (response.act_error.hint or "")
-    assert [Send] == kinds(asked)
+    assert [Send] == list_kinds(asked)
 
 
 def test_errors_are_ones_own(context: Context) -> None:
@@ -160,7 +164,7 @@ NO_ACTOR: dict[str, Any] = {"actor_token": None, "actor_token_type": None}
     "token",
     [
         None,
-        id_token(),
+        sign_id_token(),
         "a",
         "a.b",
         "a.b.c",
@@ -174,18 +178,18 @@ def test_no_actor(context: Context, token: str | None) -> None:
     response, asked = play(exchange(context, **NO_ACTOR), issued(token))
 
     assert (None, None) == (response.act, response.act_error)
-    assert [Send] == kinds(asked)
+    assert [Send] == list_kinds(asked)
 
 
 def test_actor_unasked(context: Context) -> None:
     """An Action may set an actor though no actor token was sent, and it is told."""
-    assert AGENT == acted(context, id_token(act=AGENT), **NO_ACTOR).act
+    assert AGENT == acted(context, sign_id_token(act=AGENT), **NO_ACTOR).act
 
 
 def test_unasked_and_nested_elsewhere(context: Context) -> None:
     """A claim that only looks like an actor from afar is none, and no error."""
     claims: dict[str, Any] = {"https://acme.com/x": {"act": 1}}
-    token = id_token(**claims)
+    token = sign_id_token(**claims)
     response = acted(context, token, **NO_ACTOR)
 
     assert (None, None) == (response.act, response.act_error)
@@ -193,7 +197,7 @@ def test_unasked_and_nested_elsewhere(context: Context) -> None:
 
 def test_unasked_and_forged(context: Context) -> None:
     """An actor that cannot be verified is not told, asked for or not."""
-    forged = f"{id_token(act=AGENT).rpartition('.')[0]}.{'A' * 342}"
+    forged = f"{sign_id_token(act=AGENT).rpartition('.')[0]}.{'A' * 342}"
     response = acted(context, forged, **NO_ACTOR)
 
     assert response.act is None
@@ -205,22 +209,22 @@ TROUBLE: dict[str, Any] = {
     "lost": AmbiguousError("lost"),
     "late": AmbiguousError("late", Code.TIMEOUT),
     "closed": ClientClosedError("closed"),
-    "404": answer(b"", 404),
-    "429": answer(b"", 429, retry_after="60"),
-    "500": answer(b"", 500),
-    "503": answer(b"", 503),
-    "HTML": answer(b"<html>", content_type="text/html"),
-    "redirect": answer(b"", 307, location="https://evil.com"),
-    "not-a-set": answer({"keys": 1}),
-    "empty-set": published(),
-    "other-keys": published("key-2"),
+    "404": build_response(b"", 404),
+    "429": build_response(b"", 429, retry_after="60"),
+    "500": build_response(b"", 500),
+    "503": build_response(b"", 503),
+    "HTML": build_response(b"<html>", content_type="text/html"),
+    "redirect": build_response(b"", 307, location="https://evil.com"),
+    "not-a-set": build_response({"keys": 1}),
+    "empty-set": build_jwks_response(),
+    "other-keys": build_jwks_response("key-2"),
 }
 
 
 @pytest.mark.parametrize("reply", TROUBLE.values(), ids=TROUBLE.keys())
 def test_tokens_are_not_lost(context: Context, reply: Any) -> None:
     """Trouble with the keys, of whatever kind, costs the actor and not the tokens."""
-    response = acted(context, id_token(act=AGENT), lambda request: reply)
+    response = acted(context, sign_id_token(act=AGENT), lambda request: reply)
 
     assert response.act is None
     assert isinstance(response.act_error, SigningKeyError)
@@ -239,7 +243,7 @@ def test_waiting_for_keys(context: Context, failure: Exception) -> None:
     """Who waits for another's fetch of the keys, in vain, has tokens all the same."""
     flow = exchange(context)
     next(flow)
-    share = flow.send(issued(id_token(act=AGENT)))
+    share = flow.send(issued(sign_id_token(act=AGENT)))
     with pytest.raises(StopIteration) as stop:
         flow.throw(failure)
 
@@ -261,7 +265,7 @@ def test_waiting_for_keys(context: Context, failure: Exception) -> None:
 )
 def test_untrue(context: Context, claims: dict[str, Any]) -> None:
     """An actor of an ID token that does not hold is not told."""
-    response = acted(context, id_token(act=AGENT, **claims))
+    response = acted(context, sign_id_token(act=AGENT, **claims))
 
     assert response.act is None
     assert IdTokenError is type(response.act_error)
@@ -282,7 +286,7 @@ def test_organization(
     context: Context, organization: str | None, claims: dict[str, Any], good: bool
 ) -> None:
     """An actor of another organization than the one asked for is not told."""
-    token = id_token(act=AGENT, **claims)
+    token = sign_id_token(act=AGENT, **claims)
     response = acted(context, token, organization=organization)
 
     assert good is (AGENT == response.act)
@@ -291,15 +295,15 @@ def test_organization(
 
 def test_key_of_nowhere(context: Context) -> None:
     """Two hundred ID tokens with keys of nowhere keep their tokens, for one fetch."""
-    acted(context, id_token(act=AGENT))
-    asked = Asked()
+    acted(context, sign_id_token(act=AGENT))
+    asked = EffectLog()
 
     def serve(request: Request) -> Response:
         asked.requests.append(request)
-        return published("key-1")
+        return build_jwks_response("key-1")
 
     for number in range(200):
-        token = unsigned(f"made-up-{number}")
+        token = forge_id_token(f"made-up-{number}")
         response, _ = play(exchange(context), issued(token), serve)
         assert token == response.id_token
         assert isinstance(response.act_error, SigningKeyError)

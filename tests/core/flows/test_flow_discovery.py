@@ -11,13 +11,13 @@ from world import (
     DOCUMENT,
     DOMAIN,
     METADATA,
-    Asked,
     Clock,
-    answer,
+    EffectLog,
     begin_call,
-    client,
+    build_client,
+    build_response,
     fail,
-    kinds,
+    list_kinds,
     play,
 )
 
@@ -28,11 +28,11 @@ from auth0_tx.errors import DiscoveryError, InvalidInputError, NotSentError
 from auth0_tx.events import MetadataFetched
 
 HOUR, DAY = 3_600.0, 86_400.0
-GOOD = answer(DOCUMENT)
-DOWN = answer(b"", 404)
+GOOD = build_response(DOCUMENT)
+DOWN = build_response(b"", 404)
 
 
-def metadata(context: Context, *replies: Any) -> Asked:
+def metadata(context: Context, *replies: Any) -> EffectLog:
     """Ask for the tenant's metadata, which must be right; give what that took."""
     found, asked = play(
         load_metadata(begin_call(context, context.monotonic() + 10), DOMAIN), *replies
@@ -45,7 +45,7 @@ def test_first_use(cold: Context) -> None:
     """Metadata is fetched once for all who ask together, and then known."""
     first, second = metadata(cold, GOOD), metadata(cold)
 
-    assert [Share, Send] == kinds(first)
+    assert [Share, Send] == list_kinds(first)
     assert [DISCOVERY_URL] == [request.url for request in first.requests]
     assert [] == second
 
@@ -96,12 +96,12 @@ def test_next_flight(cold: Context) -> None:
 )
 def test_age(cold: Context, clock: Clock, cache_control: str, seconds: float) -> None:
     """Metadata is asked for again when its age is over, and not before."""
-    metadata(cold, answer(DOCUMENT, cache_control=cache_control))
+    metadata(cold, build_response(DOCUMENT, cache_control=cache_control))
     clock.wait(seconds - 1)
     assert [] == metadata(cold)
     clock.wait(1)
 
-    assert [Share, Send] == kinds(metadata(cold, GOOD))
+    assert [Share, Send] == list_kinds(metadata(cold, GOOD))
 
 
 def test_clock_set_back(cold: Context, clock: Clock) -> None:
@@ -109,19 +109,21 @@ def test_clock_set_back(cold: Context, clock: Clock) -> None:
     metadata(cold, GOOD)
     clock.wait(-DAY)
 
-    assert [Share, Send] == kinds(metadata(cold, GOOD))
+    assert [Share, Send] == list_kinds(metadata(cold, GOOD))
 
 
 BROKEN = {
     "404": DOWN,
-    "HTML": answer(b"<html>"),
-    "redirect": answer(b"", 302, location="https://evil.com"),
-    "other-issuer": answer({**DOCUMENT, "issuer": "https://evil.com/"}),
-    "no-issuer": answer(
+    "HTML": build_response(b"<html>"),
+    "redirect": build_response(b"", 302, location="https://evil.com"),
+    "other-issuer": build_response({**DOCUMENT, "issuer": "https://evil.com/"}),
+    "no-issuer": build_response(
         {name: DOCUMENT[name] for name in DOCUMENT if name != "issuer"}
     ),
-    "endpoint-elsewhere": answer({**DOCUMENT, "token_endpoint": "https://evil.com/x"}),
-    "keys-over-http": answer(
+    "endpoint-elsewhere": build_response(
+        {**DOCUMENT, "token_endpoint": "https://evil.com/x"}
+    ),
+    "keys-over-http": build_response(
         {**DOCUMENT, "jwks_uri": DOCUMENT["jwks_uri"].replace("https", "http")}
     ),
 }
@@ -140,7 +142,7 @@ def test_untrusted(cold: Context, response: Response) -> None:
         error.tokens_issued,
     )
     assert "evil" not in str(error)
-    assert [Share, Send] == kinds(metadata(cold, GOOD))
+    assert [Share, Send] == list_kinds(metadata(cold, GOOD))
 
 
 @pytest.mark.parametrize("response", BROKEN.values(), ids=BROKEN.keys())
@@ -198,7 +200,7 @@ def test_unreachable(cold: Context, clock: Clock) -> None:
 
 def test_told(clock: Clock) -> None:
     """The subscriber is told of each fetch, how long it took, and how it ended."""
-    context = client(clock, knows_metadata=False, on_event=print)
+    context = build_client(clock, knows_metadata=False, on_event=print)
 
     def slow(request: Request) -> Response:
         clock.wait(2)
@@ -208,7 +210,7 @@ def test_told(clock: Clock) -> None:
     clock.wait(HOUR)
     bad = metadata(context, DOWN)
 
-    assert [Share, Send, Emit] == kinds(good)
+    assert [Share, Send, Emit] == list_kinds(good)
     assert [MetadataFetched(domain=DOMAIN, seconds=2.0)] == good.events
     assert [
         MetadataFetched(domain=DOMAIN, seconds=0.0, code="discovery_failed")
@@ -225,11 +227,11 @@ def test_configured_domain(context: Context) -> None:
 def test_resolved_domain(clock: Clock) -> None:
     """A resolver is given the call's store options, and its answer is normalised."""
     tenants = {"acme": "HTTPS://Acme.us.auth0.com/"}
-    context = client(clock, domain=lambda found: tenants[found["tenant"]])
+    context = build_client(clock, domain=lambda found: tenants[found["tenant"]])
     domain, asked = play(resolve_domain(context.begin_call({"tenant": "acme"})))
 
     assert "acme.us.auth0.com" == domain
-    assert [Invoke] == kinds(asked)
+    assert [Invoke] == list_kinds(asked)
 
 
 @pytest.mark.parametrize(
@@ -251,11 +253,13 @@ def test_resolved_domain(clock: Clock) -> None:
 def test_resolved_domain_refused(clock: Clock, domain: Any) -> None:
     """What a resolver gives is a public name, and never the machine itself."""
     error, asked = fail(
-        resolve_domain(client(clock, domain=lambda found: domain).begin_call(None))
+        resolve_domain(
+            build_client(clock, domain=lambda found: domain).begin_call(None)
+        )
     )
 
     assert isinstance(error, InvalidInputError)
-    assert ("domain", [Invoke]) == (error.parameter, kinds(asked))
+    assert ("domain", [Invoke]) == (error.parameter, list_kinds(asked))
     assert "needle" not in str(error)
 
 
@@ -264,18 +268,18 @@ def test_resolver_that_fails(clock: Clock) -> None:
     with pytest.raises(KeyError):
         play(
             resolve_domain(
-                client(clock, domain=lambda found: {}[found]).begin_call(None)
+                build_client(clock, domain=lambda found: {}[found]).begin_call(None)
             )
         )
 
 
 def test_tenants_apart(clock: Clock) -> None:
     """Each domain has metadata of its own."""
-    context = client(clock, domain=str)
+    context = build_client(clock, domain=str)
 
     def serve(request: Request) -> Response:
         issuer = request.url.removesuffix(".well-known/openid-configuration")
-        return answer(
+        return build_response(
             {"issuer": issuer, "token_endpoint": f"{issuer}t", "jwks_uri": f"{issuer}k"}
         )
 

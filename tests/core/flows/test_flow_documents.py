@@ -9,10 +9,10 @@ from world import (
     DOCUMENT,
     DOMAIN,
     Clock,
-    answer,
     begin_call,
+    build_response,
     fail,
-    kinds,
+    list_kinds,
     play,
 )
 
@@ -37,7 +37,9 @@ def fetch(context: Context, seconds: float = 10.0) -> Flow[Document]:
 
 def test_document(cold: Context) -> None:
     """A document is a JSON object, and how long it is fresh."""
-    document, asked = play(fetch(cold), answer(DOCUMENT, cache_control="max-age=300"))
+    document, asked = play(
+        fetch(cold), build_response(DOCUMENT, cache_control="max-age=300")
+    )
 
     assert Document(DOCUMENT, 300.0) == document
     assert ("GET", DISCOVERY_URL) == (asked.requests[0].method, asked.requests[0].url)
@@ -47,7 +49,7 @@ def test_document(cold: Context) -> None:
 @pytest.mark.parametrize(("left", "seconds"), [(10.0, 5.0), (5.0, 5.0), (2.0, 2.0)])
 def test_deadline(cold: Context, clock: Clock, left: float, seconds: float) -> None:
     """A document may take five seconds, and never more than its call has left."""
-    _, [send] = play(fetch(cold, left), answer(DOCUMENT))
+    _, [send] = play(fetch(cold, left), build_response(DOCUMENT))
 
     assert isinstance(send, Send)
     assert (clock.now + seconds, 524_288) == (send.deadline, send.limit)
@@ -77,18 +79,18 @@ def test_no_answer(
 @pytest.mark.parametrize(
     ("response", "safe", "wait"),
     [
-        (answer(b"", 404), False, None),
-        (answer(b"", 403, retry_after="9"), False, None),
-        (answer(b"", 302, location="https://evil.com"), False, None),
-        (answer(b"", 408), True, None),
-        (answer(b"", 429, retry_after="9"), True, 9.0),
-        (answer(b"", 500), True, None),
-        (answer(b"", 503, retry_after="9"), True, 9.0),
-        (answer(b"", 503, retry_after="soon"), True, None),
-        (answer(b"<html>"), False, None),
-        (answer([1]), False, None),
-        (attrs.evolve(answer(b"{}"), oversized=True), False, None),
-        (answer(DOCUMENT, content_encoding="gzip"), False, None),
+        (build_response(b"", 404), False, None),
+        (build_response(b"", 403, retry_after="9"), False, None),
+        (build_response(b"", 302, location="https://evil.com"), False, None),
+        (build_response(b"", 408), True, None),
+        (build_response(b"", 429, retry_after="9"), True, 9.0),
+        (build_response(b"", 500), True, None),
+        (build_response(b"", 503, retry_after="9"), True, 9.0),
+        (build_response(b"", 503, retry_after="soon"), True, None),
+        (build_response(b"<html>"), False, None),
+        (build_response([1]), False, None),
+        (attrs.evolve(build_response(b"{}"), oversized=True), False, None),
+        (build_response(DOCUMENT, content_encoding="gzip"), False, None),
     ],
     ids=lambda value: str(getattr(value, "status", value)),
 )
@@ -118,8 +120,8 @@ def test_closed(cold: Context) -> None:
 def test_second_try(cold: Context, clock: Clock) -> None:
     """A document that comes at the second try is as good as any."""
     document, asked = play(
-        fetch(cold), answer(b"<html>"), answer(DOCUMENT), clock=clock
+        fetch(cold), build_response(b"<html>"), build_response(DOCUMENT), clock=clock
     )
 
     assert DOCUMENT == document.members
-    assert 2 == kinds(asked).count(Send)
+    assert 2 == list_kinds(asked).count(Send)

@@ -14,15 +14,15 @@ from world import (
     SECRETS,
     TOKEN_ENDPOINT,
     TOKENS,
-    Asked,
     Clock,
-    answer,
-    client,
+    EffectLog,
+    build_client,
+    build_options,
+    build_refusal,
+    build_response,
     fail,
-    kinds,
-    options,
+    list_kinds,
     play,
-    refusal,
     start,
 )
 
@@ -43,8 +43,8 @@ from auth0_tx.errors import (
 from auth0_tx.events import ExchangeFinished, ExchangeStarted, MetadataFetched
 from auth0_tx.values import RetryPolicy, TokenExchangeResponse
 
-NO = refusal(400, "invalid_request", "The token is spent.")
-BUSY = answer(b"", 429, retry_after="30")
+NO = build_refusal(400, "invalid_request", "The token is spent.")
+BUSY = build_response(b"", 429, retry_after="30")
 
 
 def form(request: Request) -> dict[str, list[str]]:
@@ -54,23 +54,29 @@ def form(request: Request) -> dict[str, list[str]]:
 
 def exchange(context: Context, *replies: Any, **changes: Any) -> TokenExchangeResponse:
     """Exchange a token; give the response."""
-    return play(start(custom_token_exchange, context, options(**changes)), *replies)[0]
+    return play(
+        start(custom_token_exchange, context, build_options(**changes)), *replies
+    )[0]
 
 
 def refused(
     context: Context, *replies: Any, **changes: Any
-) -> tuple[CustomTokenExchangeError, Asked]:
+) -> tuple[CustomTokenExchangeError, EffectLog]:
     """Exchange a token in vain; give the error, and what it took."""
-    return fail(start(custom_token_exchange, context, options(**changes)), *replies)
+    return fail(
+        start(custom_token_exchange, context, build_options(**changes)), *replies
+    )
 
 
 def test_exchange(context: Context) -> None:
     """The subject token is posted under the grant of RFC 8693, and tokens come back."""
     response, asked = play(
         start(
-            custom_token_exchange, context, options(audience="https://api.example.com")
+            custom_token_exchange,
+            context,
+            build_options(audience="https://api.example.com"),
         ),
-        answer(),
+        build_response(),
     )
 
     assert (TOKENS["access_token"], "Bearer", 86_400) == (
@@ -78,7 +84,7 @@ def test_exchange(context: Context) -> None:
         response.token_type,
         response.expires_in,
     )
-    assert [Send] == kinds(asked)
+    assert [Send] == list_kinds(asked)
     assert ("POST", TOKEN_ENDPOINT) == (asked.requests[0].method, asked.requests[0].url)
     assert {
         "grant_type": [TOKEN_EXCHANGE],
@@ -93,25 +99,36 @@ def test_exchange(context: Context) -> None:
 def test_first_exchange(cold: Context) -> None:
     """The first exchange finds out where the token endpoint is; the next one knows."""
     elsewhere = f"{TOKEN_ENDPOINT}/v2"
-    document = answer({**DOCUMENT, "token_endpoint": elsewhere})
-    _, first = play(start(custom_token_exchange, cold, options()), document, answer())
-    _, second = play(start(custom_token_exchange, cold, options()), answer())
+    document = build_response({**DOCUMENT, "token_endpoint": elsewhere})
+    _, first = play(
+        start(custom_token_exchange, cold, build_options()), document, build_response()
+    )
+    _, second = play(
+        start(custom_token_exchange, cold, build_options()), build_response()
+    )
 
-    assert [Share, Send, Send] == kinds(first)
+    assert [Share, Send, Send] == list_kinds(first)
     assert [DISCOVERY_URL, elsewhere] == [request.url for request in first.requests]
     assert [elsewhere] == [request.url for request in second.requests]
 
 
 def test_granted_scope(context: Context) -> None:
     """The scope is the one granted, or the one asked for where no other is named."""
-    assert "a b" == exchange(context, answer(), scope="a b").scope
-    assert "a" == exchange(context, answer({**TOKENS, "scope": "a"}), scope="a b").scope
-    assert exchange(context, answer()).scope is None
+    assert "a b" == exchange(context, build_response(), scope="a b").scope
+    assert (
+        "a"
+        == exchange(
+            context, build_response({**TOKENS, "scope": "a"}), scope="a b"
+        ).scope
+    )
+    assert exchange(context, build_response()).scope is None
 
 
 def test_deadline_and_limit(context: Context, clock: Clock) -> None:
     """The grant has the call's deadline, and its answer a limit."""
-    _, [send] = play(start(custom_token_exchange, context, options()), answer())
+    _, [send] = play(
+        start(custom_token_exchange, context, build_options()), build_response()
+    )
 
     assert isinstance(send, Send)
     assert (clock.now + 10.0, 262_144) == (send.deadline, send.limit)
@@ -119,14 +136,16 @@ def test_deadline_and_limit(context: Context, clock: Clock) -> None:
 
 def test_checked_before_anything(clock: Clock) -> None:
     """A call is refused by its own checks before it asks anything of the world."""
-    error, asked = refused(client(clock, domain=lambda found: DOMAIN), subject_token="")
+    error, asked = refused(
+        build_client(clock, domain=lambda found: DOMAIN), subject_token=""
+    )
 
     assert ("subject_token", []) == (error.parameter, asked)
 
 
 def test_encoded_when_sent(context: Context) -> None:
     """A call that waits for a connection holds no encoded form: it is made when it is sent."""
-    sent = next(start(custom_token_exchange, context, options()))
+    sent = next(start(custom_token_exchange, context, build_options()))
 
     assert sent.prepare().body == sent.prepare().body
     assert sent.prepare().body is not sent.prepare().body
@@ -140,9 +159,9 @@ def test_deadline_covers_the_resolver(clock: Clock) -> None:
         return DOMAIN
 
     began = clock.now
-    context = client(clock, domain=slow)
-    flow = start(custom_token_exchange, context, options())
-    _, asked = play(flow, answer(DOCUMENT), answer())
+    context = build_client(clock, domain=slow)
+    flow = start(custom_token_exchange, context, build_options())
+    _, asked = play(flow, build_response(DOCUMENT), build_response())
     deadlines = [each.deadline for each in asked if isinstance(each, (Send, Share))]
 
     assert [began + 10, began + 9, began + 10] == deadlines
@@ -168,7 +187,9 @@ def test_bad_input(cold: Context, changes: dict[str, Any]) -> None:
 
 def test_untrusted_metadata(cold: Context) -> None:
     """No grant goes to a tenant whose metadata is another's."""
-    error, asked = refused(cold, answer({**DOCUMENT, "issuer": "https://evil.com/"}))
+    error, asked = refused(
+        cold, build_response({**DOCUMENT, "issuer": "https://evil.com/"})
+    )
 
     assert isinstance(error, DiscoveryError)
     assert [DISCOVERY_URL] == [request.url for request in asked.requests]
@@ -182,23 +203,23 @@ def test_resolver(clock: Clock) -> None:
         seen.append(found)
         return DOMAIN
 
-    context = client(clock, domain=resolve)
+    context = build_client(clock, domain=resolve)
     store_options = {"request": object()}
-    flow = start(custom_token_exchange, context, options(), store_options)
-    _, asked = play(flow, answer(DOCUMENT), answer())
+    flow = start(custom_token_exchange, context, build_options(), store_options)
+    _, asked = play(flow, build_response(DOCUMENT), build_response())
 
-    assert [Invoke, Share, Send, Send] == kinds(asked)
+    assert [Invoke, Share, Send, Send] == list_kinds(asked)
     assert [store_options] == seen
     assert seen[0] is store_options
 
 
 def test_resolver_that_is_told_a_bad_domain(clock: Clock) -> None:
     """A domain that a resolver must not give ends the call before anything is sent."""
-    context = client(clock, domain=lambda found: "localhost:3443")
+    context = build_client(clock, domain=lambda found: "localhost:3443")
     error, asked = refused(context)
 
     assert isinstance(error, InvalidInputError)
-    assert [Invoke] == kinds(asked)
+    assert [Invoke] == list_kinds(asked)
 
 
 def test_closed(context: Context, cold: Context) -> None:
@@ -211,17 +232,17 @@ def test_closed(context: Context, cold: Context) -> None:
 
 def test_events(clock: Clock) -> None:
     """The subscriber is told when an exchange starts, and how it ended."""
-    context = client(clock, knows_metadata=False, on_event=print)
+    context = build_client(clock, knows_metadata=False, on_event=print)
 
     def slow(request: Request) -> Response:
         clock.wait(1)
-        return answer(DOCUMENT if request.method == "GET" else TOKENS)
+        return build_response(DOCUMENT if request.method == "GET" else TOKENS)
 
     changes = {"audience": "https://api.example.com", **ACTOR}
-    flow = start(custom_token_exchange, context, options(**changes))
+    flow = start(custom_token_exchange, context, build_options(**changes))
     _, asked = play(flow, slow)
 
-    assert [Emit, Share, Send, Emit, Send, Emit] == kinds(asked)
+    assert [Emit, Share, Send, Emit, Send, Emit] == list_kinds(asked)
     assert [
         ExchangeStarted(
             domain=DOMAIN,
@@ -240,7 +261,7 @@ ACTOR = {"actor_token": SECRETS["actor_token"], "actor_token_type": "urn:acme:se
 
 def test_events_of_a_refusal(clock: Clock) -> None:
     """The subscriber is told the code and status of a failure."""
-    context = client(clock, on_event=print)
+    context = build_client(clock, on_event=print)
     error, asked = refused(context, NO)
 
     assert isinstance(error, RefusedError)
@@ -276,7 +297,7 @@ def test_refusal_hints(context: Context) -> None:
 )
 def test_echo(context: Context, name: str, changes: dict[str, Any]) -> None:
     """A secret of the call that the server echoes does not reach the error."""
-    echo = refusal(400, "invalid_request", f"bad token {SECRETS[name]}")
+    echo = build_refusal(400, "invalid_request", f"bad token {SECRETS[name]}")
     error, _ = refused(context, echo, **changes)
 
     assert "bad token <redacted>" == error.message
@@ -284,9 +305,11 @@ def test_echo(context: Context, name: str, changes: dict[str, Any]) -> None:
 
 def test_echo_of_the_header(clock: Clock) -> None:
     """Credentials that were sent in the header, and come back, are scrubbed too."""
-    context = client(clock, client_auth="client_secret_basic", client_secret="p:q r")
+    context = build_client(
+        clock, client_auth="client_secret_basic", client_secret="p:q r"
+    )
     sent = b64encode(b"the-client:p%3Aq+r").decode()
-    error, asked = refused(context, refusal(400, "x", f"bad header Basic {sent}"))
+    error, asked = refused(context, build_refusal(400, "x", f"bad header Basic {sent}"))
 
     assert f"Basic {sent}" == asked.requests[0].headers["Authorization"]
     assert "bad header Basic <redacted>" == error.message
@@ -294,7 +317,7 @@ def test_echo_of_the_header(clock: Clock) -> None:
 
 def test_echo_without_a_secret(clock: Clock) -> None:
     """A public client has no secret that could be echoed."""
-    context = client(clock, client_auth="none")
+    context = build_client(clock, client_auth="none")
     error, _ = refused(context, NO)
 
     assert "The token is spent." == error.message
@@ -302,57 +325,57 @@ def test_echo_without_a_secret(clock: Clock) -> None:
 
 def test_fail_fast(clock: Clock) -> None:
     """After a rate limit that names a time, calls fail here until one may try."""
-    context = client(clock, retry=RetryPolicy(fail_fast=True))
+    context = build_client(clock, retry=RetryPolicy(fail_fast=True))
     first, asked = refused(context, BUSY)
     clock.wait(10)
     second, none = refused(context)
 
-    assert ([Send], []) == (kinds(asked), none)
+    assert ([Send], []) == (list_kinds(asked), none)
     assert isinstance(first, RateLimitError)
     assert isinstance(second, RateLimitError)
     assert (30.0, 20.0) == (first.retry_after, second.retry_after)
 
     clock.wait(20)
-    probe = start(custom_token_exchange, context, options())
+    probe = start(custom_token_exchange, context, build_options())
     send = next(probe)
     waiting, none = refused(context)
     with pytest.raises(StopIteration):
-        probe.send(answer())
+        probe.send(build_response())
 
     assert isinstance(send, Send)
     assert isinstance(waiting, RateLimitError)
     assert [] == none
-    assert all(exchange(context, answer()) for _ in range(3))
+    assert all(exchange(context, build_response()) for _ in range(3))
 
 
 def test_fail_fast_over_a_clock_set_back(clock: Clock) -> None:
     """A wait lasts its seconds, whatever becomes of the time of day meanwhile."""
     steady = Clock(0.0)
-    context = client(clock, steady, retry=RetryPolicy(fail_fast=True))
+    context = build_client(clock, steady, retry=RetryPolicy(fail_fast=True))
     refused(context, BUSY)
     clock.wait(-86_400)
     steady.wait(30)
 
-    assert exchange(context, answer(DOCUMENT), answer()).access_token
+    assert exchange(context, build_response(DOCUMENT), build_response()).access_token
 
 
 def test_fail_fast_after_a_block(clock: Clock) -> None:
     """After a block of the source IP nothing is sent for its time."""
-    context = client(clock, retry=RetryPolicy(fail_fast=True))
-    refused(context, refusal(429, "too_many_attempts"))
+    context = build_client(clock, retry=RetryPolicy(fail_fast=True))
+    refused(context, build_refusal(429, "too_many_attempts"))
     clock.wait(599)
     error, asked = refused(context)
     clock.wait(1)
 
     assert isinstance(error, BlockedError)
     assert (1.0, False, []) == (error.retry_after, error.retry_safe, asked)
-    assert TOKENS["access_token"] == exchange(context, answer()).access_token
+    assert TOKENS["access_token"] == exchange(context, build_response()).access_token
 
 
 def test_fail_fast_after_an_outage(clock: Clock) -> None:
     """A call that is refused here was not sent, and says so."""
-    context = client(clock, retry=RetryPolicy(fail_fast=True))
-    refused(context, answer(b"", 503, retry_after="30"))
+    context = build_client(clock, retry=RetryPolicy(fail_fast=True))
+    refused(context, build_response(b"", 503, retry_after="30"))
     error, asked = refused(context)
 
     assert NotSentError is type(error)
@@ -361,7 +384,7 @@ def test_fail_fast_after_an_outage(clock: Clock) -> None:
 
 def test_fail_fast_by_tenant(clock: Clock) -> None:
     """One tenant's limit is not another's."""
-    context = client(clock, domain=str, retry=RetryPolicy(fail_fast=True))
+    context = build_client(clock, domain=str, retry=RetryPolicy(fail_fast=True))
 
     def serve(request: Request) -> Response:
         issuer = request.url.removesuffix(".well-known/openid-configuration")
@@ -371,11 +394,11 @@ def test_fail_fast_by_tenant(clock: Clock) -> None:
             "jwks_uri": f"{issuer}k",
         }
         if request.method == "GET":
-            return answer(names)
-        return BUSY if "a.auth0.com" in request.url else answer()
+            return build_response(names)
+        return BUSY if "a.auth0.com" in request.url else build_response()
 
-    fail(start(custom_token_exchange, context, options(), "a.auth0.com"), serve)  # type: ignore[arg-type]
-    flow = start(custom_token_exchange, context, options(), "b.auth0.com")  # type: ignore[arg-type]
+    fail(start(custom_token_exchange, context, build_options(), "a.auth0.com"), serve)  # type: ignore[arg-type]
+    flow = start(custom_token_exchange, context, build_options(), "b.auth0.com")  # type: ignore[arg-type]
 
     assert TOKENS["access_token"] == play(flow, serve)[0].access_token
 
@@ -383,13 +406,13 @@ def test_fail_fast_by_tenant(clock: Clock) -> None:
 def test_slow_by_default(context: Context) -> None:
     """Unless the policy says so, every call is sent."""
     for _ in range(3):
-        assert [Send] == kinds(refused(context, NO)[1])
-        assert [Send] == kinds(refused(context, BUSY)[1])
+        assert [Send] == list_kinds(refused(context, NO)[1])
+        assert [Send] == list_kinds(refused(context, BUSY)[1])
 
 
 def test_refusals_remembered(clock: Clock) -> None:
     """A refused token is refused here for its time, and another token is not."""
-    context = client(clock, retry=RetryPolicy(remember_refusals_seconds=60.0))
+    context = build_client(clock, retry=RetryPolicy(remember_refusals_seconds=60.0))
     first, _ = refused(context, NO)
     clock.wait(59)
     again, asked = refused(context)
@@ -397,9 +420,9 @@ def test_refusals_remembered(clock: Clock) -> None:
 
     assert (first.args, []) == (again.args, asked)
     assert first is not again
-    assert ("The token is spent.", [Send]) == (other.message, kinds(sent))
+    assert ("The token is spent.", [Send]) == (other.message, list_kinds(sent))
     clock.wait(1)
-    assert TOKENS["access_token"] == exchange(context, answer()).access_token
+    assert TOKENS["access_token"] == exchange(context, build_response()).access_token
 
 
 @pytest.mark.parametrize(
@@ -416,24 +439,24 @@ def test_refusals_remembered(clock: Clock) -> None:
 )
 def test_refusals_of_another_grant(clock: Clock, changes: dict[str, Any]) -> None:
     """A refusal is of the whole grant: what differs in anything is sent."""
-    context = client(clock, retry=RetryPolicy(remember_refusals_seconds=60.0))
+    context = build_client(clock, retry=RetryPolicy(remember_refusals_seconds=60.0))
     refused(context, NO)
 
-    assert [Send] == kinds(refused(context, NO, **changes)[1])
+    assert [Send] == list_kinds(refused(context, NO, **changes)[1])
 
 
 def test_failures_not_remembered(clock: Clock) -> None:
     """A failure that is not the token's is sent again."""
-    context = client(clock, retry=RetryPolicy(remember_refusals_seconds=60.0))
-    refused(context, answer(b"", 503))
+    context = build_client(clock, retry=RetryPolicy(remember_refusals_seconds=60.0))
+    refused(context, build_response(b"", 503))
 
-    assert TOKENS["access_token"] == exchange(context, answer()).access_token
+    assert TOKENS["access_token"] == exchange(context, build_response()).access_token
 
 
 def test_refusal_and_limit(clock: Clock) -> None:
     """A client may do both: what is remembered of a token comes first."""
     policy = RetryPolicy(remember_refusals_seconds=60.0, fail_fast=True)
-    context = client(clock, retry=policy)
+    context = build_client(clock, retry=policy)
     refused(context, NO)
     refused(context, BUSY, subject_token="another-token")
 

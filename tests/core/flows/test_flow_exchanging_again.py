@@ -9,23 +9,23 @@ import pytest
 from browser import (
     Browser,
     PaperStore,
-    issued,
-    keeper,
+    build_login_options,
+    build_session_client,
+    build_token_response,
     log_in,
-    login_options,
-    session_of,
+    read_session,
 )
-from id_tokens import published
+from id_tokens import build_jwks_response
 from world import (
     NOW,
     SECRETS,
     TOKEN_ENDPOINT,
-    Asked,
     Clock,
+    EffectLog,
+    build_options,
+    build_refusal,
     fail,
-    options,
     play,
-    refusal,
 )
 
 from auth0_tx.core.context import Context
@@ -40,7 +40,7 @@ AGENT = {"sub": "auth0|agent"}
 def context(request: pytest.FixtureRequest, clock: Clock) -> Context:
     """A client that keeps sessions, in each of the two ways."""
     store = PaperStore(clock)
-    return keeper(
+    return build_session_client(
         clock, **({} if request.param == "cookies" else {"state_store": store})
     )
 
@@ -56,19 +56,22 @@ def browser(context: Context, clock: Clock) -> Browser:
 
 def again(
     context: Context, browser: Browser, *replies: Any, **wanted: Any
-) -> tuple[str, Asked]:
+) -> tuple[str, EffectLog]:
     """Ask for an access token, with another subject token at hand."""
-    wanted = {"subject_token_supplier": options, **wanted}
+    wanted = {"subject_token_supplier": build_options, **wanted}
     return play(get_access_token(context, browser.request(), **wanted), *replies)
 
 
 def anew(**claims: Any) -> list[Any]:
     """Give the answers to another exchange."""
     said = {"iat": int(NOW) + 3_600, "exp": int(NOW) + 40_000, "act": AGENT, **claims}
-    return [issued({"access_token": "a-2"}, **said), published("key-1")]
+    return [
+        build_token_response({"access_token": "a-2"}, **said),
+        build_jwks_response("key-1"),
+    ]
 
 
-def forms(asked: Asked) -> list[dict[str, list[str]]]:
+def forms(asked: EffectLog) -> list[dict[str, list[str]]]:
     """Give the forms that were sent to the token endpoint."""
     return [
         parse_qs((each.body or b"").decode())
@@ -81,7 +84,7 @@ def test_again(context: Context, browser: Browser) -> None:
     """Another exchange for the same user renews the session, its actor included."""
     token, asked = again(context, browser, *anew(act={"sub": "auth0|second-agent"}))
     kept, nothing = again(context, browser)
-    session = session_of(context, browser) or {}
+    session = read_session(context, browser) or {}
 
     assert ("a-2", "a-2", []) == (token, kept, nothing.requests)
     assert "auth0|second-agent" == session["user"]["act"]["sub"]
@@ -92,7 +95,7 @@ def test_again(context: Context, browser: Browser) -> None:
 
 def test_what_is_asked_for(context: Context, browser: Browser) -> None:
     """The audience and scope asked for are those of the exchange, where they are given."""
-    supplier = lambda: login_options(audience="urn:mine", scope="mine")  # noqa: E731
+    supplier = lambda: build_login_options(audience="urn:mine", scope="mine")  # noqa: E731
     _, asked = again(
         context,
         browser,
@@ -110,7 +113,7 @@ def test_what_is_asked_for(context: Context, browser: Browser) -> None:
 
 def test_what_the_supplier_asks_for(context: Context, browser: Browser) -> None:
     """Without an audience and a scope of the call's, the supplier's are sent."""
-    supplier = lambda: options(audience="urn:mine", scope="mine")  # noqa: E731
+    supplier = lambda: build_options(audience="urn:mine", scope="mine")  # noqa: E731
     _, asked = again(context, browser, *anew(), subject_token_supplier=supplier)
 
     (form,) = forms(asked)
@@ -164,7 +167,7 @@ def test_supplier_of_something_else(
     [
         (anew(sub="auth0|other"), "another user"),
         (anew(aud="other"), "aud"),
-        ([issued({"id_token": ...})], "no ID token"),
+        ([build_token_response({"id_token": ...})], "no ID token"),
     ],
     ids=["another user", "another client", "nobody"],
 )
@@ -172,34 +175,38 @@ def test_tokens_of_another(
     context: Context, browser: Browser, replies: list[Any], said: str
 ) -> None:
     """Tokens of anybody but the session's own user stay out of it."""
-    before = session_of(context, browser)
-    flow = get_access_token(context, browser.request(), subject_token_supplier=options)
+    before = read_session(context, browser)
+    flow = get_access_token(
+        context, browser.request(), subject_token_supplier=build_options
+    )
     error, _ = fail(flow, *replies)
 
     assert isinstance(error, IdTokenError)
     assert said in error.message
     assert error.tokens_issued
-    assert before == session_of(context, browser)
+    assert before == read_session(context, browser)
 
 
 def test_refusal(context: Context, browser: Browser) -> None:
     """A refused exchange is told as it is."""
-    flow = get_access_token(context, browser.request(), subject_token_supplier=options)
-    error, _ = fail(flow, refusal(400, "invalid_request"))
+    flow = get_access_token(
+        context, browser.request(), subject_token_supplier=build_options
+    )
+    error, _ = fail(flow, build_refusal(400, "invalid_request"))
 
     assert isinstance(error, RefusedError)
 
 
 def test_no_response(clock: Clock) -> None:
     """What an exchange brings must be kept, so without a response there is none."""
-    context, browser = keeper(clock), Browser()
+    context, browser = build_session_client(clock), Browser()
     log_in(context, browser, {"expires_in": 3_600})
     clock.wait(3_600)
     error, asked = fail(
         get_access_token(
             context,
             browser.request(answered=False),
-            subject_token_supplier=options,
+            subject_token_supplier=build_options,
         )
     )
 

@@ -7,19 +7,19 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from id_tokens import SIGNING_KEYS, published
-from vectors_tokens import OTHER_RSA, RSA, key_set, public
+from id_tokens import SIGNING_KEYS, build_jwks_response
+from vectors_tokens import OTHER_RSA, RSA, build_key_set, to_public_jwk
 from world import (
     DOMAIN,
     JWKS_URI,
     METADATA,
-    Asked,
     Clock,
-    answer,
+    EffectLog,
     begin_call,
-    client,
+    build_client,
+    build_response,
     fail,
-    kinds,
+    list_kinds,
     play,
 )
 
@@ -37,12 +37,12 @@ from auth0_tx.errors import (
 from auth0_tx.events import KeysFetched
 
 MINUTE, DAY = 60.0, 86_400.0
-DOWN = answer(b"", 404)
+DOWN = build_response(b"", 404)
 
 
 def keys(
     context: Context, key_id: str | None, *replies: Any, clock: Clock | None = None
-) -> tuple[KeySet, Asked]:
+) -> tuple[KeySet, EffectLog]:
     """Ask for the keys for a token that names *key_id*."""
     deadline = context.monotonic() + 10
     return play(
@@ -59,17 +59,17 @@ def sends(context: Context, key_id: str | None, *replies: Any) -> int:
 
 def test_first_use(context: Context) -> None:
     """Keys are fetched once, from where the metadata says, and then known."""
-    found, asked = keys(context, "key-1", published("key-1", "key-2"))
+    found, asked = keys(context, "key-1", build_jwks_response("key-1", "key-2"))
 
     assert frozenset({"key-1", "key-2"}) == found.ids
-    assert [Share, Send] == kinds(asked)
+    assert [Share, Send] == list_kinds(asked)
     assert [("GET", JWKS_URI)] == [(each.method, each.url) for each in asked.requests]
     assert (found, []) == keys(context, "key-2")
 
 
 def test_token_without_a_key_id(context: Context) -> None:
     """A token that names no key asks for no key that is not there."""
-    keys(context, None, published("key-1"))
+    keys(context, None, build_jwks_response("key-1"))
 
     assert 0 == sends(context, None)
 
@@ -99,7 +99,7 @@ def test_next_flight(context: Context) -> None:
     """Who comes to lead after another flight has landed sends nothing."""
     late = load_keys(begin_call(context, 10.0), METADATA, "key-1")
     share = share_of(late)
-    found, _ = keys(context, "key-1", published("key-1"))
+    found, _ = keys(context, "key-1", build_jwks_response("key-1"))
 
     assert (found, []) == play(share.flow())
     late.close()
@@ -118,31 +118,31 @@ def test_age(
     context: Context, clock: Clock, cache_control: str, seconds: float
 ) -> None:
     """Keys are asked for again when their age is over, and not before."""
-    keys(context, "key-1", published("key-1", cache_control=cache_control))
+    keys(context, "key-1", build_jwks_response("key-1", cache_control=cache_control))
     clock.wait(seconds - 1)
     assert 0 == sends(context, "key-1")
     clock.wait(1)
 
-    assert 1 == sends(context, "key-1", published("key-1"))
+    assert 1 == sends(context, "key-1", build_jwks_response("key-1"))
 
 
 def test_new_key(context: Context) -> None:
     """A key that is not there is looked for once, and found if it is new."""
-    keys(context, "key-1", published("key-1"))
-    found, asked = keys(context, "key-2", published("key-1", "key-2"))
+    keys(context, "key-1", build_jwks_response("key-1"))
+    found, asked = keys(context, "key-2", build_jwks_response("key-1", "key-2"))
 
     assert found.has("key-2")
-    assert [Share, Send] == kinds(asked)
+    assert [Share, Send] == list_kinds(asked)
 
 
 def test_unknown_keys(context: Context, clock: Clock) -> None:
     """Ten thousand tokens with keys that exist nowhere cost one fetch in half a minute."""
-    keys(context, "key-1", published("key-1"))
+    keys(context, "key-1", build_jwks_response("key-1"))
     fetched_at = []
     for number in range(10_000):
-        asked = keys(context, f"made-up-{number}", lambda request: published("key-1"))[
-            1
-        ]
+        asked = keys(
+            context, f"made-up-{number}", lambda request: build_jwks_response("key-1")
+        )[1]
         fetched_at += [clock.now] * len(asked.requests)
         clock.wait(0.01)
 
@@ -152,18 +152,20 @@ def test_unknown_keys(context: Context, clock: Clock) -> None:
 
 def test_cooldown(context: Context, clock: Clock) -> None:
     """Between two fetches for unknown keys there is half a minute, and no more."""
-    keys(context, "key-1", published("key-1"))
+    keys(context, "key-1", build_jwks_response("key-1"))
     counted = []
     for seconds in (0, 29, 1, 30, 29):
         clock.wait(seconds)
-        counted.append(sends(context, "made-up", lambda request: published("key-1")))
+        counted.append(
+            sends(context, "made-up", lambda request: build_jwks_response("key-1"))
+        )
 
     assert [1, 0, 1, 1, 0] == counted
 
 
 def test_unknown_keys_in_an_outage(context: Context, clock: Clock) -> None:
     """A fetch that fails counts as one, and the old keys stay."""
-    keys(context, "key-1", published("key-1"))
+    keys(context, "key-1", build_jwks_response("key-1"))
     fetched_at = []
     for number in range(2_000):
         found, asked = keys(context, f"made-up-{number}", lambda request: DOWN)
@@ -177,7 +179,7 @@ def test_unknown_keys_in_an_outage(context: Context, clock: Clock) -> None:
 
 def test_unknown_key_at_first(context: Context) -> None:
     """The first fetch serves the token that caused it, and is not repeated for it."""
-    found, asked = keys(context, "made-up", published("key-1"))
+    found, asked = keys(context, "made-up", build_jwks_response("key-1"))
 
     assert not found.has("made-up")
     assert 1 == len(asked.requests)
@@ -189,7 +191,9 @@ def test_rotation(context: Context, clock: Clock) -> None:
     for flip in range(10):
         kid = f"key-{1 + flip % 2}"
         for _ in range(100):
-            found, asked = keys(context, kid, lambda request, kid=kid: published(kid))
+            found, asked = keys(
+                context, kid, lambda request, kid=kid: build_jwks_response(kid)
+            )
             fetches += len(asked.requests)
             assert found.has(kid)
             clock.wait(0.31)
@@ -199,20 +203,20 @@ def test_rotation(context: Context, clock: Clock) -> None:
 
 def test_revoked_key(context: Context, clock: Clock) -> None:
     """A key that the tenant takes away is not believed past the age of its set."""
-    keys(context, "key-1", published("key-1"))
+    keys(context, "key-1", build_jwks_response("key-1"))
     clock.wait(10 * MINUTE)
-    found, _ = keys(context, "key-1", published("key-2"))
+    found, _ = keys(context, "key-1", build_jwks_response("key-2"))
 
     assert not found.has("key-1")
 
 
 BROKEN = {
     "404": DOWN,
-    "500": answer(b"", 500),
-    "HTML": answer(b"<html>"),
-    "redirect": answer(b"", 302),
-    "no-list": answer({"keys": {}}),
-    "no-keys": answer({}),
+    "500": build_response(b"", 500),
+    "HTML": build_response(b"<html>"),
+    "redirect": build_response(b"", 302),
+    "no-list": build_response({"keys": {}}),
+    "no-keys": build_response({}),
     "lost": AmbiguousError("lost"),
     "not-sent": NotSentError("no", retry_safe=True),
     "closed": ClientClosedError("closed"),
@@ -223,7 +227,7 @@ BROKEN = {
 @pytest.mark.parametrize("key_id", ["key-1", "made-up"])
 def test_old_keys(context: Context, clock: Clock, key_id: str, reply: Any) -> None:
     """A fetch that fails leaves the old keys, and is not repeated for half a minute."""
-    old, _ = keys(context, "key-1", published("key-1"))
+    old, _ = keys(context, "key-1", build_jwks_response("key-1"))
     clock.wait(10 * MINUTE)
     now, asked = keys(context, key_id, lambda request: reply)
     clock.wait(29)
@@ -236,7 +240,7 @@ def test_old_keys(context: Context, clock: Clock, key_id: str, reply: Any) -> No
 @pytest.mark.parametrize("reply", BROKEN.values(), ids=BROKEN.keys())
 def test_oldest_keys(context: Context, clock: Clock, reply: Any) -> None:
     """Keys that could not be renewed for a day are not believed."""
-    keys(context, "key-1", published("key-1"))
+    keys(context, "key-1", build_jwks_response("key-1"))
     clock.wait(DAY - 30)
     assert keys(context, "key-1", lambda request: reply)[0].has("key-1")
     clock.wait(30)
@@ -250,12 +254,12 @@ def test_oldest_keys(context: Context, clock: Clock, reply: Any) -> None:
 
 def test_keys_come_back(context: Context, clock: Clock) -> None:
     """After an outage the keys are fetched again, and are as fresh as any."""
-    keys(context, "key-1", published("key-1"))
+    keys(context, "key-1", build_jwks_response("key-1"))
     clock.wait(10 * MINUTE)
     keys(context, "key-1", DOWN)
     clock.wait(30)
 
-    assert 1 == sends(context, "key-1", published("key-1"))
+    assert 1 == sends(context, "key-1", build_jwks_response("key-1"))
     clock.wait(599)
     assert 0 == sends(context, "key-1")
 
@@ -287,7 +291,7 @@ def test_flight_that_ends_otherwise(
 def test_waiting_time(context: Context) -> None:
     """What the tenant asked to wait is passed on."""
     flow = load_keys(begin_call(context, context.monotonic() + 10), METADATA, "key-1")
-    error, _ = fail(flow, answer(b"", 429, retry_after="9"))
+    error, _ = fail(flow, build_response(b"", 429, retry_after="9"))
 
     assert (429, 9.0) == (error.status, error.retry_after)
 
@@ -302,44 +306,48 @@ def test_waiting_time(context: Context) -> None:
             {"kty": "RSA", "n": "AQAB", "e": "AQAB"},
             {"kty": "oct", "k": "c2Vj"},
         ],
-        [public(RSA, kid="key-1", use="enc")],
+        [to_public_jwk(RSA, kid="key-1", use="enc")],
     ],
     ids=["empty", "not-keys", "weak", "for-encryption"],
 )
 def test_unusable_keys(context: Context, entries: list[Any]) -> None:
     """Keys that cannot be used are passed over, and the set is what is left."""
-    found, _ = keys(context, "key-1", answer({"keys": entries}))
+    found, _ = keys(context, "key-1", build_response({"keys": entries}))
 
     assert 0 == len(found)
 
 
 def test_one_bad_key_among_good(context: Context) -> None:
     """A malformed key does not spoil the others."""
-    document = key_set({"kty": "RSA", "kid": "bad", "n": "!"}, public(RSA, kid="key-1"))
+    document = build_key_set(
+        {"kty": "RSA", "kid": "bad", "n": "!"}, to_public_jwk(RSA, kid="key-1")
+    )
 
-    assert frozenset({"key-1"}) == keys(context, "key-1", answer(document))[0].ids
+    assert (
+        frozenset({"key-1"}) == keys(context, "key-1", build_response(document))[0].ids
+    )
 
 
 def test_a_thousand_keys(context: Context) -> None:
     """A set of a thousand keys is cut, and costs no more memory than a hundred."""
-    entries = [public(OTHER_RSA, kid=f"key-{number}") for number in range(1_000)]
+    entries = [to_public_jwk(OTHER_RSA, kid=f"key-{number}") for number in range(1_000)]
 
-    assert 100 == len(keys(context, "key-1", answer({"keys": entries}))[0])
+    assert 100 == len(keys(context, "key-1", build_response({"keys": entries}))[0])
 
 
 def test_told(clock: Clock) -> None:
     """The subscriber is told of each fetch, how long it took, and how it ended."""
-    context = client(clock, on_event=print)
+    context = build_client(clock, on_event=print)
 
     def slow(request: Request) -> Response:
         clock.wait(2)
-        return published(*SIGNING_KEYS)
+        return build_jwks_response(*SIGNING_KEYS)
 
     good = keys(context, "key-1", slow)[1]
     clock.wait(10 * MINUTE)
     bad = keys(context, "key-1", DOWN)[1]
 
-    assert [Share, Send, Emit] == kinds(good)
+    assert [Share, Send, Emit] == list_kinds(good)
     assert [KeysFetched(domain=DOMAIN, seconds=2.0)] == good.events
     assert [
         KeysFetched(domain=DOMAIN, seconds=0.0, code="discovery_failed")

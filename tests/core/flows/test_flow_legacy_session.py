@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from browser import COOKIE, Browser, PaperStore, keeper, session_of
-from legacy_cookies import SECRET, THEIRS, chunked, sealed
-from world import NOW, Clock, fail, options, play
+from browser import COOKIE, Browser, PaperStore, build_session_client, read_session
+from legacy_cookies import SECRET, THEIRS, seal_state, split_cookies
+from world import NOW, Clock, build_options, fail, play
 
 from auth0_tx.core.context import Context
 from auth0_tx.core.flows.access_tokens import get_access_token
@@ -31,20 +31,20 @@ def store(clock: Clock) -> PaperStore:
 def context(request: pytest.FixtureRequest, clock: Clock, store: PaperStore) -> Context:
     """A client that takes such sessions over, and keeps its own in each of the two ways."""
     keeping = {} if request.param == "cookies" else {"state_store": store}
-    return keeper(clock, legacy_secret=SECRET, **keeping)
+    return build_session_client(clock, legacy_secret=SECRET, **keeping)
 
 
 @pytest.fixture
 def browser() -> Browser:
     """A browser whose user was logged in by the SDK."""
-    return Browser({"theme": "dark", **chunked(sealed(SESSION))})
+    return Browser({"theme": "dark", **split_cookies(seal_state(SESSION))})
 
 
 def test_taken_over(context: Context, browser: Browser) -> None:
     """The user stays logged in, by a cookie of ours; the SDK's are deleted."""
-    first = session_of(context, browser)
+    first = read_session(context, browser)
     kept = set(browser.cookies)
-    second = session_of(context, browser)
+    second = read_session(context, browser)
 
     assert "auth0|alice" == (first or {})["user"]["sub"]
     assert first == second
@@ -60,13 +60,13 @@ def test_without_a_response(context: Context, browser: Browser) -> None:
     assert before == browser.cookies
 
 
-@pytest.mark.parametrize("supplier", [None, options])
+@pytest.mark.parametrize("supplier", [None, build_options])
 def test_renewal_without_a_response(
     context: Context, clock: Clock, browser: Browser, supplier: Any
 ) -> None:
     """Without a response there is nothing that its tokens could be renewed in."""
     state = SESSION if supplier is None else {**SESSION, "refresh_token": None}
-    browser = Browser(chunked(sealed(state)))
+    browser = Browser(split_cookies(seal_state(state)))
     clock.wait(4_000)
     error, asked = fail(
         get_access_token(
@@ -82,17 +82,17 @@ def test_past_its_time(context: Context, clock: Clock, browser: Browser) -> None
     """A session that is over is nobody's, and its cookies are deleted."""
     clock.wait(259_200)
 
-    assert session_of(context, browser) is None
+    assert read_session(context, browser) is None
     assert {"theme": "dark"} == browser.cookies
 
 
 def test_broken(clock: Clock) -> None:
     """Cookies that hold no session are deleted, whatever they are called."""
-    context = keeper(clock, legacy_secret=SECRET)
+    context = build_session_client(clock, legacy_secret=SECRET)
     names = ("_a0_session", "_a0_session_0", "_a0_session_19", "_a0_session_theme")
     browser = Browser(dict.fromkeys(names, "broken"))
 
-    assert session_of(context, browser) is None
+    assert read_session(context, browser) is None
     assert {"_a0_session_theme"} == set(browser.cookies)
 
 
@@ -101,12 +101,12 @@ def test_logout(context: Context, browser: Browser) -> None:
     play(logout(context, browser.request(), revoke=False))
 
     assert {"theme": "dark"} == browser.cookies
-    assert session_of(context, browser) is None
+    assert read_session(context, browser) is None
 
 
 def test_not_without_its_secret(clock: Clock, browser: Browser) -> None:
     """A client that was not told of the SDK takes nothing over, and leaves its cookies."""
-    context, before = keeper(clock), dict(browser.cookies)
+    context, before = build_session_client(clock), dict(browser.cookies)
 
-    assert session_of(context, browser) is None
+    assert read_session(context, browser) is None
     assert before == browser.cookies

@@ -11,14 +11,24 @@ from browser import (
     Browser,
     LateStore,
     PaperStore,
-    issued,
-    keeper,
+    build_login_options,
+    build_session_client,
+    build_token_response,
     log_in,
-    login_options,
-    session_of,
+    read_session,
 )
-from id_tokens import published
-from world import DOMAIN, NOW, SECRETS, Asked, Clock, answer, client, fail, play
+from id_tokens import build_jwks_response
+from world import (
+    DOMAIN,
+    NOW,
+    SECRETS,
+    Clock,
+    EffectLog,
+    build_client,
+    build_response,
+    fail,
+    play,
+)
 
 from auth0_tx.core.context import Context
 from auth0_tx.core.effects import Flow
@@ -54,7 +64,9 @@ def store(clock: Clock) -> PaperStore:
 @pytest.fixture(params=[IN_COOKIES, IN_STORE])
 def context(request: pytest.FixtureRequest, clock: Clock, store: PaperStore) -> Context:
     """A client that keeps sessions, in each of the two ways."""
-    return keeper(clock, state_store=None if request.param == IN_COOKIES else store)
+    return build_session_client(
+        clock, state_store=None if request.param == IN_COOKIES else store
+    )
 
 
 def login(
@@ -62,13 +74,13 @@ def login(
 ) -> Flow[LoginWithCustomTokenExchangeResult]:
     """Log in."""
     return login_with_custom_token_exchange(
-        context, login_options(**changes), browser.request()
+        context, build_login_options(**changes), browser.request()
     )
 
 
 def refused(
     context: Context, browser: Browser, *replies: Any, **changes: Any
-) -> tuple[CustomTokenExchangeError, Asked]:
+) -> tuple[CustomTokenExchangeError, EffectLog]:
     """Log in in vain; there must be no session."""
     error, asked = fail(login(context, browser, **changes), *replies)
     assert {} == browser.cookies
@@ -80,7 +92,7 @@ def test_login(context: Context, browser: Browser) -> None:
     act = {"sub": "auth0|agent"}
     made = log_in(context, browser, {"refresh_token": "r-1"}, email="a@b.c", act=act)
     user, _ = play(get_user(context, browser.request()))
-    session = session_of(context, browser)
+    session = read_session(context, browser)
 
     assert user == made["user"]
     assert ("auth0|user", "a@b.c", act) == (user["sub"], user["email"], user["act"])
@@ -117,8 +129,8 @@ def test_openid(
     """The scope is what was asked for, with openid in it; the session tells what was sent."""
     result, asked = play(
         login(context, browser, scope=asked_for, audience="https://api.example.com"),
-        issued(),
-        published("key-1"),
+        build_token_response(),
+        build_jwks_response("key-1"),
     )
     body = (asked.requests[0].body or b"").decode()
 
@@ -162,7 +174,7 @@ def test_no_sessions_are_kept(
     clock: Clock, browser: Browser, configured: dict[str, Any]
 ) -> None:
     """A client that keeps no sessions says so, before anything is sent."""
-    context = client(clock, **configured)
+    context = build_client(clock, **configured)
     error, asked = refused(context, browser)
 
     assert isinstance(error, ConfigurationError)
@@ -176,18 +188,18 @@ def test_a_store_needs_no_secret(
     clock: Clock, store: PaperStore, browser: Browser
 ) -> None:
     """With a store, the browser's id alone seals the session."""
-    context = client(clock, state_store=store)
+    context = build_client(clock, state_store=store)
     made = log_in(context, browser)
-    another = keeper(clock, state_store=store)
+    another = build_session_client(clock, state_store=store)
 
-    assert made["user"] == (session_of(context, browser) or {})["user"]
-    assert session_of(another, browser) is None
+    assert made["user"] == (read_session(context, browser) or {})["user"]
+    assert read_session(another, browser) is None
 
 
 def test_no_response(context: Context, browser: Browser) -> None:
     """Without a response there is nowhere to set the cookie; nothing is sent."""
     flow = login_with_custom_token_exchange(
-        context, login_options(), browser.request(answered=False)
+        context, build_login_options(), browser.request(answered=False)
     )
     error, asked = fail(flow)
 
@@ -197,7 +209,7 @@ def test_no_response(context: Context, browser: Browser) -> None:
 
 def test_no_id_token(context: Context, browser: Browser) -> None:
     """Without an ID token nobody is logged in, and the tokens are known to be out."""
-    error, _ = refused(context, browser, issued({"id_token": ...}))
+    error, _ = refused(context, browser, build_token_response({"id_token": ...}))
 
     assert isinstance(error, IdTokenError)
     assert (Code.MISSING_ID_TOKEN, True) == (error.code, error.tokens_issued)
@@ -220,8 +232,8 @@ def test_untrue_id_token(
     error, _ = refused(
         context,
         browser,
-        issued(**claims),
-        published("key-1"),
+        build_token_response(**claims),
+        build_jwks_response("key-1"),
         organization="org_MINE" if said == "org_id" else None,
     )
 
@@ -239,7 +251,9 @@ def test_organization(context: Context, browser: Browser) -> None:
 
 def test_no_keys(context: Context, browser: Browser) -> None:
     """Without the tenant's keys nobody can be told, so nobody is logged in."""
-    error, _ = refused(context, browser, issued(), answer({"keys": []}))
+    error, _ = refused(
+        context, browser, build_token_response(), build_response({"keys": []})
+    )
 
     assert isinstance(error, IdTokenError)
 
@@ -248,7 +262,9 @@ def test_refusal(context: Context, browser: Browser) -> None:
     """A refused exchange leaves the session that was, and makes none."""
     log_in(context, browser)
     before = dict(browser.cookies)
-    error, _ = fail(login(context, browser), answer({"error": "invalid_request"}, 400))
+    error, _ = fail(
+        login(context, browser), build_response({"error": "invalid_request"}, 400)
+    )
 
     assert isinstance(error, RefusedError)
     assert before == browser.cookies
@@ -259,45 +275,48 @@ def test_another_user(context: Context, store: PaperStore, browser: Browser) -> 
     log_in(context, browser, {"refresh_token": "r-1"}, email="first@example.com")
     first = browser.copy()
     log_in(context, browser, sub="auth0|second")
-    second = session_of(context, browser) or {}
+    second = read_session(context, browser) or {}
 
     assert first.cookies != browser.cookies
     assert "auth0|second" == second["user"]["sub"]
     assert "email" not in second["user"]
     assert second["refresh_token"] is None
     if store.calls:
-        assert session_of(context, first) is None
-        assert 1 == len(store.sessions())
+        assert read_session(context, first) is None
+        assert 1 == len(store.list_sessions())
 
 
 def test_an_id_is_never_taken_over(clock: Clock, store: PaperStore) -> None:
     """An id that an attacker has put into a browser names no session, and never will."""
-    context = keeper(clock, state_store=store)
+    context = build_session_client(clock, state_store=store)
     browser = Browser({COOKIE: "A" * 43})
-    before = session_of(context, browser)
+    before = read_session(context, browser)
     log_in(context, browser)
 
     assert before is None
     assert "A" * 43 != browser.cookies[COOKIE]
-    assert session_of(context, Browser({COOKIE: "A" * 43})) is None
+    assert read_session(context, Browser({COOKIE: "A" * 43})) is None
 
 
 def test_session_expiry(clock: Clock, store: PaperStore, browser: Browser) -> None:
     """An ID token's session_expiry ends the session, however long the policy is."""
-    context = keeper(clock, state_store=store)
+    context = build_session_client(clock, state_store=store)
     log_in(context, browser, session_expiry=int(NOW) + 100)
     clock.wait(99)
-    before = session_of(context, browser)
+    before = read_session(context, browser)
     clock.wait(1)
 
     assert before is not None
-    assert session_of(context, browser) is None
+    assert read_session(context, browser) is None
 
 
 def test_session_expiry_in_the_past(context: Context, browser: Browser) -> None:
     """A session that is over before it begins is refused."""
     error, _ = refused(
-        context, browser, issued(session_expiry=int(NOW) - 1_000), published("key-1")
+        context,
+        browser,
+        build_token_response(session_expiry=int(NOW) - 1_000),
+        build_jwks_response("key-1"),
     )
 
     assert isinstance(error, IdTokenError)
@@ -309,18 +328,20 @@ def test_store_that_fails_once(
 ) -> None:
     """A write that fails once is tried again: what was issued must be kept."""
     store.failing = ["set"]
-    context = keeper(clock, state_store=store)
+    context = build_session_client(clock, state_store=store)
     made = log_in(context, browser)
 
-    assert made["user"] == (session_of(context, browser) or {})["user"]
+    assert made["user"] == (read_session(context, browser) or {})["user"]
 
 
 def test_store_that_hangs(clock: Clock, store: PaperStore, browser: Browser) -> None:
     """A write that took long to fail is not tried again: a store that hangs does so twice."""
-    context = keeper(clock, state_store=store)
+    context = build_session_client(clock, state_store=store)
     store.failing = ["set"]
     store.before["set"] = lambda: clock.wait(1.0)
-    error, _ = refused(context, browser, issued(), published("key-1"))
+    error, _ = refused(
+        context, browser, build_token_response(), build_jwks_response("key-1")
+    )
 
     assert isinstance(error, StoreError)
     assert 1 == store.calls.count("set")
@@ -330,10 +351,10 @@ def test_store_whose_answer_is_lost(clock: Clock, browser: Browser) -> None:
     """A write that was taken although its answer was lost counts."""
     store = LateStore(clock)
     store.lost = ["set"]
-    context = keeper(clock, state_store=store)
+    context = build_session_client(clock, state_store=store)
     log_in(context, browser)
 
-    assert session_of(context, browser) is not None
+    assert read_session(context, browser) is not None
 
 
 @pytest.mark.parametrize("failing", [["set", "set"], ["add_to_index"]], ids=str)
@@ -342,8 +363,10 @@ def test_store_that_fails(
 ) -> None:
     """A session that cannot be kept is an error, which has the tokens and shows none."""
     store.failing = failing
-    context = keeper(clock, state_store=store)
-    error, _ = refused(context, browser, issued(), published("key-1"))
+    context = build_session_client(clock, state_store=store)
+    error, _ = refused(
+        context, browser, build_token_response(), build_jwks_response("key-1")
+    )
 
     assert isinstance(error, StoreError)
     assert ("store", True) == (error.phase, error.tokens_issued)
@@ -358,9 +381,13 @@ def test_login_again_after_a_store_that_failed(
 ) -> None:
     """A subject token good for one use is spent by then, so that trying again is not safe."""
     store.failing = ["set", "set"]
-    context = keeper(clock, state_store=store)
+    context = build_session_client(clock, state_store=store)
     error, _ = refused(
-        context, browser, issued(), published("key-1"), subject_token_reusable=reusable
+        context,
+        browser,
+        build_token_response(),
+        build_jwks_response("key-1"),
+        subject_token_reusable=reusable,
     )
 
     assert (True, reusable) == (error.tokens_issued, error.retry_safe)
@@ -370,28 +397,33 @@ def test_store_that_cannot_forget(
     clock: Clock, store: PaperStore, browser: Browser
 ) -> None:
     """The old session's id is out of the browser, so that it stays is no failure."""
-    context = keeper(clock, state_store=store)
+    context = build_session_client(clock, state_store=store)
     log_in(context, browser)
     store.failing = ["delete"]
     log_in(context, browser, sub="auth0|second")
 
-    assert "auth0|second" == (session_of(context, browser) or {})["user"]["sub"]
+    assert "auth0|second" == (read_session(context, browser) or {})["user"]["sub"]
 
 
 def test_store_that_refuses(clock: Clock, store: PaperStore, browser: Browser) -> None:
     """A store that will not take a new session has failed."""
-    context = keeper(clock, state_store=store)
+    context = build_session_client(clock, state_store=store)
     store.set = lambda *_, **__: False  # type: ignore[method-assign]
-    error, _ = refused(context, browser, issued(), published("key-1"))
+    error, _ = refused(
+        context, browser, build_token_response(), build_jwks_response("key-1")
+    )
 
     assert isinstance(error, StoreError)
 
 
 def test_too_large_for_cookies(clock: Clock, browser: Browser) -> None:
     """A session that does not fit into cookies is an error, which has the tokens."""
-    context = keeper(clock, state_store=CookieStore(most_chunks=2))
+    context = build_session_client(clock, state_store=CookieStore(most_chunks=2))
     error, _ = refused(
-        context, browser, issued(picture="x" * 9_000), published("key-1")
+        context,
+        browser,
+        build_token_response(picture="x" * 9_000),
+        build_jwks_response("key-1"),
     )
 
     assert isinstance(error, StoreError)
@@ -402,7 +434,10 @@ def test_too_large_for_cookies(clock: Clock, browser: Browser) -> None:
 def test_too_large_to_open(context: Context, browser: Browser) -> None:
     """A session that nobody could open again is not kept, wherever it would be."""
     error, _ = refused(
-        context, browser, issued(picture="x" * 48_000), published("key-1")
+        context,
+        browser,
+        build_token_response(picture="x" * 48_000),
+        build_jwks_response("key-1"),
     )
 
     assert isinstance(error, StoreError)
@@ -413,13 +448,15 @@ def test_too_large_to_open(context: Context, browser: Browser) -> None:
 
 def test_cookies_of_a_session_that_shrinks(clock: Clock, browser: Browser) -> None:
     """Cookies that a smaller session does not need are deleted."""
-    context = keeper(clock, state_store=CookieStore(longest_chunk=500, most_chunks=40))
+    context = build_session_client(
+        clock, state_store=CookieStore(longest_chunk=500, most_chunks=40)
+    )
     log_in(context, browser, picture="x" * 5_000)
     many = len(browser.cookies)
     log_in(context, browser)
 
     assert len(browser.cookies) < many
-    assert session_of(context, browser) is not None
+    assert read_session(context, browser) is not None
 
 
 def test_cookie(context: Context, browser: Browser) -> None:
@@ -449,7 +486,7 @@ def test_nothing_is_readable(
 
 def test_resolver(clock: Clock, store: PaperStore) -> None:
     """A session is its own tenant's: under another domain there is none."""
-    context = keeper(
+    context = build_session_client(
         clock, state_store=store, domain=lambda found: found.get("tenant", DOMAIN)
     )
     browser = Browser()
@@ -457,9 +494,9 @@ def test_resolver(clock: Clock, store: PaperStore) -> None:
 
     play(
         login(context, browser),
-        answer(DOCUMENT),
-        issued(),
-        published("key-1"),
+        build_response(DOCUMENT),
+        build_token_response(),
+        build_jwks_response("key-1"),
     )
     elsewhere, _ = play(
         get_user(context, {**browser.request(), "tenant": "other.us.auth0.com"})

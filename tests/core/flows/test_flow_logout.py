@@ -6,7 +6,15 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from browser import COOKIE, SECRET, Browser, PaperStore, keeper, log_in, session_of
+from browser import (
+    COOKIE,
+    SECRET,
+    Browser,
+    PaperStore,
+    build_session_client,
+    log_in,
+    read_session,
+)
 from world import (
     DISCOVERY_URL,
     DOCUMENT,
@@ -14,8 +22,8 @@ from world import (
     ISSUER,
     SECRETS,
     Clock,
-    answer,
-    client,
+    build_client,
+    build_response,
     fail,
     play,
 )
@@ -46,7 +54,7 @@ def store(clock: Clock) -> PaperStore:
 def context(request: pytest.FixtureRequest, clock: Clock, store: PaperStore) -> Context:
     """A client that keeps sessions, in each of the two ways."""
     keeping = {} if request.param == "cookies" else {"state_store": store}
-    return keeper(clock, **keeping)
+    return build_session_client(clock, **keeping)
 
 
 @pytest.fixture
@@ -66,7 +74,7 @@ def test_logout(context: Context, store: PaperStore, browser: Browser) -> None:
     parts = urlsplit(url)
 
     assert {"theme": "dark"} == browser.cookies
-    assert session_of(context, browser) is None
+    assert read_session(context, browser) is None
     assert [] == asked.requests
     assert (DOMAIN, "/v2/logout") == (parts.netloc, parts.path)
     assert {
@@ -74,7 +82,7 @@ def test_logout(context: Context, store: PaperStore, browser: Browser) -> None:
         "returnTo": ["https://app.example.com/?a=b"],
     } == parse_qs(parts.query)
     if store.calls:
-        assert ([], None) == (store.sessions(), session_of(context, kept))
+        assert ([], None) == (store.list_sessions(), read_session(context, kept))
 
 
 def test_nobody(context: Context) -> None:
@@ -94,7 +102,7 @@ def test_bad_return(context: Context, browser: Browser, return_to: Any) -> None:
 
     assert isinstance(error, InvalidInputError)
     assert "return_to" == error.parameter
-    assert session_of(context, browser) is not None
+    assert read_session(context, browser) is not None
 
 
 def test_no_response(context: Context, browser: Browser) -> None:
@@ -107,25 +115,27 @@ def test_no_response(context: Context, browser: Browser) -> None:
 
 def test_sessions_that_are_not_kept(clock: Clock) -> None:
     """A client that keeps no sessions says so."""
-    error, _ = fail(logout(client(clock), Browser().request()))
+    error, _ = fail(logout(build_client(clock), Browser().request()))
 
     assert isinstance(error, ConfigurationError)
 
 
 def fresh(clock: Clock, **keywords: Any) -> tuple[Context, Browser]:
     """Give a client that knows where tokens are revoked, and a browser with one to revoke."""
-    context = client(clock, secret=SECRET, knows_metadata=False, **keywords)
+    context = build_client(clock, secret=SECRET, knows_metadata=False, **keywords)
     browser = Browser()
-    from browser import issued, login_options
-    from id_tokens import published
+    from browser import build_login_options, build_token_response
+    from id_tokens import build_jwks_response
 
     from auth0_tx.core.flows.login import login_with_custom_token_exchange
 
     play(
-        login_with_custom_token_exchange(context, login_options(), browser.request()),
-        answer(PUBLISHED),
-        issued(OFFLINE),
-        published("key-1"),
+        login_with_custom_token_exchange(
+            context, build_login_options(), browser.request()
+        ),
+        build_response(PUBLISHED),
+        build_token_response(OFFLINE),
+        build_jwks_response("key-1"),
     )
     return context, browser
 
@@ -133,7 +143,7 @@ def fresh(clock: Clock, **keywords: Any) -> tuple[Context, Browser]:
 def test_revocation(clock: Clock) -> None:
     """The session's refresh token is revoked, the client authenticated (RFC 7009)."""
     context, browser = fresh(clock)
-    _, asked = play(logout(context, browser.request()), answer(b"", 200))
+    _, asked = play(logout(context, browser.request()), build_response(b"", 200))
 
     (request,) = asked.requests
     assert REVOCATION == request.url
@@ -158,8 +168,8 @@ def test_no_revocation(clock: Clock) -> None:
     [
         NotSentError("no"),
         AmbiguousError("lost"),
-        answer(b"<html>", 500),
-        answer({"error": "invalid_client"}, 401),
+        build_response(b"<html>", 500),
+        build_response({"error": "invalid_client"}, 401),
     ],
 )
 def test_revocation_that_fails(clock: Clock, reply: Any) -> None:
@@ -180,7 +190,7 @@ def test_nowhere_to_revoke(clock: Clock, document: dict[str, Any]) -> None:
     """A tenant that says no place of its own for it is not asked."""
     context, browser = fresh(clock)
     clock.wait(3_600)
-    _, asked = play(logout(context, browser.request()), answer(document))
+    _, asked = play(logout(context, browser.request()), build_response(document))
 
     assert [DISCOVERY_URL] == [each.url for each in asked.requests]
 
@@ -190,7 +200,7 @@ def test_no_metadata(clock: Clock) -> None:
     context, browser = fresh(clock)
     clock.wait(3_600)
     context.metadata.clear()
-    _, asked = play(logout(context, browser.request()), answer(b"gone", 404))
+    _, asked = play(logout(context, browser.request()), build_response(b"gone", 404))
 
     assert {} == browser.cookies
     assert 1 == len(asked.requests)
@@ -198,7 +208,7 @@ def test_no_metadata(clock: Clock) -> None:
 
 def test_store_that_cannot_delete(clock: Clock, store: PaperStore) -> None:
     """Where the store fails the cookie is deleted all the same, and the failure told."""
-    context, browser = keeper(clock, state_store=store), Browser()
+    context, browser = build_session_client(clock, state_store=store), Browser()
     log_in(context, browser)
     store.failing = ["delete"]
     error, _ = fail(logout(context, browser.request()))
@@ -210,7 +220,7 @@ def test_store_that_cannot_delete(clock: Clock, store: PaperStore) -> None:
 def test_store_that_cannot_delete_and_need_not(clock: Clock, store: PaperStore) -> None:
     """Where the policy makes little of a store that fails, the user still gets to Auth0."""
     policy = SessionPolicy(store_failure="no_session")
-    context = keeper(clock, state_store=store, session_policy=policy)
+    context = build_session_client(clock, state_store=store, session_policy=policy)
     browser = Browser()
     log_in(context, browser)
     store.failing = ["delete"]
@@ -222,12 +232,12 @@ def test_store_that_cannot_delete_and_need_not(clock: Clock, store: PaperStore) 
 
 def test_store_that_cannot_be_read(clock: Clock, store: PaperStore) -> None:
     """Where the session cannot be read it is deleted all the same."""
-    context, browser = keeper(clock, state_store=store), Browser()
+    context, browser = build_session_client(clock, state_store=store), Browser()
     log_in(context, browser)
     store.failing = ["get"]
     play(logout(context, browser.request()))
 
-    assert ({}, []) == (browser.cookies, store.sessions())
+    assert ({}, []) == (browser.cookies, store.list_sessions())
 
 
 def test_broken_cookie(context: Context) -> None:

@@ -11,11 +11,11 @@ from world import (
     SECRETS,
     TOKENS,
     Clock,
-    answer,
-    client,
+    build_client,
+    build_refusal,
+    build_response,
     fail,
     play,
-    refusal,
     start,
 )
 
@@ -45,7 +45,7 @@ def exchange(context: Context, **changes: Any) -> Flow[TokenExchangeResponse]:
 def test_request() -> None:
     """Both types are told, and the API that is to be called."""
     given, asked = play(
-        exchange(client(Clock()), scope="read:data write:data"), answer()
+        exchange(build_client(Clock()), scope="read:data write:data"), build_response()
     )
     (request,) = asked.requests
 
@@ -78,7 +78,7 @@ def test_request() -> None:
 )
 def test_input(parameter: str, value: Any) -> None:
     """What breaks a rule is refused, by its name, before anything is sent."""
-    error, asked = fail(exchange(client(Clock()), **{parameter: value}))
+    error, asked = fail(exchange(build_client(Clock()), **{parameter: value}))
 
     assert isinstance(error, InvalidInputError)
     assert parameter == error.parameter
@@ -87,7 +87,7 @@ def test_input(parameter: str, value: Any) -> None:
 
 def test_public_client() -> None:
     """A client that cannot prove itself acts for nobody."""
-    error, asked = fail(exchange(client(Clock(), client_auth="none")))
+    error, asked = fail(exchange(build_client(Clock(), client_auth="none")))
 
     assert isinstance(error, ConfigurationError)
     assert "client_auth" == error.parameter
@@ -97,7 +97,10 @@ def test_public_client() -> None:
 def test_sent_again() -> None:
     """An access token is not spent by it, so a lost answer is asked for again."""
     given, asked = play(
-        exchange(client(Clock())), AmbiguousError("lost"), answer(), clock=Clock()
+        exchange(build_client(Clock())),
+        AmbiguousError("lost"),
+        build_response(),
+        clock=Clock(),
     )
 
     assert 2 == len(asked.requests)
@@ -106,8 +109,8 @@ def test_sent_again() -> None:
 
 def test_refusal() -> None:
     """A refusal says what on-behalf-of exchange takes."""
-    no = refusal(403, "access_denied", f"no: {SECRETS['subject_token']}")
-    error, _ = fail(exchange(client(Clock())), no)
+    no = build_refusal(403, "access_denied", f"no: {SECRETS['subject_token']}")
+    error, _ = fail(exchange(build_client(Clock())), no)
 
     assert isinstance(error, RefusedError)
     assert "resource_server_identifier" in (error.hint or "")
@@ -116,12 +119,12 @@ def test_refusal() -> None:
 
 def test_cache() -> None:
     """A client with a cache exchanges a token for an API once, and apart from all else."""
-    context = client(Clock(), token_cache=MemoryTokenCache())
-    play(exchange(context), answer({**TOKENS, "access_token": "one"}))
+    context = build_client(Clock(), token_cache=MemoryTokenCache())
+    play(exchange(context), build_response({**TOKENS, "access_token": "one"}))
     given, asked = play(exchange(context))
     other, _ = play(
         exchange(context, audience=f"{API}/2"),
-        answer({**TOKENS, "access_token": "two"}),
+        build_response({**TOKENS, "access_token": "two"}),
     )
 
     assert ["one", "two"] == [given.access_token, other.access_token]
@@ -130,8 +133,8 @@ def test_cache() -> None:
 
 def test_events() -> None:
     """A subscriber is told of it as of every exchange."""
-    context = client(Clock(), on_event=print)
-    _, asked = play(exchange(context), answer())
+    context = build_client(Clock(), on_event=print)
+    _, asked = play(exchange(context), build_response())
 
     assert [
         ExchangeStarted(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from id_tokens import published
+from id_tokens import build_jwks_response
 from world import (
     DISCOVERY_URL,
     DOCUMENT,
     JWKS_URI,
     Clock,
-    answer,
-    client,
+    build_client,
+    build_options,
+    build_response,
     fail,
-    options,
     play,
 )
 
@@ -22,10 +22,14 @@ from auth0_tx.errors import NotSentError
 
 def test_prepare() -> None:
     """Both documents are fetched, once, and the first exchange is one request."""
-    context = client(Clock(), knows_metadata=False)
-    _, asked = play(prepare(context), answer(DOCUMENT), published("key-1"))
+    context = build_client(Clock(), knows_metadata=False)
+    _, asked = play(
+        prepare(context), build_response(DOCUMENT), build_jwks_response("key-1")
+    )
     _, again = play(prepare(context))
-    _, exchange = play(custom_token_exchange(context, options()), answer())
+    _, exchange = play(
+        custom_token_exchange(context, build_options()), build_response()
+    )
 
     assert [DISCOVERY_URL, JWKS_URI] == [each.url for each in asked.requests]
     assert [] == again.requests
@@ -34,7 +38,7 @@ def test_prepare() -> None:
 
 def test_no_tenant() -> None:
     """A tenant that cannot be reached is an error, as it would be for the first call."""
-    context = client(Clock(), knows_metadata=False)
+    context = build_client(Clock(), knows_metadata=False)
     error, _ = fail(prepare(context), lambda _: NotSentError("no connection"))
 
     assert isinstance(error, NotSentError)

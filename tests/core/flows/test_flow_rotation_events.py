@@ -5,9 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from browser import Browser, PaperStore, issued, keeper, log_in
-from id_tokens import published
-from world import NOW, Asked, Clock, answer, fail, options, play, refusal
+from browser import (
+    Browser,
+    PaperStore,
+    build_session_client,
+    build_token_response,
+    log_in,
+)
+from id_tokens import build_jwks_response
+from world import (
+    NOW,
+    Clock,
+    EffectLog,
+    build_options,
+    build_refusal,
+    build_response,
+    fail,
+    play,
+)
 
 from auth0_tx.core.context import Context
 from auth0_tx.core.flows.access_tokens import get_access_token
@@ -22,13 +37,13 @@ RENEWED = {
     "expires_in": 3_600,
 }
 AGENT = {"sub": "auth0|agent"}
-NO = refusal(403, "invalid_grant")
+NO = build_refusal(403, "invalid_grant")
 
 
 @pytest.fixture
 def context(clock: Clock) -> Context:
     """A client that keeps sessions, and tells of what happens."""
-    return keeper(
+    return build_session_client(
         clock,
         state_store=PaperStore(clock),
         retry=RetryPolicy(attempts=1),
@@ -36,7 +51,7 @@ def context(clock: Clock) -> Context:
     )
 
 
-def told(asked: Asked) -> list[Any]:
+def told(asked: EffectLog) -> list[Any]:
     """Give what was told of the session."""
     return [event for event in asked.events if isinstance(event, SessionRotated)]
 
@@ -48,7 +63,7 @@ def test_refresh(context: Context, clock: Clock, code: str | None) -> None:
     log_in(context, browser, {"refresh_token": "r-1", "expires_in": 3_600})
     clock.wait(3_600)
     flow = get_access_token(context, browser.request())
-    _, asked = fail(flow, NO) if code else play(flow, answer(RENEWED))
+    _, asked = fail(flow, NO) if code else play(flow, build_response(RENEWED))
 
     assert [
         SessionRotated(domain=DOMAIN, by="refresh_token", seconds=0.0, code=code)
@@ -61,9 +76,14 @@ def test_exchange(context: Context, clock: Clock, code: str | None) -> None:
     browser = Browser()
     log_in(context, browser, {"expires_in": 3_600}, act=AGENT)
     clock.wait(3_600)
-    flow = get_access_token(context, browser.request(), subject_token_supplier=options)
+    flow = get_access_token(
+        context, browser.request(), subject_token_supplier=build_options
+    )
     claims = {"iat": int(NOW) + 3_600, "exp": int(NOW) + 40_000, "act": AGENT}
-    replies = [issued({"access_token": "a-2"}, **claims), published("key-1")]
+    replies = [
+        build_token_response({"access_token": "a-2"}, **claims),
+        build_jwks_response("key-1"),
+    ]
     _, asked = fail(flow, NO) if code else play(flow, *replies)
 
     assert [

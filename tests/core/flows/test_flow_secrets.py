@@ -9,18 +9,18 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from exposure import exposed
-from id_tokens import id_token, published
+from exposure import collect_texts
+from id_tokens import build_jwks_response, sign_id_token
 from vectors_tokens import P256
 from world import (
     DOCUMENT,
     SECRETS,
     TOKENS,
     Clock,
-    answer,
-    client,
+    build_client,
+    build_options,
+    build_response,
     fail,
-    options,
     play,
     start,
 )
@@ -74,31 +74,31 @@ BROKEN_TOKENS = {
 }
 
 FAILURES: dict[str, Response | Exception] = {
-    "refused": answer(ECHO, 400),
-    "refused-401": answer(ECHO, 401),
-    "server-error": answer(ECHO, 500),
-    "mfa": answer({**ECHO, "error": "mfa_required"}, 403),
-    "limited": answer(ECHO, 429, retry_after="60"),
-    "blocked": answer({**ECHO, "error": "too_many_attempts"}, 429),
-    "echo-as-code": answer({**ECHO, "error": SECRETS["subject_token"]}, 400),
-    "echo-in-header": answer({}, 400, x_request_id=SECRETS["subject_token"]),
-    "redirect": answer(
+    "refused": build_response(ECHO, 400),
+    "refused-401": build_response(ECHO, 401),
+    "server-error": build_response(ECHO, 500),
+    "mfa": build_response({**ECHO, "error": "mfa_required"}, 403),
+    "limited": build_response(ECHO, 429, retry_after="60"),
+    "blocked": build_response({**ECHO, "error": "too_many_attempts"}, 429),
+    "echo-as-code": build_response({**ECHO, "error": SECRETS["subject_token"]}, 400),
+    "echo-in-header": build_response({}, 400, x_request_id=SECRETS["subject_token"]),
+    "redirect": build_response(
         ECHO, 307, location=f"https://evil.com/?{SECRETS['subject_token']}"
     ),
-    "html": answer(
+    "html": build_response(
         f"<p>{ECHO}".encode(), content_type=f"text/{SECRETS['subject_token']}"
     ),
-    "cut": answer(json.dumps(BROKEN_TOKENS).encode()[:-9]),
-    "twice": answer(
+    "cut": build_response(json.dumps(BROKEN_TOKENS).encode()[:-9]),
+    "twice": build_response(
         b'{"access_token":"' + SECRETS["access_token"].encode() + b'",' * 2
     ),
-    "list": answer([BROKEN_TOKENS]),
-    "wrong-type": answer(BROKEN_TOKENS),
-    "bad-token": answer(
+    "list": build_response([BROKEN_TOKENS]),
+    "wrong-type": build_response(BROKEN_TOKENS),
+    "bad-token": build_response(
         {**BROKEN_TOKENS, "access_token": SECRETS["access_token"] + "\n"}
     ),
-    "utf-16": answer(json.dumps(BROKEN_TOKENS).encode("utf-16")),
-    "deep": answer(SECRETS["access_token"].encode() + b"[" * 100_000),
+    "utf-16": build_response(json.dumps(BROKEN_TOKENS).encode("utf-16")),
+    "deep": build_response(SECRETS["access_token"].encode() + b"[" * 100_000),
     "not-sent": NotSentError("no", retry_safe=True),
     "lost": AmbiguousError("lost"),
     "closed": ClientClosedError("closed"),
@@ -125,7 +125,7 @@ CLIENTS: dict[str, dict[str, Any]] = {
 
 def shown(error: BaseException) -> list[str]:
     """Give the secrets that *error* shows, in whatever form."""
-    text = exposed(error)
+    text = collect_texts(error)
     return [needle for needle in NEEDLES if needle in text]
 
 
@@ -135,8 +135,8 @@ def test_failure(
     clock: Clock, reply: Response | Exception, keywords: dict[str, Any]
 ) -> None:
     """An error shows nothing, nor do its causes, its pickle, or our frames it passed."""
-    context = client(clock, **keywords)
-    given = options(
+    context = build_client(clock, **keywords)
+    given = build_options(
         **ACTOR, scope="openid", authorization_params={"pin": SECRETS["client_secret"]}
     )
     for flow in (start(custom_token_exchange, context, given) for _ in range(2)):
@@ -148,8 +148,8 @@ def test_failure(
 @pytest.mark.parametrize("reply", FAILURES.values(), ids=FAILURES.keys())
 def test_failed_discovery(clock: Clock, reply: Response | Exception) -> None:
     """A failure before the grant is sent shows nothing of it either."""
-    context = client(clock, knows_metadata=False)
-    flow = start(custom_token_exchange, context, options(**ACTOR))
+    context = build_client(clock, knows_metadata=False)
+    flow = start(custom_token_exchange, context, build_options(**ACTOR))
     error, _ = fail(flow, lambda request: reply, clock=clock)
 
     assert [] == shown(error)
@@ -171,9 +171,9 @@ def test_failed_discovery(clock: Clock, reply: Response | Exception) -> None:
 )
 def test_bad_input(clock: Clock, changes: dict[str, Any]) -> None:
     """Bad input is refused without being shown."""
-    context = client(clock)
+    context = build_client(clock)
     error, _ = fail(
-        start(custom_token_exchange, context, options(**{**ACTOR, **changes}))
+        start(custom_token_exchange, context, build_options(**{**ACTOR, **changes}))
     )
 
     assert [] == shown(error)
@@ -182,9 +182,12 @@ def test_bad_input(clock: Clock, changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize("tampered", ["", "x", "AAAA"])
 def test_bad_id_token(clock: Clock, tampered: str) -> None:
     """Why an actor cannot be told shows nothing of the tokens."""
-    token = id_token(act={"sub": SECRETS["actor_token"]}) + tampered
-    flow = start(custom_token_exchange, client(clock), options(**ACTOR))
-    replies = answer({**TOKENS, "id_token": token}), lambda request: published("key-2")
+    token = sign_id_token(act={"sub": SECRETS["actor_token"]}) + tampered
+    flow = start(custom_token_exchange, build_client(clock), build_options(**ACTOR))
+    replies = (
+        build_response({**TOKENS, "id_token": token}),
+        lambda request: build_jwks_response("key-2"),
+    )
     response, _ = play(flow, *replies)
 
     assert response.act_error is not None
@@ -192,7 +195,7 @@ def test_bad_id_token(clock: Clock, tampered: str) -> None:
     assert [] == [
         part
         for part in token.split(".")
-        if part and part in exposed(response.act_error)
+        if part and part in collect_texts(response.act_error)
     ]
 
 
@@ -200,7 +203,8 @@ def test_response(clock: Clock) -> None:
     """A response gives its tokens to who asks for them, and shows none."""
     body = {**TOKENS, "refresh_token": SECRETS["refresh_token"]}
     response, _ = play(
-        start(custom_token_exchange, client(clock), options()), answer(body)
+        start(custom_token_exchange, build_client(clock), build_options()),
+        build_response(body),
     )
 
     assert isinstance(response, TokenExchangeResponse)
@@ -213,9 +217,11 @@ def test_response(clock: Clock) -> None:
 def test_requests(clock: Clock) -> None:
     """What is put on the wire has the secrets in its body or header, never in its URL."""
     flow = start(
-        custom_token_exchange, client(clock, knows_metadata=False), options(**ACTOR)
+        custom_token_exchange,
+        build_client(clock, knows_metadata=False),
+        build_options(**ACTOR),
     )
-    _, asked = play(flow, answer(DOCUMENT), answer())
+    _, asked = play(flow, build_response(DOCUMENT), build_response())
 
     assert 2 == len(asked.requests)
     assert "needle" not in repr(asked.requests)

@@ -10,17 +10,17 @@ from joserfc import jwt
 from vectors_tokens import P256
 from world import (
     DOMAIN,
-    Asked,
     Clock,
+    EffectLog,
     Reply,
-    answer,
     begin_call,
-    client,
+    build_client,
+    build_options,
+    build_refusal,
+    build_response,
     fail,
-    kinds,
-    options,
+    list_kinds,
     play,
-    refusal,
     start,
 )
 
@@ -39,12 +39,12 @@ from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
 from auth0_tx.events import ExchangeRetried
 from auth0_tx.values import RetryPolicy
 
-BUSY = answer(b"", 429, retry_after="3")
+BUSY = build_response(b"", 429, retry_after="3")
 REFUSED = NotSentError("no connection could be made", retry_safe=True)
 LOST = AmbiguousError("the connection ended before the answer was whole")
 
 
-def sends(asked: Asked) -> int:
+def sends(asked: EffectLog) -> int:
     """Count what was put on the wire."""
     return len(asked.requests)
 
@@ -57,26 +57,29 @@ def always(reply: Response | Exception) -> Reply:
 def test_waits_as_told(context: Context, clock: Clock) -> None:
     """A 429 is retried after the seconds its Retry-After names."""
     _, asked = play(
-        start(custom_token_exchange, context, options()), BUSY, answer(), clock=clock
+        start(custom_token_exchange, context, build_options()),
+        BUSY,
+        build_response(),
+        clock=clock,
     )
 
-    assert [Send, Sleep, Send] == kinds(asked)
+    assert [Send, Sleep, Send] == list_kinds(asked)
     assert Sleep(3.0) == asked[1]
 
 
 def test_connects_again(context: Context, clock: Clock) -> None:
     """A connection that fails is made again after a short random wait."""
-    flow = start(custom_token_exchange, context, options())
-    _, asked = play(flow, REFUSED, REFUSED, answer(), clock=clock)
+    flow = start(custom_token_exchange, context, build_options())
+    _, asked = play(flow, REFUSED, REFUSED, build_response(), clock=clock)
 
-    assert [Send, Sleep, Send, Sleep, Send] == kinds(asked)
+    assert [Send, Sleep, Send, Sleep, Send] == list_kinds(asked)
     assert [0.05, 0.1] == asked.waits
 
 
 def test_gives_up(context: Context, clock: Clock) -> None:
     """The last attempt's failure is the one the caller sees."""
     last = NotSentError("third", retry_safe=True)
-    flow = start(custom_token_exchange, context, options())
+    flow = start(custom_token_exchange, context, build_options())
     error, asked = fail(flow, REFUSED, REFUSED, last, clock=clock)
 
     assert last is error
@@ -85,17 +88,17 @@ def test_gives_up(context: Context, clock: Clock) -> None:
 
 def test_retries_turned_off(clock: Clock) -> None:
     """With one attempt nothing is sent again."""
-    context = client(clock, retry=RetryPolicy(attempts=1))
-    _, asked = fail(start(custom_token_exchange, context, options()), REFUSED)
+    context = build_client(clock, retry=RetryPolicy(attempts=1))
+    _, asked = fail(start(custom_token_exchange, context, build_options()), REFUSED)
 
-    assert [Send] == kinds(asked)
+    assert [Send] == list_kinds(asked)
 
 
 TLS = NotSentError("TLS: not acceptable", Code.TLS_FAILED)
 NO_TIME = NotSentError("no time", Code.TIMEOUT, retry_safe=True)
 LATE = AmbiguousError("late", Code.TIMEOUT)
-GLOBAL_LIMIT = refusal(500, "access_denied", "Global limit has been reached")
-TOO_MANY = refusal(429, "too_many_attempts")
+GLOBAL_LIMIT = build_refusal(500, "access_denied", "Global limit has been reached")
+TOO_MANY = build_refusal(429, "too_many_attempts")
 
 # (name, what always comes back, sends with a token for one use, with a reusable one,
 # and of a document)
@@ -103,31 +106,31 @@ ROWS: list[tuple[str, Response | Exception, int, int, int]] = [
     ("no connection", REFUSED, 3, 3, 3),
     ("no time to connect", NO_TIME, 3, 3, 3),
     ("certificate", TLS, 1, 1, 1),
-    ("408", answer(b"", 408), 3, 3, 3),
-    ("425", refusal(425, "too_early"), 3, 3, 3),
-    ("429", refusal(429, "too_many_requests"), 3, 3, 3),
-    ("429 without JSON", answer(b"<html>", 429), 3, 3, 3),
-    ("429 with a long wait", answer(b"", 429, retry_after="6"), 1, 1, 1),
-    ("503", answer(b"", 503), 1, 3, 3),
-    ("503 with a wait", answer(b"", 503, retry_after="1"), 1, 3, 3),
-    ("503 with JSON", refusal(503, "temporarily_unavailable"), 1, 3, 3),
+    ("408", build_response(b"", 408), 3, 3, 3),
+    ("425", build_refusal(425, "too_early"), 3, 3, 3),
+    ("429", build_refusal(429, "too_many_requests"), 3, 3, 3),
+    ("429 without JSON", build_response(b"<html>", 429), 3, 3, 3),
+    ("429 with a long wait", build_response(b"", 429, retry_after="6"), 1, 1, 1),
+    ("503", build_response(b"", 503), 1, 3, 3),
+    ("503 with a wait", build_response(b"", 503, retry_after="1"), 1, 3, 3),
+    ("503 with JSON", build_refusal(503, "temporarily_unavailable"), 1, 3, 3),
     ("reset", LOST, 1, 3, 3),
     ("silence", LATE, 1, 3, 3),
-    ("500", refusal(500, "server_error"), 1, 3, 3),
-    ("500 without JSON", answer(b"", 500), 1, 3, 3),
-    ("502", answer(b"<html>", 502), 1, 3, 3),
-    ("504", answer(b"", 504), 1, 3, 3),
+    ("500", build_refusal(500, "server_error"), 1, 3, 3),
+    ("500 without JSON", build_response(b"", 500), 1, 3, 3),
+    ("502", build_response(b"<html>", 502), 1, 3, 3),
+    ("504", build_response(b"", 504), 1, 3, 3),
     ("global limit", GLOBAL_LIMIT, 1, 1, 3),
-    ("broken 200", answer(b'{"access_token": "a'), 1, 2, 2),
-    ("HTML 200", answer(b"<html>", content_type="text/html"), 1, 2, 2),
-    ("404", answer(b"", 404), 1, 1, 1),
-    ("400", refusal(400, "invalid_grant"), 1, 1, 1),
-    ("401", refusal(401, "invalid_client"), 1, 1, 1),
-    ("403", refusal(403, "access_denied"), 1, 1, 1),
-    ("mfa", refusal(403, "mfa_required"), 1, 1, 1),
+    ("broken 200", build_response(b'{"access_token": "a'), 1, 2, 2),
+    ("HTML 200", build_response(b"<html>", content_type="text/html"), 1, 2, 2),
+    ("404", build_response(b"", 404), 1, 1, 1),
+    ("400", build_refusal(400, "invalid_grant"), 1, 1, 1),
+    ("401", build_refusal(401, "invalid_client"), 1, 1, 1),
+    ("403", build_refusal(403, "access_denied"), 1, 1, 1),
+    ("mfa", build_refusal(403, "mfa_required"), 1, 1, 1),
     ("blocked", TOO_MANY, 1, 1, 3),
-    ("nonce", refusal(400, "use_dpop_nonce"), 1, 1, 1),
-    ("redirect", answer(b"", 307, location="https://evil.com"), 1, 1, 1),
+    ("nonce", build_refusal(400, "use_dpop_nonce"), 1, 1, 1),
+    ("redirect", build_response(b"", 307, location="https://evil.com"), 1, 1, 1),
 ]
 
 
@@ -142,12 +145,15 @@ def test_sends(
     """Each failure is sent again as often as what it may have done allows."""
     counted = []
     for flow in (
-        start(custom_token_exchange, client(clock), options()),
+        start(custom_token_exchange, build_client(clock), build_options()),
         start(
-            custom_token_exchange, client(clock), options(subject_token_reusable=True)
+            custom_token_exchange,
+            build_client(clock),
+            build_options(subject_token_reusable=True),
         ),
         load_metadata(
-            begin_call(client(clock, knows_metadata=False), clock.now + 10), DOMAIN
+            begin_call(build_client(clock, knows_metadata=False), clock.now + 10),
+            DOMAIN,
         ),
     ):
         _, asked = fail(flow, always(reply))
@@ -166,7 +172,9 @@ SAFE = {"no connection", "no time to connect", "408", "425"} | {
 @pytest.mark.parametrize(("name", "reply"), [row[:2] for row in ROWS])
 def test_retry_safe(context: Context, name: str, reply: Response | Exception) -> None:
     """Only what never reached an Action is safe to send again with a one-time token."""
-    error, _ = fail(start(custom_token_exchange, context, options()), always(reply))
+    error, _ = fail(
+        start(custom_token_exchange, context, build_options()), always(reply)
+    )
 
     assert (name in SAFE) is error.retry_safe
 
@@ -179,8 +187,8 @@ def test_lost_answer_of_a_reusable_token(
     for reusable in (False, True):
         flow = start(
             custom_token_exchange,
-            client(clock),
-            options(subject_token_reusable=reusable),
+            build_client(clock),
+            build_options(subject_token_reusable=reusable),
         )
         error, _ = fail(flow, always(reply))
         assert isinstance(error, AmbiguousError)
@@ -191,8 +199,8 @@ def test_lost_answer_of_a_reusable_token(
     ("policy", "reply", "sent"),
     [
         (RetryPolicy(retry_429=False), BUSY, 1),
-        (RetryPolicy(retry_503=True), answer(b"", 503, retry_after="1"), 3),
-        (RetryPolicy(retry_503=True), answer(b"", 503), 1),
+        (RetryPolicy(retry_503=True), build_response(b"", 503, retry_after="1"), 3),
+        (RetryPolicy(retry_503=True), build_response(b"", 503), 1),
         (RetryPolicy(attempts=6), REFUSED, 6),
         (RetryPolicy(longest_delay=2.0), BUSY, 1),
     ],
@@ -200,9 +208,11 @@ def test_lost_answer_of_a_reusable_token(
 )
 def test_switches(clock: Clock, policy: RetryPolicy, reply: Any, sent: int) -> None:
     """The policy's switches do what they say."""
-    context = client(clock, retry=policy)
+    context = build_client(clock, retry=policy)
     _, asked = fail(
-        start(custom_token_exchange, context, options()), always(reply), clock=clock
+        start(custom_token_exchange, context, build_options()),
+        always(reply),
+        clock=clock,
     )
 
     assert sent == sends(asked)
@@ -210,19 +220,21 @@ def test_switches(clock: Clock, policy: RetryPolicy, reply: Any, sent: int) -> N
 
 def test_wait_past_the_deadline(clock: Clock) -> None:
     """A wait that would pass the deadline is reported at once and not begun."""
-    context = client(clock, timeout=3.0)
-    error, asked = fail(start(custom_token_exchange, context, options()), BUSY)
+    context = build_client(clock, timeout=3.0)
+    error, asked = fail(start(custom_token_exchange, context, build_options()), BUSY)
 
     assert isinstance(error, RateLimitError)
     assert (3.0, True) == (error.retry_after, error.retry_safe)
-    assert [Send] == kinds(asked)
+    assert [Send] == list_kinds(asked)
 
 
 def test_one_deadline(context: Context, clock: Clock) -> None:
     """Every attempt has what is left of the one deadline."""
     began = clock.now
     _, asked = fail(
-        start(custom_token_exchange, context, options()), always(BUSY), clock=clock
+        start(custom_token_exchange, context, build_options()),
+        always(BUSY),
+        clock=clock,
     )
 
     assert {began + 10.0} == {
@@ -232,22 +244,22 @@ def test_one_deadline(context: Context, clock: Clock) -> None:
 
 def test_blocked_is_final(context: Context) -> None:
     """A block of the source IP is sent once, without a wait, whatever it names."""
-    reply = answer({"error": "too_many_attempts"}, 429, retry_after="1")
-    error, asked = fail(start(custom_token_exchange, context, options()), reply)
+    reply = build_response({"error": "too_many_attempts"}, 429, retry_after="1")
+    error, asked = fail(start(custom_token_exchange, context, build_options()), reply)
 
     assert isinstance(error, BlockedError)
-    assert [Send] == kinds(asked)
+    assert [Send] == list_kinds(asked)
 
 
 def test_each_attempt_is_signed_anew(clock: Clock) -> None:
     """Each attempt has an assertion with an id, and a time, of its own."""
-    context = client(
+    context = build_client(
         clock,
         client_assertion_signing_key=P256.as_dict(private=True),
         client_assertion_signing_alg="ES256",
     )
-    flow = start(custom_token_exchange, context, options())
-    _, asked = play(flow, BUSY, BUSY, answer(), clock=clock)
+    flow = start(custom_token_exchange, context, build_options())
+    _, asked = play(flow, BUSY, BUSY, build_response(), clock=clock)
     bodies = [parse_qs((request.body or b"").decode()) for request in asked.requests]
     claims = [
         jwt.decode(body["client_assertion"][0], P256, algorithms=["ES256"]).claims
@@ -261,9 +273,9 @@ def test_each_attempt_is_signed_anew(clock: Clock) -> None:
 
 def test_retries_are_told(clock: Clock) -> None:
     """The subscriber is told of each retry before its wait."""
-    context = client(clock, on_event=print)
-    flow = start(custom_token_exchange, context, options())
-    _, asked = play(flow, BUSY, REFUSED, answer(), clock=clock)
+    context = build_client(clock, on_event=print)
+    flow = start(custom_token_exchange, context, build_options())
+    _, asked = play(flow, BUSY, REFUSED, build_response(), clock=clock)
 
     assert [
         ExchangeRetried(
@@ -273,7 +285,7 @@ def test_retries_are_told(clock: Clock) -> None:
             domain=DOMAIN, attempt=2, code="connection_failed", status=None, delay=0.1
         ),
     ] == [event for event in asked.events if isinstance(event, ExchangeRetried)]
-    assert [Emit, Send, Emit, Sleep, Send, Emit, Sleep, Send, Emit] == kinds(asked)
+    assert [Emit, Send, Emit, Sleep, Send, Emit, Sleep, Send, Emit] == list_kinds(asked)
 
 
 def test_outage(context: Context) -> None:
@@ -281,7 +293,7 @@ def test_outage(context: Context) -> None:
     total = 0
     for _ in range(200):
         _, asked = fail(
-            start(custom_token_exchange, context, options()), always(REFUSED)
+            start(custom_token_exchange, context, build_options()), always(REFUSED)
         )
         total += sends(asked)
 
@@ -309,9 +321,9 @@ def test_partial_outage(context: Context, period: int) -> None:
         replies = [REFUSED] if number % period == 0 else []
         try:
             _, asked = play(
-                start(custom_token_exchange, context, options()),
+                start(custom_token_exchange, context, build_options()),
                 *replies,
-                always(answer()),
+                always(build_response()),
             )
         except NotSentError:
             continue
@@ -322,7 +334,11 @@ def test_partial_outage(context: Context, period: int) -> None:
 
 def test_no_refund(context: Context) -> None:
     """A retry that succeeds is not given back what it cost."""
-    play(start(custom_token_exchange, context, options()), REFUSED, answer())
+    play(
+        start(custom_token_exchange, context, build_options()),
+        REFUSED,
+        build_response(),
+    )
 
     assert 50 - 5 + 1 == context.retries.budget
 
@@ -332,6 +348,6 @@ def test_what_is_thrown_and_not_ours(context: Context) -> None:
     bug = ZeroDivisionError("a bug")
 
     with pytest.raises(ZeroDivisionError) as error:
-        play(start(custom_token_exchange, context, options()), bug)
+        play(start(custom_token_exchange, context, build_options()), bug)
 
     assert bug is error.value

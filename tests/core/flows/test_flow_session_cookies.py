@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from browser import COOKIE, SECRET, Browser, keeper, log_in, session_of
-from world import Clock, client, play
+from browser import COOKIE, SECRET, Browser, build_session_client, log_in, read_session
+from world import Clock, build_client, play
 
 from auth0_tx.core.flows.session import get_user
 from auth0_tx.values import SessionPolicy
@@ -13,7 +13,7 @@ def test_deletes_the_numbered_cookies_of_auth0s_sdk(clock: Clock) -> None:
     """Only cookies that Auth0's SDK numbers are deleted: others may have no name to set."""
     names = ["_a0_session_0", "_a0_session_theme", "_a0_session_\xe9", "_a0_sessions"]
     browser = Browser(dict.fromkeys(names, "x"))
-    context = client(clock, secret=SECRET, legacy_secret="of the SDK")
+    context = build_client(clock, secret=SECRET, legacy_secret="of the SDK")
 
     user, _ = play(get_user(context, browser.request()))
 
@@ -26,7 +26,7 @@ def test_deletes_the_numbered_cookies_of_auth0s_sdk(clock: Clock) -> None:
 def test_deletes_cookies_of_auth0s_sdk_over_plain_http(clock: Clock) -> None:
     """Over plain http a browser takes no secure cookie, not even to delete one."""
     browser = Browser({"_a0_session_0": "x"})
-    context = client(
+    context = build_client(
         clock,
         secret=SECRET,
         legacy_secret="of the SDK",
@@ -40,7 +40,7 @@ def test_deletes_cookies_of_auth0s_sdk_over_plain_http(clock: Clock) -> None:
 
 def test_every_bit_counts(clock: Clock) -> None:
     """A cookie with any single bit flipped is no session, and is deleted."""
-    context, browser = keeper(clock), Browser()
+    context, browser = build_session_client(clock), Browser()
     log_in(context, browser)
     sealed = browser.cookies[COOKIE]
     flips = [(place, bit) for place in range(len(sealed)) for bit in range(8)]
@@ -49,7 +49,7 @@ def test_every_bit_counts(clock: Clock) -> None:
     for place, bit in flips:
         changed = chr(ord(sealed[place]) ^ 1 << bit)
         visitor = Browser({COOKIE: sealed[:place] + changed + sealed[place + 1 :]})
-        if session_of(context, visitor) is not None or visitor.cookies:
+        if read_session(context, visitor) is not None or visitor.cookies:
             opened.append((place, bit))
 
     assert len(flips) > 8_000

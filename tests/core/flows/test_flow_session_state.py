@@ -12,9 +12,9 @@ from browser import (
     SECRET,
     Browser,
     PaperStore,
-    keeper,
+    build_session_client,
     log_in,
-    session_of,
+    read_session,
 )
 from world import Clock, fail, play
 
@@ -48,12 +48,12 @@ def keeping(request: pytest.FixtureRequest, store: PaperStore) -> dict[str, Any]
 @pytest.fixture
 def context(clock: Clock, keeping: dict[str, Any]) -> Context:
     """A client that keeps sessions."""
-    return keeper(clock, **keeping)
+    return build_session_client(clock, **keeping)
 
 
 def test_nobody(context: Context, browser: Browser) -> None:
     """A browser without cookies has no session, and is told nothing."""
-    assert session_of(context, browser) is None
+    assert read_session(context, browser) is None
     assert [] == browser.told
 
 
@@ -62,12 +62,12 @@ def test_idle(context: Context, clock: Clock, browser: Browser) -> None:
     log_in(context, browser)
     for _ in range(2):
         clock.wait(DAY * 0.9)
-        assert session_of(context, browser) is not None
+        assert read_session(context, browser) is not None
     unused = browser.copy()
     clock.wait(DAY)
 
-    assert session_of(context, browser) is None
-    assert session_of(context, unused) is None
+    assert read_session(context, browser) is None
+    assert read_session(context, unused) is None
 
 
 def test_absolute(context: Context, clock: Clock, browser: Browser) -> None:
@@ -75,10 +75,10 @@ def test_absolute(context: Context, clock: Clock, browser: Browser) -> None:
     log_in(context, browser)
     for _ in range(5):
         clock.wait(DAY / 2)
-        assert session_of(context, browser) is not None
+        assert read_session(context, browser) is not None
     clock.wait(DAY / 2)
 
-    assert session_of(context, browser) is None
+    assert read_session(context, browser) is None
 
 
 def test_replay_of_an_expired_cookie(
@@ -89,18 +89,23 @@ def test_replay_of_an_expired_cookie(
     kept = browser.copy()
     clock.wait(3 * DAY)
 
-    assert session_of(context, kept) is None
+    assert read_session(context, kept) is None
 
 
 def test_shorter_policy(
     clock: Clock, keeping: dict[str, Any], browser: Browser
 ) -> None:
     """A policy that is made shorter holds for sessions that are there already."""
-    log_in(keeper(clock, **keeping), browser)
+    log_in(build_session_client(clock, **keeping), browser)
     clock.wait(3_600)
     policy = SessionPolicy(absolute_seconds=1_800.0)
 
-    assert session_of(keeper(clock, session_policy=policy, **keeping), browser) is None
+    assert (
+        read_session(
+            build_session_client(clock, session_policy=policy, **keeping), browser
+        )
+        is None
+    )
 
 
 def test_use_is_noted_now_and_then(
@@ -110,10 +115,10 @@ def test_use_is_noted_now_and_then(
     log_in(context, browser)
     browser.told.clear()
     store.calls.clear()
-    session_of(context, browser)
+    read_session(context, browser)
     once = (list(browser.told), list(store.calls))
     clock.wait(DAY / 10)
-    session_of(context, browser)
+    read_session(context, browser)
 
     assert ([], "set" in once[1]) == (once[0], False)
     assert browser.told or "set" in store.calls
@@ -121,7 +126,7 @@ def test_use_is_noted_now_and_then(
 
 def test_use_without_a_response(clock: Clock, browser: Browser) -> None:
     """Without a response a use of cookies cannot be noted, and is none the worse."""
-    context = keeper(clock)
+    context = build_session_client(clock)
     log_in(context, browser)
     clock.wait(DAY / 2)
     user, _ = play(get_user(context, browser.request(answered=False)))
@@ -133,63 +138,65 @@ def test_use_that_cannot_be_noted(
     clock: Clock, store: PaperStore, browser: Browser
 ) -> None:
     """A store that cannot be written does not take a session away that was read."""
-    context = keeper(clock, state_store=store)
+    context = build_session_client(clock, state_store=store)
     log_in(context, browser)
     clock.wait(DAY / 2)
     store.failing = ["set", "set"]
 
-    assert session_of(context, browser) is not None
+    assert read_session(context, browser) is not None
 
 
 def test_use_that_others_note(
     clock: Clock, store: PaperStore, browser: Browser
 ) -> None:
     """Of two who note a use at once, one does, and both have the session."""
-    context = keeper(clock, state_store=store)
+    context = build_session_client(clock, state_store=store)
     log_in(context, browser)
     clock.wait(DAY / 2)
-    store.before["set"] = lambda: session_of(context, browser.copy())
+    store.before["set"] = lambda: read_session(context, browser.copy())
 
-    assert session_of(context, browser) is not None
+    assert read_session(context, browser) is not None
 
 
 def test_rotated_secrets(
     clock: Clock, keeping: dict[str, Any], browser: Browser
 ) -> None:
     """An older secret still opens, what it opens is sealed anew, and then it can go."""
-    log_in(keeper(clock, secret=OLD_SECRET, **keeping), browser)
+    log_in(build_session_client(clock, secret=OLD_SECRET, **keeping), browser)
     unread = browser.copy()
-    both = keeper(clock, secret=[SECRET, OLD_SECRET], **keeping)
-    read = session_of(both, browser)
-    after = session_of(keeper(clock, secret=SECRET, **keeping), browser)
+    both = build_session_client(clock, secret=[SECRET, OLD_SECRET], **keeping)
+    read = read_session(both, browser)
+    after = read_session(build_session_client(clock, secret=SECRET, **keeping), browser)
 
     assert read is not None
     assert read == after
     if not keeping:
-        assert session_of(keeper(clock, secret=SECRET), unread) is None
+        assert read_session(build_session_client(clock, secret=SECRET), unread) is None
 
 
 def test_another_secret(
     clock: Clock, keeping: dict[str, Any], browser: Browser
 ) -> None:
     """What another secret sealed does not open."""
-    log_in(keeper(clock, secret=OLD_SECRET, **keeping), browser)
+    log_in(build_session_client(clock, secret=OLD_SECRET, **keeping), browser)
 
-    assert session_of(keeper(clock, **keeping), browser) is None
+    assert read_session(build_session_client(clock, **keeping), browser) is None
 
 
 def test_another_cookie(
     clock: Clock, keeping: dict[str, Any], browser: Browser
 ) -> None:
     """What was sealed for one cookie does not open as another."""
-    log_in(keeper(clock, **keeping), browser)
-    other = keeper(clock, session_policy=SessionPolicy(cookie_name="other"), **keeping)
+    log_in(build_session_client(clock, **keeping), browser)
+    other = build_session_client(
+        clock, session_policy=SessionPolicy(cookie_name="other"), **keeping
+    )
     renamed = {
         name.replace("auth0_tx", "other"): value
         for name, value in browser.cookies.items()
     }
 
-    assert session_of(other, Browser(renamed)) is None
+    assert read_session(other, Browser(renamed)) is None
 
 
 @pytest.mark.parametrize(
@@ -199,7 +206,7 @@ def test_broken_cookie(context: Context, value: str) -> None:
     """A cookie that is no session's is no session, and is deleted."""
     browser = Browser({COOKIE: value, f"{COOKIE}.7": "left over", "theme": "dark"})
 
-    assert session_of(context, browser) is None
+    assert read_session(context, browser) is None
     assert {"theme": "dark"} == browser.cookies
 
 
@@ -213,36 +220,38 @@ def test_broken_cookie_without_a_response(context: Context) -> None:
 
 def test_flipped_characters(clock: Clock, browser: Browser) -> None:
     """A cookie with any character changed is no session."""
-    context = keeper(clock)
+    context = build_session_client(clock)
     log_in(context, browser)
     whole = browser.cookies[COOKIE]
     for place in range(0, len(whole), 37):
         other = "A" if whole[place] != "A" else "B"
         changed = whole[:place] + other + whole[place + 1 :]
-        assert session_of(context, Browser({COOKIE: changed})) is None
+        assert read_session(context, Browser({COOKIE: changed})) is None
 
 
 def test_chunks_of_two_sessions(clock: Clock, browser: Browser) -> None:
     """Cookies of two sessions do not make one."""
-    context = keeper(clock, state_store=CookieStore(longest_chunk=500, most_chunks=40))
+    context = build_session_client(
+        clock, state_store=CookieStore(longest_chunk=500, most_chunks=40)
+    )
     log_in(context, browser)
     other = Browser()
     log_in(context, other, sub="auth0|other")
     mixed = {**browser.cookies, f"{COOKIE}.1": other.cookies[f"{COOKIE}.1"]}
 
-    assert session_of(context, browser) is not None
-    assert session_of(context, Browser(mixed)) is None
+    assert read_session(context, browser) is not None
+    assert read_session(context, Browser(mixed)) is None
 
 
 def test_id_of_a_session_that_is_gone(
     clock: Clock, store: PaperStore, browser: Browser
 ) -> None:
     """An id whose session is gone stays: it may by now be another request's new one."""
-    context = keeper(clock, state_store=store)
+    context = build_session_client(clock, state_store=store)
     log_in(context, browser)
     store.values.clear()
 
-    assert session_of(context, browser) is None
+    assert read_session(context, browser) is None
     assert COOKIE in browser.cookies
 
 
@@ -263,30 +272,30 @@ def test_store_with_something_else(
     clock: Clock, store: PaperStore, browser: Browser, stored: Any
 ) -> None:
     """What a store has under a session's key and is none is no session."""
-    context = keeper(clock, state_store=store)
+    context = build_session_client(clock, state_store=store)
     log_in(context, browser)
-    (key,) = store.sessions()
+    (key,) = store.list_sessions()
     store.values[key] = (stored, clock.now + 100)
 
-    assert session_of(context, browser) is None
+    assert read_session(context, browser) is None
 
 
 def test_store_that_mixes_up_keys(clock: Clock, store: PaperStore) -> None:
     """A store that gives one user's session for another's id gives nothing."""
-    context = keeper(clock, state_store=store)
+    context = build_session_client(clock, state_store=store)
     first, second = Browser(), Browser()
     log_in(context, first)
     log_in(context, second, sub="auth0|second")
-    one, other = store.sessions()
+    one, other = store.list_sessions()
     store.values[one], store.values[other] = store.values[other], store.values[one]
 
-    assert [None, None] == [session_of(context, each) for each in (first, second)]
+    assert [None, None] == [read_session(context, each) for each in (first, second)]
 
 
 def test_store_that_fails(clock: Clock, store: PaperStore, browser: Browser) -> None:
     """A store that cannot be read is an error, or no session where the policy says so."""
-    context = keeper(clock, state_store=store)
-    lenient = keeper(
+    context = build_session_client(clock, state_store=store)
+    lenient = build_session_client(
         clock,
         state_store=store,
         session_policy=SessionPolicy(store_failure="no_session"),
@@ -310,7 +319,7 @@ def test_errors_of_ours_pass_a_store(
     clock: Clock, store: PaperStore, browser: Browser
 ) -> None:
     """What a store, or the driver on its behalf, refuses with an error of ours is kept."""
-    context = keeper(clock, state_store=store)
+    context = build_session_client(clock, state_store=store)
     log_in(context, browser)
 
     def refuse() -> None:

@@ -6,20 +6,20 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from browser import Browser, PaperStore, keeper, log_in, session_of
-from id_tokens import id_token
+from browser import Browser, PaperStore, build_session_client, log_in, read_session
+from id_tokens import sign_id_token
 from world import (
     DOMAIN,
     NOW,
     SECRETS,
     TOKENS,
-    Asked,
     Clock,
-    answer,
-    client,
+    EffectLog,
+    build_client,
+    build_refusal,
+    build_response,
     fail,
     play,
-    refusal,
 )
 
 from auth0_tx.core.context import Context
@@ -54,7 +54,7 @@ def store(clock: Clock) -> PaperStore:
 @pytest.fixture(params=["cookies", "store"])
 def context(request: pytest.FixtureRequest, clock: Clock, store: PaperStore) -> Context:
     """A client that keeps sessions, in each of the two ways."""
-    return keeper(
+    return build_session_client(
         clock, **({} if request.param == "cookies" else {"state_store": store})
     )
 
@@ -75,7 +75,7 @@ def transfer(
     return request_session_transfer_token(context, **asked_for)
 
 
-def form(asked: Asked) -> dict[str, list[str]]:
+def form(asked: EffectLog) -> dict[str, list[str]]:
     """Give the one form that was sent with a subject token."""
     (body,) = [
         (each.body or b"").decode()
@@ -88,10 +88,10 @@ def form(asked: Asked) -> dict[str, list[str]]:
 @pytest.mark.parametrize("token_type", [{}, {"token_type": "N_A"}])
 def test_actor_that_is_given(clock: Clock, token_type: dict[str, str]) -> None:
     """The actor's token goes as an ID token, unless it is said to be something else."""
-    context = client(clock)
+    context = build_client(clock)
     token, asked = play(
         transfer(context, organization="org_1", scope="openid", **ACTOR),
-        answer({**TRANSFER, **token_type}),
+        build_response({**TRANSFER, **token_type}),
     )
     sent = form(asked)
 
@@ -106,8 +106,8 @@ def test_actor_that_is_given(clock: Clock, token_type: dict[str, str]) -> None:
 def test_actor_of_another_type(clock: Clock) -> None:
     """An actor's token of another type is sent as what it is."""
     _, asked = play(
-        transfer(client(clock), **ACTOR, actor_token_type="urn:acme:agent"),
-        answer(TRANSFER),
+        transfer(build_client(clock), **ACTOR, actor_token_type="urn:acme:agent"),
+        build_response(TRANSFER),
     )
 
     assert ["urn:acme:agent"] == form(asked)["actor_token_type"]
@@ -117,10 +117,10 @@ def test_actor_of_the_session(context: Context) -> None:
     """Without an actor it is who is logged in, by the session's ID token."""
     browser = Browser()
     log_in(context, browser, sub="auth0|agent")
-    _, asked = play(transfer(context, browser), answer(TRANSFER))
+    _, asked = play(transfer(context, browser), build_response(TRANSFER))
     sent = form(asked)
 
-    assert [(session_of(context, browser) or {})["id_token"]] == sent["actor_token"]
+    assert [(read_session(context, browser) or {})["id_token"]] == sent["actor_token"]
     assert [TokenType.ID_TOKEN] == sent["actor_token_type"]
 
 
@@ -129,9 +129,11 @@ def test_actor_whose_id_token_is_old(context: Context, clock: Clock) -> None:
     browser = Browser()
     log_in(context, browser, {"refresh_token": "r-1"}, exp=int(NOW) + 100)
     clock.wait(50)
-    newer = id_token(iat=int(NOW), exp=int(NOW) + 1_000)
+    newer = sign_id_token(iat=int(NOW), exp=int(NOW) + 1_000)
     renewed = {**TOKENS, "access_token": "a-2", "id_token": newer}
-    _, asked = play(transfer(context, browser), answer(renewed), answer(TRANSFER))
+    _, asked = play(
+        transfer(context, browser), build_response(renewed), build_response(TRANSFER)
+    )
 
     assert [newer] == form(asked)["actor_token"]
 
@@ -145,8 +147,8 @@ def unusable(context: Context, clock: Clock) -> list[tuple[str, Any, list[Any]]]
     return [
         ("nobody", nobody, []),
         ("expired", expired, []),
-        ("refused", lost, [refusal(403, "invalid_grant")]),
-        ("no newer one", lost.copy(), [answer(without)]),
+        ("refused", lost, [build_refusal(403, "invalid_grant")]),
+        ("no newer one", lost.copy(), [build_response(without)]),
     ]
 
 
@@ -164,7 +166,7 @@ def test_no_actor(context: Context, clock: Clock, number: int) -> None:
 
 def test_no_actor_and_no_sessions(clock: Clock) -> None:
     """A client that keeps no sessions has no actor of its own."""
-    error, asked = fail(transfer(client(clock)))
+    error, asked = fail(transfer(build_client(clock)))
 
     assert (Code.ACTOR_UNAVAILABLE, []) == (error.code, asked.requests)
 
@@ -174,7 +176,7 @@ def test_refresh_that_fails(context: Context, clock: Clock) -> None:
     browser = Browser()
     log_in(context, browser, {"refresh_token": "r-1"}, exp=int(NOW) + 100)
     clock.wait(200)
-    error, _ = fail(transfer(context, browser), refusal(401, "invalid_client"))
+    error, _ = fail(transfer(context, browser), build_refusal(401, "invalid_client"))
 
     assert isinstance(error, RefusedError)
     assert "invalid_client" == error.code
@@ -182,7 +184,7 @@ def test_refresh_that_fails(context: Context, clock: Clock) -> None:
 
 def test_store_that_fails(clock: Clock, store: PaperStore) -> None:
     """A store that cannot be read is told as it is."""
-    context, browser = keeper(clock, state_store=store), Browser()
+    context, browser = build_session_client(clock, state_store=store), Browser()
     log_in(context, browser)
     store.failing = ["get"]
     error, _ = fail(transfer(context, browser))
@@ -203,7 +205,7 @@ def test_store_that_fails(clock: Clock, store: PaperStore) -> None:
 )
 def test_bad_input(clock: Clock, changes: dict[str, Any], parameter: str) -> None:
     """What breaks a rule is refused before a session is read or anything sent."""
-    error, asked = fail(transfer(client(clock), **changes))
+    error, asked = fail(transfer(build_client(clock), **changes))
 
     assert isinstance(error, InvalidInputError)
     assert (parameter, []) == (error.parameter, list(asked))
@@ -211,7 +213,7 @@ def test_bad_input(clock: Clock, changes: dict[str, Any], parameter: str) -> Non
 
 def test_public_application(clock: Clock) -> None:
     """An application that cannot prove itself is refused here."""
-    error, asked = fail(transfer(client(clock, client_auth="none"), **ACTOR))
+    error, asked = fail(transfer(build_client(clock, client_auth="none"), **ACTOR))
 
     assert isinstance(error, InvalidInputError)
     assert ("client_auth", []) == (error.parameter, list(asked))
@@ -227,7 +229,7 @@ def test_public_application(clock: Clock) -> None:
 )
 def test_another_token(clock: Clock, body: dict[str, Any]) -> None:
     """Another token in its place is not passed off as one."""
-    error, _ = fail(transfer(client(clock), **ACTOR), answer(body))
+    error, _ = fail(transfer(build_client(clock), **ACTOR), build_response(body))
 
     assert isinstance(error, InvalidResponseError)
     assert error.tokens_issued
@@ -255,7 +257,9 @@ def test_another_token(clock: Clock, body: dict[str, Any]) -> None:
 )
 def test_refusals(clock: Clock, error: str, said: str, code: str) -> None:
     """Refusals whose codes Auth0 has announced have them already."""
-    failure, _ = fail(transfer(client(clock), **ACTOR), refusal(400, error, said))
+    failure, _ = fail(
+        transfer(build_client(clock), **ACTOR), build_refusal(400, error, said)
+    )
 
     assert isinstance(failure, RefusedError)
     assert (code, said) == (failure.code, failure.message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from id_tokens import published
+from id_tokens import build_jwks_response
 from world import (
     DISCOVERY_URL,
     DOCUMENT,
@@ -14,8 +14,8 @@ from world import (
     JWKS_URI,
     NOW,
     Clock,
-    answer,
-    client,
+    build_client,
+    build_response,
     fail,
     play,
 )
@@ -32,9 +32,11 @@ NO_RETRIES = RetryPolicy(attempts=1)
 
 def test_healthy_tenant() -> None:
     """The issuer, the usable keys and the clocks' difference are reported."""
-    context = client(Clock(NOW + 2.5), knows_metadata=False)
+    context = build_client(Clock(NOW + 2.5), knows_metadata=False)
     check, asked = play(
-        check_tenant(context), answer(DOCUMENT, date=DATE), published("key-1", "key-2")
+        check_tenant(context),
+        build_response(DOCUMENT, date=DATE),
+        build_jwks_response("key-1", "key-2"),
     )
 
     assert TenantCheck(issuer=ISSUER, signing_keys=2, clock_skew=2.5) == check
@@ -43,10 +45,10 @@ def test_healthy_tenant() -> None:
 
 def test_caches_are_not_used() -> None:
     """Cached documents are fetched all the same, and stay as they are."""
-    context = client(Clock(), knows_metadata=False)
-    play(prepare(context), answer(DOCUMENT), published("key-1"))
+    context = build_client(Clock(), knows_metadata=False)
+    play(prepare(context), build_response(DOCUMENT), build_jwks_response("key-1"))
     cached = context.metadata.get(DOMAIN), context.key_sets.get(JWKS_URI)
-    error, asked = fail(check_tenant(context), answer(b"", 404))
+    error, asked = fail(check_tenant(context), build_response(b"", 404))
 
     assert isinstance(error, DiscoveryError)
     assert [DISCOVERY_URL] == [request.url for request in asked.requests]
@@ -55,11 +57,13 @@ def test_caches_are_not_used() -> None:
 
 def test_resolver() -> None:
     """The domain resolver gets the caller's options, and its tenant is checked."""
-    context = client(
+    context = build_client(
         Clock(), knows_metadata=False, domain=lambda options: options["tenant"]
     )
     check, _ = play(
-        check_tenant(context, {"tenant": DOMAIN}), answer(DOCUMENT), published("key-1")
+        check_tenant(context, {"tenant": DOMAIN}),
+        build_response(DOCUMENT),
+        build_jwks_response("key-1"),
     )
 
     assert ISSUER == check.issuer
@@ -68,10 +72,12 @@ def test_resolver() -> None:
 @pytest.mark.parametrize("date", [None, "yesterday", "Tue, 14 Nov 2023 22:13:20 +0100"])
 def test_no_date(date: str | None) -> None:
     """Without a valid date of the tenant, the clocks are not compared."""
-    context = client(Clock(), knows_metadata=False)
+    context = build_client(Clock(), knows_metadata=False)
     headers = {} if date is None else {"date": date}
     check, _ = play(
-        check_tenant(context), answer(DOCUMENT, **headers), published("key-1")
+        check_tenant(context),
+        build_response(DOCUMENT, **headers),
+        build_jwks_response("key-1"),
     )
 
     assert check.clock_skew is None
@@ -80,16 +86,16 @@ def test_no_date(date: str | None) -> None:
 @pytest.mark.parametrize(
     ("reply", "message"),
     [
-        (answer({"keys": "none"}), "is not an object with a list of keys"),
-        (answer(b"", 500), "cannot be fetched"),
+        (build_response({"keys": "none"}), "is not an object with a list of keys"),
+        (build_response(b"", 500), "cannot be fetched"),
         (lambda _: NotSentError("no connection"), "no connection"),
     ],
     ids=["malformed", "status", "unreachable"],
 )
 def test_keys_fail(reply: Any, message: str) -> None:
     """Keys that cannot be had do not hide what the metadata says."""
-    context = client(Clock(), knows_metadata=False, retry=NO_RETRIES)
-    check, _ = play(check_tenant(context), answer(DOCUMENT, date=DATE), reply)
+    context = build_client(Clock(), knows_metadata=False, retry=NO_RETRIES)
+    check, _ = play(check_tenant(context), build_response(DOCUMENT, date=DATE), reply)
 
     assert (ISSUER, 0, 0.0) == (check.issuer, check.signing_keys, check.clock_skew)
     assert isinstance(check.keys_error, SigningKeyError)
@@ -99,8 +105,10 @@ def test_keys_fail(reply: Any, message: str) -> None:
 
 def test_no_usable_key() -> None:
     """An empty key set is counted as what it is."""
-    context = client(Clock(), knows_metadata=False)
-    check, _ = play(check_tenant(context), answer(DOCUMENT), answer({"keys": []}))
+    context = build_client(Clock(), knows_metadata=False)
+    check, _ = play(
+        check_tenant(context), build_response(DOCUMENT), build_response({"keys": []})
+    )
 
     assert (0, None) == (check.signing_keys, check.keys_error)
 
@@ -108,15 +116,18 @@ def test_no_usable_key() -> None:
 @pytest.mark.parametrize(
     ("reply", "error"),
     [
-        (answer({**DOCUMENT, "issuer": "https://other.example/"}), DiscoveryError),
-        (answer(b"<html>"), DiscoveryError),
+        (
+            build_response({**DOCUMENT, "issuer": "https://other.example/"}),
+            DiscoveryError,
+        ),
+        (build_response(b"<html>"), DiscoveryError),
         (lambda _: NotSentError("no connection"), NotSentError),
     ],
     ids=["other-issuer", "html", "unreachable"],
 )
 def test_metadata_fails(reply: Any, error: type[Exception]) -> None:
     """Without valid metadata the check raises, and asks for no keys."""
-    context = client(Clock(), knows_metadata=False, retry=NO_RETRIES)
+    context = build_client(Clock(), knows_metadata=False, retry=NO_RETRIES)
     raised, asked = fail(check_tenant(context), reply)
 
     assert isinstance(raised, error)

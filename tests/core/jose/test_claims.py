@@ -7,7 +7,7 @@ from math import inf
 from typing import Any
 
 import pytest
-from exposure import exposed
+from exposure import collect_texts
 from hypothesis import given
 from hypothesis import strategies as st
 from vectors_tokens import encode
@@ -107,7 +107,7 @@ def test_error_shows_nothing() -> None:
     with pytest.raises(InvalidInputError) as refused:
         actor_chain({"sub": "hidden-actor", "act": {"role": "hidden-role"}})
 
-    assert "hidden" not in exposed(refused.value)
+    assert "hidden" not in collect_texts(refused.value)
 
 
 @given(

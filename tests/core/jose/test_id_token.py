@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 import pytest
-from exposure import exposed
+from exposure import collect_texts
 from hypothesis import given
 from hypothesis import strategies as st
 from vectors_tokens import (
@@ -18,10 +18,10 @@ from vectors_tokens import (
     P384,
     RSA,
     SIGNERS,
+    build_key_set,
     encode,
-    key_set,
-    public,
     sign,
+    to_public_jwk,
 )
 
 from auth0_tx.core.jose.id_token import (
@@ -48,7 +48,9 @@ CLAIMS: dict[str, Any] = {
     "exp": NOW + 36_000,
 }
 EXPECTED = Expected(issuer=ISSUER, client_id=CLIENT, now=NOW)
-KEYS = read_jwks(key_set(public(RSA, kid="a"), public(OTHER_RSA, kid="b")))
+KEYS = read_jwks(
+    build_key_set(to_public_jwk(RSA, kid="a"), to_public_jwk(OTHER_RSA, kid="b"))
+)
 
 
 class Claim(Enum):
@@ -372,7 +374,7 @@ def test_access_token_hash_of_algorithm(algorithm: str) -> None:
         build_payload(at_hash=encode(digest[: len(digest) // 2])),
         SIGNERS[algorithm],
     )
-    keys = read_jwks(key_set(public(SIGNERS[algorithm], kid="k")))
+    keys = read_jwks(build_key_set(to_public_jwk(SIGNERS[algorithm], kid="k")))
 
     def is_valid(access_token: str) -> bool:
         expected = expect(access_token=access_token)
@@ -551,7 +553,7 @@ def test_relying_party(good: bool, token: str) -> None:
 
 def test_key_without_name() -> None:
     """A token without a kid is verified with the tenant's only key."""
-    keys = read_jwks(key_set(public(RSA)))
+    keys = read_jwks(build_key_set(to_public_jwk(RSA)))
     token = sign({"alg": "RS256"}, build_payload())
 
     assert CLAIMS == check_id_token(token, keys, EXPECTED, algorithms=["RS256"])
@@ -607,7 +609,7 @@ def test_error_shows_nothing(claims: dict[str, Any], wrap: Any) -> None:
 
     for error in (by_token, by_payload):
         assert isinstance(error, IdTokenError)
-        shown = exposed(error)
+        shown = collect_texts(error)
         assert [] == [needle for needle in needles if needle in shown]
         assert error.__traceback__ is error.__cause__ is error.__context__ is None
 

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from exposure import exposed
+from exposure import collect_texts
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OKPKey, RSAKey
@@ -23,10 +23,10 @@ from vectors_tokens import (
     P521,
     RSA,
     SIGNERS,
+    build_key_set,
     encode,
-    key_set,
-    public,
     sign,
+    to_public_jwk,
 )
 
 from auth0_tx.core.jose.jws import (
@@ -41,7 +41,11 @@ from auth0_tx.secret import SecretStr
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors_jose.json").read_bytes())
 
-JWKS = key_set(public(RSA, kid="a"), public(P256, kid="b"), public(ED25519, kid="c"))
+JWKS = build_key_set(
+    to_public_jwk(RSA, kid="a"),
+    to_public_jwk(P256, kid="b"),
+    to_public_jwk(ED25519, kid="c"),
+)
 TOKEN = sign({"alg": "RS256", "kid": "a"}, b'{"sub":"somebody"}')
 HEAD, BODY, SIGNATURE = TOKEN.split(".")
 
@@ -69,7 +73,7 @@ def find_error(
 )
 def test_published_vector(vector: dict[str, Any]) -> None:
     """The RFCs' own examples verify, except those without a signature or with a shared key."""
-    jwks = key_set(vector["key"])
+    jwks = build_key_set(vector["key"])
 
     if vector["payload"] is None:
         assert find_error(vector["token"], jwks)
@@ -82,7 +86,7 @@ def test_published_vector(vector: dict[str, Any]) -> None:
 def test_algorithm(algorithm: str, key: Any) -> None:
     """Every algorithm that is known is checked with a key of its kind."""
     token = sign({"alg": algorithm, "kid": "k"}, b"said", key)
-    jwks = key_set(public(key, kid="k"))
+    jwks = build_key_set(to_public_jwk(key, kid="k"))
 
     assert b"said" == verify(token, jwks, algorithms=[algorithm])
 
@@ -95,7 +99,8 @@ def test_algorithm_not_listed(algorithm: str) -> None:
 
     others = ALGORITHMS - {algorithm}
     assert (
-        "accepted" in find_error(token, key_set(public(key, kid="k")), others).message
+        "accepted"
+        in find_error(token, build_key_set(to_public_jwk(key, kid="k")), others).message
     )
 
 
@@ -149,7 +154,7 @@ def test_no_alg() -> None:
 def test_public_key_as_secret(algorithm: str, form: str) -> None:
     """Published octets never serve as a shared key, even where HS is listed."""
     secret = {
-        "JWK": json.dumps(public(RSA, kid="a")).encode(),
+        "JWK": json.dumps(to_public_jwk(RSA, kid="a")).encode(),
         "PEM": RSA.as_pem(),
         "DER": RSA.public_key.public_bytes(
             Encoding.DER, PublicFormat.SubjectPublicKeyInfo
@@ -168,7 +173,7 @@ def test_shared_key_in_a_key_set() -> None:
     secret = b"k" * 32
     message = encode(b'{"alg":"HS256","kid":"s"}') + "." + BODY
     token = f"{message}.{encode(hmac.digest(secret, message.encode(), 'sha256'))}"
-    jwks = key_set({"kty": "oct", "k": encode(secret), "kid": "s"})
+    jwks = build_key_set({"kty": "oct", "k": encode(secret), "kid": "s"})
 
     assert "accepted" in find_error(token, jwks, ["HS256"]).message
 
@@ -176,8 +181,8 @@ def test_shared_key_in_a_key_set() -> None:
 @pytest.mark.parametrize(
     "members",
     [
-        {"jwk": public(OTHER_RSA)},
-        {"jwk": public(OTHER_RSA), "kid": "a"},
+        {"jwk": to_public_jwk(OTHER_RSA)},
+        {"jwk": to_public_jwk(OTHER_RSA), "kid": "a"},
         {"jku": "https://evil.example/jwks.json", "kid": "a"},
         {"x5u": "https://evil.example/cert.pem", "kid": "a"},
         {"x5c": ["MII"], "kid": "a"},
@@ -241,7 +246,7 @@ def test_key_that_may_not_verify(
     key = kind.generate_key(size)
     token = sign({"alg": algorithm, "kid": "k"}, b"said", key)
 
-    error = find_error(token, key_set(public(key, kid="k", **members)))
+    error = find_error(token, build_key_set(to_public_jwk(key, kid="k", **members)))
     assert isinstance(error, SigningKeyError)
 
 
@@ -251,7 +256,8 @@ def test_curve_of_another_algorithm() -> None:
 
     for key in (P384, P521):
         assert isinstance(
-            find_error(token, key_set(public(key, kid="k"))), SigningKeyError
+            find_error(token, build_key_set(to_public_jwk(key, kid="k"))),
+            SigningKeyError,
         )
 
 
@@ -277,9 +283,9 @@ def test_no_keys_at_all() -> None:
 
 def test_same_name_twice() -> None:
     """Two keys of one name are both tried, whichever comes first."""
-    first, second = public(OTHER_RSA, kid="a"), public(RSA, kid="a")
+    first, second = to_public_jwk(OTHER_RSA, kid="a"), to_public_jwk(RSA, kid="a")
 
-    for jwks in key_set(first, second), key_set(second, first):
+    for jwks in build_key_set(first, second), build_key_set(second, first):
         assert verify(TOKEN, jwks, algorithms=["RS256"])
 
 
@@ -288,22 +294,32 @@ def test_no_kid() -> None:
     token = sign({"alg": "RS256"}, b"said")
 
     for jwks in (
-        key_set(public(RSA)),
-        key_set(
-            public(P256, kid="b"), public(OTHER_RSA, kid="o"), public(RSA, kid="a")
+        build_key_set(to_public_jwk(RSA)),
+        build_key_set(
+            to_public_jwk(P256, kid="b"),
+            to_public_jwk(OTHER_RSA, kid="o"),
+            to_public_jwk(RSA, kid="a"),
         ),
     ):
         assert b"said" == verify(token, jwks, algorithms=["RS256"])
-    assert "signature" in find_error(token, key_set(public(OTHER_RSA))).message
+    assert (
+        "signature"
+        in find_error(token, build_key_set(to_public_jwk(OTHER_RSA))).message
+    )
 
 
 def test_no_kid_and_many_keys() -> None:
     """A token that names no key is tried with eight keys and no more."""
     token = sign({"alg": "RS256"}, b"said")
-    others = [public(OTHER_RSA)] * 8
+    others = [to_public_jwk(OTHER_RSA)] * 8
 
-    assert verify(token, key_set(*others[:7], public(RSA)), algorithms=["RS256"])
-    assert "signature" in find_error(token, key_set(*others, public(RSA))).message
+    assert verify(
+        token, build_key_set(*others[:7], to_public_jwk(RSA)), algorithms=["RS256"]
+    )
+    assert (
+        "signature"
+        in find_error(token, build_key_set(*others, to_public_jwk(RSA))).message
+    )
 
 
 @pytest.mark.parametrize(
@@ -316,7 +332,7 @@ def test_odd_kid(kid: str) -> None:
     token = sign({"alg": "RS256", "kid": kid}, b"said")
 
     assert isinstance(find_error(token), SigningKeyError)
-    jwks = key_set(public(RSA, kid=kid))
+    jwks = build_key_set(to_public_jwk(RSA, kid=kid))
     assert b"said" == verify(token, jwks, algorithms=["RS256"])
 
 
@@ -543,19 +559,19 @@ def test_error_shows_nothing() -> None:
     for jwks, algorithm in (
         (JWKS, "RS256"),
         (JWKS, "PS256"),
-        (key_set(public(OTHER_RSA, kid="hidden-key")), "RS256"),
+        (build_key_set(to_public_jwk(OTHER_RSA, kid="hidden-key")), "RS256"),
     ):
         for text in texts:
             error = find_error(text, jwks, [algorithm])
-            assert [] == [part for part in parts if part in exposed(error)]
+            assert [] == [part for part in parts if part in collect_texts(error)]
             assert error.__traceback__ is error.__cause__ is error.__context__ is None
 
 
 def test_error_shows_no_private_key() -> None:
     """A private key that somebody published is not in the error either."""
-    jwks = key_set(RSA.as_dict(private=True))
+    jwks = build_key_set(RSA.as_dict(private=True))
 
-    shown = exposed(find_error(TOKEN, jwks))
+    shown = collect_texts(find_error(TOKEN, jwks))
     assert str(jwks["keys"][0]["d"]) not in shown
 
 

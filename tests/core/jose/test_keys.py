@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from exposure import exposed
+from exposure import collect_texts
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OKPKey, RSAKey
@@ -15,9 +15,9 @@ from vectors_tokens import (
     P384,
     P521,
     RSA,
+    build_key_set,
     encode,
-    key_set,
-    public,
+    to_public_jwk,
 )
 
 from auth0_tx.core.jose.keys import (
@@ -48,19 +48,19 @@ def build_roca_modulus() -> int:
 
 
 USABLE = {
-    "RSA": (public(RSA), "RS256"),
+    "RSA": (to_public_jwk(RSA), "RS256"),
     "RSA with a leading zero octet": (
-        public(RSA, n=encode(b"\0" + MODULUS.to_bytes(256, "big"))),
+        to_public_jwk(RSA, n=encode(b"\0" + MODULUS.to_bytes(256, "big"))),
         "PS512",
     ),
-    "RSA with exponent 3": (public(RSA, e="Aw"), "RS256"),
-    "P-256": (public(P256), "ES256"),
-    "P-384": (public(P384), "ES384"),
-    "P-521": (public(P521), "ES512"),
-    "Ed25519": (public(ED25519), "EdDSA"),
-    "for signatures": (public(RSA, use="sig", key_ops=["verify"]), "RS256"),
+    "RSA with exponent 3": (to_public_jwk(RSA, e="Aw"), "RS256"),
+    "P-256": (to_public_jwk(P256), "ES256"),
+    "P-384": (to_public_jwk(P384), "ES384"),
+    "P-521": (to_public_jwk(P521), "ES512"),
+    "Ed25519": (to_public_jwk(ED25519), "EdDSA"),
+    "for signatures": (to_public_jwk(RSA, use="sig", key_ops=["verify"]), "RS256"),
     "with certificates": (
-        public(RSA, x5c=["MII"], x5t="AA", x5u="https://evil.example/"),
+        to_public_jwk(RSA, x5c=["MII"], x5t="AA", x5u="https://evil.example/"),
         "RS256",
     ),
 }
@@ -69,54 +69,54 @@ UNUSABLE: dict[str, Any] = {
     "no object": "RSA",
     "null": None,
     "no kty": {"n": "AQAB", "e": "AQAB"},
-    "unknown kty": public(RSA, kty="LWE"),
-    "kty in another case": public(RSA, kty="rsa"),
-    "kty that is not a string": public(RSA, kty=["RSA"]),
+    "unknown kty": to_public_jwk(RSA, kty="LWE"),
+    "kty in another case": to_public_jwk(RSA, kty="rsa"),
+    "kty that is not a string": to_public_jwk(RSA, kty=["RSA"]),
     "symmetric": {"kty": "oct", "k": encode(b"k" * 32)},
     "private RSA": RSA.as_dict(private=True),
     "private EC": P256.as_dict(private=True),
     "private Ed25519": ED25519.as_dict(private=True),
-    "for encryption": public(RSA, use="enc"),
-    "use that is not a string": public(RSA, use=["sig"]),
-    "for signing only": public(RSA, key_ops=["sign"]),
-    "for nothing": public(RSA, key_ops=[]),
-    "key_ops that is not a list": public(RSA, key_ops="verify"),
-    "kid that is not a string": public(RSA, kid=7),
-    "kid that is null": public(RSA, kid=None),
-    "alg that is not a string": public(RSA, alg=["RS256"]),
-    "alg of another kind of key": public(RSA, alg="ES256"),
-    "alg that is symmetric": public(RSA, alg="HS256"),
-    "alg for encryption": public(RSA, alg="RSA-OAEP"),
+    "for encryption": to_public_jwk(RSA, use="enc"),
+    "use that is not a string": to_public_jwk(RSA, use=["sig"]),
+    "for signing only": to_public_jwk(RSA, key_ops=["sign"]),
+    "for nothing": to_public_jwk(RSA, key_ops=[]),
+    "key_ops that is not a list": to_public_jwk(RSA, key_ops="verify"),
+    "kid that is not a string": to_public_jwk(RSA, kid=7),
+    "kid that is null": to_public_jwk(RSA, kid=None),
+    "alg that is not a string": to_public_jwk(RSA, alg=["RS256"]),
+    "alg of another kind of key": to_public_jwk(RSA, alg="ES256"),
+    "alg that is symmetric": to_public_jwk(RSA, alg="HS256"),
+    "alg for encryption": to_public_jwk(RSA, alg="RSA-OAEP"),
     "no n": {"kty": "RSA", "e": "AQAB"},
     "no e": {"kty": "RSA", "n": to_base64url(MODULUS)},
-    "n that is not a string": public(RSA, n=MODULUS),
-    "n that is padded": public(RSA, n=to_base64url(MODULUS) + "=="),
-    "n that is not base64url": public(RSA, n="+" * 342),
-    "RSA of 2047 bits": public(RSA, n=to_base64url(2**2046 + 1)),
-    "RSA of 1024 bits": public(RSA, n=to_base64url(2**1023 + 1)),
-    "RSA of 16385 bits": public(RSA, n=to_base64url(2**16_384 + 1)),
-    "even modulus": public(RSA, n=to_base64url(MODULUS - 1)),
-    "exponent 0": public(RSA, e="AA"),
-    "exponent 1": public(RSA, e="AQ"),
-    "exponent 2": public(RSA, e="Ag"),
-    "even exponent": public(RSA, e=to_base64url(65_536)),
-    "exponent of 65 bits": public(RSA, e=to_base64url(2**64 + 1)),
-    "ROCA": public(RSA, n=to_base64url(build_roca_modulus())),
-    "off its curve": public(P256, y=encode(b"\1" * 32)),
-    "on another curve": public(P256, crv="P-384"),
-    "secp256k1": public(ECKey.generate_key("secp256k1")),
-    "crv that is not a string": public(P256, crv=["P-256"]),
+    "n that is not a string": to_public_jwk(RSA, n=MODULUS),
+    "n that is padded": to_public_jwk(RSA, n=to_base64url(MODULUS) + "=="),
+    "n that is not base64url": to_public_jwk(RSA, n="+" * 342),
+    "RSA of 2047 bits": to_public_jwk(RSA, n=to_base64url(2**2046 + 1)),
+    "RSA of 1024 bits": to_public_jwk(RSA, n=to_base64url(2**1023 + 1)),
+    "RSA of 16385 bits": to_public_jwk(RSA, n=to_base64url(2**16_384 + 1)),
+    "even modulus": to_public_jwk(RSA, n=to_base64url(MODULUS - 1)),
+    "exponent 0": to_public_jwk(RSA, e="AA"),
+    "exponent 1": to_public_jwk(RSA, e="AQ"),
+    "exponent 2": to_public_jwk(RSA, e="Ag"),
+    "even exponent": to_public_jwk(RSA, e=to_base64url(65_536)),
+    "exponent of 65 bits": to_public_jwk(RSA, e=to_base64url(2**64 + 1)),
+    "ROCA": to_public_jwk(RSA, n=to_base64url(build_roca_modulus())),
+    "off its curve": to_public_jwk(P256, y=encode(b"\1" * 32)),
+    "on another curve": to_public_jwk(P256, crv="P-384"),
+    "secp256k1": to_public_jwk(ECKey.generate_key("secp256k1")),
+    "crv that is not a string": to_public_jwk(P256, crv=["P-256"]),
     "no x": {"kty": "EC", "crv": "P-256", "y": encode(b"\1" * 32)},
     "no y": {"kty": "EC", "crv": "P-256", "x": encode(b"\1" * 32)},
-    "x one octet too long": public(
+    "x one octet too long": to_public_jwk(
         P256,
         x=encode(b"\0" + decode_base64url(str(P256["x"]))),  # type: ignore[operator]
     ),
-    "y one octet too short": public(P256, y=encode(b"\1" * 31)),
-    "ES512 named after its curve": public(P521, alg="ES521"),
-    "Ed448": public(OKPKey.generate_key("Ed448")),
-    "X25519": public(OKPKey.generate_key("X25519")),
-    "Ed25519 of 31 octets": public(ED25519, x=encode(b"\1" * 31)),
+    "y one octet too short": to_public_jwk(P256, y=encode(b"\1" * 31)),
+    "ES512 named after its curve": to_public_jwk(P521, alg="ES521"),
+    "Ed448": to_public_jwk(OKPKey.generate_key("Ed448")),
+    "X25519": to_public_jwk(OKPKey.generate_key("X25519")),
+    "Ed25519 of 31 octets": to_public_jwk(ED25519, x=encode(b"\1" * 31)),
     "Ed25519 without x": {"kty": "OKP", "crv": "Ed25519"},
 }
 
@@ -124,7 +124,7 @@ UNUSABLE: dict[str, Any] = {
 @pytest.mark.parametrize(("entry", "algorithm"), USABLE.values(), ids=USABLE)
 def test_good_key(entry: dict[str, Any], algorithm: str) -> None:
     """A sound public key for signatures is kept, for the algorithms of its kind."""
-    keys = read_jwks(key_set({**entry, "kid": "k"}))
+    keys = read_jwks(build_key_set({**entry, "kid": "k"}))
 
     assert 1 == len(keys)
     assert 1 == len(keys.find("k", algorithm))
@@ -133,7 +133,7 @@ def test_good_key(entry: dict[str, Any], algorithm: str) -> None:
 @pytest.mark.parametrize("entry", UNUSABLE.values(), ids=UNUSABLE)
 def test_unusable_key(entry: object) -> None:
     """A key that is malformed, weak or not for signatures leaves the others usable."""
-    keys = read_jwks({"keys": [entry, public(P384, kid="good")]})
+    keys = read_jwks({"keys": [entry, to_public_jwk(P384, kid="good")]})
 
     assert 1 == len(keys)
     assert frozenset({"good"}) == keys.ids
@@ -165,7 +165,7 @@ def test_empty_key_set() -> None:
 
 def test_alg_narrows() -> None:
     """A key that names its algorithm is for no other."""
-    keys = read_jwks(key_set(public(RSA, kid="k", alg="PS256")))
+    keys = read_jwks(build_key_set(to_public_jwk(RSA, kid="k", alg="PS256")))
 
     assert {"PS256"} == {name for name in ALGORITHMS if keys.find("k", name)}
 
@@ -181,7 +181,9 @@ def test_no_algorithm_is_symmetric() -> None:
 
 def test_find_by_name() -> None:
     """A key is found by its own name and by none, and not by another's."""
-    keys = read_jwks(key_set(public(RSA, kid="a"), public(P256, kid="b")))
+    keys = read_jwks(
+        build_key_set(to_public_jwk(RSA, kid="a"), to_public_jwk(P256, kid="b"))
+    )
 
     assert frozenset({"a", "b"}) == keys.ids
     assert keys.find("a", "RS256") == keys.find(None, "RS256")
@@ -192,8 +194,8 @@ def test_find_by_name() -> None:
 
 def test_key_without_name() -> None:
     """A key without a name serves only tokens that name no key."""
-    entry = {name: value for name, value in public(RSA).items() if name != "kid"}
-    keys = read_jwks(key_set(entry))
+    entry = {name: value for name, value in to_public_jwk(RSA).items() if name != "kid"}
+    keys = read_jwks(build_key_set(entry))
 
     assert frozenset() == keys.ids
     assert 1 == len(keys.find(None, "RS256"))
@@ -202,7 +204,9 @@ def test_key_without_name() -> None:
 
 def test_keys_of_one_name() -> None:
     """Keys that share a name are all candidates, in the order of the document."""
-    keys = read_jwks(key_set(public(RSA, kid="a"), public(RSA, kid="a", e="Aw")))
+    keys = read_jwks(
+        build_key_set(to_public_jwk(RSA, kid="a"), to_public_jwk(RSA, kid="a", e="Aw"))
+    )
 
     assert [65_537, 3] == [
         key.public_key.public_numbers().e
@@ -213,7 +217,9 @@ def test_keys_of_one_name() -> None:
 
 def test_few_candidates() -> None:
     """However many keys fit a token, only a few are tried."""
-    keys = read_jwks(key_set(*[public(ED25519, kid="a")] * (MAX_TRIES + 1)))
+    keys = read_jwks(
+        build_key_set(*[to_public_jwk(ED25519, kid="a")] * (MAX_TRIES + 1))
+    )
 
     assert MAX_TRIES + 1 == len(keys)
     assert MAX_TRIES == len(keys.find("a", "EdDSA"))
@@ -222,7 +228,7 @@ def test_few_candidates() -> None:
 
 def test_many_keys() -> None:
     """Of a document of any size a hundred usable keys are kept."""
-    entries = [public(ED25519, kid=str(n)) for n in range(MAX_KEYS + 50)]
+    entries = [to_public_jwk(ED25519, kid=str(n)) for n in range(MAX_KEYS + 50)]
     keys = read_jwks({"keys": [None] * 50 + entries})
 
     assert 100 == MAX_KEYS == len(keys)
@@ -237,13 +243,15 @@ def test_published_private_key() -> None:
     with pytest.raises(SigningKeyError) as refused:
         read_jwks({"keys": {"0": {"kty": "RSA", "d": secret}}})
 
-    assert secret not in exposed(refused.value)
+    assert secret not in collect_texts(refused.value)
 
 
 def test_key_set_prints_its_names_only() -> None:
     """A key set in a log line shows which keys it has, and not their numbers."""
-    assert "frozenset({'a'})" in repr(read_jwks(key_set(public(RSA, kid="a"))))
-    assert "RSAKey" not in repr(read_jwks(key_set(public(RSA, kid="a"))))
+    assert "frozenset({'a'})" in repr(
+        read_jwks(build_key_set(to_public_jwk(RSA, kid="a")))
+    )
+    assert "RSAKey" not in repr(read_jwks(build_key_set(to_public_jwk(RSA, kid="a"))))
 
 
 @given(st.binary(max_size=100))
@@ -307,11 +315,18 @@ def test_any_document(document: object) -> None:
 
 
 @given(
-    st.sampled_from([public(RSA), public(P256), public(P521), public(ED25519)]),
+    st.sampled_from(
+        [
+            to_public_jwk(RSA),
+            to_public_jwk(P256),
+            to_public_jwk(P521),
+            to_public_jwk(ED25519),
+        ]
+    ),
     st.dictionaries(MEMBERS, JSON, min_size=1, max_size=3),
 )
 def test_any_member(entry: dict[str, Any], members: dict[str, Any]) -> None:
     """Whatever a member of a key is, the key is usable or left out."""
-    keys = read_jwks(key_set({**entry, **members}))
+    keys = read_jwks(build_key_set({**entry, **members}))
 
     assert len(keys) in (0, 1)

@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vectors_tokens import OTHER_RSA, P256, RSA, encode, key_set, public, sign
+from vectors_tokens import (
+    OTHER_RSA,
+    P256,
+    RSA,
+    build_key_set,
+    encode,
+    sign,
+    to_public_jwk,
+)
 
 from auth0_tx.core.jose.id_token import Expected, check_id_token
 from auth0_tx.core.jose.jws import MAX_TOKEN_LENGTH
@@ -38,7 +46,9 @@ CLAIMS: dict[str, Any] = {
     "events": {LOGOUT_EVENT: {}},
 }
 HEAD = {"alg": "RS256", "typ": "logout+jwt", "kid": "a"}
-KEYS = read_jwks(key_set(public(RSA, kid="a"), public(OTHER_RSA, kid="b")))
+KEYS = read_jwks(
+    build_key_set(to_public_jwk(RSA, kid="a"), to_public_jwk(OTHER_RSA, kid="b"))
+)
 GOOD = LogoutToken(
     issuer=ISSUER,
     token_id="token-1",
@@ -324,7 +334,7 @@ def test_too_long() -> None:
         ({**HEAD, "alg": "RS512"}, RSA),
         ({**HEAD, "alg": "ES256"}, P256),
         ({**HEAD, "crit": ["x"], "x": 1}, RSA),
-        ({**HEAD, "jwk": public(P256), "alg": "ES256"}, P256),
+        ({**HEAD, "jwk": to_public_jwk(P256), "alg": "ES256"}, P256),
     ],
     ids=["another key", "another kid", "not allowed", "another kind", "crit", "jwk"],
 )

@@ -21,8 +21,8 @@ from legacy_cookies import (
     SECRET,
     THEIRS,
     TOKEN_SET,
-    chunked,
-    sealed,
+    seal_state,
+    split_cookies,
 )
 
 from auth0_tx.core.session.legacy import (
@@ -69,7 +69,7 @@ def read(cookies: dict[str, str], **changes: Any) -> dict[str, Any] | None:
 def taken_over(**members: Any) -> dict[str, Any] | None:
     """Read a session of the SDK's with *members* set, or left out if MISSING."""
     state = {k: v for k, v in {**THEIRS, **members}.items() if v is not MISSING}
-    return read(chunked(sealed(state)))
+    return read(split_cookies(seal_state(state)))
 
 
 def test_taken_over() -> None:
@@ -91,23 +91,23 @@ def test_prints_no_token() -> None:
 
 def test_single_cookie() -> None:
     """A session in one cookie without a number is read as well."""
-    assert OURS == read({LEGACY_COOKIE: sealed(THEIRS)})
+    assert OURS == read({LEGACY_COOKIE: seal_state(THEIRS)})
 
 
 def test_no_cookie() -> None:
     """A browser that never had a session of the SDK's has none."""
     assert read({}) is None
-    assert read({"other": "x", f"{LEGACY_COOKIE}_1": sealed(THEIRS)}) is None
+    assert read({"other": "x", f"{LEGACY_COOKIE}_1": seal_state(THEIRS)}) is None
 
 
 def long(length: int) -> str:
     """Seal a session that takes at least *length* characters."""
-    return sealed({**THEIRS, "x": "x" * length})
+    return seal_state({**THEIRS, "x": "x" * length})
 
 
 def test_chunks() -> None:
     """A session in several cookies is read, in whatever order they come."""
-    cookies = chunked(long(10_000))
+    cookies = split_cookies(long(10_000))
     assert len(cookies) > 2
 
     assert OURS == read(cookies)
@@ -117,7 +117,7 @@ def test_chunks() -> None:
 @pytest.mark.parametrize("lost", [0, 1, 2])
 def test_lost_chunk(lost: int) -> None:
     """A session that lost one of its cookies is none (F1)."""
-    cookies = chunked(long(10_000))
+    cookies = split_cookies(long(10_000))
     del cookies[f"{LEGACY_COOKIE}_{lost}"]
 
     assert read(cookies) is None
@@ -125,7 +125,7 @@ def test_lost_chunk(lost: int) -> None:
 
 def test_mixed_chunks() -> None:
     """Chunks swapped, or of two sessions, are no session (F1)."""
-    one, two = chunked(long(10_000)), chunked(long(10_000))
+    one, two = split_cookies(long(10_000)), split_cookies(long(10_000))
     first, second = f"{LEGACY_COOKIE}_0", f"{LEGACY_COOKIE}_1"
 
     assert read({**one, first: two[first]}) is None
@@ -134,13 +134,15 @@ def test_mixed_chunks() -> None:
 
 def test_stale_chunks() -> None:
     """Cookies that a longer session left are passed over (D31)."""
-    assert OURS == read({**chunked(long(10_000)), **chunked(sealed(THEIRS))})
+    assert OURS == read(
+        {**split_cookies(long(10_000)), **split_cookies(seal_state(THEIRS))}
+    )
 
 
 def test_other_names() -> None:
     """Cookies whose names begin alike are somebody else's (D31)."""
     cookies = {
-        **chunked(sealed(THEIRS)),
+        **split_cookies(seal_state(THEIRS)),
         f"{LEGACY_COOKIE}_theme": "dark",
         f"{LEGACY_COOKIE}_01": "x",
         f"{LEGACY_COOKIE}_-1": "x",
@@ -148,14 +150,14 @@ def test_other_names() -> None:
     }
 
     assert OURS == read(cookies)
-    assert read({f"{LEGACY_COOKIE}_00": sealed(THEIRS)}) is None
+    assert read({f"{LEGACY_COOKIE}_00": seal_state(THEIRS)}) is None
 
 
 def test_too_many_chunks() -> None:
     """More cookies than the SDK ever deletes are not put together."""
-    spare = len(chunked(long(CHUNK * (MOST_CHUNKS - 1) * 3 // 4 - 1_000)))
-    most = chunked(long(CHUNK * MOST_CHUNKS * 3 // 4 - 1_000))
-    more = chunked(long(CHUNK * (MOST_CHUNKS + 1) * 3 // 4 - 1_000))
+    spare = len(split_cookies(long(CHUNK * (MOST_CHUNKS - 1) * 3 // 4 - 1_000)))
+    most = split_cookies(long(CHUNK * MOST_CHUNKS * 3 // 4 - 1_000))
+    more = split_cookies(long(CHUNK * (MOST_CHUNKS + 1) * 3 // 4 - 1_000))
     assert [MOST_CHUNKS - 1, MOST_CHUNKS, MOST_CHUNKS + 1] == [
         spare,
         len(most),
@@ -174,7 +176,7 @@ def test_too_long_cookie() -> None:
 
 def test_wrong_secret() -> None:
     """Another secret opens nothing (F2)."""
-    cookies = chunked(sealed(THEIRS))
+    cookies = split_cookies(seal_state(THEIRS))
 
     assert read(cookies, secret=SECRET + ".") is None
     assert read(cookies, secret="\ud800") is None
@@ -182,20 +184,20 @@ def test_wrong_secret() -> None:
 
 def test_every_part() -> None:
     """A cookie in which a character is another, or missing, is no session (F1)."""
-    text = sealed(THEIRS)
+    text = seal_state(THEIRS)
     for place in range(0, len(text), 7):
         other = "A" if text[place] != "A" else "B"
         changed = text[:place] + other + text[place + 1 :]
-        assert read(chunked(changed)) is None
-        assert read(chunked(text[:place])) is None
+        assert read(split_cookies(changed)) is None
+        assert read(split_cookies(text[:place])) is None
 
 
 def test_short_tag() -> None:
     """A tag cut short is no tag (F4)."""
-    head, _, tag = sealed(THEIRS).rpartition(".")
+    head, _, tag = seal_state(THEIRS).rpartition(".")
 
     for length in range(len(tag)):
-        assert read(chunked(f"{head}.{tag[:length]}")) is None
+        assert read(split_cookies(f"{head}.{tag[:length]}")) is None
 
 
 @pytest.mark.parametrize(
@@ -203,7 +205,7 @@ def test_short_tag() -> None:
 )
 def test_other_header(header: dict[str, str]) -> None:
     """A header that is not the SDK's is refused: nothing is unpacked, no key is chosen."""
-    assert read(chunked(sealed(THEIRS, **header))) is None
+    assert read(split_cookies(seal_state(THEIRS, **header))) is None
 
 
 @pytest.mark.parametrize(
@@ -353,7 +355,7 @@ def test_other_internal(noted: object) -> None:
 def test_absolute_lifetime(seconds: int) -> None:
     """A session ends when it would have ended had it been ours from the first."""
     policy = SessionPolicy(absolute_seconds=seconds)
-    session = read(chunked(sealed(THEIRS)), policy=policy)
+    session = read(split_cookies(seal_state(THEIRS)), policy=policy)
 
     assert session is not None
     assert NOW - 1_000 + seconds == session["internal"]["expires_at"]
@@ -396,11 +398,11 @@ PAYLOADS = {
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
 def test_hostile_payload(payload: bytes) -> None:
     """What is well sealed and no session is none."""
-    assert read(chunked(sealed(payload))) is None
+    assert read(split_cookies(seal_state(payload))) is None
 
 
 NAMES = st.sampled_from([LEGACY_COOKIE, *(f"{LEGACY_COOKIE}_{n}" for n in range(3))])
-GOOD = sealed(THEIRS)
+GOOD = seal_state(THEIRS)
 
 
 @given(

@@ -18,13 +18,13 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
-from exposure import exposed
+from exposure import collect_texts
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from vectors_tokens import P256, P384, RSA
-from world import ISSUER, NOW, SECRETS, Clock, client
+from world import ISSUER, NOW, SECRETS, Clock, build_client
 
 from auth0_tx.core.effects import COMMON_HEADERS
 from auth0_tx.core.wire.client_auth import (
@@ -40,7 +40,7 @@ KEYS: dict[str, Any] = {"RSA": RSA, "P-256": P256, "P-384": P384}
 
 def build_method(**keywords: Any) -> ClientAuthentication:
     """Return the authentication of a client with *keywords*."""
-    return client(Clock(), **keywords).settings.authentication
+    return build_client(Clock(), **keywords).settings.authentication
 
 
 def read_parameters(
@@ -306,7 +306,7 @@ def test_refused_key_stays_hidden(key: Any) -> None:
     with pytest.raises(ConfigurationError) as error:
         build_method(client_auth="private_key_jwt", client_assertion_signing_key=key)
 
-    shown = exposed(error.value)
+    shown = collect_texts(error.value)
     assert [] == [line for line in PEM.decode().splitlines()[1:-1] if line in shown]
     assert to_jwk(RSA)["d"] not in shown
 

@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import parse_qsl, quote_plus
 
 import pytest
-from exposure import exposed
+from exposure import collect_texts
 from hypothesis import example, given
 from hypothesis import strategies as st
-from world import SECRETS, TOKEN_ENDPOINT, Clock, client, options
+from world import SECRETS, TOKEN_ENDPOINT, Clock, build_client, build_options
 
 from auth0_tx.core.wire.client_auth import ASSERTION_TYPE
 from auth0_tx.core.wire.grants import (
@@ -72,7 +72,7 @@ def encode_exchange(options: CustomTokenExchangeOptions) -> str:
 def try_exchange(**changes: Any) -> str | InvalidInputError:
     """Encode an ordinary exchange with *changes*, or return the error."""
     try:
-        return encode_exchange(options(**changes))
+        return encode_exchange(build_options(**changes))
     except InvalidInputError as error:
         return error
 
@@ -80,7 +80,7 @@ def try_exchange(**changes: Any) -> str | InvalidInputError:
 def find_error(**changes: Any) -> InvalidInputError:
     """Return the error for an ordinary exchange with *changes*."""
     with pytest.raises(InvalidInputError) as error:
-        encode_exchange(options(**changes))
+        encode_exchange(build_options(**changes))
     assert "validate" == error.value.phase
     return error.value
 
@@ -93,13 +93,13 @@ def test_least_form() -> None:
         ("subject_token_type", "urn:acme:legacy-token"),
     ]
 
-    assert expected == parse_form(encode_exchange(options()))
+    assert expected == parse_form(encode_exchange(build_options()))
 
 
 def test_whole_form() -> None:
     """Every option has its parameter of RFC 8693, and extensions follow."""
     form = encode_exchange(
-        options(
+        build_options(
             subject_token="st+/= %",
             subject_token_type="https://acme.com/legacy?a=b&c",
             actor_token="at&x=y",
@@ -144,7 +144,7 @@ def test_whole_form() -> None:
 )
 def test_type_accepted(uri: str) -> None:
     """A type is a URN or a web address of one's own, or one that RFC 8693 registers."""
-    form = dict(parse_form(encode_exchange(options(subject_token_type=uri))))
+    form = dict(parse_form(encode_exchange(build_options(subject_token_type=uri))))
 
     assert str(uri) == form["subject_token_type"]
 
@@ -252,7 +252,9 @@ def test_limits() -> None:
     """A token may have 65,536 characters, and any other text 4,096."""
     longest = "x" * LONGEST_TEXT
     parameters = {"campaign": longest}
-    form = encode_exchange(options(audience=longest, authorization_params=parameters))
+    form = encode_exchange(
+        build_options(audience=longest, authorization_params=parameters)
+    )
 
     assert (65_536, 4_096) == (LONGEST_TOKEN, LONGEST_TEXT)
     assert [longest, longest] == [value for _, value in parse_form(form)[3:]]
@@ -274,7 +276,7 @@ def test_token_accepted(token: str) -> None:
     """A token is opaque: whatever prints in ASCII may be one."""
     assert (
         token
-        == dict(parse_form(encode_exchange(options(subject_token=token))))[
+        == dict(parse_form(encode_exchange(build_options(subject_token=token))))[
             "subject_token"
         ]
     )
@@ -435,13 +437,15 @@ def test_too_many_parameters() -> None:
     parameters.pop("campaign_100")
 
     assert "must not have more than 100 parameters" in error.message
-    assert "&campaign_99=a" in encode_exchange(options(authorization_params=parameters))
+    assert "&campaign_99=a" in encode_exchange(
+        build_options(authorization_params=parameters)
+    )
 
 
 def test_names_from_an_enum() -> None:
     """A name that is a member of a str enum is sent, and judged, by its text."""
     form = encode_exchange(
-        options(authorization_params={Field.CAMPAIGN: Field.CAMPAIGN})
+        build_options(authorization_params={Field.CAMPAIGN: Field.CAMPAIGN})
     )
 
     assert ("campaign", "campaign") == parse_form(form)[-1]
@@ -457,14 +461,14 @@ def test_hostile_text() -> None:
         **{name: Hostile(f"urn:acme:{name}") for name in ALL_TEXTS},
         "authorization_params": {Hostile("name"): Hostile("value")},
     }
-    sent = dict(parse_form(encode_exchange(options(**changes))))
+    sent = dict(parse_form(encode_exchange(build_options(**changes))))
 
     assert {name: f"urn:acme:{name}" for name in ALL_TEXTS} == {
         name: sent[name] for name in ALL_TEXTS
     }
     assert "value" == sent["name"]
     with pytest.raises(InvalidInputError):
-        encode_exchange(options(authorization_params={Hostile("client_id"): "x"}))
+        encode_exchange(build_options(authorization_params={Hostile("client_id"): "x"}))
 
 
 @pytest.mark.parametrize("value", [None, 1, "yes", 0], ids=repr)
@@ -598,7 +602,9 @@ def test_refusal_shows_nothing(changes: dict[str, Any]) -> None:
     parameters = {"pin": SECRETS["subject_token"]}
     error = find_error(**{**secrets, "authorization_params": parameters, **changes})
 
-    assert [] == [secret for secret in SECRETS.values() if secret in exposed(error)]
+    assert [] == [
+        secret for secret in SECRETS.values() if secret in collect_texts(error)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -615,7 +621,7 @@ def test_refusal_shows_nothing(changes: dict[str, Any]) -> None:
 )
 def test_openid_scope(scope: Any, expected: object) -> None:
     """A login asks for ``openid``; a malformed scope is left for the check to refuse."""
-    assert expected == with_openid(options(scope=scope)).scope
+    assert expected == with_openid(build_options(scope=scope)).scope
 
 
 def test_on_behalf_of_form() -> None:
@@ -685,8 +691,8 @@ def test_access_token_options_refused(
 
 def test_request(clock: Clock) -> None:
     """A grant is posted as a form, with the client's credentials behind it."""
-    authentication = client(clock).settings.authentication
-    form = encode_exchange(options())
+    authentication = build_client(clock).settings.authentication
+    form = encode_exchange(build_options())
     request = grant_request(TOKEN_ENDPOINT, form, authentication, "i", clock, str)
 
     assert ("POST", TOKEN_ENDPOINT) == (request.method, request.url)
@@ -702,7 +708,7 @@ def test_request(clock: Clock) -> None:
 
 def test_request_with_header_credentials(clock: Clock) -> None:
     """Credentials in the header leave the form alone (RFC 6749 section 2.3)."""
-    context = client(clock, client_auth="client_secret_basic", client_secret="s")
+    context = build_client(clock, client_auth="client_secret_basic", client_secret="s")
     authentication = context.settings.authentication
     request = grant_request(TOKEN_ENDPOINT, "a=b", authentication, "i", clock, str)
 

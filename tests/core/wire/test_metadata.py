@@ -8,7 +8,7 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from world import DISCOVERY_URL, DOCUMENT, DOMAIN, ISSUER, METADATA, answer
+from world import DISCOVERY_URL, DOCUMENT, DOMAIN, ISSUER, METADATA, build_response
 
 from auth0_tx.core.effects import COMMON_HEADERS, Response
 from auth0_tx.core.wire.metadata import (
@@ -131,17 +131,23 @@ def test_endpoint_elsewhere(name: str, url: Any) -> None:
 @pytest.mark.parametrize(
     ("response", "said"),
     [
-        (answer(b"", 404), "the status is not 200"),
-        (answer(b"", 500), "the status is not 200"),
-        (answer(DOCUMENT, 302, location="https://evil.com"), "the status is not 200"),
-        (answer(DOCUMENT, 201), "the status is not 200"),
-        (attrs.evolve(answer(DOCUMENT), oversized=True), "the body is too large"),
-        (answer(DOCUMENT, content_encoding="gzip"), "the body is compressed"),
-        (answer(b"<html>"), "the body is not JSON"),
-        (answer(b""), "the body is not JSON"),
-        (answer(b'{"a":1,"a":2}'), "the body is not JSON"),
-        (answer([DOCUMENT]), "the body is not a JSON object"),
-        (answer(b"null"), "the body is not a JSON object"),
+        (build_response(b"", 404), "the status is not 200"),
+        (build_response(b"", 500), "the status is not 200"),
+        (
+            build_response(DOCUMENT, 302, location="https://evil.com"),
+            "the status is not 200",
+        ),
+        (build_response(DOCUMENT, 201), "the status is not 200"),
+        (
+            attrs.evolve(build_response(DOCUMENT), oversized=True),
+            "the body is too large",
+        ),
+        (build_response(DOCUMENT, content_encoding="gzip"), "the body is compressed"),
+        (build_response(b"<html>"), "the body is not JSON"),
+        (build_response(b""), "the body is not JSON"),
+        (build_response(b'{"a":1,"a":2}'), "the body is not JSON"),
+        (build_response([DOCUMENT]), "the body is not a JSON object"),
+        (build_response(b"null"), "the body is not a JSON object"),
     ],
 )
 def test_no_document(response: Response, said: str) -> None:
@@ -158,7 +164,7 @@ def test_no_document(response: Response, said: str) -> None:
 )
 def test_document(headers: dict[str, Any]) -> None:
     """A JSON object is a document, whatever its media type says."""
-    assert (DOCUMENT, None) == read_document(answer(DOCUMENT, **headers))
+    assert (DOCUMENT, None) == read_document(build_response(DOCUMENT, **headers))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +192,9 @@ def test_document(headers: dict[str, Any]) -> None:
 )
 def test_freshness(field: str | None, seconds: float) -> None:
     """A document is used for its max-age, within a minute and a day."""
-    response = answer() if field is None else answer(cache_control=field)
+    response = (
+        build_response() if field is None else build_response(cache_control=field)
+    )
 
     assert seconds == freshness(response, DEFAULT)
 
@@ -200,7 +208,9 @@ def test_bounds() -> None:
 def test_any_cache_control(field: str) -> None:
     """Whatever Cache-Control says, the age stays within its bounds."""
     assert (
-        SHORTEST_AGE <= freshness(answer(cache_control=field), DEFAULT) <= LONGEST_AGE
+        SHORTEST_AGE
+        <= freshness(build_response(cache_control=field), DEFAULT)
+        <= LONGEST_AGE
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from exposure import exposed
+from exposure import collect_texts
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -185,7 +185,7 @@ def test_other_token(kind: str | None) -> None:
 
     assert isinstance(error, InvalidResponseError)
     assert error.tokens_issued
-    assert NEEDLE not in exposed(error)
+    assert NEEDLE not in collect_texts(error)
 
 
 def build_refusal(message: str, code: str = "invalid_request") -> RefusedError:
@@ -333,7 +333,7 @@ def test_other_targets(target: Any) -> None:
         build_session_transfer_redirect(target, TOKEN)
 
     assert "target_login_url" == refused.value.parameter
-    assert NEEDLE not in exposed(refused.value)
+    assert NEEDLE not in collect_texts(refused.value)
 
 
 def test_two_organizations() -> None:

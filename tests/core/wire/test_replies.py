@@ -8,10 +8,10 @@ from urllib.parse import quote, quote_plus
 
 import attrs
 import pytest
-from exposure import exposed
+from exposure import collect_texts
 from hypothesis import given
 from hypothesis import strategies as st
-from world import NOW, SECRETS, TOKENS, answer, refusal
+from world import NOW, SECRETS, TOKENS, build_refusal, build_response
 
 from auth0_tx.core.effects import Response
 from auth0_tx.core.wire.replies import TokenRequestInfo, read_token_response
@@ -63,7 +63,7 @@ def read_error(
 def test_tokens() -> None:
     """Every member of a token response has its place."""
     response = read_tokens(
-        answer(
+        build_response(
             {
                 **TOKENS,
                 "scope": "openid",
@@ -90,7 +90,9 @@ def test_tokens() -> None:
 
 def test_least_tokens() -> None:
     """A token and its type are enough; the scope is then the requested one."""
-    response = read_tokens(answer({"access_token": TOKEN, "token_type": "bearer"}))
+    response = read_tokens(
+        build_response({"access_token": TOKEN, "token_type": "bearer"})
+    )
 
     assert (TOKEN, "bearer") == (response.access_token, response.token_type)
     assert "openid read:data" == response.scope
@@ -105,7 +107,7 @@ def test_least_tokens() -> None:
 def test_null_is_absent() -> None:
     """A member that is null is a member that is not there."""
     names = ("expires_in", "scope", "issued_token_type", "id_token", "refresh_token")
-    response = read_tokens(answer({**TOKENS, **dict.fromkeys(names)}))
+    response = read_tokens(build_response({**TOKENS, **dict.fromkeys(names)}))
 
     assert "openid read:data" == response.scope
     assert (None, None) == (response.expires_in, response.id_token)
@@ -114,7 +116,9 @@ def test_null_is_absent() -> None:
 @pytest.mark.parametrize("kind", ["Bearer", "bearer", "BEARER"])
 def test_bearer(kind: str) -> None:
     """A token type is read in any case (RFC 6749 section 5.1)."""
-    assert kind == read_tokens(answer({**TOKENS, "token_type": kind})).token_type
+    assert (
+        kind == read_tokens(build_response({**TOKENS, "token_type": kind})).token_type
+    )
 
 
 @pytest.mark.parametrize(
@@ -128,12 +132,14 @@ def test_bearer(kind: str) -> None:
 )
 def test_media_type(media_type: str) -> None:
     """JSON may name its character set."""
-    assert TOKEN == read_tokens(answer(content_type=media_type)).access_token
+    assert TOKEN == read_tokens(build_response(content_type=media_type)).access_token
 
 
 def test_identity_encoding() -> None:
     """A body that says it is not compressed is read."""
-    assert TOKEN == read_tokens(answer(content_encoding=" Identity ")).access_token
+    assert (
+        TOKEN == read_tokens(build_response(content_encoding=" Identity ")).access_token
+    )
 
 
 def test_session_transfer_token() -> None:
@@ -142,8 +148,8 @@ def test_session_transfer_token() -> None:
     members = {**TOKENS, "token_type": "N_A", "issued_token_type": kind}
 
     assert ("N_A", kind) == (
-        read_tokens(answer(members)).token_type,
-        read_tokens(answer(members)).issued_token_type,
+        read_tokens(build_response(members)).token_type,
+        read_tokens(build_response(members)).issued_token_type,
     )
 
 
@@ -159,7 +165,10 @@ def test_session_transfer_token() -> None:
 )
 def test_lifetime(value: Any, seconds: int) -> None:
     """A lifetime is a whole number of seconds, in quotes or without."""
-    assert seconds == read_tokens(answer({**TOKENS, "expires_in": value})).expires_in
+    assert (
+        seconds
+        == read_tokens(build_response({**TOKENS, "expires_in": value})).expires_in
+    )
 
 
 LIFETIMES = [
@@ -207,7 +216,7 @@ MEMBERS: dict[str, list[Any]] = {
 )
 def test_bad_member(name: str, value: Any) -> None:
     """A malformed member makes the response invalid, though tokens were issued."""
-    error = read_error(answer({**TOKENS, name: value}))
+    error = read_error(build_response({**TOKENS, name: value}))
 
     assert isinstance(error, InvalidResponseError)
     assert (Code.INVALID_RESPONSE, 200, True, False, "reply") == (
@@ -225,7 +234,7 @@ def test_missing_member(name: str) -> None:
     """A response without a token, or without its type, is not a token response."""
     members = {key: value for key, value in TOKENS.items() if key != name}
 
-    assert f"{name} is missing" in read_error(answer(members)).message
+    assert f"{name} is missing" in read_error(build_response(members)).message
 
 
 def build_body(text: str) -> bytes:
@@ -258,7 +267,7 @@ NOT_OBJECTS = [b"[]", b"null", b'"text"', b"5", b"true"]
 @pytest.mark.parametrize("content", NOT_JSON.values(), ids=NOT_JSON.keys())
 def test_not_json(content: bytes) -> None:
     """A body that two parsers could read differently is not read at all."""
-    error = read_error(answer(content))
+    error = read_error(build_response(content))
 
     assert isinstance(error, InvalidResponseError)
     assert "the body is not JSON" in error.message
@@ -268,7 +277,7 @@ def test_not_json(content: bytes) -> None:
 @pytest.mark.parametrize("content", NOT_OBJECTS)
 def test_not_an_object(content: bytes) -> None:
     """A token response is an object."""
-    assert "not a JSON object" in read_error(answer(content)).message
+    assert "not a JSON object" in read_error(build_response(content)).message
 
 
 @pytest.mark.parametrize(
@@ -282,7 +291,7 @@ def test_not_an_object(content: bytes) -> None:
 )
 def test_other_media_type(media_type: str, said: str) -> None:
     """Tokens in another format than JSON are refused, without quoting the media type."""
-    error = read_error(answer(content_type=media_type))
+    error = read_error(build_response(content_type=media_type))
 
     assert said in error.message
     assert "secret" not in str(error)
@@ -296,7 +305,7 @@ def test_no_media_type() -> None:
 @pytest.mark.parametrize("status", [201, 202, 204, 206])
 def test_other_success(status: int) -> None:
     """Tokens come with 200 and no other status, and may have been issued all the same."""
-    error = read_error(answer(status=status))
+    error = read_error(build_response(status=status))
 
     assert isinstance(error, InvalidResponseError)
     assert (status, True) == (error.status, error.tokens_issued)
@@ -306,7 +315,7 @@ def test_other_success(status: int) -> None:
 def test_redirect(status: int) -> None:
     """A redirect is refused; nothing was issued, and asking again leads to the same."""
     error = read_error(
-        answer(status=status, location="https://evil.example.com"), REUSABLE
+        build_response(status=status, location="https://evil.example.com"), REUSABLE
     )
 
     assert isinstance(error, InvalidResponseError)
@@ -321,14 +330,14 @@ def test_redirect(status: int) -> None:
 @pytest.mark.parametrize("status", [200, 400, 500])
 def test_compressed(status: int, encoding: str) -> None:
     """A body that is compressed, though none may be, is not inflated."""
-    error = read_error(answer(status=status, content_encoding=encoding))
+    error = read_error(build_response(status=status, content_encoding=encoding))
 
     assert "compressed" in error.message
 
 
 def test_oversized() -> None:
     """A body that passed the limit is not read."""
-    error = read_error(attrs.evolve(answer(), oversized=True))
+    error = read_error(attrs.evolve(build_response(), oversized=True))
 
     assert "longer than 262,144 bytes" in error.message
 
@@ -336,14 +345,18 @@ def test_oversized() -> None:
 @pytest.mark.parametrize("reusable", [False, True])
 def test_broken_success_of_a_reusable_token(reusable: bool) -> None:
     """A broken 200 spent its token, unless the token may be spent twice."""
-    error = read_error(answer(b""), attrs.evolve(REQUEST_INFO, reusable=reusable))
+    error = read_error(
+        build_response(b""), attrs.evolve(REQUEST_INFO, reusable=reusable)
+    )
 
     assert reusable is error.retry_safe
 
 
 def test_error_in_a_success() -> None:
     """A 200 with an error and without a token is a refusal."""
-    error = read_error(answer({"error": "access_denied", "error_description": "no"}))
+    error = read_error(
+        build_response({"error": "access_denied", "error_description": "no"})
+    )
 
     assert isinstance(error, RefusedError)
     assert ("access_denied", 200, False) == (
@@ -355,7 +368,7 @@ def test_error_in_a_success() -> None:
 
 def test_token_beside_an_error() -> None:
     """A 200 with a token is a token response, whatever else it has."""
-    assert TOKEN == read_tokens(answer({**TOKENS, "error": "x"})).access_token
+    assert TOKEN == read_tokens(build_response({**TOKENS, "error": "x"})).access_token
 
 
 REFUSALS: list[tuple[int, str, type[RefusedError], bool]] = [
@@ -386,7 +399,7 @@ REFUSALS: list[tuple[int, str, type[RefusedError], bool]] = [
 @pytest.mark.parametrize(("status", "code", "kind", "safe"), REFUSALS)
 def test_refusal(status: int, code: str, kind: type[RefusedError], safe: bool) -> None:
     """A refusal has the server's code and description, and says if a retry is safe."""
-    error = read_error(refusal(status, code, "The reason."))
+    error = read_error(build_refusal(status, code, "The reason."))
 
     assert kind is type(error)
     assert (code, "The reason.", status) == (error.code, error.message, error.status)
@@ -399,8 +412,8 @@ def test_refusal(status: int, code: str, kind: type[RefusedError], safe: bool) -
 
 def test_server_error_of_a_reusable_token() -> None:
     """A server's failure is safe to retry if the token may be used twice."""
-    assert read_error(refusal(500, "server_error"), REUSABLE).retry_safe
-    assert not read_error(refusal(400, "invalid_grant"), REUSABLE).retry_safe
+    assert read_error(build_refusal(500, "server_error"), REUSABLE).retry_safe
+    assert not read_error(build_refusal(400, "invalid_grant"), REUSABLE).retry_safe
 
 
 @pytest.mark.parametrize("reusable", [False, True])
@@ -408,7 +421,8 @@ def test_global_limit(reusable: bool) -> None:
     """Auth0's global limit is a rate limit, though it comes as a 500 access_denied."""
     request_info = attrs.evolve(REQUEST_INFO, reusable=reusable)
     error = read_error(
-        refusal(500, "access_denied", "Global limit has been reached"), request_info
+        build_refusal(500, "access_denied", "Global limit has been reached"),
+        request_info,
     )
 
     assert isinstance(error, RateLimitError)
@@ -422,7 +436,7 @@ def test_global_limit(reusable: bool) -> None:
 def test_management_shape() -> None:
     """The Management API's dialect has code and description in other members."""
     error = read_error(
-        answer(
+        build_response(
             {
                 "statusCode": 429,
                 "error": "Too Many Requests",
@@ -446,17 +460,17 @@ def test_management_shape() -> None:
 )
 def test_invalid_code(code: Any) -> None:
     """An error that is not a code is replaced by one of ours."""
-    error = read_error(answer({"error": code}, 400))
+    error = read_error(build_response({"error": code}, 400))
 
     assert Code.TOKEN_EXCHANGE_FAILED is error.code
     assert "the server gave no reason" == error.message
-    assert Code.RATE_LIMITED is read_error(answer({"error": code}, 429)).code
+    assert Code.RATE_LIMITED is read_error(build_response({"error": code}, 429)).code
 
 
 @pytest.mark.parametrize("code", list(Code), ids=str)
 def test_code_of_ours(code: Code) -> None:
     """A server's code that is also one of ours is the member of the enum."""
-    assert code is read_error(refusal(400, str(code))).code
+    assert code is read_error(build_refusal(400, str(code))).code
 
 
 @pytest.mark.parametrize("description", [None, 5, ["a"], {"a": 1}, False])
@@ -464,13 +478,15 @@ def test_invalid_description(description: Any) -> None:
     """A description that is not text is not shown."""
     members = {"error": "x", "error_description": description}
 
-    assert "the server gave no reason" == read_error(answer(members, 400)).message
+    assert (
+        "the server gave no reason" == read_error(build_response(members, 400)).message
+    )
 
 
 def test_description_is_cleaned() -> None:
     """A description is cut short, and an unprintable character becomes a space."""
-    long = read_error(refusal(400, "x", "a" * 10_000)).message
-    dirty = read_error(refusal(400, "x", "a\r\n\x1b[31m\u202eb\x00")).message
+    long = read_error(build_refusal(400, "x", "a" * 10_000)).message
+    dirty = read_error(build_refusal(400, "x", "a\r\n\x1b[31m\u202eb\x00")).message
 
     assert "a" * 255 + "…" == long
     assert "a   [31m b " == dirty
@@ -479,7 +495,7 @@ def test_description_is_cleaned() -> None:
 @pytest.mark.parametrize("length", [255, 256])
 def test_longest_description(length: int) -> None:
     """A description that fits is shown whole."""
-    assert "a" * length == read_error(refusal(400, "x", "a" * length)).message
+    assert "a" * length == read_error(build_refusal(400, "x", "a" * length)).message
 
 
 @pytest.mark.parametrize("spell", [str, quote, quote_plus], ids=lambda f: f.__name__)
@@ -490,10 +506,10 @@ def test_echo_is_redacted(place: str, name: str, spell: Any) -> None:
     echo = f"bad {spell(SECRETS[name])} given"
     members = {"error": "invalid_request", place: echo}
     error = read_error(
-        answer(members, 400, x_request_id=echo if place == "header" else "1")
+        build_response(members, 400, x_request_id=echo if place == "header" else "1")
     )
 
-    assert spell(SECRETS[name]) not in exposed(error)
+    assert spell(SECRETS[name]) not in collect_texts(error)
     if place in ("error_description", "message"):
         assert "bad <redacted> given" == error.message
 
@@ -501,7 +517,7 @@ def test_echo_is_redacted(place: str, name: str, spell: Any) -> None:
 def test_echo_across_the_cut() -> None:
     """A secret is removed whole, before the description is cut."""
     message = read_error(
-        refusal(400, "x", "a" * 250 + SECRETS["subject_token"])
+        build_refusal(400, "x", "a" * 250 + SECRETS["subject_token"])
     ).message
 
     assert "needle" not in message
@@ -513,7 +529,7 @@ def test_secrets_that_share_a_beginning() -> None:
 
     assert (
         "<redacted>!"
-        == read_error(refusal(400, "x", "secret-and-more!"), request_info).message
+        == read_error(build_refusal(400, "x", "secret-and-more!"), request_info).message
     )
 
 
@@ -531,10 +547,10 @@ ASSERTION = "eyJhbGciOiJSUzI1NiJ9.eyJqdGkiOiJoaWRkZW4ifQ.c2lnbmF0dXJlLWhpZGRlbg"
 )
 def test_whatever_looks_like_a_token(words: str, shown: str) -> None:
     """Text that looks like a token, or half of one, is removed: an assertion, say."""
-    error = read_error(refusal(400, "invalid_client", words))
+    error = read_error(build_refusal(400, "invalid_client", words))
 
     assert shown == error.message
-    assert "aGlkZGVu" not in exposed(error)
+    assert "aGlkZGVu" not in collect_texts(error)
 
 
 @pytest.mark.parametrize("place", ["error", "error_description", "header"])
@@ -544,7 +560,7 @@ def test_tokens_of_the_refusal_itself(place: str) -> None:
     echo = f"go on with {token}"
     members = {"error": "mfa_required", "mfa_token": token, place: echo}
     error = read_error(
-        answer(members, 403, x_request_id=echo if place == "header" else "1")
+        build_response(members, 403, x_request_id=echo if place == "header" else "1")
     )
 
     assert token not in str(error)
@@ -554,7 +570,7 @@ def test_tokens_of_the_refusal_itself(place: str) -> None:
 def test_short_words_are_not_redacted() -> None:
     """A secret so short that the server may say it by chance is left alone."""
     request_info = TokenRequestInfo(secrets=["token", "secret"])
-    error = read_error(refusal(400, "x", "bad token and secret"), request_info)
+    error = read_error(build_refusal(400, "x", "bad token and secret"), request_info)
 
     assert "bad token and <redacted>" == error.message
 
@@ -568,20 +584,20 @@ def test_mfa() -> None:
         "mfa_token": SECRETS["mfa_token"],
         "mfa_requirements": requirements,
     }
-    error = read_error(answer(members, 403))
+    error = read_error(build_response(members, 403))
 
     assert isinstance(error, MfaRequiredError)
     assert SECRETS["mfa_token"] == error.mfa_token
     assert isinstance(error.mfa_token, SecretStr)
     assert requirements == error.mfa_requirements
-    assert SECRETS["mfa_token"] not in exposed(error)
+    assert SECRETS["mfa_token"] not in collect_texts(error)
 
 
 @pytest.mark.parametrize("value", [None, 5, ["a"]])
 def test_mfa_without_its_token(value: Any) -> None:
     """An invalid mfa_token is left out."""
     members = {"error": "mfa_required", "mfa_token": value, "mfa_requirements": value}
-    error = read_error(answer(members, 403))
+    error = read_error(build_response(members, 403))
 
     assert isinstance(error, MfaRequiredError)
     assert (None, None) == (error.mfa_token, error.mfa_requirements)
@@ -606,7 +622,7 @@ def test_refusal_without_json(
     status: int, kind: type[CustomTokenExchangeError], safe: bool, content: bytes
 ) -> None:
     """Without JSON, the status says what happened."""
-    error = read_error(answer(content, status, content_type="text/html"))
+    error = read_error(build_response(content, status, content_type="text/html"))
 
     assert kind is type(error)
     assert (status, safe, "reply") == (error.status, error.retry_safe, error.phase)
@@ -615,7 +631,9 @@ def test_refusal_without_json(
 def test_refusal_of_any_media_type() -> None:
     """A refusal is read whatever its media type: nothing in it is believed."""
     error = read_error(
-        answer({"error": "access_denied"}, 403, content_type="application/problem+json")
+        build_response(
+            {"error": "access_denied"}, 403, content_type="application/problem+json"
+        )
     )
 
     assert "access_denied" == error.code
@@ -647,7 +665,7 @@ def test_waiting_time(
     status: int, headers: dict[str, str], seconds: float | None, content: bytes
 ) -> None:
     """The wait is Retry-After's, or else, for a rate limit, until its reset."""
-    error = read_error(answer(content, status, **headers))
+    error = read_error(build_response(content, status, **headers))
 
     assert seconds == error.retry_after
 
@@ -673,9 +691,12 @@ def test_repeated_retry_after() -> None:
 )
 def test_correlation(headers: dict[str, str], correlation: str | None) -> None:
     """An error has the id by which Auth0's logs know the request."""
-    responses = (answer(b"", 500, **headers), answer(b"", 200, **headers))
+    responses = (
+        build_response(b"", 500, **headers),
+        build_response(b"", 200, **headers),
+    )
 
-    for response in (*responses, answer({"error": "x"}, 400, **headers)):
+    for response in (*responses, build_response({"error": "x"}, 400, **headers)):
         assert correlation == read_error(response).correlation_id
 
 
