@@ -34,11 +34,6 @@ Flow: TypeAlias = Generator[Any, Any, T]
 """A conversation: yields effects, is sent their replies, returns ``T``."""
 
 
-def _wrap_body(body: bytes) -> SecretBytes:
-    # An answer carries tokens, and a traceback shows the locals of every frame it passes.
-    return SecretBytes(body)
-
-
 @attrs.frozen
 class Request(Unpicklable):
     """A whole HTTP request."""
@@ -55,7 +50,8 @@ class Response(Unpicklable):
 
     status: int
     headers: Iterable[tuple[str, str]] = attrs.field(repr=False)
-    body: bytes = attrs.field(converter=_wrap_body, repr=False)
+    # It carries tokens, and a traceback shows the locals of every frame that it passes.
+    body: bytes = attrs.field(converter=SecretBytes, repr=False)
     oversized: bool = False
 
     def header(self, name: str) -> str | None:

@@ -81,7 +81,7 @@ def request_tokens(
         )
 
     def read(response: Response) -> TokenExchangeResponse | CustomTokenExchangeError:
-        return read_token_response(response, grant.request_info, context.clock())
+        return read_token_response(response, grant.request_info, context.clock)
 
     send = Send(prepare, call.deadline, TOKEN_RESPONSE_LIMIT)
     try:

@@ -44,6 +44,7 @@ from ...secret import REDACTED
 from ...token_types import TokenType
 from ...values import TokenExchangeResponse
 from ..effects import Response
+from .client_auth import Clock
 from .hints import find_hint
 from .reading import parse_rate_limit_reset, parse_retry_after, read_json
 
@@ -93,14 +94,14 @@ class TokenRequestInfo:
 
 
 def read_token_response(
-    response: Response, request_info: TokenRequestInfo, now: float
+    response: Response, request_info: TokenRequestInfo, clock: Clock
 ) -> TokenExchangeResponse | CustomTokenExchangeError:
     """Read a response of the token endpoint (RFC 6749 sections 5.1 and 5.2).
 
     Args:
         response: the response.
         request_info: the request that it answers.
-        now: epoch seconds, for the waiting times that it names as dates.
+        clock: returns epoch seconds, for a waiting time that it names as a date.
 
     Returns:
         The tokens, or the error that describes why there are none.
@@ -109,8 +110,8 @@ def read_token_response(
     if rule is not None:
         return _build_invalid_response(response, rule, request_info)
     if response.status == 200:
-        return _read_success(response, request_info, now)
-    return _read_refusal(response, request_info, now)
+        return _read_success(response, request_info, clock)
+    return _read_refusal(response, request_info, clock)
 
 
 def _check_framing(response: Response) -> str | None:
@@ -127,22 +128,17 @@ def _check_framing(response: Response) -> str | None:
         return "the body is compressed although no compression was accepted"
     if 200 < response.status < 300:
         return "the status is not 200"
+    if response.status == 200:
+        # RFC 6749 section 5.1.  A captive portal or a proxy answers 200 with HTML.
+        media_type = (response.header("content-type") or "").partition(";")[0]
+        if media_type.strip().lower() != "application/json":
+            return f"the media type is {_describe_media_type(media_type)}"
     return None
 
 
 def _read_success(
-    response: Response, request_info: TokenRequestInfo, now: float
+    response: Response, request_info: TokenRequestInfo, clock: Clock
 ) -> TokenExchangeResponse | CustomTokenExchangeError:
-    media_type = (
-        (response.header("content-type") or "").partition(";")[0].strip().lower()
-    )
-    # RFC 6749 section 5.1.  A captive portal or a proxy answers 200 with HTML.
-    if media_type != "application/json":
-        return _build_invalid_response(
-            response,
-            f"the media type is {_describe_media_type(media_type)}",
-            request_info,
-        )
     value, rule = read_json(response.body)
     if rule is not None:
         return _build_invalid_response(
@@ -154,7 +150,7 @@ def _read_success(
         )
     # Some servers send an error with status 200, as GitHub's token endpoint does.
     if "error" in value and "access_token" not in value:
-        return _build_refusal(response, value, request_info, now)
+        return _build_refusal(response, value, request_info, clock)
     rule = _check_members(value)
     if rule is not None:
         return _build_invalid_response(response, rule, request_info)
@@ -241,14 +237,14 @@ def _is_visible(text: str) -> bool:
 
 
 def _read_refusal(
-    response: Response, request_info: TokenRequestInfo, now: float
+    response: Response, request_info: TokenRequestInfo, clock: Clock
 ) -> CustomTokenExchangeError:
     value, rule = read_json(response.body)
     if rule is None and isinstance(value, dict):
-        return _build_refusal(response, value, request_info, now)
+        return _build_refusal(response, value, request_info, clock)
     # These statuses say by themselves that the request was not acted on.
     if response.status in (408, 425, 429):
-        return _build_refusal(response, {}, request_info, now)
+        return _build_refusal(response, {}, request_info, clock)
     if response.status >= 500:
         # A gateway may answer 502 or 504 after the tenant has issued the tokens.
         return AmbiguousError(
@@ -256,7 +252,7 @@ def _read_refusal(
             Code.TOKEN_EXCHANGE_FAILED,
             response.status,
             request_info.reusable,
-            _read_wait(response, now),
+            _read_wait(response, clock),
             "reply",
             correlation_id=_read_correlation_id(response, request_info),
         )
@@ -269,7 +265,7 @@ def _build_refusal(
     response: Response,
     value: Mapping[str, Any],
     request_info: TokenRequestInfo,
-    now: float,
+    clock: Clock,
 ) -> CustomTokenExchangeError:
     """Build the error for a refusal (RFC 6749 section 5.2, and Auth0's variations)."""
     # A token that the response itself brings, such as mfa_token, is a secret too.
@@ -285,7 +281,7 @@ def _build_refusal(
         code or None,
         response.status,
         safe,
-        _read_wait(response, now),
+        _read_wait(response, clock),
         "reply",
         False,
         _read_correlation_id(response, request_info),
@@ -368,14 +364,14 @@ def _redact(text: str, secrets: Collection[str]) -> str:
     return _JOSE.sub(REDACTED, text)
 
 
-def _read_wait(response: Response, now: float) -> float | None:
+def _read_wait(response: Response, clock: Clock) -> float | None:
     """Return the seconds to wait: ``Retry-After`` if valid, else until the limit's reset."""
     value = response.header("retry-after")
-    seconds = None if value is None else parse_retry_after(value, now)
+    seconds = None if value is None else parse_retry_after(value, clock())
     # Auth0 may send its limit's reset with any response; only a 429 says that it is reached.
     if seconds is None and response.status == 429:
         value = response.header("x-ratelimit-reset")
-        seconds = None if value is None else parse_rate_limit_reset(value, now)
+        seconds = None if value is None else parse_rate_limit_reset(value, clock())
     return seconds
 
 
@@ -391,6 +387,7 @@ def _read_correlation_id(
 
 def _describe_media_type(media_type: str) -> str:
     """Describe a wrong media type, quoting only well-known ones."""
+    media_type = media_type.strip().lower()
     known = ("text/html", "text/plain", "application/problem+json", "application/xml")
     if media_type in known:
         return f"{media_type}, not application/json"

@@ -46,7 +46,7 @@ def read_tokens(
     response: Response, request_info: TokenRequestInfo = REQUEST_INFO
 ) -> TokenExchangeResponse:
     """Read a response that brings tokens."""
-    result = read_token_response(response, request_info, NOW)
+    result = read_token_response(response, request_info, lambda: NOW)
     assert isinstance(result, TokenExchangeResponse), result
     return result
 
@@ -55,7 +55,7 @@ def read_error(
     response: Response, request_info: TokenRequestInfo = REQUEST_INFO
 ) -> CustomTokenExchangeError:
     """Read a response that brings none; return the error."""
-    result = read_token_response(response, request_info, NOW)
+    result = read_token_response(response, request_info, lambda: NOW)
     assert isinstance(result, CustomTokenExchangeError), result
     return result
 
@@ -737,7 +737,7 @@ SHORT = st.text(max_size=15)
 def test_any_response(status: int, content: bytes, headers: dict[str, str]) -> None:
     """Any response is tokens or an error of ours, and tokens come with 200 only."""
     response = Response(status, list(headers.items()), content)
-    result = read_token_response(response, REQUEST_INFO, NOW)
+    result = read_token_response(response, REQUEST_INFO, lambda: NOW)
 
     if isinstance(result, CustomTokenExchangeError):
         assert str(result)
