@@ -60,12 +60,15 @@ def get_access_token(
         StoreError: the store failed.
         CustomTokenExchangeError: the token could not be renewed this time.
     """
+    # Before the session is read: bad input must be refused alike, whatever the session has.
     check_access_token_options(audience, scope)
     call = context.begin_call(store_options)
     keeper = open_keeper(call)
     session = yield from load_session(call, keeper)
     if session is None:
         raise LoginRequiredError("there is no session")
+    # The margin covers the time until the token is used: an API refuses one that expires
+    # on its way.
     now, margin = context.clock(), context.settings.session_policy.refresh_margin
     token = find_token(session.state, audience, scope, now + margin)
     if token is not None:
@@ -76,6 +79,8 @@ def get_access_token(
                 call, keeper, session, audience, scope, subject_token_supplier
             )
         )
+    # The margin is ours, so what failed to renew has not expired yet: an outage of Auth0
+    # that is shorter than the margin is not seen by anybody.
     except Auth0Error:
         token = find_token(session.state, audience, scope, now)
         if token is None:
@@ -93,11 +98,15 @@ def _renew_token(
 ) -> Flow[str]:
     if session.state["refresh_token"] is not None:
         session = yield from refresh_session(call, keeper, session, audience, scope)
+        # Without the margin: a tenant may issue tokens that live shorter than it, and asking
+        # again would refresh for ever.
         token = find_token(session.state, audience, scope, call.context.clock())
         assert token is not None
         return token
     if supplier is not None:
         return (yield from reexchange(call, keeper, session, audience, scope, supplier))
+    # Told apart because the remedies differ: a spent refresh token takes a login, and one
+    # that was never issued takes a scope or a supplier.
     if "refresh_lost_at" in session.state["internal"]:
         raise LoginRequiredError(
             "the access token has expired, and the refresh token is spent"

@@ -110,12 +110,14 @@ def exchange_through_cache(
         return (yield from exchange.run(domain))
     key = cache_key(call.settings.cache_hash_key, (domain, *exchange.fields))
     lookup = _Lookup(call, exchange, domain, key, open_cache(call.context))
+    # No lock for a hit: nearly all calls are hits, and a lock would serialise them.
     tokens = yield from lookup.cache.find(key)
     if tokens is None:
         return (yield from _join_or_lead(lookup))
     now = call.context.clock()
     if now >= tokens.renew_at:
         owner = call.context.new_id().encode()
+        # The lock is what makes it one caller of all processes, and outlasts a failed renewal.
         is_ours = yield from lookup.cache.lock(_renewal(key), owner, _RENEWAL_SECONDS)
         if is_ours:
             return (yield from _renew(lookup, tokens, owner))
@@ -134,6 +136,7 @@ def _find_in_memory(
     settings = context.settings
     if not isinstance(settings.token_cache, MemoryTokenCache):
         return None
+    # A resolver may await, and a subscriber is an effect: both take a flow.
     if settings.domain is None or settings.on_event is not None:
         return None
     now = context.clock()
@@ -162,15 +165,20 @@ def _join_or_lead(lookup: _Lookup) -> Flow[TokenExchangeResponse]:
             _TOO_LATE,
             "send",
         )
+        # Compared by identity: a leader that was cancelled may have been replaced by another.
         has_led, result = outcome.leader is lookup, outcome.result
         if emits and not has_led:
             yield from Emit(CacheJoined(domain=lookup.domain))
         if isinstance(result, TokenExchangeResponse):
             if has_led:
                 return result
+            # The leader may have got a refresh token that nobody asked for.  It is the leader's
+            # alone, so everyone else needs an exchange of their own.
             if is_shareable(result):
                 return own_copy(result)
             return (yield from lookup.exchange.run(lookup.domain))
+        # Once only: with an outage of Auth0, callers that retried in turn would each wait for
+        # all the others.
         if has_led or not may_try_again or not result.retry_safe:
             raise _copy_error(result)
         may_try_again = False
@@ -181,6 +189,8 @@ def _lead(lookup: _Lookup) -> Flow[SharedOutcome]:
     try:
         return SharedOutcome(lookup, (yield from _exchange_under_lock(lookup)))
     except CustomTokenExchangeError as error:
+        # Returned, not raised: a flight that raises is flown again for its waiters, and a
+        # refusal would be asked for twice.
         return SharedOutcome(lookup, error)
 
 
@@ -188,6 +198,8 @@ def _exchange_under_lock(lookup: _Lookup) -> Flow[TokenExchangeResponse]:
     context, cache = lookup.call.context, lookup.cache
     name = f"{lookup.key.name}.lock"
     owner = yield from _acquire_lock(lookup, name)
+    # From after the lock was taken: noting an earlier end only costs a wait, a later one
+    # would free somebody else's lock.
     until = context.monotonic() + LOCK_SECONDS
     try:
         # Whoever had the lock may have been done just after we looked.
@@ -196,6 +208,8 @@ def _exchange_under_lock(lookup: _Lookup) -> Flow[TokenExchangeResponse]:
             response = yield from _exchange_and_put(lookup)
         else:
             response = tokens.to_response(context.clock())
+    # Unlocked before the error goes on, or every other process would wait for a lock
+    # whose holder has given up.
     except CustomTokenExchangeError:
         yield from cache.unlock(name, owner)
         raise
@@ -215,7 +229,10 @@ def _acquire_lock(lookup: _Lookup, name: str) -> Flow[bytes]:
     """
     call, context, cache = lookup.call, lookup.call.context, lookup.cache
     started, wait = context.monotonic(), _LOOK_AGAIN
+    # The other half is for an exchange of our own, should the holder turn out to be slow.
     until = started + (call.deadline - started) / 2
+    # A call of this client that was cancelled left its lock: waiting for it to expire
+    # would take longer than most timeouts.
     abandoned = context.cache_state.take_over_lock(name, started)
     if abandoned is not None:
         return abandoned
@@ -225,6 +242,8 @@ def _acquire_lock(lookup: _Lookup, name: str) -> Flow[bytes]:
             break
         # Jitter, so that those who wait do not look in the same instant.
         yield from Sleep(wait * (0.5 + context.random()))
+        # An exchange takes tens of milliseconds, so the first looks are close together; the
+        # later ones spare the cache.
         wait = min(wait * 1.5, _LONGEST_LOOK)
         if (yield from cache.find(lookup.key)) is not None:
             break
@@ -234,6 +253,9 @@ def _acquire_lock(lookup: _Lookup, name: str) -> Flow[bytes]:
 def _exchange_and_put(lookup: _Lookup) -> Flow[TokenExchangeResponse]:
     context, exchange = lookup.call.context, lookup.exchange
     response = yield from exchange.run(lookup.domain)
+    # An answer must not outlive what it was exchanged for: whose session has ended in the
+    # legacy system must not go on here.  The claims are unverified, which can only make
+    # the time shorter.
     expiries = map(read_claimed_expiry, (*exchange.subject_tokens, response.id_token))
     tokens = make_cached_tokens(
         response,
@@ -277,6 +299,8 @@ def _renewal(key: CacheKey) -> str:
 
 
 def _is_final(error: CustomTokenExchangeError) -> bool:
+    # A limit or a block says nothing about the token, and what may be sent again is not
+    # decided yet: only a plain refusal ends what is cached.
     return isinstance(error, RefusedError) and not (
         error.retry_safe or isinstance(error, (RateLimitError, BlockedError))
     )

@@ -116,6 +116,8 @@ def get_token_on_behalf_of(
         RefusedError: Auth0 said no: the token, the scopes, or who would act.
         CustomTokenExchangeError: the root of these and every other failure.
     """
+    # Auth0 lets confidential clients alone act on behalf of a user.  Its refusal would name
+    # the grant and not the reason.
     if context.settings.client_auth == "none":
         raise ConfigurationError(
             "client_auth must not be 'none': only a client that authenticates may act "
@@ -130,6 +132,8 @@ def get_token_on_behalf_of(
     return exchange_through_cache(
         call,
         CacheableExchange(
+            # The first field keeps the keys of the two exchanges apart: the same token may go
+            # through both.
             fields=("on behalf of", access_token, audience, normalise_scope(scope)),
             scope=scope,
             subject_tokens=(access_token,),
@@ -152,6 +156,7 @@ def exchange_options(
         metadata: Metadata, tokens: TokenExchangeResponse
     ) -> Flow[TokenExchangeResponse]:
         # Most exchanges bring no ID token, and then nobody can be named in one.
+        # Looked at here, as a generator for nothing costs as much as the look.
         if tokens.id_token is None and options.actor_token is None:
             return tokens
         return (yield from add_actor(call, options, metadata, tokens))
@@ -187,8 +192,11 @@ def run_exchange(
     """
     if domain is None:
         domain = call.settings.domain or (yield from resolve_domain(call))
+    # Without a subscriber there is nothing to tell, and no frame to pay for telling it.
     if call.settings.on_event is None:
         return (yield from _send_and_finish(call, domain, grant, finish))
+    # An iterator's step is atomic under the interpreter's lock, so threads get different
+    # numbers without a lock of ours.
     call.exchange_id = next(call.context.exchange_ids)
     yield from Emit(
         ExchangeStarted(
@@ -202,6 +210,7 @@ def run_exchange(
     try:
         result = yield from _send_and_finish(call, domain, grant, finish)
     except CustomTokenExchangeError as error:
+        # Before it is raised again: a subscriber sees the end of each exchange it saw begin.
         yield from _report_end(call, domain, error)
         raise
     yield from _report_end(call, domain, None)
@@ -210,10 +219,14 @@ def run_exchange(
 
 def make_exchange_grant(context: Context, options: CustomTokenExchangeOptions) -> Grant:
     """Return the grant of a Custom Token Exchange, whose *options* were checked."""
+    # A refusal often quotes what it refuses.  These are what its words are searched for
+    # before they become the message of an error.
     secrets = [options.subject_token, *context.settings.own_secrets]
     if options.actor_token is not None:
         secrets.append(options.actor_token)
     if options.authorization_params:
+        # Extension parameters go to the Action, and a one-time password among them is as
+        # secret as a token.
         secrets.extend(options.authorization_params.values())
     return Grant(
         partial(exchange_form, options),
@@ -234,6 +247,8 @@ def _send_and_finish(
     call: Call, domain: str, grant: Grant, finish: Finish[T]
 ) -> Flow[T]:
     context = call.context
+    # The metadata of a running application is fresh nearly always: one look here spares
+    # a flow and a flight.
     metadata = context.metadata.find_fresh(domain, context.clock())
     if metadata is None:
         metadata = yield from load_metadata(call, domain)

@@ -116,12 +116,15 @@ class _SharedCache:
         octets = yield from self._invoke(self.cache.get, key.name, may_raise=True)
         if not isinstance(octets, bytes):
             return None
+        # What does not open was sealed by another client or an older secret: a miss, not an
+        # error, as a rotation of secrets must not stop exchanges.
         payload, now = open_entry(key.seal, octets), self.context.clock()
         tokens = None if payload is None else read_tokens(payload, now)
         return tokens if tokens is not None and tokens.is_good(now) else None
 
     def put(self, key: CacheKey, tokens: CachedTokens) -> Flow[None]:
         octets = seal_entry(key.seal, write_tokens(tokens), self.context.new_secret())
+        # Redis refuses a time to live of 0, and the clock may have moved on since.
         ttl = max(tokens.ends_at - self.context.clock(), 0.001)
         yield from self._invoke(partial(self.cache.set, ttl=ttl), key.name, octets)
 
@@ -133,6 +136,7 @@ class _SharedCache:
         taken = yield from self._invoke(
             partial(self.cache.lock, ttl=seconds), name, owner
         )
+        # Locked out by a failure, every call would wait and then exchange all the same.
         return taken is _FAILED or bool(taken)
 
     def unlock(self, name: str, owner: bytes) -> Flow[None]:
@@ -143,7 +147,10 @@ class _SharedCache:
     ) -> Flow[Any]:
         """Call a method of the cache; return ``_FAILED`` if it fails, or has just failed."""
         context, state = self.context, self.context.cache_state
+        # Only a lookup raises.  When tokens were issued, a cache that fails must not lose them.
         raises = may_raise and context.settings.cache_policy.failure == "raise"
+        # A dead cache costs its timeout; left alone for a while, it costs that to one call
+        # in five seconds and not to each.
         if state.has_failed and not raises and state.is_resting(context.monotonic()):
             return _FAILED
         try:
@@ -160,6 +167,7 @@ class _SharedCache:
             )
         if context.settings.on_event is not None:
             yield from Emit(CacheFailed(kind=kind))
+        # At most one warning a minute, or an outage of the cache would flood the log.
         if state.record_failure(context.monotonic()):
             message = f"the token cache failed ({kind}): exchanges go on without it"
             yield from Warn(_LOGGER, message)

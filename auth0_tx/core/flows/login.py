@@ -53,9 +53,12 @@ def login_with_custom_token_exchange(
         CustomTokenExchangeError: the root of these and every other failure.
     """
     call = context.begin_call(store_options)
+    # First of all: without sessions, or a response to set cookies on, the exchange would
+    # spend the subject token for nothing.
     keeper = open_keeper(call)
     yield from check_writable(call)
     options = with_openid(options)
+    # After openid was added, because the scope is checked as it will be sent.
     check_exchange(options)
 
     def finish(
@@ -81,6 +84,8 @@ def _create_session(
     claims: dict[str, Any],
 ) -> Flow[LoginWithCustomTokenExchangeResult]:
     now = call.context.clock()
+    # An Action may set a ceiling that has passed or is not a date.  A session that ends at
+    # once, or never, would be worse than none.
     problem = ceiling_problem(claims, now)
     if problem is not None:
         raise IdTokenError(f"the ID token's {problem}", tokens_issued=True)
@@ -92,6 +97,7 @@ def _create_session(
         domain=metadata.domain,
         now=now,
         policy=call.settings.session_policy,
+        # An exchange makes no session at Auth0, so its ID token usually has no sid.
         session_id=call.context.new_id(),
     )
     try:

@@ -73,8 +73,11 @@ def logout(
     """
     call = context.begin_call(store_options)
     keeper = open_keeper(call)
+    # A logout that cannot delete the cookies would leave the browser logged in.
     yield from check_writable(call)
     domain = yield from resolve_domain(call)
+    # Before anything ends: a bad return_to must be refused while the user is still logged
+    # in, and not half-way through.
     url = build_logout_url(domain, context.settings.client_id, return_to)
     session: Session | None = None
     if revoke:
@@ -86,8 +89,10 @@ def logout(
     try:
         yield from keeper.end()
     except StoreError:
+        # The cookies are gone by now, so this browser is logged out either way.
         if context.settings.session_policy.store_failure == "raise":
             raise
+    # Last, as it is the only step that waits for Auth0 and the only one nobody depends on.
     if session is not None and session.state["refresh_token"] is not None:
         yield from _revoke(call, domain, session.state["refresh_token"])
     return url
@@ -117,6 +122,8 @@ def handle_backchannel_logout(
             "state_store must be a store on the server to end sessions from Auth0's side",
             parameter="state_store",
         )
+    # Here and not at the top: most applications never get a logout token, and the JOSE
+    # library takes longer to import than all of the core.
     from ..jose.jws import key_id
     from ..jose.logout_token import read_logout_token
 
@@ -148,6 +155,8 @@ def _end_sessions(
     ):
         raise BackchannelLogoutError("the logout token has been used before")
     try:
+        # The index is taken before the sessions are deleted, so a session that is created
+        # meanwhile is not in it: it began after the logout.
         for label in _list_labels(token):
             keys = yield from call_store(store.take_index, label)
             for key in keys:
@@ -183,6 +192,7 @@ def _revoke(call: Call, domain: str, refresh_token: str) -> Flow[None]:
     call = call.limit_to(call.context.monotonic() + LONGEST_REVOCATION)
     try:
         metadata = yield from load_metadata(call, domain)
+        # RFC 8414 section 2: the endpoint is optional.
         if metadata.revocation_endpoint is None:
             return
         prepare = partial(

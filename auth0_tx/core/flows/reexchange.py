@@ -55,10 +55,14 @@ def reexchange(
         IdTokenError: the exchange was for somebody else.
         CustomTokenExchangeError: how it failed.
     """
+    # The supplier may hand out a one-time token: it must not be spent for an answer that
+    # cannot be kept.
     if not keeper.is_shared or not session.id:
         yield from check_writable(call)
     user, internal = session.state["user"], session.state["internal"]
     result: _Reexchanged = yield from Share(
+        # Not by the refresh token, as a session that comes here has none.  In cookies the id is
+        # empty, so the user and the session's own sid tell sessions apart.
         ("reexchange", session.id, user["sub"], internal["sid"], audience, scope),
         lambda: _reexchange_for_all(call, session, audience, scope, supplier),
         call.deadline,
@@ -76,6 +80,7 @@ def _reexchange_for_all(
     supplier: SubjectTokenSupplier,
 ) -> Flow[_Reexchanged]:
     options = yield from Invoke(supplier)
+    # It is the application's code, and runs where nobody sees its type checked.
     if not isinstance(options, CustomTokenExchangeOptions):
         raise InvalidInputError(
             "subject_token_supplier must return CustomTokenExchangeOptions",
@@ -85,6 +90,7 @@ def _reexchange_for_all(
         audience = options.audience or find_login_audience(session.state)
     if scope is None:
         scope = options.scope
+    # Without an ID token nobody could tell whose tokens these are.
     options = with_openid(attrs.evolve(options, audience=audience, scope=scope))
     check_exchange(options)
 
@@ -92,6 +98,7 @@ def _reexchange_for_all(
         claims = yield from verify_id_token(
             call, metadata, tokens, options.organization
         )
+        # A supplier that reads the wrong global variable hands out another user's token.
         if claims["sub"] != session.state["user"]["sub"]:
             raise IdTokenError(
                 "the tokens are of another user than the session's", tokens_issued=True

@@ -73,6 +73,8 @@ def refresh_session(
         # What is rotated must be kept, or the next refresh ends the family.
         yield from check_writable(call)
     while True:
+        # By the refresh token and not the session: several cookies of one browser may carry
+        # the same token, and it is the token that must not be used twice.
         flight: Share[Any] = Share(
             ("refresh", _hash_refresh_token(call.context, session)),
             partial(_refresh_for_all, call, keeper, session, audience, scope),
@@ -81,6 +83,7 @@ def refresh_session(
         try:
             result = yield from flight
         except Auth0Error as error:
+            # A stored session was changed by whoever led; a cookie is this request's to change.
             if not keeper.is_shared and _is_spent(error):
                 state = without_refresh_token(session.state, call.context.clock())
                 yield from keeper.save(session, state)
@@ -106,6 +109,7 @@ def refresh_id_token(call: Call, keeper: SessionKeeper, session: Session) -> Flo
         LoginRequiredError: the session has none, and cannot get one.
         CustomTokenExchangeError: how the refresh failed.
     """
+    # The token is sent on at once, but it must still be valid when Auth0 looks at it.
     soon = call.context.clock() + call.settings.session_policy.refresh_margin
     if soon >= id_token_expiry(session.state):
         if session.state["refresh_token"] is None:
@@ -183,6 +187,7 @@ def _refresh_stored(
     try:
         outcome = yield from _spend(call, session, audience, scope)
     except Auth0Error as error:
+        # In the store, so that other processes do not send it again.
         if _is_spent(error):
             yield from keeper.save_change(
                 session,
@@ -200,10 +205,14 @@ def _spend(
     """Use the refresh token, unless it was used here a moment ago."""
     context = call.context
     key, started = _hash_refresh_token(context, session), context.monotonic()
+    # A browser sends several requests at once, all with the same old cookie.  The second
+    # one would otherwise present a spent token, which Auth0 takes for a theft: it ends
+    # the whole family (RFC 9700 section 4.14.2).
     known = context.rotations.get(key, started)
     if isinstance(known, RefreshOutcome):
         return known
     if known is not None:
+        # A copy, as a raised error collects the frames of each caller it passes.
         raise known.evolve()
     failure: Auth0Error
     try:
@@ -238,6 +247,7 @@ def _request_refresh(
         "refresh",
     )
     tokens = yield from request_tokens(call, metadata, grant)
+    # After the tokens were issued, so a failure here has spent the refresh token.
     tokens = yield from _check_id_token(call, metadata, state, tokens)
     return RefreshOutcome(audience, scope, tokens, call.context.clock())
 
@@ -252,6 +262,7 @@ def _check_id_token(
     """
     if tokens.id_token is None:
         return tokens
+    # A session of an organization must stay one: Auth0 advises to check it in each token.
     organization = state["user"].get("org_id")
     try:
         claims = yield from verify_id_token(call, metadata, tokens, organization)
@@ -283,6 +294,7 @@ def _to_login_required(error: CustomTokenExchangeError) -> Auth0Error:
 def _is_spent(error: Auth0Error) -> bool:
     """Return whether the refresh token must not be sent again after this."""
     return (
+        # An ambiguous answer may have rotated it, and a bad ID token came with a rotation.
         isinstance(error, (AmbiguousError, IdTokenError))
         or (isinstance(error, InvalidResponseError) and error.tokens_issued)
         or error.code == "invalid_grant"

@@ -66,11 +66,15 @@ def request_tokens(
         CustomTokenExchangeError: how the last attempt failed.
     """
     context, domain = call.context, metadata.domain
+    # A caller that sends the same bad token in a loop gets the source IP blocked for every
+    # user of the application (Auth0: Suspicious IP Throttling).
     refusal = _find_local_refusal(context, domain, grant)
     if refusal is not None:
         raise refusal
 
     def prepare() -> Request:
+        # Called when a connection is free, and again for each attempt: RFC 7523 section 3 lets
+        # a server refuse an assertion whose jti it has seen.
         return grant_request(
             metadata.token_endpoint,
             grant.encode(),
@@ -83,6 +87,7 @@ def request_tokens(
     def read(response: Response) -> TokenExchangeResponse | CustomTokenExchangeError:
         return read_token_response(response, grant.request_info, context.clock)
 
+    # The deadline is the call's: waiting for a connection and each retry count towards it.
     send = Send(prepare, call.deadline, TOKEN_RESPONSE_LIMIT)
     try:
         tokens = yield from send_with_retries(
@@ -129,6 +134,7 @@ def send_with_retries(
             if not context.retries.is_calm:
                 context.retries.record_success()
             return outcome
+        # The caller may do what this loop may: send a reusable grant again.
         if isinstance(outcome, AmbiguousError) and repeatability == "reusable":
             outcome = outcome.evolve(retry_safe=True)
         delay = delay_before_next(
@@ -139,6 +145,7 @@ def send_with_retries(
             remaining=send.deadline - context.monotonic(),
             random=context.random(),
         )
+        # The wait is decided before it is paid for: a retry that is not made costs nothing.
         if delay is None or not context.retries.pay_for_retry(outcome):
             raise outcome
         if call.settings.on_event is not None:
@@ -162,6 +169,7 @@ def _find_local_refusal(
     """Return the error of a grant that the policy says need not be sent, or ``None``."""
     policy, retries = context.settings.retry, context.retries
     if policy.remember_refusals_seconds > 0:
+        # Hashed with a key of this process, so that what is remembered reveals no token.
         key = refusal_key(context.process_key, domain, grant.encode())
         refusal = retries.find_refusal(key, context.monotonic())
         if refusal is not None:

@@ -77,11 +77,14 @@ def load_session(call: Call, keeper: SessionKeeper) -> Flow[Session | None]:
         StoreError: the store cannot be read, and the policy does not call that no session.
     """
     cookies: Mapping[str, str]
+    # Read through the driver: a framework's request may parse its header lazily.
     cookies = yield Invoke(call.context.cookies.read, (call.store_options,))
     now = call.context.clock()
     try:
         session = yield from keeper.load(cookies, now)
     except StoreError:
+        # For pages that also work without a user: an outage of Redis then shows them as to a
+        # visitor, and not as an error.
         if call.settings.session_policy.store_failure == "no_session":
             return None
         raise
@@ -138,8 +141,10 @@ def _keep_alive(
 ) -> Flow[Session]:
     """Note the use of a session now and then, and seal it anew with a new secret."""
     state = note_use(session.state, now, call.settings.session_policy)
+    # Each note is a write, so only a tenth of the idle time makes one.
     if state is None and not session.is_stale:
         return session
+    # A read without a response is common, and no reason to refuse.
     if not keeper.is_shared and not (yield from _can_write(call)):
         return session
     try:
@@ -147,6 +152,7 @@ def _keep_alive(
     except StoreError:
         # The session was read and is valid; its use can be noted the next time.
         return session
+    # ``None`` means that another request noted its use in the same moment.
     return saved or session
 
 
@@ -165,6 +171,7 @@ def _load_legacy_session(
         keep = name if is_session_id(cookies.get(name, "")) else ""
         yield from forget_cookies(call, name, cookies, keep=keep)
         return None
+    # The session is usable; the next request that has a response replaces it.
     if not (yield from _can_write(call)):
         return Session(state)
     session = yield from keeper.create(state)

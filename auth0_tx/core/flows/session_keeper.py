@@ -141,6 +141,7 @@ class CookieSessions:
     def save(self, session: Session, state: State) -> Flow[Session | None]:
         """Set the whole session as cookies, and delete those that it does not need."""
         sealed = seal_session(self.call.context, "", state)
+        # Browsers take 4,096 bytes for each cookie (RFC 6265bis section 5.6).
         chunks = split(self.call.settings.session_cookie, sealed, self.store)
         if chunks is None:
             raise StoreError(
@@ -193,6 +194,7 @@ def forget_cookies(
             for legacy in list_session_cookies(LEGACY_COOKIE, cookies, "_")
         ]
     port, options = call.context.cookies, call.store_options
+    # A page that cannot set cookies keeps the stale ones; they hold nothing that opens.
     if changes and (yield from Invoke(port.can_write, (options,))):
         yield from Invoke(port.write, (options, changes))
 
@@ -202,10 +204,12 @@ def set_cookies(call: Call, values: Mapping[str, str], state: State) -> Flow[Non
     port, options = call.context.cookies, call.store_options
     cookies = yield from Invoke(port.read, (options,))
     name = call.settings.session_cookie
+    # A session that got shorter leaves chunks behind, which would be joined to the next.
     surplus = [
         chunk for chunk in list_session_cookies(name, cookies) if chunk not in values
     ]
     left = state["internal"]["expires_at"] - call.context.clock()
+    # Max-Age of 0 would delete the cookie (RFC 6265bis section 5.4).
     seconds = max(int(left), 1)
     changes = [
         *(_make_cookie(call, chunk, text, seconds) for chunk, text in values.items()),
@@ -253,6 +257,8 @@ def open_session(
     state = None if opened is None else read_session(opened.payload)
     if opened is None or state is None:
         return None
+    # What a browser has can be older than its Max-Age: the time is checked where the seal
+    # cannot be forged.
     if not is_alive(state, now, context.settings.session_policy):
         return None
     return Session(state, session_id, is_stale=not opened.is_current)
@@ -267,6 +273,7 @@ def _find_sealer(context: Context, session_id: str) -> Any:
     secrets = context.settings.secrets or ("",)
     if session_id:
         return sealer(secrets, purpose, session_id.encode())
+    # Deriving a key takes as long as sealing with it (RFC 5869), so it is done once.
     found = context.sealers.get(purpose)
     if found is None:
         found = context.sealers[purpose] = sealer(secrets, purpose)

@@ -68,6 +68,7 @@ def request_session_transfer_token(
         CustomTokenExchangeError: with the code ``actor_unavailable`` where nobody is logged
             in, ``setactor_required`` or ``session_transfer_disabled`` where Auth0 says so.
     """
+    # Auth0 issues these tokens to confidential clients alone.
     if context.settings.client_auth == "none":
         raise InvalidInputError(
             "client_auth must not be 'none': a session transfer token is issued only to "
@@ -91,6 +92,8 @@ def request_session_transfer_token(
     # Before anything is read or sent; the audience follows when the tenant is known.
     check_exchange(options)
     domain = yield from resolve_domain(call)
+    # After the domain is known, and before the exchange: the actor's ID token may have to
+    # be refreshed first.
     if not is_given:
         options = attrs.evolve(
             options,
@@ -98,6 +101,7 @@ def request_session_transfer_token(
             actor_token_type=TokenType.ID_TOKEN,
         )
     options = attrs.evolve(options, audience=session_transfer_audience(domain))
+    # Again, as the actor's token comes from a session.
     check_exchange(options)
     grant = make_exchange_grant(context, options)
     # Reading the actor's session, and refreshing it, is not the exchange's time.
@@ -114,6 +118,7 @@ def _finish(
     _metadata: Metadata, tokens: TokenExchangeResponse
 ) -> Flow[SessionTransferToken]:
     yield from ()
+    # An Action may have issued an ordinary access token, which must not go into a URL.
     token = read_session_transfer(tokens)
     if isinstance(token, InvalidResponseError):
         raise token
@@ -127,6 +132,7 @@ def _find_actor(call: Call) -> Flow[str]:
         CustomTokenExchangeError: nobody is logged in, or no ID token can be had.
     """
     session = None
+    # A client without sessions is not misconfigured here: its actor may be given.
     if call.settings.state_store is not None:
         keeper = open_keeper(call)
         session = yield from load_session(call, keeper)

@@ -69,6 +69,7 @@ class StoredSessions:
     def load(self, cookies: Mapping[str, str], now: float) -> Flow[Session | None]:
         """Read the session whose id the browser has: one command to the store."""
         session_id = cookies.get(self.call.settings.session_cookie, "")
+        # A made-up value costs the store nothing: only text of the right shape is looked up.
         if not is_session_id(session_id):
             return None
         return (yield from self._read(session_id, now))
@@ -81,6 +82,7 @@ class StoredSessions:
         """
         context, name = self.call.context, self.call.settings.session_cookie
         cookies = yield from Invoke(context.cookies.read, (self.call.store_options,))
+        # 256 random bits: it is all that a browser shows to be somebody.
         new = Session(state, secret(context.new_secret()))
         session = yield from self.save(new, state)
         if session is None:
@@ -102,6 +104,7 @@ class StoredSessions:
         """
         context = self.call.context
         value = seal_session(context, session.id, state).encode()
+        # The store forgets a session when it has expired, without a job that sweeps.
         left = seconds_left(state, context.clock(), self.call.settings.session_policy)
         key = session_key(session.id)
         if not (
@@ -113,6 +116,7 @@ class StoredSessions:
         if session.value is None:
             lasts = self.call.settings.session_policy.absolute_seconds
             for label in index_labels(state):
+                # For the longest that a session may last, as it may be used until then.
                 yield from call_store(self.store.add_to_index, label, key, ttl=lasts)
             cookie = {self.call.settings.session_cookie: session.id}
             yield from set_cookies(self.call, cookie, state)
@@ -162,6 +166,7 @@ class StoredSessions:
                 )
             # Jitter, so that those who wait do not look in the same instant.
             yield from Sleep(_LOOK_AGAIN * (0.5 + context.random()))
+        # Whoever acts past the end of the lock would no longer be the only one.
         until = min(deadline, context.monotonic() + LOCK_SECONDS - _RESERVE)
         try:
             latest = yield from self._read(session.id, context.clock())
@@ -187,6 +192,7 @@ class StoredSessions:
         value: Any = yield from call_store(self.store.get, session_key(session_id))
         if not isinstance(value, bytes):
             return None
+        # A store may be written by others: what is not ours becomes text that does not open.
         sealed = value.decode("ascii", "replace")
         session = open_session(self.call.context, session_id, sealed, now)
         return None if session is None else attrs.evolve(session, value=value)
@@ -231,6 +237,7 @@ def store_value(
     Raises:
         StoreError: it could not be stored.
     """
+    # A hanging store is not asked twice: its caller would wait for two timeouts.
     started = context.monotonic()
     write = partial(call_store, store.set, key, value, ttl=ttl, expected=expected)
     try:

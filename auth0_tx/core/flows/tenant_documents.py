@@ -150,6 +150,8 @@ def resolve_domain(call: Call) -> Flow[str]:
         return call.settings.domain
     resolver = call.settings.resolver
     assert resolver is not None
+    # Its answer may depend on a Host header, so it is held to public names: no request can
+    # point the client at the machine itself.
     resolved = yield from Invoke(resolver, (call.store_options,))
     return normalise_resolved_domain(resolved)
 
@@ -186,6 +188,7 @@ def load_metadata(call: Call, domain: str) -> Flow[Metadata]:
             lambda cached, now: cached.is_fresh(now),
         )
 
+    # One fetch for all: after a restart, each worker's first thousand calls need the same.
     return (yield from Share(("metadata", domain), refresh, call.deadline))
 
 
@@ -252,6 +255,7 @@ def _refresh(
         document = yield from fetch(cached)
     except CustomTokenExchangeError as error:
         yield from _report(call, make_event, started, str(error.code))
+        # A clock that was set back makes the age negative, which says nothing.
         if cached is None or not 0 <= now - cached.fetched_at < LONGEST_STALE:
             raise
         retry_at = now + RETRY_AFTER_FAILURE
@@ -284,6 +288,8 @@ def _fetch_metadata(call: Call, domain: str) -> Flow[CachedDocument[Metadata]]:
 def _to_metadata(document: Document, domain: str) -> Metadata:
     metadata, rule = read_metadata(document.members, domain)
     if metadata is None:
+        # A 200 whose issuer or endpoints are another host's is an attack or a mistake; either
+        # way the client's secret stays here (RFC 8414 section 3.3).
         raise DiscoveryError(f"the tenant's metadata is invalid: {rule}", status=200)
     return metadata
 
@@ -291,6 +297,7 @@ def _to_metadata(document: Document, domain: str) -> Metadata:
 def _fetch_keys(
     call: Call, metadata: Metadata, *, asked_again_at: float
 ) -> Flow[CachedDocument[KeySet]]:
+    # Here and not at the top: it imports the JOSE library, which most exchanges never need.
     from ..jose.keys import read_jwks
 
     document = yield from fetch_document(
@@ -307,6 +314,7 @@ def _may_lack_key(
     cached: CachedDocument[KeySet], key_id: str | None, now: float
 ) -> bool:
     """Return whether a missing key is worth a fetch: it may be newer than the set."""
+    # A token without a kid is tried with each key, so a newer set would bring it no more.
     if key_id is None or cached.value.has(key_id):
         return False
     return not 0 <= now - cached.asked_again_at < COOLDOWN
@@ -322,7 +330,9 @@ def fetch_document(
         DiscoveryError: the answer is not such a document.
     """
     context = call.context
+    # A document that hangs must leave most of the call for the grant.
     deadline = min(call.deadline, context.monotonic() + LONGEST_FETCH)
+    # Ahead of the grants that wait for a connection: they may all need this document.
     send = Send(lambda: document_request(url), deadline, DOCUMENT_LIMIT, first=True)
 
     def read(response: Response) -> Document | CustomTokenExchangeError:
@@ -363,6 +373,7 @@ def _to_discovery_error(error: CustomTokenExchangeError) -> CustomTokenExchangeE
     """Return what a failed fetch means for the exchange: that nothing was sent."""
     if isinstance(error, ClientClosedError):
         return error
+    # Ambiguous for the GET, and unambiguous for the grant: it was not sent.
     if isinstance(error, TransportError) and error.status is None:
         return NotSentError(
             error.message,

@@ -39,6 +39,7 @@ def verify_id_token(
         IdTokenError: the ID token is missing or invalid; the tokens were issued.
         SigningKeyError: the keys to verify it cannot be fetched.
     """
+    # Here and not at the top: an exchange without an ID token needs no JOSE library.
     from ..jose.id_token import Expected, check_id_token
     from ..jose.jws import key_id
 
@@ -49,12 +50,14 @@ def verify_id_token(
         keys = yield from load_keys(call, metadata, key_id(tokens.id_token))
     except SigningKeyError as error:
         keys = error.evolve(tokens_issued=True)
+    # Raised outside the handler, so that it has no context.
     if isinstance(keys, SigningKeyError):
         raise keys
     expected = Expected(
         issuer=metadata.issuer,
         client_id=call.settings.client_id,
         now=call.context.clock(),
+        # Whoever asks for an organization must check that the token is for it (Auth0).
         organization=organization,
         access_token=tokens.access_token,
     )
@@ -76,14 +79,17 @@ def add_actor(
     sent_actor = options.actor_token is not None
     if tokens.id_token is None:
         return _without_actor(tokens, _NO_ID_TOKEN_FOR_ACTOR) if sent_actor else tokens
+    # Verification needs the keys, and a first fetch of them takes a round trip.
     if not sent_actor and not _may_name_actor(tokens.id_token):
         return tokens
     try:
         claims = yield from verify_id_token(
             call, metadata, tokens, options.organization
         )
+    # The tokens were issued: they are returned, and the actor is not known.
     except IdTokenError as error:
         return _without_actor(tokens, error)
+    # Checked by now as RFC 8693 section 4.1 has it: an object with a sub at each level.
     act = claims.get("act")
     if act is None:
         return _without_actor(tokens, _NO_ACT) if sent_actor else tokens
