@@ -35,10 +35,12 @@ from .values import (
     LoginWithCustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeResult,
     RetryPolicy,
+    SessionData,
     SessionPolicy,
     SessionTransferToken,
     TenantCheck,
     TokenExchangeResponse,
+    UserClaims,
 )
 
 
@@ -255,7 +257,7 @@ class ServerClient(BlockingShell):
     def get_user(
         self,
         store_options: StoreOptions | None = None,
-    ) -> dict[str, Any] | None:
+    ) -> UserClaims | None:
         """Return the logged-in user: the claims of the ID token, ``act`` among them.
 
         Args:
@@ -278,7 +280,7 @@ class ServerClient(BlockingShell):
     def get_session(
         self,
         store_options: StoreOptions | None = None,
-    ) -> dict[str, Any] | None:
+    ) -> SessionData | None:
         """Return the session: ``user``, ``id_token``, ``refresh_token``, ``token_sets``, ``domain``.
 
         Args:

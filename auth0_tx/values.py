@@ -225,7 +225,7 @@ class LoginWithCustomTokenExchangeResult(Unpicklable):
             ``internal``.
     """
 
-    state_data: dict[str, Any] = attrs.field(repr=_format_names)
+    state_data: SessionData = attrs.field(repr=_format_names)
 
 
 @attrs.frozen(kw_only=True)

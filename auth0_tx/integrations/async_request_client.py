@@ -5,14 +5,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from ..aio import AsyncServerClient
 from ..values import (
     CustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeResult,
+    SessionData,
     TokenExchangeResponse,
+    UserClaims,
 )
 from .request_base import RequestBase
 
@@ -23,7 +24,7 @@ class AsyncRequestAuth0(RequestBase[AsyncServerClient]):
     Nothing is read until a method asks for it.
     """
 
-    async def get_user(self) -> dict[str, Any] | None:
+    async def get_user(self) -> UserClaims | None:
         """Return the claims of the logged-in user, or ``None``.
 
         Returns:
@@ -37,7 +38,7 @@ class AsyncRequestAuth0(RequestBase[AsyncServerClient]):
             self.store_options,
         )
 
-    async def get_session(self) -> dict[str, Any] | None:
+    async def get_session(self) -> SessionData | None:
         """Return the login session, or ``None``.
 
         Returns:

@@ -8,13 +8,14 @@ async def orders(token: Annotated[TokenExchangeResponse, Depends(OnBehalfOf(API)
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Any
+from typing import Annotated
 
 from ..errors import Auth0Error, ConfigurationError
 from ..values import (
     CustomTokenExchangeOptions,
     SessionPolicy,
     TokenExchangeResponse,
+    UserClaims,
 )
 from .async_request_client import AsyncRequestAuth0
 from .error_answers import answer_for
@@ -58,11 +59,11 @@ Auth0 = Annotated[AsyncRequestAuth0, Depends(auth0_of)]
 """The client, bound to the request of the endpoint that declares this dependency."""
 
 
-async def _get_user(auth0: Auth0) -> dict[str, Any] | None:
+async def _get_user(auth0: Auth0) -> UserClaims | None:
     return await auth0.get_user()
 
 
-CurrentUser = Annotated[dict[str, Any] | None, Depends(_get_user)]
+CurrentUser = Annotated[UserClaims | None, Depends(_get_user)]
 """The claims of the logged-in user, or ``None``."""
 
 
@@ -86,7 +87,7 @@ class RequiredUser(SecurityBase):
         )
         self.scheme_name = "Auth0Session"
 
-    async def __call__(self, request: Request) -> dict[str, Any]:
+    async def __call__(self, request: Request) -> UserClaims:
         """Return the claims of the request's user."""
         user = await auth0_of(request).get_user()
         if user is None:

@@ -5,14 +5,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from ..client import ServerClient
 from ..values import (
     CustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeResult,
+    SessionData,
     TokenExchangeResponse,
+    UserClaims,
 )
 from .request_base import RequestBase
 
@@ -24,7 +25,7 @@ class RequestAuth0(RequestBase[ServerClient]):
     """
 
     @property
-    def user(self) -> dict[str, Any] | None:
+    def user(self) -> UserClaims | None:
         """Return the claims of the logged-in user, or ``None``.
 
         Returns:
@@ -39,7 +40,7 @@ class RequestAuth0(RequestBase[ServerClient]):
         )
 
     @property
-    def session(self) -> dict[str, Any] | None:
+    def session(self) -> SessionData | None:
         """Return the login session, or ``None``.
 
         Returns:

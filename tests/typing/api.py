@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, assert_type
 
 import aiohttp
 import redis
@@ -31,12 +31,15 @@ from auth0_tx import (
     RateLimitError,
     RetryPolicy,
     ServerClient,
+    SessionData,
     SessionError,
     SessionPolicy,
     SessionTransferToken,
     StoreError,
     TokenExchangeResponse,
+    TokenSet,
     TokenType,
+    UserClaims,
     actor_chain,
     build_session_transfer_redirect,
 )
@@ -182,6 +185,12 @@ class HalfAStore:
     def add_to_index(self, label: str, key: str, *, ttl: float) -> None: ...
 
 
+def tier_of(claims: Mapping[str, Any]) -> str:
+    """Read a claim of the application's own."""
+    tier: str = claims["https://acme.example/tier"]
+    return tier
+
+
 def sessions(client: ServerClient, store_options: dict[str, Any]) -> str:
     options = LoginWithCustomTokenExchangeOptions(
         subject_token="legacy",
@@ -196,11 +205,19 @@ def sessions(client: ServerClient, store_options: dict[str, Any]) -> str:
         response: TokenExchangeResponse | None = error.response
         print(response)
         raise
-    state: dict[str, Any] = result.state_data
-    user: dict[str, Any] | None = client.get_user(store_options)
-    session: dict[str, Any] | None = client.get_session(store_options)
-    if user is not None:
+    state: SessionData = result.state_data
+    user: UserClaims | None = client.get_user(store_options)
+    session: SessionData | None = client.get_session(store_options)
+    if user is not None and session is not None:
         print(state, session, [actor["sub"] for actor in actor_chain(user.get("act"))])
+        assert_type(user["sub"], str)
+        assert_type(user.get("email"), str | None)
+        assert_type(session["user"], UserClaims)
+        assert_type(session["refresh_token"], str | None)
+        token_set: TokenSet = session["token_sets"][0]
+        assert_type(token_set["expires_at"], int | None)
+        # A claim that an Action of the application adds has no name in the type.
+        print(user.get("https://acme.example/tier"), tier_of(user))
     try:
         token: str = client.get_access_token(
             store_options,
@@ -238,8 +255,8 @@ async def awaiting_sessions(
         ),
         store_options,
     )
-    user: dict[str, Any] | None = await client.get_user(store_options)
-    session: dict[str, Any] | None = await client.get_session(store_options)
+    user: UserClaims | None = await client.get_user(store_options)
+    session: SessionData | None = await client.get_session(store_options)
     print(result.state_data["user"], user, session)
     token: str = await client.get_access_token(
         store_options, "https://api.example.com", subject_token_supplier=supplier

@@ -12,7 +12,9 @@ from auth0_tx import (
     CustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeOptions,
     ServerClient,
+    SessionData,
     TokenType,
+    UserClaims,
 )
 
 # Right arguments, which both checkers must accept: a ``TokenType`` is a ``str``.
@@ -100,3 +102,12 @@ async def refused_awaits(
     """Await the wrong client, and forget to await the right one."""
     await blocking.custom_token_exchange(options)  # type: ignore[misc]
     print(client.custom_token_exchange(options).access_token)  # type: ignore[attr-defined]
+
+
+def refused_keys(user: UserClaims, session: SessionData) -> None:
+    """Read keys that a session does not have, and values of another type."""
+    user["nmae"]  # type: ignore[typeddict-item]
+    session["token_set"]  # type: ignore[typeddict-item]
+    number: int = user["sub"]  # type: ignore[assignment]
+    text: str = session["token_sets"][0]["expires_at"]  # type: ignore[assignment]
+    print(number, text)

@@ -7,12 +7,13 @@ spend the subject token; what fails after it carries the tokens.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from ...errors import IdTokenError, StoreError
 from ...values import (
     LoginWithCustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeResult,
+    SessionData,
     TokenExchangeResponse,
 )
 from ..configuration import StoreOptions
@@ -106,7 +107,7 @@ def _create_session(
         failure = error
     else:
         return LoginWithCustomTokenExchangeResult(
-            state_data=conceal_tokens(session.state)
+            state_data=cast(SessionData, conceal_tokens(session.state))
         )
     # Outside the handler: what carries the tokens replaces the store's error, and has no
     # context.  To log in again would be to exchange again.

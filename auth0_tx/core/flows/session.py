@@ -11,9 +11,10 @@ Auth0's own SDK is replaced by one of this library.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import cast
 
 from ...errors import ConfigurationError, InvalidInputError, StoreError
+from ...values import SessionData, UserClaims
 from ..configuration import StoreOptions
 from ..context import Call, Context
 from ..effects import Flow, Invoke
@@ -28,7 +29,7 @@ from .tenant_documents import resolve_domain
 
 def get_user(
     context: Context, store_options: StoreOptions | None = None
-) -> Flow[dict[str, Any] | None]:
+) -> Flow[UserClaims | None]:
     """Return the logged-in user: the claims of the ID token, ``act`` among them.
 
     Args:
@@ -44,12 +45,13 @@ def get_user(
     """
     call = context.begin_call(store_options)
     session = yield from load_session(call, open_keeper(call))
-    return None if session is None else session.state["user"]
+    user: UserClaims | None = None if session is None else session.state["user"]
+    return user
 
 
 def get_session(
     context: Context, store_options: StoreOptions | None = None
-) -> Flow[dict[str, Any] | None]:
+) -> Flow[SessionData | None]:
     """Return the session: ``user``, ``id_token``, ``refresh_token``, ``token_sets``, ``domain``.
 
     Args:
@@ -67,7 +69,10 @@ def get_session(
     if session is None:
         return None
     shown = conceal_tokens(session.state)
-    return {name: value for name, value in shown.items() if name != "internal"}
+    return cast(
+        SessionData,
+        {name: value for name, value in shown.items() if name != "internal"},
+    )
 
 
 def load_session(call: Call, keeper: SessionKeeper) -> Flow[Session | None]:

@@ -19,6 +19,8 @@ from ...errors import LoginRequiredError
 from ...values import (
     LoginWithCustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeResult,
+    SessionData,
+    UserClaims,
 )
 from ..host_session_store import is_login_key
 from ..request_client import RequestAuth0
@@ -78,11 +80,11 @@ class DjangoRequestAuth0(RequestAuth0):
             session.flush()
         return url
 
-    def _get_user(self) -> dict[str, Any] | None:
+    def _get_user(self) -> UserClaims | None:
         """Return the claims of the logged-in user, or ``None``."""
         return self.user
 
-    def _get_session(self) -> dict[str, Any] | None:
+    def _get_session(self) -> SessionData | None:
         """Return the login session, or ``None``."""
         return self.session
 
