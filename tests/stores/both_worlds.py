@@ -1,4 +1,4 @@
-"""Calling what is awaited in one world and not in the other, also many times at once."""
+"""Calls that are awaited in one world and not in the other, also many at once."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 
-async def done(result: Any) -> Any:
-    """Await a result, where it is one to await."""
+async def resolve(result: Any) -> Any:
+    """Return a result, awaited if it is awaitable."""
     return await result if inspect.isawaitable(result) else result
 
 
-async def at_once(calls: Sequence[Callable[[], Any]], *, are_async: bool) -> list[Any]:
-    """Make all calls at once: in tasks, or in threads that start together."""
+async def run_together(
+    calls: Sequence[Callable[[], Any]], *, are_async: bool
+) -> list[Any]:
+    """Make all calls at once, in tasks or in threads, and return their results."""
     if are_async:
-        return await asyncio.gather(*(done(call()) for call in calls))
+        return await asyncio.gather(*(resolve(call()) for call in calls))
     together = threading.Barrier(len(calls))
 
     def start(call: Callable[[], Any]) -> Any:
@@ -32,8 +34,8 @@ async def at_once(calls: Sequence[Callable[[], Any]], *, are_async: bool) -> lis
     return await asyncio.to_thread(run)
 
 
-async def closed(client: Any) -> None:
-    """Close a client of redis-py, of whichever release."""
-    await done((getattr(client, "aclose", None) or client.close)())
+async def close_client(client: Any) -> None:
+    """Close a client of redis-py, with the method that its release has."""
+    await resolve((getattr(client, "aclose", None) or client.close)())
     # A pool that was given to a client is not closed with it.
-    await done(client.connection_pool.disconnect())
+    await resolve(client.connection_pool.disconnect())

@@ -1,4 +1,4 @@
-"""The stores that the contract is held against, each on its own."""
+"""The stores that the contract tests run against."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import fakeredis
 import pytest
 import redis
 import redis.asyncio
-from both_worlds import closed
+from both_worlds import close_client
 from delaying_proxy import DelayingProxy
 from own_stores import OwnAsyncStore, OwnStore
-from tried_store import Tried
+from store_under_test import StoreUnderTest
 
 from auth0_tx.stores import MemoryStore, RedisStore
 
@@ -28,52 +28,52 @@ KINDS = (
 
 
 @pytest.fixture(params=KINDS)
-async def tried(request: pytest.FixtureRequest) -> AsyncIterator[Tried]:
-    """A fresh store of each kind."""
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[StoreUnderTest]:
+    """Return a fresh store of each kind."""
     kind = request.param
     if kind == "memory":
-        yield Tried(MemoryStore(), False)
+        yield StoreUnderTest(MemoryStore(), False)
     elif kind == "own":
-        yield Tried(OwnStore(), False)
+        yield StoreUnderTest(OwnStore(), False)
     elif kind == "own async":
-        yield Tried(OwnAsyncStore(), True)
+        yield StoreUnderTest(OwnAsyncStore(), True)
     elif kind.startswith("fakeredis"):
         is_async = kind == "fakeredis.asyncio"
         fake = fakeredis.FakeAsyncRedis() if is_async else fakeredis.FakeRedis()
-        yield Tried(RedisStore(fake, timeout=20), is_async)
+        yield StoreUnderTest(RedisStore(fake, timeout=20), is_async)
     else:
         is_async = kind == "redis.asyncio"
         url = request.getfixturevalue("redis_url")
         prefix = request.getfixturevalue("redis_prefix")
         client: Any = (redis.asyncio if is_async else redis).Redis.from_url(url)
-        yield Tried(RedisStore(client, prefix=prefix, timeout=20), is_async)
-        await closed(client)
+        yield StoreUnderTest(RedisStore(client, prefix=prefix, timeout=20), is_async)
+        await close_client(client)
 
 
 @pytest.fixture(params=["blocking", "asyncio"])
 async def redis_store(
     request: pytest.FixtureRequest,
-) -> AsyncIterator[Callable[..., Tried]]:
-    """Make Redis stores of one world, of clients with the keywords of redis-py."""
+) -> AsyncIterator[Callable[..., StoreUnderTest]]:
+    """Return a function that makes Redis stores of one world, with redis-py's keywords."""
     is_async = request.param == "asyncio"
     clients: list[Any] = []
 
     def make(
         url: str, prefix: str = "faults:", timeout: float = 1.0, **keywords: Any
-    ) -> Tried:
+    ) -> StoreUnderTest:
         kind = (redis.asyncio if is_async else redis).Redis
         clients.append(kind.from_url(url, **keywords))
         store = RedisStore(clients[-1], prefix=prefix, timeout=timeout)
-        return Tried(store, is_async)
+        return StoreUnderTest(store, is_async)
 
     yield make
     for client in clients:
-        await closed(client)
+        await close_client(client)
 
 
 @pytest.fixture
 def proxy(redis_url: str) -> Iterator[DelayingProxy]:
-    """A proxy before the Redis that all share."""
+    """Return a proxy in front of the shared Redis."""
     proxy = DelayingProxy(redis_url)
     yield proxy
     proxy.close()

@@ -1,4 +1,4 @@
-"""A proxy before a Redis that can be slow, drip, hold everything back, and break."""
+"""A proxy in front of a Redis that can be slow, drip, hold everything back, and break."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from redis.connection import parse_url
 
 
 class DelayingProxy:
-    """Passes on what a client says, and holds back what it is answered.
+    """Passes on a client's commands, and delays the replies.
 
     Attributes:
         delay: seconds before each answer is passed on.
@@ -35,19 +35,19 @@ class DelayingProxy:
         self._start(self._accept)
 
     def break_off(self) -> None:
-        """End every connection there is."""
-        for each in self._sockets:
+        """Break all connections."""
+        for connected in self._sockets:
             with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
+                connected.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """End everything, and wait until it has."""
+        """End everything, and wait until it has ended."""
         self._ended.set()
         self.break_off()
         for thread in self._threads:
             thread.join()
-        for each in (*self._sockets, self._listener):
-            each.close()
+        for opened in (*self._sockets, self._listener):
+            opened.close()
 
     def _start(self, act: Any, *arguments: Any) -> None:
         thread = threading.Thread(target=act, args=arguments, daemon=True)

@@ -1,4 +1,4 @@
-"""Two stores as a user would write them: the protocol's five methods over a dictionary."""
+"""Two stores as users would write them: the protocol's five methods over a dictionary."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 
 class OwnStore:
-    """A store of one's own for ServerClient."""
+    """A user's own store for ServerClient."""
 
     def __init__(self) -> None:
         self.values: dict[str, tuple[bytes, float]] = {}
@@ -44,32 +44,32 @@ class OwnStore:
 
 
 class OwnAsyncStore:
-    """A store of one's own for AsyncServerClient, which lets others run at each step."""
+    """A user's own store for AsyncServerClient, which lets other tasks run at each step."""
 
     def __init__(self) -> None:
-        self.kept = OwnStore()
+        self.inner = OwnStore()
         self._lock = asyncio.Lock()
 
     async def get(self, key: str) -> bytes | None:
         await asyncio.sleep(0)
-        return self.kept.get(key)
+        return self.inner.get(key)
 
     async def set(
         self, key: str, value: bytes, *, ttl: float, expected: bytes | None
     ) -> bool:
         async with self._lock:
             await asyncio.sleep(0)
-            return self.kept.set(key, value, ttl=ttl, expected=expected)
+            return self.inner.set(key, value, ttl=ttl, expected=expected)
 
     async def delete(self, key: str, *, expected: bytes | None = None) -> None:
         async with self._lock:
             await asyncio.sleep(0)
-            self.kept.delete(key, expected=expected)
+            self.inner.delete(key, expected=expected)
 
     async def add_to_index(self, label: str, key: str, *, ttl: float) -> None:
         await asyncio.sleep(0)
-        self.kept.add_to_index(label, key, ttl=ttl)
+        self.inner.add_to_index(label, key, ttl=ttl)
 
     async def take_index(self, label: str) -> Collection[str]:
         await asyncio.sleep(0)
-        return self.kept.take_index(label)
+        return self.inner.take_index(label)

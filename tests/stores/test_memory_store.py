@@ -1,4 +1,4 @@
-"""What is the memory store's own: its bound, its clock, its forks, and its silence."""
+"""The memory store beyond the contract: its bound, its clock, forks, and what it prints."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from auth0_tx.stores import MemoryStore, memory_store
 
 
 class Clock:
-    """A clock that stands still until it is told to go on."""
+    """A clock that moves only when a test moves it."""
 
     now = 1000.0
 
@@ -33,7 +33,7 @@ def put(store: MemoryStore, key: str, value: bytes = b"v", ttl: float = 60) -> b
 
 
 def test_expires_by_its_clock(clock: Clock) -> None:
-    """A value is there until its time has passed on the clock that was given."""
+    """A value is there until its time has passed on the given clock."""
     store = MemoryStore(clock=clock)
     put(store, "a", ttl=10)
     store.add_to_index("label", "a", ttl=10)
@@ -59,7 +59,7 @@ def test_what_was_least_recently_written_goes(clock: Clock) -> None:
 
 
 def test_what_has_expired_goes_first(clock: Clock) -> None:
-    """What has expired makes room, before anything that is still good is forgotten."""
+    """Expired values make room before any live value is forgotten."""
     store = MemoryStore(3, clock=clock)
     put(store, "a")
     put(store, "lock", ttl=6)
@@ -71,7 +71,7 @@ def test_what_has_expired_goes_first(clock: Clock) -> None:
 
 
 def test_memory_is_bounded(clock: Clock) -> None:
-    """However many values and labels are written, no more than the bound are kept."""
+    """However many values and labels are written, the bound holds."""
     store = MemoryStore(100, clock=clock)
     for n in range(5_000):
         put(store, f"session:{n}")
@@ -87,7 +87,7 @@ def test_memory_is_bounded(clock: Clock) -> None:
 
 
 def test_labels_of_what_lives_are_kept(clock: Clock) -> None:
-    """Labels of sessions that have ended go first, however old those are that have not."""
+    """Labels of ended sessions go first, even before older ones of live sessions."""
     store = MemoryStore(10, clock=clock)
     put(store, "session:old")
     store.add_to_index("index:old", "session:old", ttl=60)
@@ -100,7 +100,7 @@ def test_labels_of_what_lives_are_kept(clock: Clock) -> None:
 
 
 def test_labels_alone_are_bounded(clock: Clock) -> None:
-    """Where everything that is labelled lives, the oldest labels go."""
+    """If all labelled sessions are live, the oldest labels go."""
     store = MemoryStore(1, clock=clock)
     put(store, "a")
     for label in ("first", "second", "third"):
@@ -113,7 +113,7 @@ def test_labels_alone_are_bounded(clock: Clock) -> None:
 
 @pytest.mark.parametrize("most", [0, -1, True, 1.5, "10", None])
 def test_bound_is_checked(most: Any) -> None:
-    """A bound that is none is refused."""
+    """A bound that isn't a whole number above 0 is refused."""
     with pytest.raises(ConfigurationError) as caught:
         MemoryStore(most)
 
@@ -121,7 +121,7 @@ def test_bound_is_checked(most: Any) -> None:
 
 
 def test_shows_no_values() -> None:
-    """Neither the store nor what it holds shows a value when printed."""
+    """Neither the store nor its content shows a value when printed."""
     store = MemoryStore()
     put(store, "a", b"a value of somebody's")
 
@@ -141,8 +141,8 @@ def test_is_not_pickled(protocol: int) -> None:
         copy.copy(store)
 
 
-def in_child(act: Any) -> int:
-    """Run *act* in a forked child, and give its exit status: 0 where it gave true."""
+def run_in_child(act: Any) -> int:
+    """Run *act* in a forked child, and return its exit status: 0 if *act* returned true."""
     child = os.fork()
     if child == 0:
         status = 1
@@ -155,7 +155,7 @@ def in_child(act: Any) -> int:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_fork() -> None:
-    """A child starts with a copy of its own, while other threads of the parent write."""
+    """A forked child has a copy of its own, even if other threads of the parent write."""
     store = MemoryStore()
     put(store, "session:a", b"of before")
     ended = threading.Event()
@@ -181,7 +181,7 @@ def test_fork() -> None:
     for thread in threads:
         thread.start()
     try:
-        statuses = [in_child(act) for _ in range(20)]
+        statuses = [run_in_child(act) for _ in range(20)]
     finally:
         ended.set()
         for thread in threads:

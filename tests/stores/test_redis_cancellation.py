@@ -1,4 +1,4 @@
-"""A task that is cancelled in the middle of a command leaves nothing for the next to read.
+"""A task that is cancelled in the middle of a command leaves no reply for the next one.
 
 CVE-2023-28858 and CVE-2023-28859: redis-py once gave a connection back with an answer under
 way, and whoever came next was given what another had asked for.
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import redis.asyncio
-from both_worlds import closed
+from both_worlds import close_client
 from delaying_proxy import DelayingProxy
 from redis.asyncio.sentinel import SentinelConnectionPool
 
@@ -23,7 +23,7 @@ DELAY = 0.05
 
 
 class Sentinel:
-    """Knows where the server is, as a Redis Sentinel would."""
+    """Knows where the server is, as a Redis Sentinel does."""
 
     def __init__(self, port: int) -> None:
         self._address = "127.0.0.1", port
@@ -36,7 +36,7 @@ class Sentinel:
 async def client(
     request: pytest.FixtureRequest, proxy: DelayingProxy
 ) -> AsyncIterator[Any]:
-    """A client with one connection, so that it is the next one's too."""
+    """Return a client with one connection, which the next command must use too."""
     if request.param == "pool":
         client = redis.asyncio.Redis.from_url(f"{proxy.url}?db=0", max_connections=1)
     else:
@@ -44,7 +44,7 @@ async def client(
         pool = SentinelConnectionPool("sessions", manager, max_connections=1)
         client = redis.asyncio.Redis(connection_pool=pool)
     yield client
-    await closed(client)
+    await close_client(client)
 
 
 @pytest.mark.parametrize("is_connected", [True, False], ids=["kept", "new"])
@@ -56,7 +56,7 @@ async def test_cancelled(
     moment: float,
     is_connected: bool,
 ) -> None:
-    """Whenever it is cancelled, the next ones read what they asked for."""
+    """Whenever a command is cancelled, the next ones read their own replies."""
     store = RedisStore(client, prefix=redis_prefix)
     names = [f"session:{n}" for n in range(5)]
     for name in names:
@@ -76,7 +76,7 @@ async def test_cancelled(
 
 
 async def test_many_are_cancelled(proxy: DelayingProxy, redis_prefix: str) -> None:
-    """Of a crowd in which every third is cancelled, each of the others gets its own."""
+    """In a crowd where every third task is cancelled, the others get their own replies."""
     client = redis.asyncio.Redis(
         connection_pool=redis.asyncio.BlockingConnectionPool.from_url(
             proxy.url, max_connections=4
@@ -92,7 +92,7 @@ async def test_many_are_cancelled(proxy: DelayingProxy, redis_prefix: str) -> No
         await asyncio.sleep(0.003 * (position % 3))
         task.cancel()
     read = await asyncio.gather(*tasks, return_exceptions=True)
-    await closed(client)
+    await close_client(client)
 
     assert [
         (name, value)

@@ -12,9 +12,9 @@ import fakeredis
 import pytest
 import redis
 import redis.asyncio
-from both_worlds import closed, done
+from both_worlds import close_client, resolve
 from delaying_proxy import DelayingProxy
-from tried_store import Tried
+from store_under_test import StoreUnderTest
 
 from auth0_tx.caches import RedisTokenCache
 from auth0_tx.integrations.celery import AsyncSubjectTokenVault, SubjectTokenVault
@@ -26,13 +26,13 @@ Connect = Callable[..., Any]
 
 @pytest.fixture(params=[False, True], ids=["blocking", "asyncio"])
 def is_async(request: pytest.FixtureRequest) -> bool:
-    """Whether the test is about the asyncio world."""
+    """Return whether the test is about the asyncio world."""
     return bool(request.param)
 
 
 @pytest.fixture
 async def connect(is_async: bool) -> AsyncIterator[Connect]:
-    """Return a function that makes clients of one world, of a class given or redis-py's."""
+    """Return a function that makes clients of one world, with mixins or as redis-py's are."""
     clients: list[Any] = []
 
     def make(url: str, *mixins: type, **keywords: Any) -> Any:
@@ -44,12 +44,12 @@ async def connect(is_async: bool) -> AsyncIterator[Connect]:
 
     yield make
     for client in clients:
-        await closed(client)
+        await close_client(client)
 
 
 @pytest.fixture(params=[False, True], ids=["bytes", "decoded"])
 def fake(request: pytest.FixtureRequest, is_async: bool) -> Any:
-    """A client of fakeredis, in both worlds, with replies decoded or not."""
+    """Return a client of fakeredis, in both worlds, with replies decoded or not."""
     kind = fakeredis.FakeAsyncRedis if is_async else fakeredis.FakeRedis
     return kind(decode_responses=request.param)
 
@@ -58,39 +58,39 @@ async def test_fakeredis_caches_tokens(fake: Any, is_async: bool) -> None:
     """A token cache works over fakeredis, locks included."""
     cache = RedisTokenCache(fake)
     assert cache._is_async is is_async
-    await done(cache.set("a", b"\xff sealed", ttl=60))
+    await resolve(cache.set("a", b"\xff sealed", ttl=60))
 
-    assert b"\xff sealed" == await done(cache.get("a"))
-    assert await done(cache.get("b")) is None
-    assert await done(cache.lock("l", b"one", ttl=60)) is True
-    assert await done(cache.lock("l", b"two", ttl=60)) is False
-    await done(cache.unlock("l", b"two"))
-    assert await done(cache.lock("l", b"two", ttl=60)) is False
-    await done(cache.unlock("l", b"one"))
-    assert await done(cache.lock("l", b"two", ttl=60)) is True
+    assert b"\xff sealed" == await resolve(cache.get("a"))
+    assert await resolve(cache.get("b")) is None
+    assert await resolve(cache.lock("l", b"one", ttl=60)) is True
+    assert await resolve(cache.lock("l", b"two", ttl=60)) is False
+    await resolve(cache.unlock("l", b"two"))
+    assert await resolve(cache.lock("l", b"two", ttl=60)) is False
+    await resolve(cache.unlock("l", b"one"))
+    assert await resolve(cache.lock("l", b"two", ttl=60)) is True
 
 
 async def test_fakeredis_keeps_sessions(fake: Any, is_async: bool) -> None:
     """A store works over fakeredis, scripts included."""
-    tried = Tried(RedisStore(fake), is_async)
+    store = StoreUnderTest(RedisStore(fake), is_async)
 
-    assert await tried.set("a", b"\xff") is True
-    assert await tried.set("a", b"\xff") is False
-    assert await tried.set("a", b"\xfe", expected=b"\xff") is True
-    assert b"\xfe" == await tried.get("a")
-    await tried.add("index", "a")
-    assert ["a"] == await tried.take("index")
-    await tried.delete("a", expected=b"\xfe")
-    assert await tried.get("a") is None
+    assert await store.set("a", b"\xff") is True
+    assert await store.set("a", b"\xff") is False
+    assert await store.set("a", b"\xfe", expected=b"\xff") is True
+    assert b"\xfe" == await store.get("a")
+    await store.add("index", "a")
+    assert ["a"] == await store.take("index")
+    await store.delete("a", expected=b"\xfe")
+    assert await store.get("a") is None
 
 
 async def test_fakeredis_keeps_subject_tokens(fake: Any, is_async: bool) -> None:
     """A vault works over fakeredis."""
     kind = AsyncSubjectTokenVault if is_async else SubjectTokenVault
     vault: Any = kind(fake, secret="of the vault, and 32 characters long")
-    handle = await done(vault.put("a subject token"))
+    handle = await resolve(vault.put("a subject token"))
 
-    assert "a subject token" == await done(vault.take(handle))
+    assert "a subject token" == await resolve(vault.take(handle))
 
 
 class Counting:
@@ -106,10 +106,10 @@ class Counting:
 async def use(redis_client: Any, prefix: str) -> None:
     """Send one command of each kind."""
     store: Any = RedisStore(redis_client, prefix=prefix)
-    await done(store.set("a", b"1", ttl=60, expected=None))
-    await done(store.get("a"))
-    await done(store.set("a", b"2", ttl=60, expected=b"1"))
-    await done(store.delete("a"))
+    await resolve(store.set("a", b"1", ttl=60, expected=None))
+    await resolve(store.get("a"))
+    await resolve(store.set("a", b"2", ttl=60, expected=b"1"))
+    await resolve(store.delete("a"))
 
 
 ALL_KINDS = ["SET", "GET", "EVAL", "DEL"]
@@ -118,7 +118,7 @@ ALL_KINDS = ["SET", "GET", "EVAL", "DEL"]
 async def test_a_subclass_sees_commands(
     connect: Connect, redis_url: str, redis_prefix: str
 ) -> None:
-    """What a subclass of redis-py's client does with each command is done."""
+    """A subclass of redis-py's client sees every command."""
     client = connect(redis_url, Counting)
     client.commands = []
     await use(client, redis_prefix)
@@ -143,7 +143,7 @@ async def test_a_patched_class_sees_commands(
         return original(self, *arguments, **options)
 
     monkeypatch.setattr(type(client), "execute_command", count)
-    await done(store.get("a"))
+    await resolve(store.get("a"))
     await use(client, redis_prefix)
 
     assert ["GET", *ALL_KINDS] == commands
@@ -153,7 +153,7 @@ async def test_a_patched_class_sees_commands(
 async def test_a_patched_client_sees_commands(
     connect: Connect, redis_url: str, redis_prefix: str, is_before: bool
 ) -> None:
-    """So does one that patches a single client, before a store is made of it or after."""
+    """An instrument that patches one client sees them too, before or after the store is made."""
     client = connect(redis_url)
     commands: list[str] = []
     original = client.execute_command
@@ -166,7 +166,7 @@ async def test_a_patched_client_sees_commands(
         client.execute_command = count
     store: Any = RedisStore(client, prefix=redis_prefix)
     client.execute_command = count
-    await done(store.get("a"))
+    await resolve(store.get("a"))
 
     assert ["GET"] == commands
 
@@ -174,21 +174,21 @@ async def test_a_patched_client_sees_commands(
 async def test_quotas(
     redis_server: Callable[[], RedisServer], connect: Connect, is_async: bool
 ) -> None:
-    """A crowd has no more connections than the client's pool may have."""
+    """A crowd opens no more connections than the client's pool may have."""
     server = redis_server()
-    tried = Tried(
+    store = StoreUnderTest(
         RedisStore(connect(server.url, max_connections=3), timeout=20), is_async
     )
     with redis.Redis.from_url(server.url) as admin:
         before = admin.info("stats")["total_connections_received"]
-        await tried.at_once(*[lambda: tried.store.get("a")] * 40)
+        await store.run_together(*[lambda: store.inner.get("a")] * 40)
         made = admin.info("stats")["total_connections_received"] - before
 
     assert 1 <= made <= 3
 
 
 async def test_a_pool_of_ones_own_is_used(redis_url: str, is_async: bool) -> None:
-    """Connections come from a pool that an application has written itself."""
+    """Connections come from the application's own pool class."""
     kind = (redis.asyncio if is_async else redis).ConnectionPool
     taken: list[Any] = []
 
@@ -199,31 +199,31 @@ async def test_a_pool_of_ones_own_is_used(redis_url: str, is_async: bool) -> Non
 
     pool = Pool.from_url(redis_url)
     client = (redis.asyncio if is_async else redis).Redis(connection_pool=pool)
-    await done(RedisStore(client).get("auth0_tx-test"))
-    await closed(client)
+    await resolve(RedisStore(client).get("auth0_tx-test"))
+    await close_client(client)
 
     assert [pool] == taken
 
 
 async def test_a_single_connection_is_used(redis_url: str, is_async: bool) -> None:
-    """A client with one connection for all it does keeps to it."""
+    """A client with ``single_connection_client`` uses its one connection."""
     kind = (redis.asyncio if is_async else redis).Redis
     client: Any = kind.from_url(redis_url, single_connection_client=True)
-    await done(RedisStore(client).get("auth0_tx-test"))
+    await resolve(RedisStore(client).get("auth0_tx-test"))
 
     assert 0 == len(client.connection_pool._available_connections)
     assert client.connection is not None
-    await closed(client)
+    await close_client(client)
 
 
 async def test_a_lost_reply_is_an_error(
     redis_server: Callable[[], RedisServer], connect: Connect, is_async: bool
 ) -> None:
-    """A lock is not asked for twice where the connection broke: it may be ours already."""
+    """A lock is not requested again after the connection broke: we may have it already."""
     server = redis_server()
     proxy = DelayingProxy(server.url)
-    tried = Tried(RedisStore(connect(proxy.url), timeout=20), is_async)
-    await tried.get("lock")
+    store = StoreUnderTest(RedisStore(connect(proxy.url), timeout=20), is_async)
+    await store.get("lock")
     proxy.delay = 30
     with redis.Redis.from_url(server.url) as admin:
 
@@ -235,7 +235,7 @@ async def test_a_lost_reply_is_an_error(
         breaking = threading.Thread(target=break_once_it_is_done)
         breaking.start()
         with pytest.raises(redis.ConnectionError):
-            await tried.set("lock", b"owner")
+            await store.set("lock", b"owner")
         breaking.join()
 
         assert 1 == admin.info("commandstats")["cmdstat_set"]["calls"]
@@ -243,24 +243,24 @@ async def test_a_lost_reply_is_an_error(
 
 
 async def test_the_client_retries_as_before(redis_url: str) -> None:
-    """What the application sends itself is retried as it was set up to be."""
+    """The application's own commands are retried as the client was set up."""
     client = redis.asyncio.Redis.from_url(redis_url, retry_on_timeout=True)
     await client.ping()
     (connection,) = client.connection_pool._available_connections
     before = connection.retry
-    await done(RedisStore(client).get("auth0_tx-test"))
+    await resolve(RedisStore(client).get("auth0_tx-test"))
 
     assert [connection] == client.connection_pool._available_connections
     assert before is connection.retry
-    await closed(client)
+    await close_client(client)
 
 
 class _Interrupted(BaseException):
-    """As a signal's handler would raise."""
+    """An exception as a signal handler raises."""
 
 
 class Interrupting:
-    """Is interrupted between sending a command and reading its reply, once."""
+    """Is interrupted once, between sending a command and reading its reply."""
 
     is_interrupted = False
 
@@ -274,7 +274,7 @@ class Interrupting:
 def test_a_reply_that_is_due_is_not_read(
     proxy: DelayingProxy, redis_prefix: str
 ) -> None:
-    """Where a signal interrupts a command that was sent, its reply is not the next one's."""
+    """The reply of an interrupted command is not read as the next command's."""
     kind: Any = type("Client", (Interrupting, redis.Redis), {})
     with kind.from_url(proxy.url, max_connections=1) as client:
         store: Any = RedisStore(client, prefix=redis_prefix)

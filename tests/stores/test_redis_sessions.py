@@ -1,4 +1,4 @@
-"""What becomes of sessions when their Redis fails: an error or no session, and in time."""
+"""Sessions whose Redis fails: an error or no session, and in time."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import redis
 import redis.asyncio
-from both_worlds import closed
+from both_worlds import close_client
 from delaying_proxy import DelayingProxy
-from kept_sessions import Site
+from session_site import Site
 
 from auth0_tx import SessionPolicy, StoreError
 from auth0_tx.stores import RedisStore
 from auth0_tx.tenant import Tenant
-from tests.e2e.sessions.logged_in import Browser
+from tests.e2e.sessions.logins import Browser
 from tests.redis_server import RedisServer
 
 SLACK = 1.0
@@ -28,7 +28,7 @@ Open = Callable[..., Site]
 async def open_site(
     request: pytest.FixtureRequest, auth0_tenant: Tenant
 ) -> AsyncIterator[Open]:
-    """Open an application whose sessions are in the Redis at a URL."""
+    """Return a function that opens an application whose sessions are in a Redis."""
     is_async, sites = request.param, list[Site]()
     clients: list[Any] = []
 
@@ -42,11 +42,11 @@ async def open_site(
     for site in sites:
         await site.close()
     for client in clients:
-        await closed(client)
+        await close_client(client)
 
 
-async def timed(call: Any, within: float) -> Any:
-    """Give what a call ends with, which must be soon."""
+async def end_within(call: Any, within: float) -> Any:
+    """Return what a call returns or raises, which must be soon."""
     start = time.monotonic()
     try:
         end = await call
@@ -59,50 +59,50 @@ async def timed(call: Any, within: float) -> Any:
 
 
 async def test_down(open_site: Open, redis_server: Callable[[], RedisServer]) -> None:
-    """A Redis that is down is an error, or no session where that is asked for."""
+    """A Redis that is down is an error, or no session if the policy says so."""
     server = redis_server()
     site, browser = open_site(server.url), Browser()
     await site.log_in(browser)
-    lenient = site.client(session_policy=SessionPolicy(store_failure="no_session"))
+    lenient = site.make_client(session_policy=SessionPolicy(store_failure="no_session"))
     server.kill()
 
-    assert isinstance(await timed(site.user(browser), 1.0), StoreError)
-    assert await timed(site.user(browser, lenient), 1.0) is None
+    assert isinstance(await end_within(site.get_subject(browser), 1.0), StoreError)
+    assert await end_within(site.get_subject(browser, lenient), 1.0) is None
     assert browser.cookies
 
     server.start()
 
-    assert await site.user(browser) is None
+    assert await site.get_subject(browser) is None
     await site.log_in(browser)
-    assert "auth0|alice" == await site.user(browser)
+    assert "auth0|alice" == await site.get_subject(browser)
 
 
 async def test_slow(open_site: Open, proxy: DelayingProxy, redis_prefix: str) -> None:
-    """A Redis that takes two seconds is given up after one, and then it goes on."""
+    """A Redis that takes two seconds is given up after one, and used again later."""
     site = open_site(proxy.url, redis_prefix)
     alice, bob = Browser(), Browser()
     await site.log_in(alice, "alice")
     await site.log_in(bob, "bob")
-    lenient = site.client(session_policy=SessionPolicy(store_failure="no_session"))
+    lenient = site.make_client(session_policy=SessionPolicy(store_failure="no_session"))
     proxy.delay = 2.0
 
-    assert isinstance(await timed(site.user(alice), 1.0), StoreError)
-    assert await timed(site.user(alice, lenient), 1.0) is None
+    assert isinstance(await end_within(site.get_subject(alice), 1.0), StoreError)
+    assert await end_within(site.get_subject(alice, lenient), 1.0) is None
 
     proxy.delay = 0.0
 
-    assert "auth0|bob" == await site.user(bob)
-    assert "auth0|alice" == await site.user(alice)
+    assert "auth0|bob" == await site.get_subject(bob)
+    assert "auth0|alice" == await site.get_subject(alice)
 
 
 async def test_login_that_cannot_be_kept(
     open_site: Open, redis_server: Callable[[], RedisServer]
 ) -> None:
-    """Tokens that were issued are in the error, when there is nowhere to keep them."""
+    """If a new session cannot be stored, the error has its tokens."""
     server = redis_server()
     site, browser = open_site(server.url), Browser()
     server.kill()
-    error = await timed(site.log_in(browser), 1.0)
+    error = await end_within(site.log_in(browser), 1.0)
 
     assert isinstance(error, StoreError)
     assert error.tokens_issued
@@ -113,7 +113,7 @@ async def test_login_that_cannot_be_kept(
 async def test_read_only(
     open_site: Open, redis_server: Callable[[], RedisServer]
 ) -> None:
-    """While Redis fails over to a replica, who is logged in is known, and none can log in."""
+    """While Redis fails over, sessions can be read, and nobody can log in."""
     server = redis_server()
     site, browser = open_site(server.url), Browser()
     await site.log_in(browser)
@@ -121,11 +121,13 @@ async def test_read_only(
         # A replica that has not yet heard from its primary has what it had.
         admin.execute_command("REPLICAOF", "127.0.0.1", 1)
 
-        assert "auth0|alice" == await timed(site.user(browser), 1.0)
-        assert isinstance(await timed(site.log_in(Browser()), 1.0), StoreError)
-        assert isinstance(await timed(site.call(browser, "logout"), 1.0), StoreError)
+        assert "auth0|alice" == await end_within(site.get_subject(browser), 1.0)
+        assert isinstance(await end_within(site.log_in(Browser()), 1.0), StoreError)
+        assert isinstance(
+            await end_within(site.call(browser, "logout"), 1.0), StoreError
+        )
 
         admin.execute_command("REPLICAOF", "NO", "ONE")
     await site.log_in(browser, "bob")
 
-    assert "auth0|bob" == await site.user(browser)
+    assert "auth0|bob" == await site.get_subject(browser)

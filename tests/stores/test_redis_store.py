@@ -1,4 +1,4 @@
-"""What is the Redis store's own: whose client it takes, what it sends, and what it holds."""
+"""The Redis store beyond the contract: the clients it accepts and the commands it sends."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from typing import Any
 import pytest
 import redis
 import redis.asyncio
-from both_worlds import closed
+from both_worlds import close_client
 from own_stores import OwnAsyncStore, OwnStore
-from tried_store import Tried
+from store_under_test import StoreUnderTest
 
 from auth0_tx import AsyncServerClient, ConfigurationError, ServerClient
 from auth0_tx.stores import MemoryStore, RedisStore
 from auth0_tx.stores.blocking_redis import TimedSocket
 from tests.redis_server import RedisServer
 
-Make = Callable[..., Tried]
+Make = Callable[..., StoreUnderTest]
 
 SETTINGS: dict[str, Any] = {
     "domain": "tenant.auth0.com",
@@ -49,25 +49,25 @@ SETTINGS: dict[str, Any] = {
 async def test_clients(
     redis_store: Make, redis_server: Callable[[], RedisServer], keywords: dict[str, Any]
 ) -> None:
-    """Whatever the client is set up for, the store gives and takes the same."""
-    tried = redis_store(redis_server().url, **keywords)
+    """The store works the same with every setting of the client."""
+    store = redis_store(redis_server().url, timeout=20, **keywords)
     value = bytes(range(256))
 
-    assert await tried.get("a") is None
-    assert await tried.set("a", value) is True
-    assert await tried.set("a", value) is False
-    assert value == await tried.get("a")
-    assert await tried.set("a", b"next", expected=value) is True
-    await tried.add("index", "a")
-    assert ["a"] == await tried.take("index")
-    await tried.delete("a", expected=b"next")
-    assert await tried.get("a") is None
+    assert await store.get("a") is None
+    assert await store.set("a", value) is True
+    assert await store.set("a", value) is False
+    assert value == await store.get("a")
+    assert await store.set("a", b"next", expected=value) is True
+    await store.add("index", "a")
+    assert ["a"] == await store.take("index")
+    await store.delete("a", expected=b"next")
+    assert await store.get("a") is None
 
 
 async def test_settings_of_the_client(
     redis_store: Make, redis_server: Callable[[], RedisServer]
 ) -> None:
-    """The database, the user and the password are the client's."""
+    """The store uses the client's database, user and password."""
     server = redis_server()
     with redis.Redis.from_url(server.url) as admin:
         admin.acl_setuser(
@@ -80,9 +80,9 @@ async def test_settings_of_the_client(
         admin.acl_setuser("default", enabled=False)
     settings = {"username": "web", "password": "of the user's"}
     url = f"{server.url.removesuffix('/0')}/3"
-    tried = redis_store(url, "mine:", **settings)
-    await tried.set("a", b"1")
-    await tried.add("index", "a")
+    store = redis_store(url, "mine:", timeout=20, **settings)
+    await store.set("a", b"1")
+    await store.add("index", "a")
     with redis.Redis.from_url(url, **settings) as admin:
         keys = sorted(admin.keys())
 
@@ -94,14 +94,14 @@ async def test_settings_of_the_client(
 async def test_unix_sockets(
     redis_store: Make, redis_server: Callable[[], RedisServer], tmp_path: Any
 ) -> None:
-    """A Redis behind a Unix socket is one too."""
+    """A Redis behind a Unix socket works."""
     server = redis_server()
     server.kill()
     server.start("--unixsocket", str(tmp_path / "redis"))
-    tried = redis_store(f"unix://{tmp_path / 'redis'}")
+    store = redis_store(f"unix://{tmp_path / 'redis'}")
 
-    assert await tried.set("a", b"1") is True
-    assert b"1" == await tried.get("a")
+    assert await store.set("a", b"1") is True
+    assert b"1" == await store.get("a")
 
 
 async def test_commands(
@@ -109,18 +109,18 @@ async def test_commands(
 ) -> None:
     """Each method is one command, also right after Redis has forgotten all scripts."""
     server = redis_server()
-    tried = redis_store(server.url)
-    await tried.get("a")
+    store = redis_store(server.url, timeout=20)
+    await store.get("a")
     with redis.Redis.from_url(server.url) as admin:
         admin.script_flush()
         admin.config_resetstat()
-        await tried.get("a")
-        await tried.set("a", b"1")
-        await tried.set("a", b"2", expected=b"1")
-        await tried.delete("a", expected=b"2")
-        await tried.delete("a")
-        await tried.add("index", "a")
-        await tried.take("index")
+        await store.get("a")
+        await store.set("a", b"1")
+        await store.set("a", b"2", expected=b"1")
+        await store.delete("a", expected=b"2")
+        await store.delete("a")
+        await store.add("index", "a")
+        await store.take("index")
         statistics = admin.info("commandstats")
         connections = admin.info("stats")["total_connections_received"]
 
@@ -135,19 +135,19 @@ async def test_commands(
 async def test_labels_do_not_pile_up(
     redis_store: Make, redis_server: Callable[[], RedisServer]
 ) -> None:
-    """What has expired under a label is forgotten with the next that is added."""
+    """Expired keys under a label are forgotten when the next one is added."""
     server = redis_server()
-    tried = redis_store(server.url)
+    store = redis_store(server.url, timeout=20)
     for n in range(20):
-        await tried.add("index", f"session:{n}", ttl=0.001)
-    await tried.add("index", "session:last", ttl=60)
+        await store.add("index", f"session:{n}", ttl=0.001)
+    await store.add("index", "session:last", ttl=60)
     with redis.Redis.from_url(server.url) as admin:
         while admin.zcard("faults:index") > 1:
-            await tried.add("index", "session:last", ttl=60)
+            await store.add("index", "session:last", ttl=60)
         lasts = admin.pttl("faults:index")
 
     assert 50_000 < lasts <= 60_000
-    assert ["session:last"] == await tried.take("index")
+    assert ["session:last"] == await store.take("index")
 
 
 def test_threads_wait_for_a_connection(redis_url: str, redis_prefix: str) -> None:
@@ -172,7 +172,7 @@ def test_threads_wait_for_a_connection(redis_url: str, redis_prefix: str) -> Non
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_fork(redis_url: str, redis_prefix: str) -> None:
-    """A child connects anew, so that neither reads what the other is answered."""
+    """A forked child connects anew, so that neither process reads the other's replies."""
     with redis.Redis.from_url(redis_url) as client:
         store = RedisStore(client, prefix=redis_prefix, timeout=20)
         for name in ("parent", "child"):
@@ -194,7 +194,7 @@ def test_fork(redis_url: str, redis_prefix: str) -> None:
 
 @pytest.mark.parametrize("client", [None, "redis://127.0.0.1", object(), dict, redis])
 def test_what_is_no_client(client: Any) -> None:
-    """What is no client of redis-py is refused at once."""
+    """Anything but a client of redis-py is refused at once."""
     with pytest.raises(ConfigurationError) as caught:
         RedisStore(client)
 
@@ -216,7 +216,7 @@ def test_what_is_no_client(client: Any) -> None:
     ],
 )
 def test_arguments(name: str, value: Any) -> None:
-    """An argument that breaks a rule is refused by its name."""
+    """The error for an invalid argument names it."""
     with pytest.raises(ConfigurationError, match=name) as caught:
         RedisStore(redis.Redis(), **{name: value})
 
@@ -236,7 +236,7 @@ def test_shows_nothing() -> None:
 
 
 def test_blocking_client_refuses_async_stores() -> None:
-    """A store to be awaited is refused by the client that cannot."""
+    """An asyncio store is refused by the blocking client."""
     for store in (RedisStore(redis.asyncio.Redis()), OwnAsyncStore()):
         with pytest.raises(ConfigurationError, match="AsyncServerClient") as caught:
             ServerClient(**SETTINGS, state_store=store)
@@ -247,7 +247,7 @@ def test_blocking_client_refuses_async_stores() -> None:
 
 
 async def test_async_client_refuses_blocking_redis() -> None:
-    """A Redis that would block the loop is refused; what is in memory is not."""
+    """A Redis that would block the loop is refused; memory is not."""
     with pytest.raises(ConfigurationError, match=r"redis\.asyncio\.Redis") as caught:
         AsyncServerClient(**SETTINGS, state_store=RedisStore(redis.Redis()))
 
@@ -255,7 +255,7 @@ async def test_async_client_refuses_blocking_redis() -> None:
     client = redis.asyncio.Redis()
     for kept in (RedisStore(client), OwnAsyncStore(), OwnStore(), MemoryStore()):
         await AsyncServerClient(**SETTINGS, state_store=kept).aclose()
-    await closed(client)
+    await close_client(client)
 
 
 HEAVY = (
@@ -280,7 +280,7 @@ def test_imports_little(then: str) -> None:
 
 
 def test_without_redis_installed() -> None:
-    """Where redis-py is not installed, the store says what to install."""
+    """Without redis-py, the error says what to install."""
     code = (
         "import sys\nsys.modules['redis'] = None\n"
         "from auth0_tx import ConfigurationError\n"
@@ -297,7 +297,7 @@ def test_without_redis_installed() -> None:
 
 @pytest.mark.parametrize("read", ["recv", "recv_into"])
 def test_sockets_wait_no_longer_than_is_left(read: str) -> None:
-    """Either parser of redis-py reads for as long as is left, whatever it would wait."""
+    """Either parser of redis-py waits for the time that is left, and no longer."""
     left = [60.0, 0.01, 0.0]
     ours, theirs = socket.socketpair()
     with ours, theirs:

@@ -1,4 +1,4 @@
-"""The key of cached tokens: equal for equal inputs, and for no others."""
+"""The key of cached tokens: equal for equal inputs, and only for those."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ CLIENT = {
 }
 
 
-def hash_key(**changes: Any) -> bytes:
-    """Give what a client hashes with."""
+def make_hash_key(**changes: Any) -> bytes:
+    """Return the key of a client's hashes."""
     return client_hash_key(**{**CLIENT, **changes})
 
 
 @given(st.lists(TEXTS, max_size=6), st.lists(TEXTS, max_size=6))
 def test_fields(some: list[str | None], others: list[str | None]) -> None:
-    """Two lists of fields have the same key where they are the same, and only there."""
+    """Two lists of fields have the same key if they are equal, and only then."""
     assert (some == others) == (cache_key(KEY, some) == cache_key(KEY, others))
 
 
 @given(st.lists(st.text(max_size=9), min_size=2, max_size=2), st.integers(0, 9))
 def test_boundaries(texts: list[str], at: int) -> None:
-    """Characters that move from one field to the next make another key."""
+    """Characters that move from one field to the next change the key."""
     whole = "".join(texts)
     moved = [whole[:at], whole[at:]]
 
@@ -66,7 +66,7 @@ CHANGED = {
 
 
 def test_every_option() -> None:
-    """There is no option of an exchange that this table leaves out."""
+    """The table above has every option of an exchange."""
     names = {field.name for field in attrs.fields(type(build_options()))}
 
     assert names - {"subject_token_reusable"} == set(ALL) == set(CHANGED)
@@ -75,7 +75,7 @@ def test_every_option() -> None:
 @pytest.mark.parametrize("name", sorted(CHANGED))
 @pytest.mark.parametrize("value", ["other", "absent"])
 def test_any_one_option(name: str, value: str) -> None:
-    """An option that is another, or is absent, makes another key."""
+    """A different or absent option changes the key."""
     changed = CHANGED[name] if value == "other" else None
     one = exchange_fields(build_options(**ALL))
     other = exchange_fields(build_options(**{**ALL, name: changed}))
@@ -85,7 +85,7 @@ def test_any_one_option(name: str, value: str) -> None:
 
 @given(st.data())
 def test_users(data: Any) -> None:
-    """Two users, however alike their tokens and parameters, never share a key."""
+    """Two users never share a key, however alike their tokens and parameters."""
     text = st.text(st.characters(codec="ascii", exclude_categories=["C"]), max_size=4)
     parameters = st.dictionaries(text, text, max_size=3)
     ones = {
@@ -105,7 +105,7 @@ def test_users(data: Any) -> None:
 
 
 def test_order() -> None:
-    """The order of scopes, and that of extension parameters, makes no difference."""
+    """The order of scopes and of extension parameters makes no difference."""
     turned = {
         **ALL,
         "scope": "read:data openid",
@@ -134,14 +134,14 @@ def test_order() -> None:
     ids=["id", "method", "wrong", "none", "pem", "jwk", "secret"],
 )
 def test_clients(name: str, value: Any) -> None:
-    """A client with another credential does not find what this one was given."""
-    assert hash_key() != hash_key(**{name: value})
-    assert hash_key(**{name: value}) == hash_key(**{name: value})
+    """A client with another credential does not find this client's entries."""
+    assert make_hash_key() != make_hash_key(**{name: value})
+    assert make_hash_key(**{name: value}) == make_hash_key(**{name: value})
 
 
 def test_nothing_shows() -> None:
-    """A key does not print, and the part that a cache sees is not the one that seals."""
-    key = cache_key(hash_key(), exchange_fields(build_options()))
+    """A key does not print, and the half that a cache sees isn't the half that seals."""
+    key = cache_key(make_hash_key(), exchange_fields(build_options()))
 
     assert "<redacted>" == repr(key)
     assert key.seal.hex() not in key.name

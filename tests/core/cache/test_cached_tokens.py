@@ -1,4 +1,4 @@
-"""Cached tokens: for how long they are given, and to whom they are not."""
+"""Cached tokens: how long they serve, which are not cached, and how they are sealed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ POLICY = CachePolicy(margin_seconds=30, renew_seconds=100)
 
 
 def response(**changes: Any) -> TokenExchangeResponse:
-    """Give an answer."""
+    """Return a response of the token endpoint."""
     given: dict[str, Any] = {
         "access_token": SECRETS["access_token"],
         "token_type": "Bearer",
@@ -37,7 +37,7 @@ def response(**changes: Any) -> TokenExchangeResponse:
     return TokenExchangeResponse(**given)
 
 
-def cached(
+def cache_response(
     policy: CachePolicy = POLICY,
     *,
     tokens_end: float = inf,
@@ -45,7 +45,7 @@ def cached(
     random: float = 0.0,
     **changes: Any,
 ) -> CachedTokens | None:
-    """Cache an answer."""
+    """Return what is cached of a response."""
     return make_cached_tokens(
         response(**changes),
         policy,
@@ -56,15 +56,15 @@ def cached(
     )
 
 
-def lasting(policy: CachePolicy = POLICY, **changes: Any) -> float:
-    """Give for how many seconds an answer is given."""
-    tokens = cached(policy, **changes)
+def measure_lifetime(policy: CachePolicy = POLICY, **changes: Any) -> float:
+    """Return for how many seconds a response serves."""
+    tokens = cache_response(policy, **changes)
     return 0.0 if tokens is None else tokens.ends_at - NOW
 
 
 def test_expiry() -> None:
-    """Tokens are given until the margin before their expiry."""
-    tokens = cached()
+    """Tokens serve until the margin before their expiry."""
+    tokens = cache_response()
     assert tokens is not None
 
     assert 3_570 == tokens.ends_at - NOW
@@ -75,11 +75,11 @@ def test_expiry() -> None:
 
 
 def test_other_limits() -> None:
-    """Neither the policy's age nor the end of what was exchanged is outlived."""
-    assert 60 == lasting(CachePolicy(max_age=60))
-    assert 10 == lasting(tokens_end=NOW + 10)
-    assert 0 == lasting(tokens_end=NOW - 1)
-    assert 0 == lasting(tokens_end=0.0)
+    """Tokens outlive neither the policy's age nor the exchanged tokens."""
+    assert 60 == measure_lifetime(CachePolicy(max_age=60))
+    assert 10 == measure_lifetime(tokens_end=NOW + 10)
+    assert 0 == measure_lifetime(tokens_end=NOW - 1)
+    assert 0 == measure_lifetime(tokens_end=0.0)
 
 
 @pytest.mark.parametrize(
@@ -94,13 +94,13 @@ def test_other_limits() -> None:
     ids=["no-lifetime", "too-short", "refresh-token", "no-bearer", "no-actor"],
 )
 def test_not_for_a_cache(changes: dict[str, Any]) -> None:
-    """What has no known end, is one caller's, or is in part a failure, is not cached."""
-    assert cached(**changes) is None
+    """A response without a lifetime, for one caller, or with an error in it isn't cached."""
+    assert cache_response(**changes) is None
 
 
 def test_what_is_left() -> None:
-    """Who is given cached tokens is told the seconds that they last from then."""
-    tokens = cached()
+    """Cached tokens are returned with the seconds that they last from then."""
+    tokens = cache_response()
     assert tokens is not None
 
     assert [3_600, 3_600, 3_595, 3_500] == [
@@ -109,8 +109,8 @@ def test_what_is_left() -> None:
 
 
 def test_renewal() -> None:
-    """The last part of their time, a random part of it less, is for renewing them."""
-    early, late = cached(random=0.0), cached(random=0.99)
+    """Tokens are renewed in the last part of their lifetime, at a random moment."""
+    early, late = cache_response(random=0.0), cache_response(random=0.99)
     assert early is not None
     assert late is not None
 
@@ -119,16 +119,19 @@ def test_renewal() -> None:
 
 
 def test_short_lives() -> None:
-    """A fifth of a short life is for renewal, and not more than there is of it."""
-    tokens = cached(CachePolicy(margin_seconds=0), expires_in=100)
+    """A short lifetime leaves at most a fifth for renewal."""
+    tokens = cache_response(CachePolicy(margin_seconds=0), expires_in=100)
     assert tokens is not None
 
     assert 20 == tokens.ends_at - tokens.renew_at
 
 
 def test_no_renewal() -> None:
-    """A subject token that may be good for one use is never exchanged early."""
-    for tokens in (cached(renewable=False), cached(CachePolicy(renew_seconds=0))):
+    """Tokens that may be good for one use are never exchanged early."""
+    for tokens in (
+        cache_response(renewable=False),
+        cache_response(CachePolicy(renew_seconds=0)),
+    ):
         assert tokens is not None
         assert inf == tokens.renew_at
 
@@ -139,8 +142,8 @@ def test_no_renewal() -> None:
     renewable=st.booleans(),
 )
 def test_round_trip(act: Any, scope: str | None, renewable: bool) -> None:
-    """What was written, sealed and opened is what is read."""
-    tokens = cached(act=act, scope=scope, renewable=renewable)
+    """Tokens that were written, sealed and opened are read back unchanged."""
+    tokens = cache_response(act=act, scope=scope, renewable=renewable)
     assert tokens is not None
     payload = open_entry(b"k" * 32, seal_entry(b"k" * 32, write_tokens(tokens), "a"))
     assert payload is not None
@@ -157,7 +160,7 @@ def test_round_trip(act: Any, scope: str | None, renewable: bool) -> None:
 
 @given(st.binary(max_size=60))
 def test_what_was_not_sealed(octets: bytes) -> None:
-    """Whatever else a cache has under a key is nothing."""
+    """Anything else under a key does not open."""
     assert open_entry(b"k" * 32, octets) is None
 
 
@@ -173,12 +176,12 @@ def test_altered(at: int, by: int) -> None:
 
 @pytest.mark.parametrize("payload", [b"", b"[]", b"{}", b"7", b"[1,2,3]", b"\xff"])
 def test_another_version(payload: bytes) -> None:
-    """What another version of the library has sealed is nothing."""
+    """An entry of another version of the library isn't read."""
     assert read_tokens(payload, NOW) is None
 
 
 def test_own_copy() -> None:
-    """Of those who share an answer, none can change what another has."""
+    """Callers that share a response cannot change each other's."""
     shared = response(act={"sub": "agent"}, act_error=IdTokenError("no"))
     mine, yours = own_copy(shared), own_copy(shared)
     assert mine.act is not None

@@ -1,4 +1,4 @@
-"""The token cache in memory: bounded, and silent."""
+"""The token cache in memory: its bound, its locks, and what it prints."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from auth0_tx.values import TokenExchangeResponse
 
 
 def tokens(ends: float = 100.0) -> CachedTokens:
-    """Give tokens that last so many seconds."""
+    """Return tokens that last *ends* seconds."""
     response = TokenExchangeResponse(
         access_token=SECRETS["access_token"], token_type="Bearer", expires_in=100
     )
@@ -31,13 +31,13 @@ def tokens(ends: float = 100.0) -> CachedTokens:
 
 @pytest.mark.parametrize("most", [0, -1, True, 1.5, "1", None])
 def test_bound(most: Any) -> None:
-    """How many entries there may be is a whole number above 0."""
+    """``max_entries`` must be a whole number above 0."""
     with pytest.raises(ConfigurationError, match="max_entries"):
         MemoryTokenCache(most)
 
 
 def test_least_recently_used() -> None:
-    """To make room, what was least recently used goes."""
+    """To make room, the least recently used entry goes."""
     cache = MemoryTokenCache(max_entries=2)
     kept = [tokens() for _ in range(3)]
     cache.keep(b"a", kept[0], NOW)
@@ -51,7 +51,7 @@ def test_least_recently_used() -> None:
 
 
 def test_ended() -> None:
-    """What has ended is not found, and is dropped at the latest with the next that is kept."""
+    """An ended entry isn't found, and is dropped when the next one is stored."""
     cache = MemoryTokenCache()
     for key in (b"a", b"b"):
         cache.keep(key, tokens(10), NOW)
@@ -62,7 +62,7 @@ def test_ended() -> None:
 
 
 def test_ended_before() -> None:
-    """Tokens that have ended by now are not kept, not even as the only ones."""
+    """Tokens that have already ended aren't stored, not even as the only ones."""
     cache = MemoryTokenCache()
     cache.keep(b"a", tokens(10), NOW + 10)
 
@@ -73,7 +73,7 @@ def test_ended_before() -> None:
     st.lists(st.tuples(st.sampled_from("klf"), st.integers(0, 9), st.integers(0, 30)))
 )
 def test_any_use(steps: list[tuple[str, int, int]]) -> None:
-    """Whatever is done with it, it is bounded and gives what was kept last and has not ended."""
+    """The bound holds in any use, and the newest live tokens are found."""
     cache, expected, now = MemoryTokenCache(max_entries=20), {}, NOW
     for step, number, seconds in steps:
         key = b"%d" % number
@@ -91,7 +91,7 @@ def test_any_use(steps: list[tuple[str, int, int]]) -> None:
 
 
 def test_locks() -> None:
-    """A key is locked by one owner, who alone frees it, and for a time alone."""
+    """A key has one owner, who alone can free it, and whose lock ends by itself."""
     cache = MemoryTokenCache(max_entries=2)
 
     assert cache.lock("key", b"one", until=10, now=0)
@@ -107,7 +107,7 @@ def test_locks() -> None:
 
 
 def test_nothing_shows() -> None:
-    """Neither a cache nor what it keeps prints, or can be pickled."""
+    """Neither a cache nor its content prints, or can be pickled."""
     cache = MemoryTokenCache(max_entries=5)
     cache.keep(b"a", tokens(), NOW)
 

@@ -1,4 +1,4 @@
-"""A session's cookies: their names, their chunks, and the fields that set them."""
+"""The cookies of a session: their names, their chunks, and the fields that set them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ FOREIGN = [
 
 @given(SEALED, st.integers(1, 50), st.integers(1, 60))
 def test_joins_what_was_split(text: str, size: int, most: int) -> None:
-    """What is split is joined again, unless it takes too many cookies."""
+    """A split text can be joined again, unless it takes too many cookies."""
     store = CookieStore(longest_chunk=size, most_chunks=most)
 
     chunks = split(NAME, text, store)
@@ -56,13 +56,13 @@ def test_joins_what_was_split(text: str, size: int, most: int) -> None:
     assert (len(text) > size * most) is (chunks is None)
     if chunks is not None:
         assert text == join(NAME, chunks, store)
-        assert [] == [each for each in chunks.values() if len(each) > size]
+        assert [] == [chunk for chunk in chunks.values() if len(chunk) > size]
         assert list(chunks) == list_session_cookies(NAME, chunks)
 
 
 @given(SEALED, st.dictionaries(st.sampled_from(FOREIGN), st.text()))
 def test_what_is_not_ours_changes_nothing(text: str, others: dict[str, str]) -> None:
-    """Cookies whose names begin like ours neither join a session nor are deleted with it."""
+    """Cookies whose names only begin like ours are neither joined nor deleted."""
     store = CookieStore(longest_chunk=4, most_chunks=10)
     chunks = split(NAME, text, store)
     assert chunks is not None
@@ -75,7 +75,7 @@ def test_what_is_not_ours_changes_nothing(text: str, others: dict[str, str]) -> 
 
 @given(st.dictionaries(st.text() | st.just(NAME) | st.just(f"{NAME}.0"), st.text()))
 def test_any_cookies_can_be_read(cookies: dict[str, str]) -> None:
-    """Whatever a browser sends is joined to some text or to nothing, and never raises."""
+    """Any cookies are joined to some text or to ``None``, and nothing is raised."""
     found = join(NAME, cookies, SMALL)
 
     assert found is None or isinstance(found, str)
@@ -98,7 +98,7 @@ def test_several_cookies_are_numbered() -> None:
     ("length", "fits"), [(12, True), (13, False), (131_072, False)], ids=str
 )
 def test_cookies_are_bounded(length: int, fits: bool) -> None:
-    """What takes more cookies than allowed is not split at all."""
+    """A text that takes more cookies than allowed isn't split at all."""
     assert fits is (split(NAME, "x" * length, SMALL) is not None)
 
 
@@ -137,14 +137,14 @@ def test_default_bounds() -> None:
 def test_chunks_that_are_not_as_they_were(
     cookies: dict[str, str], expected: str | None
 ) -> None:
-    """Chunks are joined in their order up to a gap: no other text than the seal refuses."""
+    """Chunks are joined in order up to a gap; the seal refuses the result."""
     sent = {f"{NAME}{suffix}": value for suffix, value in cookies.items()}
 
     assert expected == join(NAME, sent, SMALL)
 
 
 def test_finds_all_that_a_session_left() -> None:
-    """The whole and every numbered cookie are found, also beyond the most there may be."""
+    """The whole cookie and all numbered ones are found, also beyond the maximum."""
     sent = [NAME, f"{NAME}.0", f"{NAME}.7", f"{NAME}.99", *FOREIGN]
 
     assert sent[:4] == list_session_cookies(NAME, sent)
@@ -175,7 +175,7 @@ def test_prefix_is_the_strictest_that_holds(
 
 
 def test_field_of_a_cookie() -> None:
-    """A cookie is written with each of its attributes."""
+    """A cookie's field has each of its attributes."""
     cookie = SetCookie(name=NAME, value="sealed", max_age=60)
 
     expected = (
@@ -185,7 +185,7 @@ def test_field_of_a_cookie() -> None:
 
 
 def test_field_of_a_deleted_cookie() -> None:
-    """A cookie is deleted with the attributes that it was set with, or browsers refuse."""
+    """A cookie is deleted with the attributes it was set with, or browsers keep it."""
     cookie = SetCookie(
         name="auth0_tx",
         value="",
@@ -235,5 +235,5 @@ def test_name_in_a_field(expected: str, field: str) -> None:
     ],
 )
 def test_vary_names_the_cookies_once(expected: str, fields: list[str]) -> None:
-    """Vary has what it had, and Cookie once; an asterisk covers everything."""
+    """``Vary`` keeps what it named and names ``Cookie`` once; an asterisk stays alone."""
     assert expected == vary_on_cookies(fields)

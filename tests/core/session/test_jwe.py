@@ -1,4 +1,4 @@
-"""Encrypted texts: the published form, and nothing but what the key itself encrypted."""
+"""Encrypted texts: their form is RFC 7516's, and only the key's own texts decrypt."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ OCTETS = bytes(range(32))
 KEY = direct_key(OCTETS, kid="a")
 
 
-def by_joserfc(header: dict[str, Any]) -> str:
-    """Encrypt with the other implementation, with the same key."""
+def encrypt_with_joserfc(header: dict[str, Any]) -> str:
+    """Encrypt with joserfc and the same key."""
     registry = jwe.JWERegistry(
         algorithms=["dir", "A256GCM", "DEF"], strict_check_header=False
     )
@@ -34,24 +34,24 @@ def by_joserfc(header: dict[str, Any]) -> str:
 
 
 def test_round_trip() -> None:
-    """What was encrypted is decrypted, whatever it is; the same text never comes twice."""
+    """Any payload is decrypted again, and the same text never results twice."""
     for payload in (b"", b"x", PAYLOAD, bytes(range(256)) * 40):
         assert payload == KEY.decrypt(KEY.encrypt(payload))
     assert KEY.encrypt(PAYLOAD) != KEY.encrypt(PAYLOAD)
 
 
 def test_published_form() -> None:
-    """Another implementation of RFC 7516 reads what is written, and the reverse."""
+    """Joserfc decrypts our texts, and we decrypt its texts."""
     key = OctKey.import_key(OCTETS)
     read = jwe.decrypt_compact(KEY.encrypt(PAYLOAD), key, algorithms=["dir", "A256GCM"])
 
     assert PAYLOAD == read.plaintext
     assert {"alg": "dir", "enc": "A256GCM", "kid": "a"} == read.protected
-    assert PAYLOAD == KEY.decrypt(by_joserfc({"kid": "a"}))
+    assert PAYLOAD == KEY.decrypt(encrypt_with_joserfc({"kid": "a"}))
 
 
 def test_every_bit() -> None:
-    """A text with any one of its bits flipped is not what was encrypted."""
+    """A text with any bit flipped does not decrypt."""
     text = KEY.encrypt(PAYLOAD)
     flipped = [
         text[:place] + chr(ord(text[place]) ^ 1 << bit) + text[place + 1 :]
@@ -59,22 +59,22 @@ def test_every_bit() -> None:
         for bit in range(8)
     ]
 
-    assert [None] * len(flipped) == [KEY.decrypt(each) for each in flipped]
+    assert [None] * len(flipped) == [KEY.decrypt(text) for text in flipped]
 
 
 def test_every_cut() -> None:
-    """A text cut short at either end is not what was encrypted, nor is a longer one."""
+    """A text that is cut at either end, or lengthened, does not decrypt."""
     text = KEY.encrypt(PAYLOAD)
     cut = [text[:end] for end in range(len(text))]
     cut += [text[start:] for start in range(1, len(text) + 1)]
     longer = [text + more for more in ("A", "=", ".", ".A", "\n", " ")]
     longer += [more + text for more in ("A", ".", " ")]
 
-    assert {None} == {KEY.decrypt(each) for each in cut + longer}
+    assert {None} == {KEY.decrypt(text) for text in cut + longer}
 
 
 def test_short_tag() -> None:
-    """A tag that was cut to what can be guessed is no tag (CVE-2025-47275)."""
+    """A tag shortened until it can be guessed is refused (CVE-2025-47275)."""
     *head, tag = KEY.encrypt(PAYLOAD).split(".")
     octets = urlsafe_b64decode(tag + "==")
     assert 16 == len(octets)
@@ -110,17 +110,17 @@ HEADERS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
 def test_other_header(header: dict[str, Any]) -> None:
-    """A header that is not the key's is refused, though the key fits what is under it."""
+    """A header other than the key's is refused, although the key fits the ciphertext."""
     if "crit" in header:
-        text = swapped({"alg": "dir", "enc": "A256GCM", **header})
+        text = swap_header({"alg": "dir", "enc": "A256GCM", **header})
     else:
-        text = by_joserfc(header)
+        text = encrypt_with_joserfc(header)
 
     assert KEY.decrypt(text) is None
 
 
-def swapped(header: Any) -> str:
-    """Put another header before what was well encrypted."""
+def swap_header(header: Any) -> str:
+    """Return a well-encrypted text with another header in front."""
     octets = header if isinstance(header, bytes) else json.dumps(header).encode()
     encoded = urlsafe_b64encode(octets).rstrip(b"=").decode()
     return ".".join([encoded, *KEY.encrypt(PAYLOAD).split(".")[1:]])
@@ -148,12 +148,12 @@ def swapped(header: Any) -> str:
     ids=repr,
 )
 def test_swapped_header(header: Any) -> None:
-    """Only the very header decrypts: no other, and not the same in another spelling."""
-    assert KEY.decrypt(swapped(header)) is None
+    """Only the exact header decrypts, and not an equal one spelled differently."""
+    assert KEY.decrypt(swap_header(header)) is None
 
 
 def test_encrypted_key() -> None:
-    """With a key that is used directly, no encrypted key comes along."""
+    """With a key used directly, the encrypted key must be empty."""
     head, _, *rest = KEY.encrypt(PAYLOAD).split(".")
 
     assert KEY.decrypt(".".join([head, "AAAA", *rest])) is None
@@ -168,7 +168,7 @@ def test_other_key() -> None:
 
 
 def test_mixed_parts() -> None:
-    """Parts of two texts do not make a third."""
+    """Parts of two texts do not combine to a third."""
     one, two = KEY.encrypt(PAYLOAD).split("."), KEY.encrypt(PAYLOAD).split(".")
 
     for place in (2, 3, 4):
@@ -186,10 +186,10 @@ PARTS = st.one_of(
 
 @given(st.text() | st.lists(PARTS, min_size=3, max_size=7).map(".".join))
 def test_any_text(text: str) -> None:
-    """Nothing is raised, and nothing is decrypted but what was encrypted."""
+    """Nothing is raised, and only encrypted texts decrypt."""
     assert KEY.decrypt(text) in (None, PAYLOAD)
 
 
 def test_prints_no_key() -> None:
-    """A key prints its header, and nothing of itself."""
+    """A key's repr shows its header and nothing of the key."""
     assert f"DirectKey(header={KEY.header!r})" == repr(KEY)

@@ -1,4 +1,4 @@
-"""Sessions of Auth0's own SDK: what is taken over, and that the rest is no session.
+"""Sessions of Auth0's own SDK: which ones are taken over, and that others are refused.
 
 The cookies are sealed by another implementation here; that the SDK's are the same is
 proved with the SDK itself, among the tests of whole clients.
@@ -52,7 +52,7 @@ OURS: dict[str, Any] = {
 
 
 class Member(Enum):
-    """What stands for a member that is not there: its name is the same in every process."""
+    """The mark of a missing member, whose name is the same in every process."""
 
     MISSING = "missing"
 
@@ -61,20 +61,20 @@ MISSING = Member.MISSING
 
 
 def read(cookies: dict[str, str], **changes: Any) -> dict[str, Any] | None:
-    """Read the session in *cookies*."""
+    """Return the session read from *cookies*."""
     given = {"domain": DOMAIN, "now": NOW, "policy": POLICY, **changes}
     return read_legacy_session(cookies, given.pop("secret", SECRET), **given)
 
 
-def taken_over(**members: Any) -> dict[str, Any] | None:
-    """Read a session of the SDK's with *members* set, or left out if MISSING."""
+def take_over(**members: Any) -> dict[str, Any] | None:
+    """Return the session read from the SDK's, with *members* set, or left out if MISSING."""
     state = {k: v for k, v in {**THEIRS, **members}.items() if v is not MISSING}
     return read(split_cookies(seal_state(state)))
 
 
 def test_taken_over() -> None:
-    """A session of the SDK's is one of ours, as if it had been used just now."""
-    session = taken_over()
+    """A session of the SDK becomes one of ours, as if it had just been used."""
+    session = take_over()
 
     assert OURS == session
     assert OURS == read_session(write_session(session))
@@ -82,7 +82,7 @@ def test_taken_over() -> None:
 
 def test_prints_no_token() -> None:
     """The tokens of a session that was taken over do not print."""
-    shown = repr(taken_over())
+    shown = repr(take_over())
 
     assert "Alice" in shown
     for token in ("id.token.1", "rt-1", "at-1"):
@@ -90,24 +90,24 @@ def test_prints_no_token() -> None:
 
 
 def test_single_cookie() -> None:
-    """A session in one cookie without a number is read as well."""
+    """A session in one cookie without a number is read too."""
     assert OURS == read({LEGACY_COOKIE: seal_state(THEIRS)})
 
 
 def test_no_cookie() -> None:
-    """A browser that never had a session of the SDK's has none."""
+    """A browser without the SDK's cookies has no session."""
     assert read({}) is None
     assert read({"other": "x", f"{LEGACY_COOKIE}_1": seal_state(THEIRS)}) is None
 
 
-def long(length: int) -> str:
-    """Seal a session that takes at least *length* characters."""
+def make_long(length: int) -> str:
+    """Return a sealed session of at least *length* characters."""
     return seal_state({**THEIRS, "x": "x" * length})
 
 
 def test_chunks() -> None:
     """A session in several cookies is read, in whatever order they come."""
-    cookies = split_cookies(long(10_000))
+    cookies = split_cookies(make_long(10_000))
     assert len(cookies) > 2
 
     assert OURS == read(cookies)
@@ -116,16 +116,16 @@ def test_chunks() -> None:
 
 @pytest.mark.parametrize("lost", [0, 1, 2])
 def test_lost_chunk(lost: int) -> None:
-    """A session that lost one of its cookies is none (F1)."""
-    cookies = split_cookies(long(10_000))
+    """A session that lost one of its cookies is refused (F1)."""
+    cookies = split_cookies(make_long(10_000))
     del cookies[f"{LEGACY_COOKIE}_{lost}"]
 
     assert read(cookies) is None
 
 
 def test_mixed_chunks() -> None:
-    """Chunks swapped, or of two sessions, are no session (F1)."""
-    one, two = split_cookies(long(10_000)), split_cookies(long(10_000))
+    """Swapped chunks, or chunks of two sessions, are refused (F1)."""
+    one, two = split_cookies(make_long(10_000)), split_cookies(make_long(10_000))
     first, second = f"{LEGACY_COOKIE}_0", f"{LEGACY_COOKIE}_1"
 
     assert read({**one, first: two[first]}) is None
@@ -133,14 +133,14 @@ def test_mixed_chunks() -> None:
 
 
 def test_stale_chunks() -> None:
-    """Cookies that a longer session left are passed over (D31)."""
+    """Cookies left from a longer session are ignored (D31)."""
     assert OURS == read(
-        {**split_cookies(long(10_000)), **split_cookies(seal_state(THEIRS))}
+        {**split_cookies(make_long(10_000)), **split_cookies(seal_state(THEIRS))}
     )
 
 
 def test_other_names() -> None:
-    """Cookies whose names begin alike are somebody else's (D31)."""
+    """Cookies whose names only begin alike are ignored (D31)."""
     cookies = {
         **split_cookies(seal_state(THEIRS)),
         f"{LEGACY_COOKIE}_theme": "dark",
@@ -154,10 +154,10 @@ def test_other_names() -> None:
 
 
 def test_too_many_chunks() -> None:
-    """More cookies than the SDK ever deletes are not put together."""
-    spare = len(split_cookies(long(CHUNK * (MOST_CHUNKS - 1) * 3 // 4 - 1_000)))
-    most = split_cookies(long(CHUNK * MOST_CHUNKS * 3 // 4 - 1_000))
-    more = split_cookies(long(CHUNK * (MOST_CHUNKS + 1) * 3 // 4 - 1_000))
+    """More cookies than the SDK ever deletes aren't joined."""
+    spare = len(split_cookies(make_long(CHUNK * (MOST_CHUNKS - 1) * 3 // 4 - 1_000)))
+    most = split_cookies(make_long(CHUNK * MOST_CHUNKS * 3 // 4 - 1_000))
+    more = split_cookies(make_long(CHUNK * (MOST_CHUNKS + 1) * 3 // 4 - 1_000))
     assert [MOST_CHUNKS - 1, MOST_CHUNKS, MOST_CHUNKS + 1] == [
         spare,
         len(most),
@@ -169,9 +169,9 @@ def test_too_many_chunks() -> None:
 
 
 def test_too_long_cookie() -> None:
-    """A cookie longer than the SDK makes them is not its own."""
-    assert read({LEGACY_COOKIE: long(5_000)}) is None
-    assert read({f"{LEGACY_COOKIE}_0": long(5_000)}) is None
+    """A cookie longer than the SDK writes is refused."""
+    assert read({LEGACY_COOKIE: make_long(5_000)}) is None
+    assert read({f"{LEGACY_COOKIE}_0": make_long(5_000)}) is None
 
 
 def test_wrong_secret() -> None:
@@ -183,7 +183,7 @@ def test_wrong_secret() -> None:
 
 
 def test_every_part() -> None:
-    """A cookie in which a character is another, or missing, is no session (F1)."""
+    """A cookie with a character changed or missing is refused (F1)."""
     text = seal_state(THEIRS)
     for place in range(0, len(text), 7):
         other = "A" if text[place] != "A" else "B"
@@ -193,7 +193,7 @@ def test_every_part() -> None:
 
 
 def test_short_tag() -> None:
-    """A tag cut short is no tag (F4)."""
+    """A shortened tag is refused (F4)."""
     head, _, tag = seal_state(THEIRS).rpartition(".")
 
     for length in range(len(tag)):
@@ -204,7 +204,7 @@ def test_short_tag() -> None:
     "header", [{"zip": "DEF"}, {"kid": "a"}, {"typ": "JWT"}], ids=repr
 )
 def test_other_header(header: dict[str, str]) -> None:
-    """A header that is not the SDK's is refused: nothing is unpacked, no key is chosen."""
+    """A header other than the SDK's is refused: it cannot choose a key or a compression."""
     assert read(split_cookies(seal_state(THEIRS, **header))) is None
 
 
@@ -214,9 +214,9 @@ def test_other_header(header: dict[str, str]) -> None:
     ids=repr,
 )
 def test_domain(spelling: str | None) -> None:
-    """A domain is noted as it was configured, and by early versions not at all."""
-    assert OURS == taken_over(domain=spelling)
-    assert OURS == taken_over(domain=MISSING)
+    """The SDK notes the domain as configured, and early releases did not note it."""
+    assert OURS == take_over(domain=spelling)
+    assert OURS == take_over(domain=MISSING)
 
 
 @pytest.mark.parametrize(
@@ -225,22 +225,22 @@ def test_domain(spelling: str | None) -> None:
     ids=repr,
 )
 def test_other_domain(domain: object) -> None:
-    """A session of another tenant, or of none, is none of this one."""
-    assert taken_over(domain=domain) is None
+    """A session of another tenant, or of none, is refused."""
+    assert take_over(domain=domain) is None
 
 
-def user(**claims: Any) -> dict[str, Any]:
-    """Give the SDK's user with *claims* set, or left out if MISSING."""
+def make_user(**claims: Any) -> dict[str, Any]:
+    """Return the SDK's user with *claims* set, or left out if MISSING."""
     members = {**THEIRS["user"], **claims}
     return {name: value for name, value in members.items() if value is not MISSING}
 
 
 def test_issuer() -> None:
-    """The issuer is the tenant, whether it is noted or the domain stands for it."""
-    assert OURS == taken_over(user=user(iss=MISSING))
-    assert taken_over(user=user(iss=MISSING), domain=None) is None
+    """The issuer is the tenant's, whether it is noted or follows from the domain."""
+    assert OURS == take_over(user=make_user(iss=MISSING))
+    assert take_over(user=make_user(iss=MISSING), domain=None) is None
     for issuer in (ISSUER[:-1], "https://other.us.auth0.com/", 7, ""):
-        assert taken_over(user=user(iss=issuer)) is None
+        assert take_over(user=make_user(iss=issuer)) is None
 
 
 @pytest.mark.parametrize(
@@ -251,28 +251,28 @@ def test_issuer() -> None:
         "auth0|alice",
         [],
         {},
-        user(sub=MISSING),
-        user(sub=None),
-        user(sub=""),
-        user(sub=7),
-        user(sub=["auth0|alice"]),
+        make_user(sub=MISSING),
+        make_user(sub=None),
+        make_user(sub=""),
+        make_user(sub=7),
+        make_user(sub=["auth0|alice"]),
     ],
     ids=repr,
 )
 def test_nobody(who: object) -> None:
-    """A session without a user, which the SDK does make, is none (D14)."""
-    assert taken_over(user=who) is None
+    """A session without a user, which the SDK can write, is refused (D14)."""
+    assert take_over(user=who) is None
 
 
 def test_labels() -> None:
-    """A token set without audience or scope is what the SDK made of a refresh (D11, D12)."""
-    session = taken_over(
+    """A token set without audience or scope is read: the SDK writes it after a refresh."""
+    session = take_over(
         token_sets=[{**TOKEN_SET, "audience": None, "scope": None}, TOKEN_SET]
     )
 
     assert session is not None
     assert ["default", "https://api.example.com"] == [
-        each["audience"] for each in session["token_sets"]
+        token_set["audience"] for token_set in session["token_sets"]
     ]
     assert session["token_sets"][0]["scope"] is None
 
@@ -298,13 +298,13 @@ def test_labels() -> None:
     ids=repr,
 )
 def test_other_token_sets(token_sets: object) -> None:
-    """Token sets of another shape make it no session."""
-    assert taken_over(token_sets=token_sets) is None
+    """A session with malformed token sets is refused."""
+    assert take_over(token_sets=token_sets) is None
 
 
 def test_no_tokens() -> None:
-    """A session may have a user and no token."""
-    session = taken_over(token_sets=[], id_token=None, refresh_token=MISSING)
+    """A session may have a user and no tokens."""
+    session = take_over(token_sets=[], id_token=None, refresh_token=MISSING)
 
     assert session is not None
     assert [[], None, None] == [
@@ -314,12 +314,12 @@ def test_no_tokens() -> None:
 
 @pytest.mark.parametrize("name", ["id_token", "refresh_token"])
 def test_other_tokens(name: str) -> None:
-    """A token is a text."""
-    assert taken_over(**{name: 7}) is None
+    """A session whose tokens aren't strings is refused."""
+    assert take_over(**{name: 7}) is None
 
 
-def internal(**members: Any) -> dict[str, Any]:
-    """Give what the SDK notes for itself, with *members* set, or left out if MISSING."""
+def make_internal(**members: Any) -> dict[str, Any]:
+    """Return the SDK's internal data with *members* set, or left out if MISSING."""
     given = {**THEIRS["internal"], **members}
     return {name: value for name, value in given.items() if value is not MISSING}
 
@@ -330,30 +330,30 @@ def internal(**members: Any) -> dict[str, Any]:
         MISSING,
         None,
         [],
-        internal(created_at=MISSING),
-        internal(created_at=None),
-        internal(created_at=str(NOW)),
-        internal(created_at=True),
-        internal(created_at=-1),
-        internal(created_at=float(NOW)),
-        internal(created_at=10**400),
-        internal(created_at=253_402_300_799),
-        internal(sid=MISSING),
-        internal(sid=7),
-        internal(session_expires_at="soon"),
-        internal(session_expires_at=True),
-        internal(session_expires_at=-1),
+        make_internal(created_at=MISSING),
+        make_internal(created_at=None),
+        make_internal(created_at=str(NOW)),
+        make_internal(created_at=True),
+        make_internal(created_at=-1),
+        make_internal(created_at=float(NOW)),
+        make_internal(created_at=10**400),
+        make_internal(created_at=253_402_300_799),
+        make_internal(sid=MISSING),
+        make_internal(sid=7),
+        make_internal(session_expires_at="soon"),
+        make_internal(session_expires_at=True),
+        make_internal(session_expires_at=-1),
     ],
     ids=lambda noted: "missing" if noted is MISSING else repr(noted)[:60],
 )
 def test_other_internal(noted: object) -> None:
-    """A session that does not say when it was made has no end, and is none."""
-    assert taken_over(internal=noted) is None
+    """A session without its time of creation has no end, and is refused."""
+    assert take_over(internal=noted) is None
 
 
 @pytest.mark.parametrize("seconds", [60, 7_200])
 def test_absolute_lifetime(seconds: int) -> None:
-    """A session ends when it would have ended had it been ours from the first."""
+    """A session ends when it would have ended as one of ours from the start."""
     policy = SessionPolicy(absolute_seconds=seconds)
     session = read(split_cookies(seal_state(THEIRS)), policy=policy)
 
@@ -362,7 +362,7 @@ def test_absolute_lifetime(seconds: int) -> None:
 
 
 def test_ceiling() -> None:
-    """A session ends where the user's identity provider ends it, if that is sooner."""
+    """A session ends when the user's identity provider ends it, if that is sooner."""
     for noted, claimed, expected in (
         (NOW + 100, None, NOW + 100),
         # A login by token exchange notes the claim alone (D4).
@@ -372,13 +372,13 @@ def test_ceiling() -> None:
         (NOW + 10**6, NOW + 10**6, NOW - 1_000 + 259_200),
         (NOW - 10, None, NOW - 10),
     ):
-        session = taken_over(
-            internal=internal(session_expires_at=noted),
-            user=user(session_expiry=claimed),
+        session = take_over(
+            internal=make_internal(session_expires_at=noted),
+            user=make_user(session_expiry=claimed),
         )
         assert session is not None
         assert expected == session["internal"]["expires_at"]
-    assert taken_over(user=user(session_expiry="soon")) is None
+    assert take_over(user=make_user(session_expiry="soon")) is None
 
 
 PAYLOADS = {
@@ -397,7 +397,7 @@ PAYLOADS = {
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
 def test_hostile_payload(payload: bytes) -> None:
-    """What is well sealed and no session is none."""
+    """A sealed payload that isn't a session is refused."""
     assert read(split_cookies(seal_state(payload))) is None
 
 
@@ -409,7 +409,7 @@ GOOD = seal_state(THEIRS)
     st.dictionaries(NAMES | st.text(), st.text() | st.sampled_from([GOOD, GOOD[:-1]]))
 )
 def test_any_cookies(cookies: dict[str, str]) -> None:
-    """Whatever a browser sends, there is a session or none, and nothing is raised."""
+    """For any cookies there is a session or ``None``, and nothing is raised."""
     assert read(cookies) in (None, OURS)
 
 
@@ -427,7 +427,7 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(list(THEIRS)), JSON))
 def test_any_state(members: dict[str, Any]) -> None:
-    """Whatever was sealed, it is taken over whole or is nothing, and nothing is raised."""
-    session = taken_over(**members)
+    """Any sealed payload is taken over as a whole or refused, and nothing is raised."""
+    session = take_over(**members)
 
     assert session is None or is_session(session)

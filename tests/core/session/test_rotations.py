@@ -1,4 +1,4 @@
-"""What became of refresh tokens is remembered for a while, by a hash, and bounded."""
+"""The outcome of refreshes is remembered for a minute, under a hash, and bounded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OUTCOME = RefreshOutcome(
 
 
 def test_remembered() -> None:
-    """What a refresh brought is given to those who come a moment later."""
+    """Callers that come a moment later get the tokens of the refresh."""
     rotations = Rotations()
     rotations.add(b"a", OUTCOME, 100.0)
 
@@ -28,7 +28,7 @@ def test_remembered() -> None:
 
 
 def test_forgotten() -> None:
-    """It is forgotten after a minute, and stays forgotten."""
+    """An outcome is forgotten after a minute, and stays forgotten."""
     rotations = Rotations()
     rotations.add(b"a", OUTCOME, 100.0)
 
@@ -37,7 +37,7 @@ def test_forgotten() -> None:
 
 
 def test_refusal() -> None:
-    """That a refresh was refused is remembered in the same way."""
+    """A refusal is remembered in the same way."""
     rotations, refusal = Rotations(), RefusedError("no", "invalid_grant", 403)
     rotations.add(b"a", refusal, 0.0)
 
@@ -45,7 +45,7 @@ def test_refusal() -> None:
 
 
 def test_newest_counts() -> None:
-    """What became of a token last is what counts."""
+    """The last outcome of a token counts."""
     rotations = Rotations()
     rotations.add(b"a", RefusedError("no", "invalid_grant", 403), 0.0)
     rotations.add(b"a", OUTCOME, 50.0)
@@ -54,7 +54,7 @@ def test_newest_counts() -> None:
 
 
 def test_bounded() -> None:
-    """No more than a thousand are remembered, and the oldest goes first."""
+    """About a thousand outcomes are remembered, and the oldest is forgotten first."""
     rotations = Rotations()
     for number in range(1_025):
         rotations.add(b"%d" % number, OUTCOME, 0.0)
@@ -65,7 +65,7 @@ def test_bounded() -> None:
 
 
 def test_key() -> None:
-    """A token's key is its own, and that of one process."""
+    """A token's key differs from other tokens' and from other processes'."""
     key = refresh_key(PROCESS_KEY, "rt-1")
 
     assert key == refresh_key(PROCESS_KEY, "rt-1")
@@ -76,5 +76,5 @@ def test_key() -> None:
 
 
 def test_prints_no_token() -> None:
-    """What is remembered does not print a token."""
+    """An outcome does not print a token."""
     assert "at-2" not in repr(OUTCOME)

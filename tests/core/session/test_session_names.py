@@ -1,4 +1,4 @@
-"""What sessions are called: nothing in a name opens or reveals anything."""
+"""The keys and labels of sessions: none opens a session or reveals a user."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ SESSION_ID = "x" * 43
 PLAIN = re.compile(r"[a-z]+(?::[a-z-]+)?:[A-Za-z0-9_-]{43}").fullmatch
 
 
-def labels(**claims: Any) -> list[str]:
-    """Give the labels of the session of a user with *claims*."""
+def list_labels(**claims: Any) -> list[str]:
+    """Return the labels of the session of a user with *claims*."""
     return index_labels({"user": {"iss": ISSUER, **claims}})
 
 
@@ -39,12 +39,12 @@ def test_session_id(text: str) -> None:
     ["", "A" * 42, "A" * 44, "A" * 42 + "=", "A" * 43 + "\n", "ü" * 43, "../" * 14],
 )
 def test_no_session_id(text: str) -> None:
-    """Nothing else is asked of a store."""
+    """Anything else isn't a session id, so no store is asked for it."""
     assert not is_session_id(text)
 
 
 def test_keys() -> None:
-    """A key is a hash that neither reveals the id nor is taken for another key."""
+    """A key is a hash that does not reveal the id, and each kind of key differs."""
     keys = [session_key(SESSION_ID), lock_key(SESSION_ID), session_key("y" * 43)]
 
     assert 3 == len(set(keys))
@@ -55,7 +55,7 @@ def test_keys() -> None:
 
 
 def test_logout_token_keys() -> None:
-    """A logout token is known again by its issuer and its id, and by both together."""
+    """A logout token is recognised by its issuer and its id together."""
     key = logout_token_key(ISSUER, "jti-1")
 
     assert PLAIN(key)
@@ -65,36 +65,36 @@ def test_logout_token_keys() -> None:
 
 
 def test_labels() -> None:
-    """A session with a sid is found by it, or by its user."""
+    """A session with a ``sid`` is found by it, or by its user."""
     expected = [
         index_label("sub", ISSUER, "auth0|alice"),
         index_label("sid", ISSUER, "sid-1"),
     ]
 
-    assert expected == labels(sub="auth0|alice", sid="sid-1")
+    assert expected == list_labels(sub="auth0|alice", sid="sid-1")
 
 
 @pytest.mark.parametrize("sid", [None, 7, ["sid-1"]], ids=repr)
 def test_labels_without_sid(sid: object) -> None:
-    """A session that an exchange began has no sid, and is found by its user in two ways."""
+    """A session without a ``sid`` is found by its user in two ways."""
     expected = [
         index_label("sub", ISSUER, "auth0|alice"),
         index_label("sub without sid", ISSUER, "auth0|alice"),
     ]
 
-    assert expected == labels(sub="auth0|alice", sid=sid)
-    assert expected == labels(sub="auth0|alice")
+    assert expected == list_labels(sub="auth0|alice", sid=sid)
+    assert expected == list_labels(sub="auth0|alice")
 
 
 def test_no_labels() -> None:
-    """A session that names no user, or no issuer, is found by nobody."""
-    assert [] == labels(sub=7)
+    """A session without a user or an issuer has no labels."""
+    assert [] == list_labels(sub=7)
     assert [] == index_labels({"user": {"sub": "auth0|alice", "sid": "sid-1"}})
-    assert [] == labels(sub="auth0|alice", iss=None)
+    assert [] == list_labels(sub="auth0|alice", iss=None)
 
 
 def test_labels_are_apart() -> None:
-    """No two of kind, issuer and value that differ have one label."""
+    """Labels differ if the kind, the issuer or the value differs."""
     made = {
         index_label(kind, issuer, value)
         for kind in ("sub", "sid", "sub without sid")
@@ -107,6 +107,6 @@ def test_labels_are_apart() -> None:
 
 @given(st.text(), st.text())
 def test_any_text(issuer: str, value: str) -> None:
-    """Whatever it is made of, a label is plain ASCII and reveals nothing."""
+    """A label is plain ASCII for any input, and reveals nothing."""
     for name in (index_label("sub", issuer, value), logout_token_key(issuer, value)):
         assert PLAIN(name)

@@ -1,4 +1,4 @@
-"""Session arithmetic: lifetimes on a clock that stands, tokens that join and leave."""
+"""The content of sessions: lifetimes, tokens that join and leave, and reading it back."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ USER = {k: v for k, v in CLAIMS.items() if k not in ("at_hash", "c_hash", "nonce
 
 
 def response(access_token: str = "at-1", **members: Any) -> TokenExchangeResponse:
-    """Give tokens as the server issues them, with *members* set."""
+    """Return tokens as the server issues them, with *members* set."""
     given = {
         "token_type": "Bearer",
         "expires_in": 600,
@@ -67,7 +67,7 @@ def session(
     claims: dict[str, Any] | None = None,
     **changes: Any,
 ) -> dict[str, Any]:
-    """Give the session of a user who has just logged in."""
+    """Return the session of a user who has just logged in."""
     given: dict[str, Any] = {
         "audience": None,
         "scope": "openid read:data",
@@ -80,17 +80,17 @@ def session(
     return create_state(issued or response(), claims or CLAIMS, **given)
 
 
-def joined(
+def merge(
     state: dict[str, Any], issued: TokenExchangeResponse, **changes: Any
 ) -> dict[str, Any]:
-    """Give a session that new tokens have joined."""
+    """Return a session that new tokens have joined."""
     given = {"audience": None, "scope": None, "now": NOW, **changes}
     return merge_tokens(state, issued, **given)
 
 
-def tokens_of(state: dict[str, Any]) -> list[str]:
-    """Give the access tokens in a session, in order."""
-    return [str(each["access_token"]) for each in state["token_sets"]]
+def list_tokens(state: dict[str, Any]) -> list[str]:
+    """Return the access tokens in a session, in order."""
+    return [str(token_set["access_token"]) for token_set in state["token_sets"]]
 
 
 def test_new_session() -> None:
@@ -124,7 +124,8 @@ def test_what_was_sent() -> None:
     made = session(response(scope=None), audience=API, scope="openid x")["token_sets"]
 
     assert [(API, None, "openid x")] == [
-        (each["audience"], each["scope"], each["requested_scope"]) for each in made
+        (token_set["audience"], token_set["scope"], token_set["requested_scope"])
+        for token_set in made
     ]
 
 
@@ -133,12 +134,12 @@ def test_what_was_sent() -> None:
     [("sid-1", "sid-1"), ("", "id-1"), (None, "id-1"), (7, "id-1"), (["s"], "id-1")],
 )
 def test_sid(sid: object, named: str) -> None:
-    """A session has the name that Auth0 gave it, or else one of ours."""
+    """A session has the ``sid`` that Auth0 gave it, or else one of ours."""
     assert named == session(claims={**CLAIMS, "sid": sid})["internal"]["sid"]
 
 
 def test_no_lifetime() -> None:
-    """A token whose lifetime the server did not say is good until it is refused."""
+    """A token without a lifetime is good until an API refuses it."""
     state = session(response(expires_in=None))
 
     assert state["token_sets"][0]["expires_at"] is None
@@ -166,7 +167,7 @@ def test_absolute_lifetime() -> None:
 
 @pytest.mark.parametrize("ceiling", [AT + 300, AT + 300.7])
 def test_ceiling(ceiling: float) -> None:
-    """A session ends where the user's identity provider ends it, if that is sooner (D4)."""
+    """A session ends when the user's identity provider ends it, if that is sooner (D4)."""
     state = session(claims={**CLAIMS, "session_expiry": ceiling})
 
     assert is_alive(state, AT + 299, POLICY)
@@ -181,7 +182,7 @@ def test_late_ceiling() -> None:
 
 
 def test_no_ceiling_problem() -> None:
-    """A ceiling that is yet to come, or none, is none."""
+    """A ceiling in the future, or none, is no problem."""
     assert ceiling_problem(CLAIMS, NOW) is None
     assert ceiling_problem({"session_expiry": AT + 1}, NOW) is None
     assert ceiling_problem({"session_expiry": NOW + 0.1}, NOW) is None
@@ -189,7 +190,7 @@ def test_no_ceiling_problem() -> None:
 
 @pytest.mark.parametrize("ceiling", [None, "soon", True, [AT], {}], ids=repr)
 def test_other_ceiling(ceiling: object) -> None:
-    """A ceiling that is no date is a problem, and not passed over."""
+    """A ceiling that isn't a date is a problem, and isn't ignored."""
     assert "session_expiry is not a date in seconds since 1970" == ceiling_problem(
         {"session_expiry": ceiling}, NOW
     )
@@ -197,14 +198,14 @@ def test_other_ceiling(ceiling: object) -> None:
 
 @pytest.mark.parametrize("ceiling", [NOW, AT, AT - 1_000, 0, -5])
 def test_past_ceiling(ceiling: float) -> None:
-    """A session that is over before it begins is a problem (D4)."""
+    """A ceiling in the past is a problem (D4)."""
     assert "session_expiry has passed" == ceiling_problem(
         {"session_expiry": ceiling}, NOW
     )
 
 
 def test_replay() -> None:
-    """What has expired stays so when it is sent again, whatever was read of it (F5)."""
+    """An expired session stays expired when it is sent again (F5)."""
     replayed = read_session(write_session(session()))
 
     assert replayed is not None
@@ -213,7 +214,7 @@ def test_replay() -> None:
 
 
 def test_shorter_policy() -> None:
-    """A policy that was made shorter ends sessions that began under a longer one."""
+    """A shorter policy ends sessions that began under a longer one."""
     state = session(policy=SessionPolicy(absolute_seconds=10**6))
     shorter = SessionPolicy(absolute_seconds=500)
 
@@ -222,7 +223,7 @@ def test_shorter_policy() -> None:
 
 
 def test_touched() -> None:
-    """A use is noted once in a tenth of the idle time, for each note is a write."""
+    """A use is noted once in a tenth of the idle time, as each note is a write."""
     state = session()
     noted = note_use(state, AT + 100.5, POLICY)
 
@@ -232,7 +233,7 @@ def test_touched() -> None:
 
 
 def test_seconds_left() -> None:
-    """A session is stored until it ends, by whichever limit is next."""
+    """A session is stored until the first of its limits."""
     state = session()
     used = {**state, "internal": {**state["internal"], "used_at": AT + 9_500}}
 
@@ -242,8 +243,8 @@ def test_seconds_left() -> None:
 
 
 def test_find_token() -> None:
-    """A token is found by its audience, and without one where none was asked for (D11)."""
-    state = joined(session(), response("at-2"), audience=API)
+    """A token is found by its audience, or without one if none was requested (D11)."""
+    state = merge(session(), response("at-2"), audience=API)
 
     assert "at-1" == find_token(state, None, None, NOW)
     assert "at-1" == find_token(state, "default", None, NOW)
@@ -252,7 +253,7 @@ def test_find_token() -> None:
 
 
 def test_find_token_by_scope() -> None:
-    """A token serves whoever needs no more scope than was granted or asked for."""
+    """A token serves callers that need no more scope than was granted or requested."""
     state = session(
         response(scope="openid read:data"), scope="openid read:data offline_access"
     )
@@ -264,7 +265,7 @@ def test_find_token_by_scope() -> None:
 
 
 def test_find_token_without_scope() -> None:
-    """A token of which no scope is known serves only who needs none (D12)."""
+    """A token without a known scope serves only callers that need none (D12)."""
     state = session(response(scope=None), scope=None)
 
     assert "at-1" == find_token(state, None, None, NOW)
@@ -272,7 +273,7 @@ def test_find_token_without_scope() -> None:
 
 
 def test_find_token_in_time() -> None:
-    """A token is good until its expiry; whoever wants a margin asks for a later time."""
+    """A token is good until its expiry; callers add their own margin."""
     state, margin = session(), 60
 
     assert "at-1" == find_token(state, None, None, AT + 599.9)
@@ -293,67 +294,67 @@ def test_find_token_past_others() -> None:
 
 
 def test_found_token_does_not_print() -> None:
-    """A token that was found is text that does not print."""
+    """A found token does not print."""
     assert isinstance(find_token(session(), None, None, NOW), SecretStr)
 
 
 def test_replaced() -> None:
     """New tokens replace those for the same audience and the same scope, or less."""
     state = session(scope="openid")
-    same = joined(state, response("at-2"), scope="openid")
-    more = joined(state, response("at-2", scope="openid read:data x"), scope="openid")
+    same = merge(state, response("at-2"), scope="openid")
+    more = merge(state, response("at-2", scope="openid read:data x"), scope="openid")
 
-    assert ["at-2"] == tokens_of(same) == tokens_of(more)
+    assert ["at-2"] == list_tokens(same) == list_tokens(more)
 
 
 def test_kept_beside() -> None:
-    """New tokens for another audience, or for less scope, stand beside the old ones."""
+    """New tokens for another audience, or with less scope, join the old ones."""
     state = session()
 
-    assert ["at-1", "at-2"] == tokens_of(joined(state, response("at-2"), audience=API))
-    assert ["at-1", "at-2"] == tokens_of(
-        joined(state, response("at-2", scope="openid"), scope="openid")
+    assert ["at-1", "at-2"] == list_tokens(merge(state, response("at-2"), audience=API))
+    assert ["at-1", "at-2"] == list_tokens(
+        merge(state, response("at-2", scope="openid"), scope="openid")
     )
 
 
 def test_merged_without_audience_or_scope() -> None:
-    """A refresh that names neither is found again by who names neither (D11, D12)."""
+    """Tokens of a refresh without audience and scope are found without them (D11, D12)."""
     state = session(response(scope=None), scope=None)
     for number in range(3):
-        state = joined(state, response(f"at-{number}", scope=None))
+        state = merge(state, response(f"at-{number}", scope=None))
 
-    assert ["at-2"] == tokens_of(state)
+    assert ["at-2"] == list_tokens(state)
     assert "at-2" == find_token(state, None, None, NOW)
 
 
 def test_expired_dropped() -> None:
-    """What is past its time leaves when something joins."""
-    state = joined(session(), response("at-2", expires_in=None), audience=API)
-    later = joined(state, response("at-3"), audience="https://b", now=AT + 600.0)
+    """Expired tokens leave when new ones join."""
+    state = merge(session(), response("at-2", expires_in=None), audience=API)
+    later = merge(state, response("at-3"), audience="https://b", now=AT + 600.0)
 
-    assert ["at-2", "at-3"] == tokens_of(later)
+    assert ["at-2", "at-3"] == list_tokens(later)
 
 
 def test_missing_tokens_kept() -> None:
-    """An answer without refresh token or ID token takes neither away (D12)."""
-    bare = joined(session(), response("at-2", refresh_token=None, id_token=None))
-    whole = joined(session(), response("at-2", refresh_token="rt-2", id_token="i.2"))
+    """A response without refresh token or ID token keeps the old ones (D12)."""
+    bare = merge(session(), response("at-2", refresh_token=None, id_token=None))
+    whole = merge(session(), response("at-2", refresh_token="rt-2", id_token="i.2"))
 
     assert ("rt-1", "id.token.1") == (bare["refresh_token"], bare["id_token"])
     assert ("rt-2", "i.2") == (whole["refresh_token"], whole["id_token"])
 
 
 def test_merged_is_use() -> None:
-    """Fetching a token is a use of the session, and changes no other limit."""
+    """Adding tokens counts as a use of the session, and changes no other limit."""
     state = session()
-    later = joined(state, response("at-2"), now=NOW + 700)
+    later = merge(state, response("at-2"), now=NOW + 700)
 
     assert later["internal"] == {**state["internal"], "used_at": AT + 700}
 
 
 def test_scope_of() -> None:
-    """The scope that an audience's tokens have is what a refresh of them asks for."""
-    state = joined(session(), response("at-2", scope=None), audience=API)
+    """The scope of an audience's tokens is found, to be requested again."""
+    state = merge(session(), response("at-2", scope=None), audience=API)
 
     assert "openid read:data" == find_scope(state, None) == find_scope(state, "default")
     assert find_scope(state, API) is None
@@ -361,13 +362,13 @@ def test_scope_of() -> None:
 
 
 def id_token(payload: object) -> str:
-    """Give the form of an ID token that says *payload*."""
+    """Return an ID token, unsigned, with *payload*."""
     octets = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     return f"head.{urlsafe_b64encode(octets).rstrip(b'=').decode()}.signature"
 
 
 def test_id_token_expiry() -> None:
-    """When an ID token expires is read off the one that was verified."""
+    """The expiry of the session's ID token is read from the token."""
     for exp in (AT, AT + 0.5):
         state = session(response(id_token=id_token({"exp": exp})))
         assert exp == id_token_expiry(state)
@@ -394,12 +395,12 @@ def test_id_token_expiry() -> None:
     ids=lambda text: str(text)[:20],
 )
 def test_no_id_token_expiry(text: str | None) -> None:
-    """An ID token that is not there, or says nothing of it, has expired."""
+    """A missing ID token, or one without an expiry, has expired."""
     assert 0 == id_token_expiry(session(response(id_token=text)))
 
 
 def test_with_user() -> None:
-    """A newer ID token says who the user is, without what it says of the token."""
+    """A newer ID token replaces the user, without the claims about the token."""
     newer = {"sub": "auth0|alice", "name": "Alice B.", "at_hash": "h2", "nonce": "n2"}
 
     assert {**session(), "user": {"sub": "auth0|alice", "name": "Alice B."}} == (
@@ -408,7 +409,7 @@ def test_with_user() -> None:
 
 
 def test_without_refresh_token() -> None:
-    """A refresh token that is spent leaves, and when it did is noted; the rest stays."""
+    """A spent refresh token is removed, and the time noted; the rest stays."""
     state = session()
     left = without_refresh_token(state, NOW + 9)
 
@@ -421,12 +422,12 @@ def test_without_refresh_token() -> None:
 
 
 def test_nothing_changes() -> None:
-    """What is given is never changed: what is new is a new dictionary."""
+    """No function changes the session it is given."""
     state = read_session(write_session(session()))
     assert state is not None
     before = deepcopy({k: v for k, v in state.items() if k != "user"})
     note_use(state, NOW + 500, POLICY)
-    joined(state, response("at-2"), now=NOW + 9_999)
+    merge(state, response("at-2"), now=NOW + 9_999)
     with_user(state, {"sub": "auth0|bob"})
     without_refresh_token(state, NOW)
     conceal_tokens(state)
@@ -436,20 +437,20 @@ def test_nothing_changes() -> None:
 
 
 def test_prints_no_token() -> None:
-    """A session that the application sees has its tokens, and does not print them."""
+    """The application's copy of a session has the tokens, and does not print them."""
     state = conceal_tokens(
-        json.loads(json.dumps(joined(session(), response("at-2"), audience=API)))
+        json.loads(json.dumps(merge(session(), response("at-2"), audience=API)))
     )
     shown = repr(state)
 
-    assert ["at-1", "at-2"] == tokens_of(state)
+    assert ["at-1", "at-2"] == list_tokens(state)
     assert "Alicë" in shown
     for token in ("at-1", "at-2", "rt-1", "id.token.1"):
         assert token not in shown
 
 
 def test_exposed_without_tokens() -> None:
-    """A token that is not there stays so."""
+    """A missing token stays missing."""
     state = conceal_tokens(session(response(id_token=None, refresh_token=None)))
 
     assert (None, None) == (state["id_token"], state["refresh_token"])
@@ -457,7 +458,7 @@ def test_exposed_without_tokens() -> None:
 
 def test_written_and_read() -> None:
     """A session is read as it was written, and its tokens do not print."""
-    state = joined(session(), response("at-2", expires_in=None), audience=API)
+    state = merge(session(), response("at-2", expires_in=None), audience=API)
     again = read_session(write_session(state))
 
     assert state == again
@@ -466,7 +467,7 @@ def test_written_and_read() -> None:
 
 
 def test_half_a_surrogate_pair() -> None:
-    """A text that JSON can say and UTF-8 cannot is written, and read as it was."""
+    """Half a surrogate pair, which JSON allows and UTF-8 does not, is read back unchanged."""
     state = session(claims={**CLAIMS, "name": "\ud800"})
 
     assert state == read_session(write_session(state))
@@ -516,7 +517,7 @@ BROKEN: dict[str, Any] = {
 
 @pytest.mark.parametrize("state", BROKEN.values(), ids=BROKEN)
 def test_no_session(state: object) -> None:
-    """What is not a session of this version is none."""
+    """Anything but a session of this version is refused."""
     assert not is_session(state)
     assert read_session(json.dumps(state).encode()) is None
 
@@ -536,13 +537,13 @@ def test_no_session(state: object) -> None:
     ids=lambda payload: repr(payload[:9]),
 )
 def test_no_json(payload: bytes) -> None:
-    """What is no JSON is no session, and nothing is raised (F14, F21)."""
+    """Anything but JSON is refused, and nothing is raised (F14, F21)."""
     assert read_session(payload) is None
 
 
 @given(st.binary(max_size=200))
 def test_any_octets(payload: bytes) -> None:
-    """Any octets are no session, and nothing is raised."""
+    """Random bytes are refused, and nothing is raised."""
     assert read_session(payload) is None
 
 
@@ -564,10 +565,10 @@ JSON = st.recursive(
 )
 
 
-def mutated(good: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Give *good* with some of its members replaced by anything."""
+def mutate(good: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Return *good* with some members replaced by anything."""
     changes = st.dictionaries(st.sampled_from([*good, "x"]), JSON, max_size=2)
-    return changes.map(lambda each: {**good, **each})
+    return changes.map(lambda members: {**good, **members})
 
 
 STATES = st.builds(
@@ -577,16 +578,16 @@ STATES = st.builds(
         "internal": internal,
         "token_sets": sets,
     },
-    mutated(GOOD),
-    mutated(USER),
-    mutated(GOOD["internal"]),
-    st.lists(mutated(SET), max_size=2),
+    mutate(GOOD),
+    mutate(USER),
+    mutate(GOOD["internal"]),
+    st.lists(mutate(SET), max_size=2),
 )
 
 
-@given(STATES | mutated(GOOD), st.sampled_from([None, API, "default"]))
+@given(STATES | mutate(GOOD), st.sampled_from([None, API, "default"]))
 def test_any_state(state: dict[str, Any], audience: str | None) -> None:
-    """Whatever is taken for a session, every function here can be applied to it."""
+    """Every function here works on everything that is accepted as a session."""
     read = read_session(json.dumps(state).encode())
     if read is None:
         assert not is_session(state)
@@ -595,17 +596,17 @@ def test_any_state(state: dict[str, Any], audience: str | None) -> None:
     assert write_session(read) == write_session(read_session(write_session(read)) or {})
     is_alive(read, NOW, POLICY)
     id_token_expiry(read)
-    for each in (
+    for session_state in (
         read,
         note_use(read, NOW + 10**6, POLICY) or read,
-        joined(read, response("at-9"), audience=audience),
+        merge(read, response("at-9"), audience=audience),
         with_user(read, CLAIMS),
         without_refresh_token(read, NOW),
     ):
-        assert is_session(each)
-        assert "at-9" not in repr(conceal_tokens(each))
-        assert all(name.startswith("index:") for name in index_labels(each))
-        assert seconds_left(each, NOW, POLICY) >= 1
-        find_token(each, audience, "openid x", NOW)
-        find_scope(each, audience)
-    assert "at-9" in tokens_of(joined(read, response("at-9"), audience=audience))
+        assert is_session(session_state)
+        assert "at-9" not in repr(conceal_tokens(session_state))
+        assert all(name.startswith("index:") for name in index_labels(session_state))
+        assert seconds_left(session_state, NOW, POLICY) >= 1
+        find_token(session_state, audience, "openid x", NOW)
+        find_scope(session_state, audience)
+    assert "at-9" in list_tokens(merge(read, response("at-9"), audience=audience))

@@ -1,4 +1,4 @@
-"""A process of its own that exchanges one token many times at once, over a cache in Redis."""
+"""A process that exchanges one token many times at once, over a cache in Redis."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from auth0_tx.caches import RedisTokenCache
 
 
 def main(world: str, count: int) -> list[str]:
-    """Exchange in *count* threads or tasks; give the access tokens."""
+    """Exchange in *count* threads or tasks, and return the access tokens."""
     told = json.loads(sys.stdin.readline())
     url, prefix = told.pop("redis"), told.pop("prefix")
     options = CustomTokenExchangeOptions(

@@ -1,4 +1,4 @@
-"""However many ask for the same at once, Auth0 is asked once; and nobody waits for the dead."""
+"""However many callers exchange one token at once, Auth0 sees one exchange."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ CHILD = Path(__file__).with_name("exchanging_process.py")
 
 
 def options(tenant: Tenant, user: str = "auth0|alice") -> CustomTokenExchangeOptions:
-    """Give the options of an exchange of a token of *user*'s."""
+    """Return the options of an exchange of a token of *user*."""
     return CustomTokenExchangeOptions(
         subject_token=tenant.subject_token(user),
         subject_token_type="urn:acme:legacy-token",
     )
 
 
-def settings_of(tenant: Tenant, **changes: Any) -> dict[str, Any]:
-    """Give the keywords of a client of the tenant's."""
+def make_settings(tenant: Tenant, **changes: Any) -> dict[str, Any]:
+    """Return the keywords of a client of the tenant."""
     return {
         "domain": tenant.domain,
         "client_id": tenant.client_id,
@@ -56,50 +56,54 @@ def settings_of(tenant: Tenant, **changes: Any) -> dict[str, Any]:
     }
 
 
-def exchanges(tenant: Tenant) -> int:
-    """Give how many exchanges the tenant was asked for."""
+def count_exchanges(tenant: Tenant) -> int:
+    """Return how many exchanges the tenant has seen."""
     return tenant.count("/oauth/token")
 
 
 @contextmanager
-def in_memory(_url: str, _prefix: str) -> Iterator[MemoryTokenCache]:
-    """Give a cache of this process's."""
+def open_memory_cache(_url: str, _prefix: str) -> Iterator[MemoryTokenCache]:
+    """Return a cache in the memory of this process."""
     yield MemoryTokenCache()
 
 
 @contextmanager
-def in_redis(url: str, prefix: str) -> Iterator[RedisTokenCache]:
-    """Give a cache for the blocking client."""
+def open_redis_cache(url: str, prefix: str) -> Iterator[RedisTokenCache]:
+    """Return a cache in Redis for the blocking client."""
     with redis.Redis.from_url(url) as connection:
         yield RedisTokenCache(connection, prefix=prefix, timeout=20)
 
 
 @asynccontextmanager
-async def in_memory_too(_url: str, _prefix: str) -> AsyncIterator[MemoryTokenCache]:
-    """Give a cache of this process's."""
+async def open_async_memory_cache(
+    _url: str, _prefix: str
+) -> AsyncIterator[MemoryTokenCache]:
+    """Return a cache in the memory of this process."""
     yield MemoryTokenCache()
 
 
 @asynccontextmanager
-async def in_async_redis(url: str, prefix: str) -> AsyncIterator[RedisTokenCache]:
-    """Give a cache for the asyncio client."""
+async def open_async_redis_cache(
+    url: str, prefix: str
+) -> AsyncIterator[RedisTokenCache]:
+    """Return a cache in Redis for the asyncio client."""
     async with redis.asyncio.Redis.from_url(url) as connection:
         yield RedisTokenCache(connection, prefix=prefix, timeout=20)
 
 
-@pytest.mark.parametrize("opened", [in_memory, in_redis])
+@pytest.mark.parametrize("open_cache", [open_memory_cache, open_redis_cache])
 def test_threads(
     auth0_tenant: Tenant,
     redis_url: str,
     redis_prefix: str,
-    opened: Callable[[str, str], Any],
+    open_cache: Callable[[str, str], Any],
 ) -> None:
     """Two hundred threads with one cold token make one exchange."""
     together = Barrier(CALLERS)
     wanted = options(auth0_tenant)
     with (
-        opened(redis_url, redis_prefix) as cache,
-        ServerClient(**settings_of(auth0_tenant, token_cache=cache)) as client,
+        open_cache(redis_url, redis_prefix) as cache,
+        ServerClient(**make_settings(auth0_tenant, token_cache=cache)) as client,
     ):
 
         def ask(_: int) -> str:
@@ -110,36 +114,38 @@ def test_threads(
             answers = set(threads.map(ask, range(CALLERS)))
 
     assert 1 == len(answers)
-    assert 1 == exchanges(auth0_tenant)
+    assert 1 == count_exchanges(auth0_tenant)
 
 
-@pytest.mark.parametrize("opened", [in_memory_too, in_async_redis])
+@pytest.mark.parametrize(
+    "open_cache", [open_async_memory_cache, open_async_redis_cache]
+)
 async def test_tasks(
     auth0_tenant: Tenant,
     redis_url: str,
     redis_prefix: str,
-    opened: Callable[[str, str], Any],
+    open_cache: Callable[[str, str], Any],
 ) -> None:
     """Two hundred tasks with one cold token make one exchange."""
     wanted = options(auth0_tenant)
     async with (
-        opened(redis_url, redis_prefix) as cache,
-        AsyncServerClient(**settings_of(auth0_tenant, token_cache=cache)) as client,
+        open_cache(redis_url, redis_prefix) as cache,
+        AsyncServerClient(**make_settings(auth0_tenant, token_cache=cache)) as client,
     ):
         answers = await asyncio.gather(
             *(client.custom_token_exchange(wanted) for _ in range(CALLERS))
         )
 
     assert 1 == len({answer.access_token for answer in answers})
-    assert 1 == exchanges(auth0_tenant)
+    assert 1 == count_exchanges(auth0_tenant)
 
 
-def children_of(
+def start_children(
     tenant: Tenant, url: str, prefix: str, world: str, count: int, processes: int
 ) -> list[Popen[str]]:
     """Start processes that are about to exchange the same token."""
     told = {
-        **settings_of(tenant),
+        **make_settings(tenant),
         "redis": url,
         "prefix": prefix,
         "subject_token": str(options(tenant).subject_token),
@@ -173,7 +179,7 @@ def test_processes(
     auth0_tenant: Tenant, redis_url: str, redis_prefix: str, world: str
 ) -> None:
     """Four processes of fifty callers each, over one Redis, make one exchange."""
-    children = children_of(
+    children = start_children(
         auth0_tenant,
         redis_url,
         redis_prefix,
@@ -190,50 +196,52 @@ def test_processes(
 
     assert CALLERS == len(answers)
     assert 1 == len(set(answers))
-    assert 1 == exchanges(auth0_tenant)
+    assert 1 == count_exchanges(auth0_tenant)
 
 
 def test_process_that_dies(
     auth0_tenant: Tenant, redis_url: str, redis_prefix: str
 ) -> None:
-    """A process that is killed while it exchanges strands nobody."""
+    """A process that is killed while it exchanges leaves nobody waiting."""
     auth0_tenant.inject(faults.silence(), path="/oauth/token", times=1)
-    (child,) = children_of(
+    (child,) = start_children(
         auth0_tenant, redis_url, redis_prefix, "blocking", 1, processes=1
     )
     _say(child, "go")
-    while exchanges(auth0_tenant) == 0:
+    while count_exchanges(auth0_tenant) == 0:
         time.sleep(0.01)
     os.kill(child.pid, signal.SIGKILL)
     child.communicate()
     with (
-        in_redis(redis_url, redis_prefix) as cache,
-        ServerClient(**settings_of(auth0_tenant, token_cache=cache)) as client,
+        open_redis_cache(redis_url, redis_prefix) as cache,
+        ServerClient(**make_settings(auth0_tenant, token_cache=cache)) as client,
     ):
         answer = client.custom_token_exchange(options(auth0_tenant))
 
     assert answer.access_token
-    assert 2 == exchanges(auth0_tenant)
+    assert 2 == count_exchanges(auth0_tenant)
 
 
-@pytest.mark.parametrize("opened", [in_memory_too, in_async_redis])
+@pytest.mark.parametrize(
+    "open_cache", [open_async_memory_cache, open_async_redis_cache]
+)
 async def test_cancelled(
     auth0_tenant: Tenant,
     redis_url: str,
     redis_prefix: str,
-    opened: Callable[[str, str], Any],
+    open_cache: Callable[[str, str], Any],
 ) -> None:
-    """Whoever of those who wait is cancelled, the others have one answer, and the next too."""
+    """If any of the waiting callers is cancelled, the others share one response."""
     auth0_tenant.inject(faults.latency(0.2), path="/oauth/token", times=1)
     wanted = options(auth0_tenant)
     async with (
-        opened(redis_url, redis_prefix) as cache,
-        AsyncServerClient(**settings_of(auth0_tenant, token_cache=cache)) as client,
+        open_cache(redis_url, redis_prefix) as cache,
+        AsyncServerClient(**make_settings(auth0_tenant, token_cache=cache)) as client,
     ):
         tasks = [
             asyncio.create_task(client.custom_token_exchange(wanted)) for _ in range(9)
         ]
-        while exchanges(auth0_tenant) == 0:
+        while count_exchanges(auth0_tenant) == 0:
             await asyncio.sleep(0.01)
         for task in tasks[:5]:
             task.cancel()
@@ -242,7 +250,7 @@ async def test_cancelled(
         other = options(auth0_tenant, "auth0|bob")
         auth0_tenant.inject(faults.silence(), path="/oauth/token", times=1)
         alone = asyncio.create_task(client.custom_token_exchange(other))
-        while exchanges(auth0_tenant) == 1:
+        while count_exchanges(auth0_tenant) == 1:
             await asyncio.sleep(0.01)
         alone.cancel()
         await asyncio.wait([alone])
@@ -251,18 +259,18 @@ async def test_cancelled(
 
     assert 1 == len({answer.access_token for answer in answers})
     assert again.access_token
-    assert 3 == exchanges(auth0_tenant)
+    assert 3 == count_exchanges(auth0_tenant)
 
 
 def test_shared_refusal(auth0_tenant: Tenant) -> None:
-    """A refused token that many ask for at once is refused once, and again the next time."""
+    """A token that many exchange at once is refused once, and again the next time."""
     together = Barrier(20)
     wanted = CustomTokenExchangeOptions(
         subject_token="nobody's", subject_token_type="urn:acme:legacy-token"
     )
     auth0_tenant.inject(faults.latency(0.3), path="/oauth/token", times=1)
     with ServerClient(
-        **settings_of(auth0_tenant, token_cache=MemoryTokenCache())
+        **make_settings(auth0_tenant, token_cache=MemoryTokenCache())
     ) as client:
 
         def ask(_: int) -> CustomTokenExchangeError | None:
@@ -280,20 +288,20 @@ def test_shared_refusal(auth0_tenant: Tenant) -> None:
 
     assert {RefusedError} == {type(error) for error in errors}
     assert 20 == len({id(error) for error in errors})
-    assert 2 == exchanges(auth0_tenant)
+    assert 2 == count_exchanges(auth0_tenant)
 
 
 def test_users_are_apart(
     auth0_tenant: Tenant, redis_url: str, redis_prefix: str
 ) -> None:
-    """Many users at once, each many times, are each given their own."""
+    """Many users at once, each many times, get their own tokens."""
     users = [f"auth0|user_{number}" for number in range(20)]
     for user in users:
         auth0_tenant.users.add(User(user))
     tokens = {user: options(auth0_tenant, user) for user in users}
     with (
-        in_redis(redis_url, redis_prefix) as cache,
-        ServerClient(**settings_of(auth0_tenant, token_cache=cache)) as client,
+        open_redis_cache(redis_url, redis_prefix) as cache,
+        ServerClient(**make_settings(auth0_tenant, token_cache=cache)) as client,
         ThreadPoolExecutor(20) as threads,
     ):
         given = list(
@@ -307,7 +315,7 @@ def test_users_are_apart(
         )
 
     assert 20 == len(set(given)) == len({token for _, token in given})
-    assert 20 == exchanges(auth0_tenant)
+    assert 20 == count_exchanges(auth0_tenant)
 
 
 def test_redis_goes_down(
@@ -322,16 +330,16 @@ def test_redis_goes_down(
         caplog.at_level(logging.WARNING, "auth0_tx"),
         redis.Redis.from_url(server.url) as connection,
         ServerClient(
-            **settings_of(auth0_tenant, token_cache=RedisTokenCache(connection))
+            **make_settings(auth0_tenant, token_cache=RedisTokenCache(connection))
         ) as client,
     ):
         client.custom_token_exchange(wanted)
         client.custom_token_exchange(wanted)
-        cached = exchanges(auth0_tenant)
+        cached = count_exchanges(auth0_tenant)
         server.kill()
         for _ in range(3):
             client.custom_token_exchange(wanted)
-        without = exchanges(auth0_tenant) - cached
+        without = count_exchanges(auth0_tenant) - cached
         server.start()
         # The cache is asked again after a few seconds.
         until = time.monotonic() + 20
@@ -339,10 +347,10 @@ def test_redis_goes_down(
             assert time.monotonic() < until
             time.sleep(0.1)
         client.custom_token_exchange(wanted)
-        before = exchanges(auth0_tenant)
+        before = count_exchanges(auth0_tenant)
         client.custom_token_exchange(wanted)
 
     assert 1 == cached
     assert 3 == without
-    assert before == exchanges(auth0_tenant)
-    assert ["auth0_tx.cache"] == [each.name for each in caplog.records]
+    assert before == count_exchanges(auth0_tenant)
+    assert ["auth0_tx.cache"] == [record.name for record in caplog.records]

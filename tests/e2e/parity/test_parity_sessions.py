@@ -21,7 +21,7 @@ from auth0_tx import (
 )
 from auth0_tx.stores import MemoryStore
 from auth0_tx.tenant import Tenant, faults
-from tests.e2e.sessions.logged_in import SECRET, Browser
+from tests.e2e.sessions.logins import SECRET, Browser
 
 from .playing import Clock, _lasting, claims_of, request_form
 from .scenarios import AUDIENCE, LEGACY_TOKEN, QUICK, TOKEN

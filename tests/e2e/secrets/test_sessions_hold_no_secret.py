@@ -27,7 +27,7 @@ from auth0_tx import (
 )
 from auth0_tx.stores import CookieStore, MemoryStore
 from auth0_tx.tenant import Tenant
-from tests.e2e.sessions.logged_in import Browser
+from tests.e2e.sessions.logins import Browser
 from tests.secret_needles import Needles
 
 SECRET = "session-secret-9x7Kq2-of-some-length"

@@ -1,4 +1,4 @@
-"""A process of its own that asks for one session's access token, many times at once."""
+"""A process that asks for one session's access token, many times at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import redis.asyncio
 
 from auth0_tx import AsyncServerClient, ServerClient
 from auth0_tx.stores import RedisStore
-from tests.e2e.sessions.logged_in import AUDIENCE, SECRET, Browser
+from tests.e2e.sessions.logins import AUDIENCE, SECRET, Browser
 
 
 def main(world: str, count: int) -> list[str]:

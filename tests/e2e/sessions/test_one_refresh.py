@@ -1,4 +1,4 @@
-"""However many ask for a token that has expired, Auth0 is asked once."""
+"""However many callers ask for an expired token, Auth0 sees one refresh."""
 
 from __future__ import annotations
 
@@ -24,57 +24,57 @@ from auth0_tx import AsyncServerClient, LoginRequiredError, ServerClient
 from auth0_tx.stores import MemoryStore, RedisStore
 from auth0_tx.tenant import Tenant
 
-from .logged_in import (
+from .logins import (
     AUDIENCE,
     Browser,
+    count_refreshes,
     log_in,
     log_in_async,
-    refreshes,
-    settings_of,
+    make_settings,
 )
 
 CALLERS = 64
 PROCESSES = 4
 
 
-def _in_cookies(url: str, prefix: str) -> None:
+def _keep_in_cookies(url: str, prefix: str) -> None:
     return None
 
 
-def _in_memory(url: str, prefix: str) -> MemoryStore:
+def _keep_in_memory(url: str, prefix: str) -> MemoryStore:
     return MemoryStore()
 
 
-def _in_redis(url: str, prefix: str) -> RedisStore:
+def _keep_in_redis(url: str, prefix: str) -> RedisStore:
     return RedisStore(redis.Redis.from_url(url), prefix=prefix, timeout=20)
 
 
 @asynccontextmanager
-async def _in_async_redis(url: str, prefix: str) -> AsyncIterator[RedisStore]:
+async def _open_async_redis(url: str, prefix: str) -> AsyncIterator[RedisStore]:
     async with redis.asyncio.Redis.from_url(url) as connection:
         yield RedisStore(connection, prefix=prefix, timeout=20)
 
 
 @asynccontextmanager
-async def _in_none(url: str, prefix: str) -> AsyncIterator[None]:
+async def _open_cookies(url: str, prefix: str) -> AsyncIterator[None]:
     yield None
 
 
 @asynccontextmanager
-async def _in_memory_too(url: str, prefix: str) -> AsyncIterator[MemoryStore]:
+async def _open_memory(url: str, prefix: str) -> AsyncIterator[MemoryStore]:
     yield MemoryStore()
 
 
-@pytest.mark.parametrize("store", [_in_cookies, _in_memory, _in_redis])
+@pytest.mark.parametrize("store", [_keep_in_cookies, _keep_in_memory, _keep_in_redis])
 def test_threads(
     auth0_tenant: Tenant,
     redis_url: str,
     redis_prefix: str,
     store: Callable[[str, str], Any],
 ) -> None:
-    """Threads with one session's cookies share a refresh, and all have what it brought."""
+    """Threads with one session's cookies share a refresh and its tokens."""
     keeping = store(redis_url, redis_prefix)
-    with ServerClient(**settings_of(auth0_tenant, state_store=keeping)) as client:
+    with ServerClient(**make_settings(auth0_tenant, state_store=keeping)) as client:
         browser, together = log_in(client, auth0_tenant), Barrier(CALLERS)
 
         def ask(_: int) -> tuple[str, dict[str, str]]:
@@ -89,7 +89,7 @@ def test_threads(
             answers = list(threads.map(ask, range(CALLERS)))
         kept = {_refresh_token(client, cookies) for _, cookies in answers}
 
-    assert 1 == refreshes(auth0_tenant)
+    assert 1 == count_refreshes(auth0_tenant)
     assert 1 == len({token for token, _ in answers})
     assert 1 == len(kept)
 
@@ -100,17 +100,17 @@ def _refresh_token(client: ServerClient, cookies: dict[str, str]) -> str:
     return str(session["refresh_token"])
 
 
-@pytest.mark.parametrize("opened", [_in_none, _in_memory_too, _in_async_redis])
+@pytest.mark.parametrize("opened", [_open_cookies, _open_memory, _open_async_redis])
 async def test_tasks(
     auth0_tenant: Tenant,
     redis_url: str,
     redis_prefix: str,
     opened: Callable[[str, str], Any],
 ) -> None:
-    """Tasks with one session's cookies share a refresh, and all have what it brought."""
+    """Tasks with one session's cookies share a refresh and its tokens."""
     async with (
         opened(redis_url, redis_prefix) as store,
-        AsyncServerClient(**settings_of(auth0_tenant, state_store=store)) as client,
+        AsyncServerClient(**make_settings(auth0_tenant, state_store=store)) as client,
     ):
         browser = await log_in_async(client, auth0_tenant)
 
@@ -121,13 +121,13 @@ async def test_tasks(
 
         tokens = await asyncio.gather(*(ask() for _ in range(CALLERS)))
 
-    assert 1 == refreshes(auth0_tenant)
+    assert 1 == count_refreshes(auth0_tenant)
     assert 1 == len(set(tokens))
 
 
 async def test_leader_that_is_cancelled(auth0_tenant: Tenant) -> None:
-    """A refresh whose first caller goes away is carried on for the others, and sent once."""
-    keywords = settings_of(auth0_tenant, state_store=MemoryStore())
+    """A refresh whose first caller is cancelled goes on for the others, and is sent once."""
+    keywords = make_settings(auth0_tenant, state_store=MemoryStore())
     async with AsyncServerClient(**keywords) as client:
         browser = await log_in_async(client, auth0_tenant)
 
@@ -137,19 +137,19 @@ async def test_leader_that_is_cancelled(auth0_tenant: Tenant) -> None:
             )
 
         leader, *others = [asyncio.create_task(ask()) for _ in range(8)]
-        while refreshes(auth0_tenant) == 0:
+        while count_refreshes(auth0_tenant) == 0:
             await asyncio.sleep(0)
         leader.cancel()
         tokens = await asyncio.gather(*others)
 
     assert leader.cancelled()
-    assert 1 == refreshes(auth0_tenant)
+    assert 1 == count_refreshes(auth0_tenant)
     assert 1 == len(set(tokens))
 
 
 async def test_audiences(auth0_tenant: Tenant) -> None:
     """Callers for several audiences take turns with the refresh token: none is reused."""
-    keywords = settings_of(auth0_tenant)
+    keywords = make_settings(auth0_tenant)
     async with AsyncServerClient(**keywords) as client:
         browser = await log_in_async(client, auth0_tenant)
 
@@ -162,14 +162,14 @@ async def test_audiences(auth0_tenant: Tenant) -> None:
         tokens = await asyncio.gather(*(ask(scope) for scope in scopes))
 
     assert 12 == len(tokens)
-    assert 1 <= refreshes(auth0_tenant) <= 3
-    assert [] == [each for each in auth0_tenant.logs if each.type == "ferrt"]
+    assert 1 <= count_refreshes(auth0_tenant) <= 3
+    assert [] == [log for log in auth0_tenant.logs if log.type == "ferrt"]
 
 
 CHILD = Path(__file__).with_name("asking_process.py")
 
 
-def _children(
+def _start_children(
     tenant: Tenant, url: str, prefix: str, browser: Browser, *arguments: str
 ) -> list[Popen[str]]:
     told = json.dumps(
@@ -203,7 +203,7 @@ def _children(
     return children
 
 
-def _let_go(children: list[Popen[str]]) -> list[str]:
+def _release(children: list[Popen[str]]) -> list[str]:
     for child in children:
         assert child.stdin is not None
         child.stdin.write("go\n")
@@ -221,16 +221,16 @@ def test_processes(
 ) -> None:
     """Four processes of sixteen callers each, over one Redis, refresh once."""
     store = RedisStore(redis.Redis.from_url(redis_url), prefix=redis_prefix, timeout=20)
-    with ServerClient(**settings_of(auth0_tenant, state_store=store)) as client:
+    with ServerClient(**make_settings(auth0_tenant, state_store=store)) as client:
         browser = log_in(client, auth0_tenant)
-        children = _children(
+        children = _start_children(
             auth0_tenant, redis_url, redis_prefix, browser, world, str(CALLERS // 4)
         )
-        answers = _let_go(children)
+        answers = _release(children)
 
     assert CALLERS == len(answers)
     assert 1 == len(set(answers))
-    assert 1 == refreshes(auth0_tenant)
+    assert 1 == count_refreshes(auth0_tenant)
 
 
 def test_process_that_dies_with_the_lock(
@@ -240,11 +240,11 @@ def test_process_that_dies_with_the_lock(
     from auth0_tx.tenant import faults
 
     store = RedisStore(redis.Redis.from_url(redis_url), prefix=redis_prefix, timeout=20)
-    with ServerClient(**settings_of(auth0_tenant, state_store=store)) as client:
+    with ServerClient(**make_settings(auth0_tenant, state_store=store)) as client:
         browser = log_in(client, auth0_tenant)
         # The holder's request is never taken, and never answered.
         auth0_tenant.inject(faults.silence(), path="/oauth/token", times=1)
-        children = _children(
+        children = _start_children(
             auth0_tenant, redis_url, redis_prefix, browser, "blocking", "1"
         )
         holder, *rest = children
@@ -254,7 +254,7 @@ def test_process_that_dies_with_the_lock(
         assert holder.stdin is not None
         holder.stdin.write("go\n")
         holder.stdin.flush()
-        while refreshes(auth0_tenant) == 0:
+        while count_refreshes(auth0_tenant) == 0:
             time.sleep(0.01)
         os.kill(holder.pid, signal.SIGKILL)
         holder.communicate()
@@ -263,5 +263,5 @@ def test_process_that_dies_with_the_lock(
         except LoginRequiredError:
             token = "the session was given up"
 
-    assert 2 == refreshes(auth0_tenant)
+    assert 2 == count_refreshes(auth0_tenant)
     assert "the session was given up" != token

@@ -20,14 +20,14 @@ from auth0_tx import (
 from auth0_tx.stores import MemoryStore
 from auth0_tx.tenant import Profile, Tenant
 
-from .logged_in import Browser, log_in, log_in_async, settings_of
+from .logins import Browser, log_in, log_in_async, make_settings
 
 CASE = "urn:acme:support-case"
 AGENT = "auth0|support_agent"
 Ask = Callable[..., SessionTransferToken]
 
 
-def transferred(event: Any, api: Any) -> None:
+def permit_transfer(event: Any, api: Any) -> None:
     """Let the agent act for the customer of the case."""
     api.authentication.set_user_by_id(event.transaction.subject_token)
     actor = event.transaction.actor_token_user
@@ -37,8 +37,8 @@ def transferred(event: Any, api: Any) -> None:
 
 @pytest.fixture
 def tenant(auth0_tenant: Tenant) -> Tenant:
-    """A tenant whose application may ask for session transfer tokens."""
-    auth0_tenant.profiles.add(Profile(subject_token_type=CASE, action=transferred))
+    """Return a tenant whose application may request session transfer tokens."""
+    auth0_tenant.profiles.add(Profile(subject_token_type=CASE, action=permit_transfer))
     auth0_tenant.applications.change(
         auth0_tenant.client_id, can_create_session_transfer_token=True
     )
@@ -47,17 +47,17 @@ def tenant(auth0_tenant: Tenant) -> Tenant:
 
 @pytest.fixture(params=["blocking", "async"])
 def ask(request: pytest.FixtureRequest, tenant: Tenant) -> Ask:
-    """Ask for a session transfer token, as an agent who is logged in, or as nobody."""
-    settings = settings_of(tenant, state_store=MemoryStore())
+    """Return a function that requests a session transfer token, as a logged-in agent or not."""
+    settings = make_settings(tenant, state_store=MemoryStore())
 
-    def blocking(*arguments: str, logged_in: bool = True, **named: Any) -> Any:
+    def ask_blocking(*arguments: str, logged_in: bool = True, **named: Any) -> Any:
         with ServerClient(**settings) as client:
             browser = log_in(client, tenant, AGENT) if logged_in else Browser()
             return client.request_session_transfer_token(
                 *arguments, store_options=browser.request(), **named
             )
 
-    async def in_task(*arguments: str, logged_in: bool = True, **named: Any) -> Any:
+    async def ask_in_task(*arguments: str, logged_in: bool = True, **named: Any) -> Any:
         async with AsyncServerClient(**settings) as client:
             browser = (
                 await log_in_async(client, tenant, AGENT) if logged_in else Browser()
@@ -67,12 +67,12 @@ def ask(request: pytest.FixtureRequest, tenant: Tenant) -> Ask:
             )
 
     if request.param == "blocking":
-        return blocking
-    return lambda *arguments, **named: asyncio.run(in_task(*arguments, **named))
+        return ask_blocking
+    return lambda *arguments, **named: asyncio.run(ask_in_task(*arguments, **named))
 
 
-def refused(ask: Ask, **named: Any) -> Auth0Error:
-    """Ask in vain."""
+def expect_refusal(ask: Ask, **named: Any) -> Auth0Error:
+    """Return the error that a request ends with."""
     with pytest.raises(CustomTokenExchangeError) as caught:
         ask("auth0|alice", CASE, **named)
     return caught.value
@@ -92,7 +92,7 @@ def test_agent_who_is_logged_in(tenant: Tenant, ask: Ask) -> None:
 
 
 def test_actor_that_is_given(tenant: Tenant, ask: Ask) -> None:
-    """An actor's own ID token does without a session."""
+    """An actor's own ID token needs no session."""
     actor = tenant.id_token("auth0|bob", audience=tenant.client_id)
     token = ask("auth0|alice", CASE, logged_in=False, actor_token=actor)
     found = tenant.redeem_session_transfer_token(str(token.session_transfer_token))
@@ -101,27 +101,27 @@ def test_actor_that_is_given(tenant: Tenant, ask: Ask) -> None:
 
 
 def test_nobody(tenant: Tenant, ask: Ask) -> None:
-    """Nobody who is not logged in acts for anybody, and nothing is sent."""
-    error = refused(ask, logged_in=False)
+    """Without a login nobody can act for another, and nothing is sent."""
+    error = expect_refusal(ask, logged_in=False)
 
     assert "actor_unavailable" == error.code
     assert 0 == tenant.count("/oauth/token")
 
 
 def test_action_that_sets_no_actor(tenant: Tenant, ask: Ask) -> None:
-    """An Action that names no actor is told by the code that Auth0 has announced."""
+    """An Action that sets no actor fails with the code that Auth0 documents."""
     tenant.profiles.change(
         CASE,
         action=lambda event, api: api.authentication.set_user_by_id("auth0|alice"),
     )
 
-    assert "setactor_required" == refused(ask).code
+    assert "setactor_required" == expect_refusal(ask).code
 
 
 def test_application_that_may_not(tenant: Tenant, ask: Ask) -> None:
-    """So is an application that may not ask for such tokens."""
+    """An application that may not request such tokens fails with Auth0's code too."""
     tenant.applications.change(
         tenant.client_id, can_create_session_transfer_token=False
     )
 
-    assert "session_transfer_disabled" == refused(ask).code
+    assert "session_transfer_disabled" == expect_refusal(ask).code

@@ -1,4 +1,4 @@
-"""Users of a local tenant who are logged in, and requests of their browsers."""
+"""Logged-in users of a local tenant, and the requests of their browsers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AUDIENCE = "https://api.example.com"
 
 
 class Request:
-    """A request, as every framework has it in one way or another."""
+    """A request, with the cookies that every framework's request has."""
 
     def __init__(self, cookies: dict[str, str]) -> None:
         self.cookies = dict(cookies)
@@ -38,13 +38,13 @@ class Response:
 
 
 class Browser:
-    """What a browser has: cookies, which each of its requests carries."""
+    """A browser: the cookies that each of its requests carries."""
 
     def __init__(self, cookies: dict[str, str] | None = None) -> None:
         self.cookies = cookies or {}
 
     def request(self) -> dict[str, Any]:
-        """Give the store options of a request with the cookies of this moment."""
+        """Return the store options of a request with the current cookies."""
         return {"request": Request(self.cookies), "response": Response()}
 
     def take(self, options: dict[str, Any]) -> None:
@@ -56,8 +56,8 @@ class Browser:
                 self.cookies.pop(name, None)
 
 
-def settings_of(tenant: Tenant, **changes: Any) -> dict[str, Any]:
-    """Give the keywords of a client of the tenant's that keeps sessions."""
+def make_settings(tenant: Tenant, **changes: Any) -> dict[str, Any]:
+    """Return the keywords of a client of the tenant that keeps sessions."""
     return {
         "domain": tenant.domain,
         "client_id": tenant.client_id,
@@ -69,7 +69,7 @@ def settings_of(tenant: Tenant, **changes: Any) -> dict[str, Any]:
 
 
 def login_options(tenant: Tenant, user: str) -> LoginWithCustomTokenExchangeOptions:
-    """Give the options of a login that brings a refresh token."""
+    """Return the options of a login that brings a refresh token."""
     return LoginWithCustomTokenExchangeOptions(
         subject_token=tenant.subject_token(user),
         subject_token_type="urn:acme:legacy-token",
@@ -80,7 +80,7 @@ def login_options(tenant: Tenant, user: str) -> LoginWithCustomTokenExchangeOpti
 
 @contextmanager
 def _short_tokens(tenant: Tenant) -> Iterator[None]:
-    """Have the tokens that are issued meanwhile be about to expire."""
+    """Make the tenant issue tokens that are about to expire."""
     tenant.apis.change(AUDIENCE, token_lifetime=30)
     try:
         yield
@@ -89,7 +89,7 @@ def _short_tokens(tenant: Tenant) -> Iterator[None]:
 
 
 def log_in(client: ServerClient, tenant: Tenant, user: str = "auth0|alice") -> Browser:
-    """Give a browser whose user is logged in, with a token that is about to expire."""
+    """Log a user in with a token that is about to expire, and return the browser."""
     browser = Browser()
     options = browser.request()
     with _short_tokens(tenant):
@@ -101,7 +101,7 @@ def log_in(client: ServerClient, tenant: Tenant, user: str = "auth0|alice") -> B
 async def log_in_async(
     client: AsyncServerClient, tenant: Tenant, user: str = "auth0|alice"
 ) -> Browser:
-    """Give a browser whose user is logged in, with a token that is about to expire."""
+    """Log a user in with a token that is about to expire, and return the browser."""
     browser = Browser()
     options = browser.request()
     with _short_tokens(tenant):
@@ -112,6 +112,8 @@ async def log_in_async(
     return browser
 
 
-def refreshes(tenant: Tenant) -> int:
-    """Give how many refreshes the tenant was asked for."""
-    return sum(b"grant_type=refresh_token" in each.body for each in tenant.requests)
+def count_refreshes(tenant: Tenant) -> int:
+    """Return how many refreshes the tenant has seen."""
+    return sum(
+        b"grant_type=refresh_token" in request.body for request in tenant.requests
+    )
