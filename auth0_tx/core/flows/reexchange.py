@@ -93,11 +93,11 @@ def _reexchange_for_all(
     # Without an ID token nobody could tell whose tokens these are.
     options = with_openid(attrs.evolve(options, audience=audience, scope=scope))
     check_exchange(options)
+    # The supplier took time: its exchange has the client's whole timeout for itself.
+    own = call.context.begin_call(call.store_options)
 
     def finish(metadata: Metadata, tokens: TokenExchangeResponse) -> Flow[_Reexchanged]:
-        claims = yield from verify_id_token(
-            call, metadata, tokens, options.organization
-        )
+        claims = yield from verify_id_token(own, metadata, tokens, options.organization)
         # A supplier that reads the wrong global variable hands out another user's token.
         if claims["sub"] != session.state["user"]["sub"]:
             raise IdTokenError(
@@ -108,18 +108,13 @@ def _reexchange_for_all(
             RefreshOutcome(audience, options.scope, tokens, now), claims
         )
 
-    grant, started = (
-        make_exchange_grant(call.context, options),
-        call.context.monotonic(),
-    )
-    # The supplier took time: its exchange has the client's whole timeout for itself.
-    own = call.context.begin_call(call.store_options)
+    grant = make_exchange_grant(call.context, options)
     try:
         result = yield from run_exchange(own, grant, finish)
     except CustomTokenExchangeError as error:
-        yield from report_rotation(call, session, "exchange", started, error)
+        yield from report_rotation(call, session, "exchange", own.started, error)
         raise
-    yield from report_rotation(call, session, "exchange", started)
+    yield from report_rotation(call, session, "exchange", own.started)
     return result
 
 

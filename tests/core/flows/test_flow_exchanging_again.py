@@ -29,8 +29,10 @@ from world import (
 )
 
 from auth0_tx.core.context import Context
+from auth0_tx.core.effects import Send
 from auth0_tx.core.flows.access_tokens import get_access_token
 from auth0_tx.errors import IdTokenError, InvalidInputError, RefusedError
+from auth0_tx.values import CustomTokenExchangeOptions
 
 API = "https://api.example.com"
 AGENT = {"sub": "auth0|agent"}
@@ -185,6 +187,23 @@ def test_tokens_of_another(
     assert said in error.message
     assert error.tokens_issued
     assert before == read_session(context, browser)
+
+
+def test_supplier_that_takes_long(
+    context: Context, browser: Browser, clock: Clock
+) -> None:
+    """The supplier's time is not the exchange's, nor that of verifying its ID token."""
+    started = clock.now
+
+    def supply() -> CustomTokenExchangeOptions:
+        clock.wait(9.0)
+        return build_options()
+
+    _, asked = again(context, browser, *anew(), subject_token_supplier=supply)
+    exchange, keys = [effect for effect in asked if isinstance(effect, Send)]
+
+    # The client's timeout is 10 seconds, and one document may take 5 of them.
+    assert (started + 19.0, started + 14.0) == (exchange.deadline, keys.deadline)
 
 
 def test_refusal(context: Context, browser: Browser) -> None:

@@ -29,6 +29,7 @@ from world import (
 )
 
 from auth0_tx.core.context import Context
+from auth0_tx.core.effects import Send
 from auth0_tx.core.flows.logout import logout
 from auth0_tx.errors import (
     AmbiguousError,
@@ -181,6 +182,16 @@ def test_revocation_that_fails(clock: Clock, reply: Any) -> None:
 
     assert {} == browser.cookies
     assert start + 3.0 == send.deadline
+
+
+def test_revocation_after_a_slow_store(clock: Clock, store: PaperStore) -> None:
+    """A store that took all of the call's time does not cost the revocation its own."""
+    context, browser = fresh(clock, state_store=store)
+    store.before["delete"] = lambda: clock.wait(30.0)
+    _, asked = play(logout(context, browser.request()), build_response(b"", 200))
+    (send,) = [effect for effect in asked if isinstance(effect, Send)]
+
+    assert clock.now + 3.0 == send.deadline
 
 
 @pytest.mark.parametrize(
