@@ -33,7 +33,7 @@ LEAST: dict[str, Any] = {
 KEY: dict[str, Any] = RSA.as_dict(private=True)
 
 
-def configured(**changes: Any) -> Settings:
+def configure_client(**changes: Any) -> Settings:
     """Configure an ordinary client with *changes*, as the clients do."""
     keywords = {**LEAST, **changes}
     return configure(
@@ -44,10 +44,10 @@ def configured(**changes: Any) -> Settings:
     )
 
 
-def refused(**changes: Any) -> ConfigurationError:
-    """Give the refusal of an ordinary client with *changes*."""
+def find_refusal(**changes: Any) -> ConfigurationError:
+    """Return the error that refuses an ordinary client with *changes*."""
     with pytest.raises(ConfigurationError) as error:
-        configured(**changes)
+        configure_client(**changes)
     assert (Code.INVALID_CONFIGURATION, "validate") == (
         error.value.code,
         error.value.phase,
@@ -58,7 +58,7 @@ def refused(**changes: Any) -> ConfigurationError:
 
 def test_defaults() -> None:
     """A domain, an id and a secret are all that a client must be given."""
-    settings = configured()
+    settings = configure_client()
 
     assert "tenant.us.auth0.com" == settings.domain
     assert (10.0, 100, True, False) == (
@@ -78,7 +78,7 @@ def test_defaults() -> None:
 
 def test_everything() -> None:
     """Every keyword is kept as it was given."""
-    settings = configured(
+    settings = configure_client(
         domain="HTTPS://Tenant.US.auth0.com/",
         secret=["new" * 8, "old" * 8],
         verify="/etc/ssl/ca.pem",
@@ -105,7 +105,7 @@ def test_everything() -> None:
 
 def test_resolver() -> None:
     """A function in the domain's place gives the domain of each call."""
-    settings = configured(domain=str)
+    settings = configure_client(domain=str)
 
     assert settings.domain is None
     assert str is settings.resolver
@@ -116,7 +116,7 @@ def test_resolver() -> None:
 )
 def test_loopback(domain: str) -> None:
     """A loopback with a port may be given explicitly."""
-    assert domain == configured(domain=domain).domain
+    assert domain == configure_client(domain=domain).domain
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_loopback(domain: str) -> None:
 )
 def test_domain_refused(domain: Any) -> None:
     """A domain that could be read as another place is refused."""
-    error = refused(domain=domain)
+    error = find_refusal(domain=domain)
 
     assert "domain" == error.parameter
     assert error.message.startswith("domain ")
@@ -221,7 +221,7 @@ def test_domain_refused(domain: Any) -> None:
 )
 def test_credentials(keywords: dict[str, Any], parameter: str, said: str) -> None:
     """A method has what it needs, and nothing that would lie unused."""
-    error = refused(**keywords)
+    error = find_refusal(**keywords)
 
     assert parameter == error.parameter
     assert said in error.message
@@ -229,7 +229,7 @@ def test_credentials(keywords: dict[str, Any], parameter: str, said: str) -> Non
 
 def test_method_is_chosen() -> None:
     """A signing key means private_key_jwt, where no method is named."""
-    settings = configured(
+    settings = configure_client(
         client_secret=None,
         client_assertion_signing_key=P256.as_dict(private=True),
         client_assertion_signing_alg="ES256",
@@ -294,7 +294,7 @@ BAD: list[tuple[str, list[Any], str]] = [
 )
 def test_keyword_refused(keyword: str, value: Any, parameter: str) -> None:
     """A keyword that breaks a rule is named, with the rule and without the value."""
-    error = refused(**{keyword: value})
+    error = find_refusal(**{keyword: value})
 
     assert parameter == error.parameter
     assert " must " in error.message
@@ -303,7 +303,7 @@ def test_keyword_refused(keyword: str, value: Any, parameter: str) -> None:
 @pytest.mark.parametrize("secret", ["s" * 32, ["a", "b"], ("a", "b")], ids=repr)
 def test_session_secret(secret: Any) -> None:
     """The secret of the login session is one text, or several."""
-    assert "the-client" == configured(secret=secret).client_id
+    assert "the-client" == configure_client(secret=secret).client_id
 
 
 DELAYS = (
@@ -326,7 +326,7 @@ DELAYS = (
 )
 def test_policy_refused(name: str, value: Any) -> None:
     """Each number of a retry policy has a rule."""
-    error = refused(retry=RetryPolicy(**{name: value}))
+    error = find_refusal(retry=RetryPolicy(**{name: value}))
 
     assert f"retry.{name}" == error.parameter
 
@@ -335,11 +335,11 @@ def test_sessions() -> None:
     """A secret alone keeps sessions in cookies; a store is kept as it is; else there are none."""
     store, policy = PaperStore(lambda: 0.0), SessionPolicy(cookie_domain="example.com")
 
-    assert CookieStore() == configured(secret=["new", "old"]).state_store
-    assert ("new", "old") == configured(secret=["new", "old"]).secrets
-    assert store is configured(secret="s", state_store=store).state_store
-    assert policy is configured(session_policy=policy).session_policy
-    assert (None, ()) == (configured().state_store, configured().secrets)
+    assert CookieStore() == configure_client(secret=["new", "old"]).state_store
+    assert ("new", "old") == configure_client(secret=["new", "old"]).secrets
+    assert store is configure_client(secret="s", state_store=store).state_store
+    assert policy is configure_client(session_policy=policy).session_policy
+    assert (None, ()) == (configure_client().state_store, configure_client().secrets)
 
 
 @pytest.mark.parametrize(
@@ -358,8 +358,8 @@ def test_sessions() -> None:
     ids=str,
 )
 def test_session_keyword_refused(keyword: str, value: Any, parameter: str) -> None:
-    """What can keep no session is refused by its name."""
-    assert parameter == refused(**{keyword: value}).parameter
+    """Settings that cannot keep a session are refused by name."""
+    assert parameter == find_refusal(**{keyword: value}).parameter
 
 
 @pytest.mark.parametrize(
@@ -391,7 +391,7 @@ def test_session_policy_refused(name: str, value: Any) -> None:
     """Each setting of the policy is checked by its name."""
     policy = SessionPolicy(**{name: value})
 
-    assert f"session_policy.{name}" == refused(session_policy=policy).parameter
+    assert f"session_policy.{name}" == find_refusal(session_policy=policy).parameter
 
 
 def test_same_site_none_over_http() -> None:
@@ -399,8 +399,11 @@ def test_same_site_none_over_http() -> None:
     policy = SessionPolicy(cookie_same_site="none", cookie_secure=False)
     fine = SessionPolicy(cookie_same_site="none", cookie_path="/app")
 
-    assert "session_policy.cookie_same_site" == refused(session_policy=policy).parameter
-    assert fine is configured(session_policy=fine).session_policy
+    assert (
+        "session_policy.cookie_same_site"
+        == find_refusal(session_policy=policy).parameter
+    )
+    assert fine is configure_client(session_policy=fine).session_policy
 
 
 @pytest.mark.parametrize("name", DELAYS)
@@ -408,7 +411,7 @@ def test_no_delay(name: str) -> None:
     """A delay may be nothing."""
     policy = RetryPolicy(**{name: 0})  # type: ignore[arg-type]
 
-    assert policy == configured(retry=policy).retry
+    assert policy == configure_client(retry=policy).retry
 
 
 @pytest.mark.parametrize(
@@ -420,16 +423,16 @@ def test_no_delay(name: str) -> None:
     ids=repr,
 )
 def test_bounds(changes: dict[str, Any]) -> None:
-    """What is just within its bounds is taken as it is."""
-    settings = configured(**changes)
+    """A value just within its bounds is accepted unchanged."""
+    settings = configure_client(**changes)
 
     assert changes == {name: getattr(settings, name) for name in changes}
-    assert "timeout" == refused(timeout=10**8 + 1).parameter
+    assert "timeout" == find_refusal(timeout=10**8 + 1).parameter
 
 
 def test_configuration_is_input() -> None:
     """Whoever catches bad input catches bad keywords, and ValueError catches both."""
-    error = refused(client_id="")
+    error = find_refusal(client_id="")
 
     assert isinstance(error, InvalidInputError)
     assert isinstance(error, ValueError)
@@ -450,7 +453,7 @@ def test_settings_print_no_secret(
     """Settings do not print what is secret, whole, taken apart or by their attributes."""
     proxy = f"http://user:{NEEDLE}@proxy.example.com"
     given: dict[str, Any] = {**LEAST, "proxy": proxy, **keywords}
-    settings = configured(**given) if as_client_does else configure(**given)
+    settings = configure_client(**given) if as_client_does else configure(**given)
     shown = [
         repr(settings),
         str(settings),
@@ -469,7 +472,7 @@ def test_settings_print_no_secret(
 def test_settings_are_not_duplicated(duplicate: Any) -> None:
     """Settings refuse to be pickled or copied, and say why without a secret."""
     with pytest.raises(TypeError, match="Settings holds secrets") as error:
-        duplicate(configured())
+        duplicate(configure_client())
 
     assert NEEDLE not in str(error.value)
 
@@ -490,10 +493,10 @@ ANYTHING = st.one_of(
 )
 
 
-def attempted(**changes: Any) -> Settings | ConfigurationError:
-    """Configure an ordinary client with *changes*, or give the refusal."""
+def try_configure(**changes: Any) -> Settings | ConfigurationError:
+    """Configure an ordinary client with *changes*, or return the error."""
     try:
-        return configured(**changes)
+        return configure_client(**changes)
     except ConfigurationError as error:
         return error
 
@@ -502,7 +505,7 @@ def attempted(**changes: Any) -> Settings | ConfigurationError:
 def test_any_text(keyword: str, text: str) -> None:
     """Any text in any keyword is refused without being shown, or kept exactly."""
     text = f"{text}ZQXJ{text}"
-    result = attempted(**{keyword: text})
+    result = try_configure(**{keyword: text})
 
     if isinstance(result, ConfigurationError):
         assert "ZQXJ" not in f"{result} {result!r} {result.args} {vars(result)}"
@@ -530,7 +533,7 @@ def test_any_text(keyword: str, text: str) -> None:
 )
 def test_anything(keyword: str, thing: Any) -> None:
     """Whatever a keyword is given, the client is made or refused as a configuration is."""
-    result = attempted(**{keyword: thing})
+    result = try_configure(**{keyword: thing})
 
     assert isinstance(result, Settings) or result.parameter is not None
 
@@ -539,7 +542,7 @@ def test_anything(keyword: str, thing: Any) -> None:
 def test_any_key(thing: Any) -> None:
     """Whatever is given as a key, nothing but a key is taken."""
     with pytest.raises(ConfigurationError):
-        configured(
+        configure_client(
             client_secret=None,
             client_auth="private_key_jwt",
             client_assertion_signing_key=thing,
@@ -570,8 +573,8 @@ def test_async_subscriber(subscriber: Any) -> None:
     }
     with pytest.raises(ConfigurationError, match="must not be async"):
         configure(**given, on_event=subscriber)
-    for each in (_Listener().listen, print):
-        assert each == configure(**given, on_event=each).on_event
+    for subscriber in (_Listener().listen, print):
+        assert subscriber == configure(**given, on_event=subscriber).on_event
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a client's flows share, and how long it is good."""
+"""The state that a client's flows share, and how long it is valid."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_cache() -> None:
 
 
 def test_cache_replaces() -> None:
-    """What is stored again replaces what was there, and pushes nothing out."""
+    """Storing a key again replaces its value, and pushes nothing out."""
     cache: BoundedCache[str] = BoundedCache(2)
     for name, value in (("a", "old"), ("b", "b"), ("a", "new")):
         cache.add(name, CachedDocument(value, NOW, NOW))
@@ -74,6 +74,6 @@ def test_clients_share_nothing(context: Context, clock: Clock) -> None:
 
 
 def test_context_prints_no_secret(context: Context) -> None:
-    """What the flows share does not print what is secret."""
+    """The shared state does not print secrets."""
     assert SECRETS["client_secret"] not in repr(context)
     assert repr(b"k" * 32) not in repr(context)

@@ -1,4 +1,4 @@
-"""What a flow may ask for: inert values, typed by their replies, silent about secrets."""
+"""Effects: inert values, typed by their replies, silent about secrets."""
 
 from __future__ import annotations
 

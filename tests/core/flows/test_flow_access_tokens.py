@@ -76,22 +76,22 @@ def browser(context: Context) -> Browser:
     return browser
 
 
-def token_of(
+def ask_for_token(
     context: Context, browser: Browser, *replies: Any, **wanted: Any
 ) -> tuple[str, EffectLog]:
     """Ask for an access token."""
     return play(get_access_token(context, browser.request(), **wanted), *replies)
 
 
-def failing(
+def ask_in_vain(
     context: Context, browser: Browser, *replies: Any, **wanted: Any
 ) -> tuple[Auth0Error, EffectLog]:
     """Ask for an access token in vain."""
     return fail(get_access_token(context, browser.request(), **wanted), *replies)
 
 
-def renewed(number: int = 2, **members: Any) -> Response:
-    """Give the answer to a refresh, its tokens numbered."""
+def build_refresh_response(number: int = 2, **members: Any) -> Response:
+    """Build the response to a refresh, with numbered tokens."""
     body = {
         "access_token": f"a-{number}",
         "refresh_token": f"r-{number}",
@@ -102,8 +102,8 @@ def renewed(number: int = 2, **members: Any) -> Response:
     return build_response({k: v for k, v in body.items() if v is not ...})
 
 
-def sent(asked: EffectLog) -> list[dict[str, str]]:
-    """Give the forms that were sent."""
+def list_forms(asked: EffectLog) -> list[dict[str, str]]:
+    """Return the forms that were sent to the token endpoint."""
     from urllib.parse import parse_qsl
 
     return [
@@ -115,7 +115,7 @@ def sent(asked: EffectLog) -> list[dict[str, str]]:
 
 def test_fresh(context: Context, browser: Browser) -> None:
     """A token that lasts is given as it is, with nothing sent, and does not print."""
-    token, asked = token_of(context, browser)
+    token, asked = ask_for_token(context, browser)
 
     assert (SECRETS["access_token"], []) == (token, asked.requests)
     assert SECRETS["access_token"] not in repr(token)
@@ -127,9 +127,9 @@ def test_margin(
 ) -> None:
     """A token is renewed a minute before it expires."""
     clock.wait(3_600 - left)
-    token, asked = token_of(context, browser, *[renewed()] * sends)
+    token, asked = ask_for_token(context, browser, *[build_refresh_response()] * sends)
 
-    assert sends == len(sent(asked))
+    assert sends == len(list_forms(asked))
     assert ("a-2" if sends else SECRETS["access_token"]) == token
 
 
@@ -142,14 +142,14 @@ def test_no_margin(clock: Clock, keeping: dict[str, Any]) -> None:
     log_in(context, browser, OFFLINE)
     clock.wait(3_599)
 
-    assert SECRETS["access_token"] == token_of(context, browser)[0]
+    assert SECRETS["access_token"] == ask_for_token(context, browser)[0]
 
 
 def test_refresh(context: Context, clock: Clock, browser: Browser) -> None:
     """A refresh says what RFC 6749 section 6 says, and the session keeps what it brought."""
     clock.wait(3_600)
-    _, asked = token_of(context, browser, renewed())
-    again, nothing = token_of(context, browser)
+    _, asked = ask_for_token(context, browser, build_refresh_response())
+    again, nothing = ask_for_token(context, browser)
     session = read_session(context, browser) or {}
 
     assert [
@@ -159,7 +159,7 @@ def test_refresh(context: Context, clock: Clock, browser: Browser) -> None:
             "client_id": "the-client",
             "client_secret": SECRETS["client_secret"],
         }
-    ] == sent(asked)
+    ] == list_forms(asked)
     assert ("a-2", []) == (again, nothing.requests)
     assert "r-2" == session["refresh_token"]
     assert session["id_token"]
@@ -172,7 +172,7 @@ def test_refresh_token_that_stays(
     """Where no new refresh token comes, the old one stays; so does the ID token."""
     clock.wait(3_600)
     before = read_session(context, browser) or {}
-    token_of(context, browser, renewed(refresh_token=...))
+    ask_for_token(context, browser, build_refresh_response(refresh_token=...))
     after = read_session(context, browser) or {}
 
     assert ("r-1", before["id_token"]) == (after["refresh_token"], after["id_token"])
@@ -183,19 +183,24 @@ def test_scope_that_is_left_out(
 ) -> None:
     """A refresh without a scope has the scope that was granted before."""
     clock.wait(3_600)
-    token_of(context, browser, renewed())
-    token, asked = token_of(context, browser, scope="read:data")
+    ask_for_token(context, browser, build_refresh_response())
+    token, asked = ask_for_token(context, browser, scope="read:data")
 
     assert ("a-2", []) == (token, asked.requests)
 
 
 def test_another_audience(context: Context, clock: Clock, browser: Browser) -> None:
     """Each audience has its own token, and neither takes the other's place."""
-    api, asked = token_of(context, browser, renewed(), audience=API, scope="read:data")
-    default, nothing = token_of(context, browser)
-    again, none = token_of(context, browser, audience=API)
+    api, asked = ask_for_token(
+        context, browser, build_refresh_response(), audience=API, scope="read:data"
+    )
+    default, nothing = ask_for_token(context, browser)
+    again, none = ask_for_token(context, browser, audience=API)
 
-    assert (API, "read:data") == (sent(asked)[0]["audience"], sent(asked)[0]["scope"])
+    assert (API, "read:data") == (
+        list_forms(asked)[0]["audience"],
+        list_forms(asked)[0]["scope"],
+    )
     assert ("a-2", SECRETS["access_token"], "a-2") == (api, default, again)
     assert ([], []) == (nothing.requests, none.requests)
 
@@ -204,30 +209,34 @@ def test_audience_of_the_login(context: Context, clock: Clock) -> None:
     """Without an audience it is the login's, which a refresh need not name."""
     browser = Browser()
     log_in(context, browser, OFFLINE, {"audience": API})
-    unnamed, nothing = token_of(context, browser)
+    unnamed, nothing = ask_for_token(context, browser)
     clock.wait(3_600)
-    named, asked = token_of(context, browser, renewed(), audience=API)
-    again, none = token_of(context, browser)
+    named, asked = ask_for_token(
+        context, browser, build_refresh_response(), audience=API
+    )
+    again, none = ask_for_token(context, browser)
 
     assert (SECRETS["access_token"], []) == (unnamed, nothing.requests)
     assert ("a-2", "a-2", []) == (named, again, none.requests)
-    assert "audience" not in sent(asked)[0]
+    assert "audience" not in list_forms(asked)[0]
 
 
 def test_more_scope(context: Context, browser: Browser) -> None:
-    """A token with fewer scopes than asked for does not do."""
-    token, asked = token_of(context, browser, renewed(), scope="write:data")
+    """A token with fewer scopes than asked for is not used."""
+    token, asked = ask_for_token(
+        context, browser, build_refresh_response(), scope="write:data"
+    )
 
-    assert ("a-2", "write:data") == (token, sent(asked)[0]["scope"])
-    assert [] == token_of(context, browser, scope="write:data")[1].requests
+    assert ("a-2", "write:data") == (token, list_forms(asked)[0]["scope"])
+    assert [] == ask_for_token(context, browser, scope="write:data")[1].requests
 
 
 def test_lifetime_that_is_left_out(context: Context) -> None:
-    """A token whose lifetime nobody told is given as long as the session lasts."""
+    """A token of unknown lifetime is returned as long as the session lasts."""
     browser = Browser()
     log_in(context, browser, {"expires_in": ...})
 
-    assert SECRETS["access_token"] == token_of(context, browser)[0]
+    assert SECRETS["access_token"] == ask_for_token(context, browser)[0]
 
 
 @pytest.mark.parametrize(
@@ -236,8 +245,8 @@ def test_lifetime_that_is_left_out(context: Context) -> None:
 def test_bad_input(
     context: Context, browser: Browser, wanted: dict[str, Any], parameter: str
 ) -> None:
-    """What breaks a rule is refused before anything is read or sent."""
-    error, asked = failing(context, browser, **wanted)
+    """Arguments that break a rule are refused before anything is read or sent."""
+    error, asked = ask_in_vain(context, browser, **wanted)
 
     assert isinstance(error, InvalidInputError)
     assert (parameter, []) == (error.parameter, list(asked))
@@ -245,7 +254,7 @@ def test_bad_input(
 
 def test_nobody(context: Context) -> None:
     """Without a session the user must log in."""
-    error, _ = failing(context, Browser())
+    error, _ = ask_in_vain(context, Browser())
 
     assert isinstance(error, LoginRequiredError)
     assert "login_required" == error.code
@@ -256,10 +265,10 @@ def test_no_refresh_token(context: Context, clock: Clock) -> None:
     browser = Browser()
     log_in(context, browser, act={"sub": "auth0|agent"})
     clock.wait(86_400 - 30)
-    still_good, _ = token_of(context, browser)
+    still_good, _ = ask_for_token(context, browser)
     clock.wait(30)
     # The session is used, and so goes on.
-    error, _ = failing(context, browser)
+    error, _ = ask_in_vain(context, browser)
 
     assert SECRETS["access_token"] == still_good
     assert isinstance(error, LoginRequiredError)
@@ -268,13 +277,13 @@ def test_no_refresh_token(context: Context, clock: Clock) -> None:
 
 def test_sessions_that_are_not_kept(clock: Clock) -> None:
     """A client that keeps no sessions says so."""
-    error, _ = failing(build_session_client(clock, secret=None), Browser())
+    error, _ = ask_in_vain(build_session_client(clock, secret=None), Browser())
 
     assert isinstance(error, ConfigurationError)
 
 
 def test_no_response(clock: Clock) -> None:
-    """What a refresh brings must be kept, so without a response there is none."""
+    """New tokens must be kept in a cookie, so without a response nothing is refreshed."""
     context, browser = build_session_client(clock), Browser()
     log_in(context, browser, OFFLINE)
     clock.wait(3_600)
@@ -285,15 +294,16 @@ def test_no_response(clock: Clock) -> None:
 
 
 def test_no_response_with_a_store(clock: Clock, store: PaperStore) -> None:
-    """With a store, what a refresh brings is kept without a response."""
+    """With a store, a refresh keeps its tokens without a response."""
     context, browser = build_session_client(clock, state_store=store), Browser()
     log_in(context, browser, OFFLINE)
     clock.wait(3_600)
     token, _ = play(
-        get_access_token(context, browser.request(answered=False)), renewed()
+        get_access_token(context, browser.request(answered=False)),
+        build_refresh_response(),
     )
 
-    assert ("a-2", []) == (token, token_of(context, browser)[1].requests)
+    assert ("a-2", []) == (token, ask_for_token(context, browser)[1].requests)
 
 
 FAILURES = [
@@ -314,11 +324,11 @@ def test_failure_that_may_pass(
 ) -> None:
     """A refresh that fails is told, and may be tried again with the same refresh token."""
     clock.wait(3_600)
-    error, _ = failing(context, browser, reply)
-    token, asked = token_of(context, browser, renewed())
+    error, _ = ask_in_vain(context, browser, reply)
+    token, asked = ask_for_token(context, browser, build_refresh_response())
 
     assert kind is type(error)
-    assert ("a-2", "r-1") == (token, sent(asked)[0]["refresh_token"])
+    assert ("a-2", "r-1") == (token, list_forms(asked)[0]["refresh_token"])
 
 
 @pytest.mark.parametrize("reply", [reply for reply, _ in FAILURES])
@@ -327,7 +337,7 @@ def test_failure_within_the_margin(
 ) -> None:
     """While the old token lasts, a refresh that fails is nobody's trouble."""
     clock.wait(3_570)
-    token, asked = token_of(context, browser, reply)
+    token, asked = ask_for_token(context, browser, reply)
 
     assert SECRETS["access_token"] == token
     assert 1 == len(asked.requests)
@@ -336,8 +346,10 @@ def test_failure_within_the_margin(
 def test_refusal(context: Context, clock: Clock, browser: Browser) -> None:
     """A refresh token that is refused is not sent again: the user must log in."""
     clock.wait(3_600)
-    first, _ = failing(context, browser, build_refusal(403, "invalid_grant", "Unknown"))
-    second, asked = failing(context, browser)
+    first, _ = ask_in_vain(
+        context, browser, build_refusal(403, "invalid_grant", "Unknown")
+    )
+    second, asked = ask_in_vain(context, browser)
 
     assert isinstance(first, LoginRequiredError)
     assert ("invalid_grant", 403, "Unknown") == (
@@ -366,13 +378,20 @@ def test_answer_that_is_lost(
     kind: type[Auth0Error],
 ) -> None:
     """A refresh whose answer is lost is never sent again; what is still good is given."""
-    token_of(context, browser, renewed(access_token="a-api"), audience=API)
+    ask_for_token(
+        context, browser, build_refresh_response(access_token="a-api"), audience=API
+    )
     clock.wait(1_000)
-    token_of(context, browser, renewed(3, access_token="a-other"), audience="urn:other")
+    ask_for_token(
+        context,
+        browser,
+        build_refresh_response(3, access_token="a-other"),
+        audience="urn:other",
+    )
     clock.wait(2_600)
-    error, asked = failing(context, browser, reply)
-    still_good, nothing = token_of(context, browser, audience="urn:other")
-    after, none = failing(context, browser)
+    error, asked = ask_in_vain(context, browser, reply)
+    still_good, nothing = ask_for_token(context, browser, audience="urn:other")
+    after, none = ask_in_vain(context, browser)
 
     assert kind is type(error)
     assert 1 == len(asked.requests)
@@ -387,15 +406,15 @@ def test_retries(clock: Clock, keeping: dict[str, Any]) -> None:
     browser = Browser()
     log_in(context, browser, OFFLINE)
     clock.wait(3_600)
-    _, asked = token_of(
+    _, asked = ask_for_token(
         context,
         browser,
         NotSentError("no", retry_safe=True),
         build_refusal(429, "too_many_requests", retry_after="1"),
-        renewed(),
+        build_refresh_response(),
     )
     clock.wait(3_600)
-    error, once = failing(
+    error, once = ask_in_vain(
         context, browser, build_refusal(503, "unavailable", retry_after="1")
     )
 
@@ -414,13 +433,13 @@ def test_id_token_of_another(
 ) -> None:
     """A refresh whose ID token is of another user or issuer brings nothing."""
     clock.wait(3_600)
-    error, _ = failing(
+    error, _ = ask_in_vain(
         context,
         browser,
-        renewed(id_token=sign_id_token(**claims)),
+        build_refresh_response(id_token=sign_id_token(**claims)),
         build_jwks_response("key-1"),
     )
-    after, asked = failing(context, browser)
+    after, asked = ask_in_vain(context, browser)
 
     assert isinstance(error, IdTokenError)
     assert error.tokens_issued
@@ -432,12 +451,15 @@ def test_id_token(context: Context, clock: Clock, browser: Browser) -> None:
     """A newer ID token takes the place of the one that was, once it is verified."""
     clock.wait(3_600)
     newer = sign_id_token(iat=int(NOW) + 3_600, exp=int(NOW) + 9_000)
-    _, asked = token_of(
-        context, browser, renewed(id_token=newer), build_jwks_response("key-1")
+    _, asked = ask_for_token(
+        context,
+        browser,
+        build_refresh_response(id_token=newer),
+        build_jwks_response("key-1"),
     )
 
     assert newer == (read_session(context, browser) or {})["id_token"]
-    assert 1 == len(sent(asked))
+    assert 1 == len(list_forms(asked))
 
 
 def test_id_token_that_cannot_be_verified(
@@ -447,8 +469,11 @@ def test_id_token_that_cannot_be_verified(
     before = (read_session(context, browser) or {})["id_token"]
     clock.wait(3_600)
     newer = sign_id_token("key-2")
-    token, _ = token_of(
-        context, browser, renewed(id_token=newer), build_response(b"down", 404)
+    token, _ = ask_for_token(
+        context,
+        browser,
+        build_refresh_response(id_token=newer),
+        build_response(b"down", 404),
     )
 
     assert "a-2" == token
@@ -456,27 +481,27 @@ def test_id_token_that_cannot_be_verified(
 
 
 def test_requests_with_an_old_cookie(clock: Clock) -> None:
-    """Requests of one browser that come with the old cookie get what the first brought."""
+    """Requests of one browser with the old cookie get the tokens of its first refresh."""
     context, browser = build_session_client(clock), Browser()
     log_in(context, browser, OFFLINE)
     late = [browser.copy() for _ in range(3)]
     clock.wait(3_600)
-    token_of(context, browser, renewed())
-    tokens = [token_of(context, each)[0] for each in late]
-    kept = {(read_session(context, each) or {})["refresh_token"] for each in late}
+    ask_for_token(context, browser, build_refresh_response())
+    tokens = [ask_for_token(context, browser)[0] for browser in late]
+    kept = {(read_session(context, browser) or {})["refresh_token"] for browser in late}
 
     assert (["a-2"] * 3, {"r-2"}) == (tokens, kept)
 
 
 def test_an_old_cookie_after_a_while(clock: Clock) -> None:
-    """What became of a refresh token is not remembered for ever."""
+    """The outcome of a refresh token is forgotten after a while."""
     context, browser = build_session_client(clock), Browser()
     log_in(context, browser, OFFLINE)
     late = browser.copy()
     clock.wait(3_600)
-    token_of(context, browser, renewed())
+    ask_for_token(context, browser, build_refresh_response())
     clock.wait(60)
-    error, asked = failing(context, late, build_refusal(403, "invalid_grant"))
+    error, asked = ask_in_vain(context, late, build_refusal(403, "invalid_grant"))
 
     assert isinstance(error, LoginRequiredError)
     assert 1 == len(asked.requests)
@@ -488,10 +513,10 @@ def test_another_audience_in_the_meantime(clock: Clock) -> None:
     log_in(context, browser, OFFLINE)
     late = browser.copy()
     clock.wait(3_600)
-    token_of(context, browser, renewed())
-    token, asked = token_of(context, late, renewed(3), audience=API)
+    ask_for_token(context, browser, build_refresh_response())
+    token, asked = ask_for_token(context, late, build_refresh_response(3), audience=API)
 
-    assert ("a-3", "r-2") == (token, sent(asked)[0]["refresh_token"])
+    assert ("a-3", "r-2") == (token, list_forms(asked)[0]["refresh_token"])
 
 
 def test_lost_in_the_meantime(clock: Clock) -> None:
@@ -500,8 +525,8 @@ def test_lost_in_the_meantime(clock: Clock) -> None:
     log_in(context, browser, OFFLINE)
     late = browser.copy()
     clock.wait(3_600)
-    failing(context, browser, AmbiguousError("lost"))
-    error, asked = failing(context, late)
+    ask_in_vain(context, browser, AmbiguousError("lost"))
+    error, asked = ask_in_vain(context, late)
 
     assert isinstance(error, AmbiguousError)
     assert [] == asked.requests
@@ -510,8 +535,8 @@ def test_lost_in_the_meantime(clock: Clock) -> None:
 def test_one_flight(context: Context, clock: Clock, browser: Browser) -> None:
     """All who ask at once ask under one key, which tells nothing of the token."""
     clock.wait(3_600)
-    _, asked = token_of(context, browser, renewed())
-    (share,) = [each for each in asked if isinstance(each, Share)]
+    _, asked = ask_for_token(context, browser, build_refresh_response())
+    (share,) = [effect for effect in asked if isinstance(effect, Share)]
 
     assert "r-1" not in json.dumps(repr(share.key))
 
@@ -535,8 +560,10 @@ def test_another_process_was_faster(
 ) -> None:
     """Who gets the lock after another has refreshed gives what that one brought."""
     one, other, browser = shared
-    store.before["set"] = lambda: token_of(other, browser, renewed())
-    token, asked = token_of(one, browser)
+    store.before["set"] = lambda: ask_for_token(
+        other, browser, build_refresh_response()
+    )
+    token, asked = ask_for_token(one, browser)
 
     assert ("a-2", []) == (token, asked.requests)
 
@@ -546,8 +573,8 @@ def test_another_process_has_lost_the_answer(
 ) -> None:
     """Who gets the lock after another has lost a refresh's answer sends nothing more."""
     one, other, browser = shared
-    store.before["set"] = lambda: failing(other, browser, AmbiguousError("lost"))
-    error, asked = failing(one, browser)
+    store.before["set"] = lambda: ask_in_vain(other, browser, AmbiguousError("lost"))
+    error, asked = ask_in_vain(one, browser)
 
     assert isinstance(error, LoginRequiredError)
     assert "spent" in error.message
@@ -563,7 +590,7 @@ def test_another_process_holds_the_lock(
     lock = key.replace("session:", "lock:")
     store.values[lock] = (b"somebody who died", clock.now + 6)
     token, asked = play(
-        get_access_token(one, browser.request()), renewed(), clock=clock
+        get_access_token(one, browser.request()), build_refresh_response(), clock=clock
     )
 
     assert "a-2" == token
@@ -593,7 +620,7 @@ def test_session_that_ends_meanwhile(
     one, _, browser = shared
     (key,) = store.list_sessions()
     store.before["set"] = lambda: store.values.pop(key)
-    error, asked = failing(one, browser)
+    error, asked = ask_in_vain(one, browser)
 
     assert isinstance(error, LoginRequiredError)
     assert [] == asked.requests
@@ -606,11 +633,11 @@ def test_logout_during_a_refresh(
     one, _, browser = shared
     (key,) = store.list_sessions()
 
-    def answered(request: Any) -> Response:
+    def respond(request: Any) -> Response:
         store.values.pop(key)
-        return renewed()
+        return build_refresh_response()
 
-    token, _ = play(get_access_token(one, browser.request()), answered)
+    token, _ = play(get_access_token(one, browser.request()), respond)
 
     assert "a-2" == token
     assert [] == store.list_sessions()
@@ -619,16 +646,16 @@ def test_logout_during_a_refresh(
 def test_write_by_another_during_a_refresh(
     clock: Clock, store: PaperStore, shared: tuple[Context, Context, Browser]
 ) -> None:
-    """What another wrote meanwhile stays, and the newest refresh token with it."""
+    """A write by another process meanwhile stays, and so does the newest refresh token."""
     one, other, browser = shared
 
-    def answered(request: Any) -> Response:
+    def respond(request: Any) -> Response:
         clock.wait(10_000)
         # Notes the use.
         read_session(other, browser)
-        return renewed()
+        return build_refresh_response()
 
-    play(get_access_token(one, browser.request()), answered)
+    play(get_access_token(one, browser.request()), respond)
 
     assert "r-2" == (read_session(one, browser) or {})["refresh_token"]
 
@@ -636,17 +663,17 @@ def test_write_by_another_during_a_refresh(
 def test_writes_that_are_always_late(
     clock: Clock, store: PaperStore, shared: tuple[Context, Context, Browser]
 ) -> None:
-    """Where others write faster without end, it is a failure of the store."""
+    """If others are always faster to write, the call fails with a store error."""
     one, _, browser = shared
     real = store.set
 
-    def slow(key: str, *arguments: Any, **named: Any) -> bool:
+    def set_in_vain(key: str, *arguments: Any, **named: Any) -> bool:
         if key.startswith("session:"):
             return False
         return real(key, *arguments, **named)
 
-    store.set = slow  # type: ignore[method-assign]
-    error, _ = fail(get_access_token(one, browser.request()), renewed())
+    store.set = set_in_vain  # type: ignore[method-assign]
+    error, _ = fail(get_access_token(one, browser.request()), build_refresh_response())
 
     assert isinstance(error, StoreError)
     assert error.tokens_issued
@@ -659,24 +686,24 @@ def test_store_that_fails_after_a_refresh(
     shared: tuple[Context, Context, Browser],
     failing_after: str,
 ) -> None:
-    """What a refresh brought is not lost with the write: the next call has it, unsent."""
+    """New tokens are not lost with a failed write: the next call has them, and sends nothing."""
     one, _, browser = shared
 
-    def answered(request: Any) -> Response:
+    def respond(request: Any) -> Response:
         store.failing = [failing_after] * (2 if failing_after == "set" else 1)
         if failing_after == "get":
             # Somebody else's write has the session read again.
             (key,) = store.list_sessions()
             value, until = store.values[key]
             store.values[key] = (value + b" ", until)
-        return renewed()
+        return build_refresh_response()
 
-    error, _ = fail(get_access_token(one, browser.request()), answered)
+    error, _ = fail(get_access_token(one, browser.request()), respond)
     if failing_after == "get":
         (key,) = store.list_sessions()
         value, until = store.values[key]
         store.values[key] = (value.strip(), until)
-    token, asked = token_of(one, browser)
+    token, asked = ask_for_token(one, browser)
 
     assert isinstance(error, StoreError)
     assert error.tokens_issued
@@ -689,7 +716,7 @@ def test_lock_that_cannot_be_left(
     """A lock that cannot be deleted ends by itself, and nothing is lost."""
     one, _, browser = shared
     store.failing = ["delete"]
-    token, _ = token_of(one, browser, renewed())
+    token, _ = ask_for_token(one, browser, build_refresh_response())
 
     assert "a-2" == token
 
@@ -713,7 +740,7 @@ def test_lock_whose_answer_is_lost(clock: Clock) -> None:
     log_in(context, browser, OFFLINE)
     clock.wait(3_600)
     store.lost = ["set"]
-    token, _ = token_of(context, browser, renewed())
+    token, _ = ask_for_token(context, browser, build_refresh_response())
 
     assert "a-2" == token
 
@@ -721,10 +748,10 @@ def test_lock_whose_answer_is_lost(clock: Clock) -> None:
 def test_refresh_is_within_its_lock(
     clock: Clock, shared: tuple[Context, Context, Browser]
 ) -> None:
-    """What is done under a lock is done before the lock ends."""
+    """Work under a lock ends before the lock does."""
     one, _, browser = shared
     start = clock.now
-    _, asked = token_of(one, browser, renewed())
-    sends = [each for each in asked if hasattr(each, "prepare")]
+    _, asked = ask_for_token(one, browser, build_refresh_response())
+    sends = [effect for effect in asked if hasattr(effect, "prepare")]
 
-    assert [start + 5.0] == [each.deadline for each in sends]
+    assert [start + 5.0] == [send.deadline for send in sends]

@@ -43,7 +43,7 @@ def context(clock: Clock, store: PaperStore) -> Context:
     return build_session_client(clock, state_store=store)
 
 
-def logout_token(**claims: Any) -> str:
+def sign_logout_token(**claims: Any) -> str:
     """Sign a logout token with *claims*; those that are ``...`` are left out."""
     said = {
         "iss": ISSUER,
@@ -62,33 +62,36 @@ def logout_token(**claims: Any) -> str:
     return secret(token)
 
 
-def logged_in(context: Context, **claims: Any) -> Browser:
-    """Give a browser that is logged in."""
+def create_browser(context: Context, **claims: Any) -> Browser:
+    """Return a browser that is logged in."""
     browser = Browser()
     log_in(context, browser, **claims)
     return browser
 
 
-def told(context: Context, *replies: Any, **claims: Any) -> None:
-    """Have Auth0 say that somebody has logged out."""
-    play(handle_backchannel_logout(context, logout_token(**claims)), *replies)
+def log_out(context: Context, *replies: Any, **claims: Any) -> None:
+    """Deliver a logout token of Auth0 with *claims*."""
+    play(handle_backchannel_logout(context, sign_logout_token(**claims)), *replies)
 
 
 def test_user(context: Context, store: PaperStore) -> None:
     """A token that names a user ends all of that user's sessions, and nobody else's."""
-    theirs = [logged_in(context), logged_in(context, sid="s-1")]
-    others = [logged_in(context, sub="auth0|other")]
-    told(context)
+    theirs = [create_browser(context), create_browser(context, sid="s-1")]
+    others = [create_browser(context, sub="auth0|other")]
+    log_out(context)
 
-    assert [None, None] == [read_session(context, each) for each in theirs]
-    assert all(read_session(context, each) for each in others)
+    assert [None, None] == [read_session(context, browser) for browser in theirs]
+    assert all(read_session(context, browser) for browser in others)
     assert 1 == len(store.list_sessions())
 
 
 def test_session(context: Context) -> None:
     """A token that names a session ends that one, and leaves the user's others."""
-    ended, other = logged_in(context, sid="s-1"), logged_in(context, sid="s-2")
-    told(context, sid="s-1", sub=...)
+    ended, other = (
+        create_browser(context, sid="s-1"),
+        create_browser(context, sid="s-2"),
+    )
+    log_out(context, sid="s-1", sub=...)
 
     assert read_session(context, ended) is None
     assert read_session(context, other) is not None
@@ -96,28 +99,36 @@ def test_session(context: Context) -> None:
 
 def test_session_of_a_user(context: Context) -> None:
     """With both, sessions that an exchange began end too: Auth0 gave them no sid."""
-    ended, other = logged_in(context, sid="s-1"), logged_in(context, sid="s-2")
-    exchanged, somebody = logged_in(context), logged_in(context, sub="auth0|other")
-    told(context, sid="s-1")
+    ended, other = (
+        create_browser(context, sid="s-1"),
+        create_browser(context, sid="s-2"),
+    )
+    exchanged, somebody = (
+        create_browser(context),
+        create_browser(context, sub="auth0|other"),
+    )
+    log_out(context, sid="s-1")
 
-    assert [None, None] == [read_session(context, each) for each in (ended, exchanged)]
-    assert all(read_session(context, each) for each in (other, somebody))
+    assert [None, None] == [
+        read_session(context, browser) for browser in (ended, exchanged)
+    ]
+    assert all(read_session(context, browser) for browser in (other, somebody))
 
 
 def test_nobody(context: Context) -> None:
     """A token that names nobody here ends nothing, and is in order."""
-    logged_in(context, sub="auth0|other")
-    told(context)
+    create_browser(context, sub="auth0|other")
+    log_out(context)
 
 
 def test_twice(context: Context, clock: Clock) -> None:
     """A token is good for one use, for as long as it is good."""
-    logged_in(context)
-    told(context)
-    browser = logged_in(context)
+    create_browser(context)
+    log_out(context)
+    browser = create_browser(context)
     clock.wait(179)
     error, _ = fail(
-        handle_backchannel_logout(context, logout_token()),
+        handle_backchannel_logout(context, sign_logout_token()),
     )
 
     assert isinstance(error, BackchannelLogoutError)
@@ -140,8 +151,8 @@ def test_twice(context: Context, clock: Clock) -> None:
 )
 def test_token_that_does_not_hold(context: Context, claims: dict[str, Any]) -> None:
     """A token that does not hold ends nothing, and is told to be answered with 400."""
-    browser = logged_in(context)
-    error, _ = fail(handle_backchannel_logout(context, logout_token(**claims)))
+    browser = create_browser(context)
+    error, _ = fail(handle_backchannel_logout(context, sign_logout_token(**claims)))
 
     assert isinstance(error, BackchannelLogoutError)
     assert ("invalid_logout_token", "verify") == (error.code, error.phase)
@@ -151,8 +162,8 @@ def test_token_that_does_not_hold(context: Context, claims: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("token", ["", "a.b.c", 5, None])
 def test_no_token(context: Context, token: Any) -> None:
-    """What is no token at all does not hold."""
-    logged_in(context)
+    """Text that isn't a token is refused."""
+    create_browser(context)
     error, _ = fail(handle_backchannel_logout(context, token))
 
     assert isinstance(error, BackchannelLogoutError)
@@ -161,7 +172,8 @@ def test_no_token(context: Context, token: Any) -> None:
 def test_no_keys(context: Context) -> None:
     """Without the tenant's keys nobody can tell, and Auth0 may try again."""
     error, _ = fail(
-        handle_backchannel_logout(context, logout_token()), build_response(b"down", 404)
+        handle_backchannel_logout(context, sign_logout_token()),
+        build_response(b"down", 404),
     )
 
     assert isinstance(error, SigningKeyError)
@@ -173,7 +185,7 @@ def test_no_keys(context: Context) -> None:
 def test_sessions_that_are_not_kept(clock: Clock, configured: dict[str, Any]) -> None:
     """Sessions in cookies cannot be ended by anybody else, and that is said."""
     context = build_client(clock, **configured)
-    error, asked = fail(handle_backchannel_logout(context, logout_token()))
+    error, asked = fail(handle_backchannel_logout(context, sign_logout_token()))
 
     assert isinstance(error, ConfigurationError)
     assert ("state_store", []) == (error.parameter, asked.requests)
@@ -184,30 +196,30 @@ def test_store_that_fails(
     context: Context, store: PaperStore, failing: list[str]
 ) -> None:
     """Where the store fails it is told, and the same token may be sent again."""
-    browser = logged_in(context)
+    browser = create_browser(context)
     store.failing = list(failing)
-    error, _ = fail(handle_backchannel_logout(context, logout_token()))
+    error, _ = fail(handle_backchannel_logout(context, sign_logout_token()))
 
     assert isinstance(error, StoreError)
     assert (None, None) == (error.__cause__, error.__context__)
     if failing == ["take_index"]:
-        told(context)
+        log_out(context)
         assert read_session(context, browser) is None
 
 
 def test_store_that_fails_at_first(context: Context, store: PaperStore) -> None:
     """Where nothing can be noted nothing is ended."""
-    browser = logged_in(context)
+    browser = create_browser(context)
     store.failing = ["set", "set"]
-    error, _ = fail(handle_backchannel_logout(context, logout_token()))
+    error, _ = fail(handle_backchannel_logout(context, sign_logout_token()))
 
     assert isinstance(error, StoreError)
     assert read_session(context, browser) is not None
 
 
 def test_labels_tell_nothing(context: Context, store: PaperStore) -> None:
-    """What a session is found by reveals neither user nor session."""
-    logged_in(context, sid="s-secret", sub="auth0|secret")
+    """The keys of the index reveal neither user nor session."""
+    create_browser(context, sid="s-secret", sub="auth0|secret")
 
     assert "secret" not in f"{dict(store.index)}"
     assert SECRETS["access_token"] not in f"{store.values}"

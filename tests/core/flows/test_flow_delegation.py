@@ -43,18 +43,18 @@ def exchange(context: Context, **changes: Any) -> Flow[TokenExchangeResponse]:
     return start(custom_token_exchange, context, build_options(**{**ACTOR, **changes}))
 
 
-def issued(token: str | None) -> Response:
-    """Give the answer that issues tokens with the ID token *token*."""
+def build_issued_tokens(token: str | None) -> Response:
+    """Build the response that issues tokens with the ID token *token*."""
     return build_response({**TOKENS, "id_token": token})
 
 
-def acted(
+def exchange_for(
     context: Context, token: str | None, *replies: Any, **changes: Any
 ) -> TokenExchangeResponse:
     """Exchange a token for tokens with the ID token *token*; the tokens must not be lost."""
     response, _ = play(
         exchange(context, **changes),
-        issued(token),
+        build_issued_tokens(token),
         *replies or [build_jwks_response("key-1")],
     )
     assert (TOKENS["access_token"], token) == (response.access_token, response.id_token)
@@ -65,7 +65,9 @@ def test_actor(context: Context) -> None:
     """The acting party comes from the ID token, once its keys are there."""
     flow = exchange(context)
     response, asked = play(
-        flow, issued(sign_id_token(act=AGENT)), build_jwks_response("key-1")
+        flow,
+        build_issued_tokens(sign_id_token(act=AGENT)),
+        build_jwks_response("key-1"),
     )
 
     assert (AGENT, None) == (response.act, response.act_error)
@@ -75,14 +77,14 @@ def test_actor(context: Context) -> None:
 
 def test_keys_are_known(context: Context) -> None:
     """The second exchange needs no keys."""
-    acted(context, sign_id_token(act=AGENT))
-    _, asked = play(exchange(context), issued(sign_id_token(act=AGENT)))
+    exchange_for(context, sign_id_token(act=AGENT))
+    _, asked = play(exchange(context), build_issued_tokens(sign_id_token(act=AGENT)))
 
     assert [Send] == list_kinds(asked)
 
 
-def chain(length: int) -> dict[str, Any]:
-    """Give an ``act`` claim that names *length* actors."""
+def build_chain(length: int) -> dict[str, Any]:
+    """Build an ``act`` claim that names *length* actors."""
     act: dict[str, Any] = {"sub": f"actor-{length}"}
     for number in range(length - 1, 0, -1):
         act = {"sub": f"actor-{number}", "act": act}
@@ -92,7 +94,10 @@ def chain(length: int) -> dict[str, Any]:
 @pytest.mark.parametrize("length", [1, 2, 5, 8])
 def test_chain(context: Context, length: int) -> None:
     """Those who acted before are nested in who acts now."""
-    assert chain(length) == acted(context, sign_id_token(act=chain(length))).act
+    assert (
+        build_chain(length)
+        == exchange_for(context, sign_id_token(act=build_chain(length))).act
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,14 +113,14 @@ def test_chain(context: Context, length: int) -> None:
         {"sub": 5},
         {"sub": "a", "act": {}},
         {"sub": "a", "act": None},
-        chain(9),
-        chain(60),
+        build_chain(9),
+        build_chain(60),
     ],
     ids=lambda value: repr(value)[:30],
 )
 def test_no_such_actor(context: Context, act: Any) -> None:
     """An actor without a name, or a chain without an end, is told as an error."""
-    response = acted(context, sign_id_token(act=act))
+    response = exchange_for(context, sign_id_token(act=act))
 
     assert response.act is None
     assert isinstance(response.act_error, IdTokenError)
@@ -127,7 +132,7 @@ def test_no_such_actor(context: Context, act: Any) -> None:
 
 def test_actor_that_is_not_named(context: Context) -> None:
     """An actor that the Action did not set is missing, with what to do about it."""
-    response = acted(context, sign_id_token())
+    response = exchange_for(context, sign_id_token())
 
     assert response.act is None
     assert response.act_error is not None
@@ -137,7 +142,7 @@ def test_actor_that_is_not_named(context: Context) -> None:
 
 def test_actor_without_an_id_token(context: Context) -> None:
     """Without an ID token there is nothing to read the actor from."""
-    response, asked = play(exchange(context), issued(None))
+    response, asked = play(exchange(context), build_issued_tokens(None))
 
     assert response.act is None
     assert response.act_error is not None
@@ -151,8 +156,8 @@ def test_actor_without_an_id_token(context: Context) -> None:
 
 def test_errors_are_ones_own(context: Context) -> None:
     """Two responses never share an error, which collects what passes it."""
-    first, _ = play(exchange(context), issued(None))
-    second, _ = play(exchange(context), issued(None))
+    first, _ = play(exchange(context), build_issued_tokens(None))
+    second, _ = play(exchange(context), build_issued_tokens(None))
 
     assert first.act_error is not second.act_error
 
@@ -175,7 +180,7 @@ NO_ACTOR: dict[str, Any] = {"actor_token": None, "actor_token_type": None}
 )
 def test_no_actor(context: Context, token: str | None) -> None:
     """An exchange without an actor fetches no keys for an ID token that names none."""
-    response, asked = play(exchange(context, **NO_ACTOR), issued(token))
+    response, asked = play(exchange(context, **NO_ACTOR), build_issued_tokens(token))
 
     assert (None, None) == (response.act, response.act_error)
     assert [Send] == list_kinds(asked)
@@ -183,14 +188,14 @@ def test_no_actor(context: Context, token: str | None) -> None:
 
 def test_actor_unasked(context: Context) -> None:
     """An Action may set an actor though no actor token was sent, and it is told."""
-    assert AGENT == acted(context, sign_id_token(act=AGENT), **NO_ACTOR).act
+    assert AGENT == exchange_for(context, sign_id_token(act=AGENT), **NO_ACTOR).act
 
 
 def test_unasked_and_nested_elsewhere(context: Context) -> None:
     """A claim that only looks like an actor from afar is none, and no error."""
     claims: dict[str, Any] = {"https://acme.com/x": {"act": 1}}
     token = sign_id_token(**claims)
-    response = acted(context, token, **NO_ACTOR)
+    response = exchange_for(context, token, **NO_ACTOR)
 
     assert (None, None) == (response.act, response.act_error)
 
@@ -198,7 +203,7 @@ def test_unasked_and_nested_elsewhere(context: Context) -> None:
 def test_unasked_and_forged(context: Context) -> None:
     """An actor that cannot be verified is not told, asked for or not."""
     forged = f"{sign_id_token(act=AGENT).rpartition('.')[0]}.{'A' * 342}"
-    response = acted(context, forged, **NO_ACTOR)
+    response = exchange_for(context, forged, **NO_ACTOR)
 
     assert response.act is None
     assert isinstance(response.act_error, IdTokenError)
@@ -224,7 +229,7 @@ TROUBLE: dict[str, Any] = {
 @pytest.mark.parametrize("reply", TROUBLE.values(), ids=TROUBLE.keys())
 def test_tokens_are_not_lost(context: Context, reply: Any) -> None:
     """Trouble with the keys, of whatever kind, costs the actor and not the tokens."""
-    response = acted(context, sign_id_token(act=AGENT), lambda request: reply)
+    response = exchange_for(context, sign_id_token(act=AGENT), lambda request: reply)
 
     assert response.act is None
     assert isinstance(response.act_error, SigningKeyError)
@@ -243,7 +248,7 @@ def test_waiting_for_keys(context: Context, failure: Exception) -> None:
     """Who waits for another's fetch of the keys, in vain, has tokens all the same."""
     flow = exchange(context)
     next(flow)
-    share = flow.send(issued(sign_id_token(act=AGENT)))
+    share = flow.send(build_issued_tokens(sign_id_token(act=AGENT)))
     with pytest.raises(StopIteration) as stop:
         flow.throw(failure)
 
@@ -265,7 +270,7 @@ def test_waiting_for_keys(context: Context, failure: Exception) -> None:
 )
 def test_untrue(context: Context, claims: dict[str, Any]) -> None:
     """An actor of an ID token that does not hold is not told."""
-    response = acted(context, sign_id_token(act=AGENT, **claims))
+    response = exchange_for(context, sign_id_token(act=AGENT, **claims))
 
     assert response.act is None
     assert IdTokenError is type(response.act_error)
@@ -287,7 +292,7 @@ def test_organization(
 ) -> None:
     """An actor of another organization than the one asked for is not told."""
     token = sign_id_token(act=AGENT, **claims)
-    response = acted(context, token, organization=organization)
+    response = exchange_for(context, token, organization=organization)
 
     assert good is (AGENT == response.act)
     assert good is (response.act_error is None)
@@ -295,7 +300,7 @@ def test_organization(
 
 def test_key_of_nowhere(context: Context) -> None:
     """Two hundred ID tokens with keys of nowhere keep their tokens, for one fetch."""
-    acted(context, sign_id_token(act=AGENT))
+    exchange_for(context, sign_id_token(act=AGENT))
     asked = EffectLog()
 
     def serve(request: Request) -> Response:
@@ -304,7 +309,7 @@ def test_key_of_nowhere(context: Context) -> None:
 
     for number in range(200):
         token = forge_id_token(f"made-up-{number}")
-        response, _ = play(exchange(context), issued(token), serve)
+        response, _ = play(exchange(context), build_issued_tokens(token), serve)
         assert token == response.id_token
         assert isinstance(response.act_error, SigningKeyError)
 

@@ -32,8 +32,8 @@ GOOD = build_response(DOCUMENT)
 DOWN = build_response(b"", 404)
 
 
-def metadata(context: Context, *replies: Any) -> EffectLog:
-    """Ask for the tenant's metadata, which must be right; give what that took."""
+def find_metadata(context: Context, *replies: Any) -> EffectLog:
+    """Load the tenant's metadata, which must be right; return the effects."""
     found, asked = play(
         load_metadata(begin_call(context, context.monotonic() + 10), DOMAIN), *replies
     )
@@ -43,15 +43,15 @@ def metadata(context: Context, *replies: Any) -> EffectLog:
 
 def test_first_use(cold: Context) -> None:
     """Metadata is fetched once for all who ask together, and then known."""
-    first, second = metadata(cold, GOOD), metadata(cold)
+    first, second = find_metadata(cold, GOOD), find_metadata(cold)
 
     assert [Share, Send] == list_kinds(first)
     assert [DISCOVERY_URL] == [request.url for request in first.requests]
     assert [] == second
 
 
-def share_of(flow: Generator[Any, Any, Any]) -> Share[Any]:
-    """Give the first wish of *flow*, which is to share."""
+def take_share(flow: Generator[Any, Any, Any]) -> Share[Any]:
+    """Return the first effect of *flow*, which is to share."""
     share = next(flow)
     assert isinstance(share, Share)
     return share
@@ -62,13 +62,13 @@ def test_together(cold: Context) -> None:
     flows = [
         load_metadata(begin_call(cold, 10.0 + number), DOMAIN) for number in range(64)
     ]
-    shares = [share_of(flow) for flow in flows]
+    shares = [take_share(flow) for flow in flows]
 
     assert {("metadata", DOMAIN)} == {share.key for share in shares}
     assert [10.0 + number for number in range(64)] == [
         share.deadline for share in shares
     ]
-    assert ("metadata", "b.auth0.com") == share_of(
+    assert ("metadata", "b.auth0.com") == take_share(
         load_metadata(begin_call(cold, 1.0), "b.auth0.com")
     ).key
     for flow in flows:
@@ -78,8 +78,8 @@ def test_together(cold: Context) -> None:
 def test_next_flight(cold: Context) -> None:
     """Who comes to lead after another flight has landed sends nothing."""
     late = load_metadata(begin_call(cold, 10.0), DOMAIN)
-    share = share_of(late)
-    metadata(cold, GOOD)
+    share = take_share(late)
+    find_metadata(cold, GOOD)
 
     assert (METADATA, []) == play(share.flow())
     late.close()
@@ -96,20 +96,20 @@ def test_next_flight(cold: Context) -> None:
 )
 def test_age(cold: Context, clock: Clock, cache_control: str, seconds: float) -> None:
     """Metadata is asked for again when its age is over, and not before."""
-    metadata(cold, build_response(DOCUMENT, cache_control=cache_control))
+    find_metadata(cold, build_response(DOCUMENT, cache_control=cache_control))
     clock.wait(seconds - 1)
-    assert [] == metadata(cold)
+    assert [] == find_metadata(cold)
     clock.wait(1)
 
-    assert [Share, Send] == list_kinds(metadata(cold, GOOD))
+    assert [Share, Send] == list_kinds(find_metadata(cold, GOOD))
 
 
 def test_clock_set_back(cold: Context, clock: Clock) -> None:
     """A clock that is set back makes what was fetched in the future stale."""
-    metadata(cold, GOOD)
+    find_metadata(cold, GOOD)
     clock.wait(-DAY)
 
-    assert [Share, Send] == list_kinds(metadata(cold, GOOD))
+    assert [Share, Send] == list_kinds(find_metadata(cold, GOOD))
 
 
 BROKEN = {
@@ -142,19 +142,19 @@ def test_untrusted(cold: Context, response: Response) -> None:
         error.tokens_issued,
     )
     assert "evil" not in str(error)
-    assert [Share, Send] == list_kinds(metadata(cold, GOOD))
+    assert [Share, Send] == list_kinds(find_metadata(cold, GOOD))
 
 
 @pytest.mark.parametrize("response", BROKEN.values(), ids=BROKEN.keys())
 def test_old_copy(cold: Context, clock: Clock, response: Response) -> None:
     """While fresh metadata cannot be had, what was good is used, and asked for sparingly."""
-    metadata(cold, GOOD)
+    find_metadata(cold, GOOD)
     clock.wait(HOUR)
-    first = metadata(cold, lambda request: response)
+    first = find_metadata(cold, lambda request: response)
     clock.wait(29)
-    second = metadata(cold)
+    second = find_metadata(cold)
     clock.wait(1)
-    third = metadata(cold, lambda request: response)
+    third = find_metadata(cold, lambda request: response)
 
     assert first.requests
     assert [] == second
@@ -163,9 +163,9 @@ def test_old_copy(cold: Context, clock: Clock, response: Response) -> None:
 
 def test_oldest_copy(cold: Context, clock: Clock) -> None:
     """Metadata that could not be renewed for a day is not used."""
-    metadata(cold, GOOD)
+    find_metadata(cold, GOOD)
     clock.wait(DAY - 30)
-    assert metadata(cold, DOWN).requests
+    assert find_metadata(cold, DOWN).requests
     clock.wait(30)
     error, _ = fail(load_metadata(begin_call(cold, clock.now + 10), DOMAIN), DOWN)
 
@@ -179,11 +179,13 @@ def test_oldest_copy(cold: Context, clock: Clock) -> None:
 def test_refresh_leaves_time(
     cold: Context, clock: Clock, left: float, first: float, refresh: float
 ) -> None:
-    """A refresh may take half of a call's time, so that what is kept can still be used."""
+    """A refresh may take half of the call's time, so that the kept document can still be used."""
     seconds = []
     for _ in range(2):
         _, asked = play(load_metadata(begin_call(cold, clock.now + left), DOMAIN), GOOD)
-        seconds += [each.deadline - clock.now for each in asked if type(each) is Send]
+        seconds += [
+            effect.deadline - clock.now for effect in asked if type(effect) is Send
+        ]
         clock.wait(HOUR)
 
     assert [first, refresh] == seconds
@@ -202,13 +204,13 @@ def test_told(clock: Clock) -> None:
     """The subscriber is told of each fetch, how long it took, and how it ended."""
     context = build_client(clock, knows_metadata=False, on_event=print)
 
-    def slow(request: Request) -> Response:
+    def respond_slowly(request: Request) -> Response:
         clock.wait(2)
         return GOOD if request.url == DISCOVERY_URL else DOWN
 
-    good = metadata(context, slow)
+    good = find_metadata(context, respond_slowly)
     clock.wait(HOUR)
-    bad = metadata(context, DOWN)
+    bad = find_metadata(context, DOWN)
 
     assert [Share, Send, Emit] == list_kinds(good)
     assert [MetadataFetched(domain=DOMAIN, seconds=2.0)] == good.events
@@ -251,7 +253,7 @@ def test_resolved_domain(clock: Clock) -> None:
     ids=repr,
 )
 def test_resolved_domain_refused(clock: Clock, domain: Any) -> None:
-    """What a resolver gives is a public name, and never the machine itself."""
+    """A resolver must return a public name, and never the machine itself."""
     error, asked = fail(
         resolve_domain(
             build_client(clock, domain=lambda found: domain).begin_call(None)
@@ -264,7 +266,7 @@ def test_resolved_domain_refused(clock: Clock, domain: Any) -> None:
 
 
 def test_resolver_that_fails(clock: Clock) -> None:
-    """What a resolver raises is the application's, and passes through."""
+    """An error of the resolver is the application's, and passes through."""
     with pytest.raises(KeyError):
         play(
             resolve_domain(

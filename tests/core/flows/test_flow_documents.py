@@ -97,7 +97,7 @@ def test_no_answer(
 def test_no_document(
     cold: Context, response: Response, safe: bool, wait: float | None
 ) -> None:
-    """An answer that is no document fails discovery, with what may be done about it."""
+    """An answer that isn't a document fails discovery, with a hint on what to do."""
     error, _ = fail(fetch(cold), lambda request: response)
 
     assert DiscoveryError is type(error)

@@ -47,22 +47,22 @@ NO = build_refusal(400, "invalid_request", "The token is spent.")
 BUSY = build_response(b"", 429, retry_after="30")
 
 
-def form(request: Request) -> dict[str, list[str]]:
+def parse_form(request: Request) -> dict[str, list[str]]:
     """Read a request's form."""
     return parse_qs((request.body or b"").decode(), strict_parsing=True)
 
 
 def exchange(context: Context, *replies: Any, **changes: Any) -> TokenExchangeResponse:
-    """Exchange a token; give the response."""
+    """Exchange a token; return the response."""
     return play(
         start(custom_token_exchange, context, build_options(**changes)), *replies
     )[0]
 
 
-def refused(
+def exchange_in_vain(
     context: Context, *replies: Any, **changes: Any
 ) -> tuple[CustomTokenExchangeError, EffectLog]:
-    """Exchange a token in vain; give the error, and what it took."""
+    """Exchange a token, which must fail; return the error and the effects."""
     return fail(
         start(custom_token_exchange, context, build_options(**changes)), *replies
     )
@@ -93,7 +93,7 @@ def test_exchange(context: Context) -> None:
         "audience": ["https://api.example.com"],
         "client_id": ["the-client"],
         "client_secret": [SECRETS["client_secret"]],
-    } == form(asked.requests[0])
+    } == parse_form(asked.requests[0])
 
 
 def test_first_exchange(cold: Context) -> None:
@@ -136,7 +136,7 @@ def test_deadline_and_limit(context: Context, clock: Clock) -> None:
 
 def test_checked_before_anything(clock: Clock) -> None:
     """A call is refused by its own checks before it asks anything of the world."""
-    error, asked = refused(
+    error, asked = exchange_in_vain(
         build_client(clock, domain=lambda found: DOMAIN), subject_token=""
     )
 
@@ -152,17 +152,19 @@ def test_encoded_when_sent(context: Context) -> None:
 
 
 def test_deadline_covers_the_resolver(clock: Clock) -> None:
-    """What a resolver takes is part of the call's time."""
+    """The time that a resolver takes counts towards the call's deadline."""
 
-    def slow(found: Any) -> str:
+    def resolve_slowly(found: Any) -> str:
         clock.wait(4)
         return DOMAIN
 
     began = clock.now
-    context = build_client(clock, domain=slow)
+    context = build_client(clock, domain=resolve_slowly)
     flow = start(custom_token_exchange, context, build_options())
     _, asked = play(flow, build_response(DOCUMENT), build_response())
-    deadlines = [each.deadline for each in asked if isinstance(each, (Send, Share))]
+    deadlines = [
+        effect.deadline for effect in asked if isinstance(effect, (Send, Share))
+    ]
 
     assert [began + 10, began + 9, began + 10] == deadlines
 
@@ -179,7 +181,7 @@ def test_deadline_covers_the_resolver(clock: Clock) -> None:
 )
 def test_bad_input(cold: Context, changes: dict[str, Any]) -> None:
     """Bad input is refused before anything is asked of the outside world."""
-    error, asked = refused(cold, **changes)
+    error, asked = exchange_in_vain(cold, **changes)
 
     assert isinstance(error, InvalidInputError)
     assert [] == asked
@@ -187,7 +189,7 @@ def test_bad_input(cold: Context, changes: dict[str, Any]) -> None:
 
 def test_untrusted_metadata(cold: Context) -> None:
     """No grant goes to a tenant whose metadata is another's."""
-    error, asked = refused(
+    error, asked = exchange_in_vain(
         cold, build_response({**DOCUMENT, "issuer": "https://evil.com/"})
     )
 
@@ -216,7 +218,7 @@ def test_resolver(clock: Clock) -> None:
 def test_resolver_that_is_told_a_bad_domain(clock: Clock) -> None:
     """A domain that a resolver must not give ends the call before anything is sent."""
     context = build_client(clock, domain=lambda found: "localhost:3443")
-    error, asked = refused(context)
+    error, asked = exchange_in_vain(context)
 
     assert isinstance(error, InvalidInputError)
     assert [Invoke] == list_kinds(asked)
@@ -226,21 +228,23 @@ def test_closed(context: Context, cold: Context) -> None:
     """A client that is closed during the call says so, at whatever step."""
     closed = ClientClosedError("the client is closed")
 
-    assert closed is refused(context, closed)[0]
-    assert ClientClosedError is type(refused(cold, ClientClosedError("closed"))[0])
+    assert closed is exchange_in_vain(context, closed)[0]
+    assert ClientClosedError is type(
+        exchange_in_vain(cold, ClientClosedError("closed"))[0]
+    )
 
 
 def test_events(clock: Clock) -> None:
     """The subscriber is told when an exchange starts, and how it ended."""
     context = build_client(clock, knows_metadata=False, on_event=print)
 
-    def slow(request: Request) -> Response:
+    def respond_slowly(request: Request) -> Response:
         clock.wait(1)
         return build_response(DOCUMENT if request.method == "GET" else TOKENS)
 
     changes = {"audience": "https://api.example.com", **ACTOR}
     flow = start(custom_token_exchange, context, build_options(**changes))
-    _, asked = play(flow, slow)
+    _, asked = play(flow, respond_slowly)
 
     assert [Emit, Share, Send, Emit, Send, Emit] == list_kinds(asked)
     assert [
@@ -262,7 +266,7 @@ ACTOR = {"actor_token": SECRETS["actor_token"], "actor_token_type": "urn:acme:se
 def test_events_of_a_refusal(clock: Clock) -> None:
     """The subscriber is told the code and status of a failure."""
     context = build_client(clock, on_event=print)
-    error, asked = refused(context, NO)
+    error, asked = exchange_in_vain(context, NO)
 
     assert isinstance(error, RefusedError)
     assert [
@@ -281,7 +285,7 @@ def test_events_of_a_refusal(clock: Clock) -> None:
 def test_refusal_hints(context: Context) -> None:
     """A refusal whose cause is known says what to do."""
     kind = "urn:ietf:params:oauth:token-type:access_token"
-    error, _ = refused(context, NO, subject_token_type=kind)
+    error, _ = exchange_in_vain(context, NO, subject_token_type=kind)
 
     assert "Token Exchange Profile" in (error.hint or "")
 
@@ -298,7 +302,7 @@ def test_refusal_hints(context: Context) -> None:
 def test_echo(context: Context, name: str, changes: dict[str, Any]) -> None:
     """A secret of the call that the server echoes does not reach the error."""
     echo = build_refusal(400, "invalid_request", f"bad token {SECRETS[name]}")
-    error, _ = refused(context, echo, **changes)
+    error, _ = exchange_in_vain(context, echo, **changes)
 
     assert "bad token <redacted>" == error.message
 
@@ -309,7 +313,9 @@ def test_echo_of_the_header(clock: Clock) -> None:
         clock, client_auth="client_secret_basic", client_secret="p:q r"
     )
     sent = b64encode(b"the-client:p%3Aq+r").decode()
-    error, asked = refused(context, build_refusal(400, "x", f"bad header Basic {sent}"))
+    error, asked = exchange_in_vain(
+        context, build_refusal(400, "x", f"bad header Basic {sent}")
+    )
 
     assert f"Basic {sent}" == asked.requests[0].headers["Authorization"]
     assert "bad header Basic <redacted>" == error.message
@@ -318,7 +324,7 @@ def test_echo_of_the_header(clock: Clock) -> None:
 def test_echo_without_a_secret(clock: Clock) -> None:
     """A public client has no secret that could be echoed."""
     context = build_client(clock, client_auth="none")
-    error, _ = refused(context, NO)
+    error, _ = exchange_in_vain(context, NO)
 
     assert "The token is spent." == error.message
 
@@ -326,9 +332,9 @@ def test_echo_without_a_secret(clock: Clock) -> None:
 def test_fail_fast(clock: Clock) -> None:
     """After a rate limit that names a time, calls fail here until one may try."""
     context = build_client(clock, retry=RetryPolicy(fail_fast=True))
-    first, asked = refused(context, BUSY)
+    first, asked = exchange_in_vain(context, BUSY)
     clock.wait(10)
-    second, none = refused(context)
+    second, none = exchange_in_vain(context)
 
     assert ([Send], []) == (list_kinds(asked), none)
     assert isinstance(first, RateLimitError)
@@ -338,7 +344,7 @@ def test_fail_fast(clock: Clock) -> None:
     clock.wait(20)
     probe = start(custom_token_exchange, context, build_options())
     send = next(probe)
-    waiting, none = refused(context)
+    waiting, none = exchange_in_vain(context)
     with pytest.raises(StopIteration):
         probe.send(build_response())
 
@@ -352,7 +358,7 @@ def test_fail_fast_over_a_clock_set_back(clock: Clock) -> None:
     """A wait lasts its seconds, whatever becomes of the time of day meanwhile."""
     steady = Clock(0.0)
     context = build_client(clock, steady, retry=RetryPolicy(fail_fast=True))
-    refused(context, BUSY)
+    exchange_in_vain(context, BUSY)
     clock.wait(-86_400)
     steady.wait(30)
 
@@ -362,9 +368,9 @@ def test_fail_fast_over_a_clock_set_back(clock: Clock) -> None:
 def test_fail_fast_after_a_block(clock: Clock) -> None:
     """After a block of the source IP nothing is sent for its time."""
     context = build_client(clock, retry=RetryPolicy(fail_fast=True))
-    refused(context, build_refusal(429, "too_many_attempts"))
+    exchange_in_vain(context, build_refusal(429, "too_many_attempts"))
     clock.wait(599)
-    error, asked = refused(context)
+    error, asked = exchange_in_vain(context)
     clock.wait(1)
 
     assert isinstance(error, BlockedError)
@@ -375,8 +381,8 @@ def test_fail_fast_after_a_block(clock: Clock) -> None:
 def test_fail_fast_after_an_outage(clock: Clock) -> None:
     """A call that is refused here was not sent, and says so."""
     context = build_client(clock, retry=RetryPolicy(fail_fast=True))
-    refused(context, build_response(b"", 503, retry_after="30"))
-    error, asked = refused(context)
+    exchange_in_vain(context, build_response(b"", 503, retry_after="30"))
+    error, asked = exchange_in_vain(context)
 
     assert NotSentError is type(error)
     assert (503, True, []) == (error.status, error.retry_safe, asked)
@@ -406,17 +412,17 @@ def test_fail_fast_by_tenant(clock: Clock) -> None:
 def test_slow_by_default(context: Context) -> None:
     """Unless the policy says so, every call is sent."""
     for _ in range(3):
-        assert [Send] == list_kinds(refused(context, NO)[1])
-        assert [Send] == list_kinds(refused(context, BUSY)[1])
+        assert [Send] == list_kinds(exchange_in_vain(context, NO)[1])
+        assert [Send] == list_kinds(exchange_in_vain(context, BUSY)[1])
 
 
 def test_refusals_remembered(clock: Clock) -> None:
     """A refused token is refused here for its time, and another token is not."""
     context = build_client(clock, retry=RetryPolicy(remember_refusals_seconds=60.0))
-    first, _ = refused(context, NO)
+    first, _ = exchange_in_vain(context, NO)
     clock.wait(59)
-    again, asked = refused(context)
-    other, sent = refused(context, NO, subject_token="another-token")
+    again, asked = exchange_in_vain(context)
+    other, sent = exchange_in_vain(context, NO, subject_token="another-token")
 
     assert (first.args, []) == (again.args, asked)
     assert first is not again
@@ -440,15 +446,15 @@ def test_refusals_remembered(clock: Clock) -> None:
 def test_refusals_of_another_grant(clock: Clock, changes: dict[str, Any]) -> None:
     """A refusal is of the whole grant: what differs in anything is sent."""
     context = build_client(clock, retry=RetryPolicy(remember_refusals_seconds=60.0))
-    refused(context, NO)
+    exchange_in_vain(context, NO)
 
-    assert [Send] == list_kinds(refused(context, NO, **changes)[1])
+    assert [Send] == list_kinds(exchange_in_vain(context, NO, **changes)[1])
 
 
 def test_failures_not_remembered(clock: Clock) -> None:
     """A failure that is not the token's is sent again."""
     context = build_client(clock, retry=RetryPolicy(remember_refusals_seconds=60.0))
-    refused(context, build_response(b"", 503))
+    exchange_in_vain(context, build_response(b"", 503))
 
     assert TOKENS["access_token"] == exchange(context, build_response()).access_token
 
@@ -457,9 +463,11 @@ def test_refusal_and_limit(clock: Clock) -> None:
     """A client may do both: what is remembered of a token comes first."""
     policy = RetryPolicy(remember_refusals_seconds=60.0, fail_fast=True)
     context = build_client(clock, retry=policy)
-    refused(context, NO)
-    refused(context, BUSY, subject_token="another-token")
+    exchange_in_vain(context, NO)
+    exchange_in_vain(context, BUSY, subject_token="another-token")
 
-    assert isinstance(refused(context)[0], RefusedError)
-    assert "The token is spent." == refused(context)[0].message
-    assert isinstance(refused(context, subject_token="third-token")[0], RateLimitError)
+    assert isinstance(exchange_in_vain(context)[0], RefusedError)
+    assert "The token is spent." == exchange_in_vain(context)[0].message
+    assert isinstance(
+        exchange_in_vain(context, subject_token="third-token")[0], RateLimitError
+    )

@@ -40,7 +40,7 @@ MINUTE, DAY = 60.0, 86_400.0
 DOWN = build_response(b"", 404)
 
 
-def keys(
+def find_keys(
     context: Context, key_id: str | None, *replies: Any, clock: Clock | None = None
 ) -> tuple[KeySet, EffectLog]:
     """Ask for the keys for a token that names *key_id*."""
@@ -52,30 +52,32 @@ def keys(
     )
 
 
-def sends(context: Context, key_id: str | None, *replies: Any) -> int:
-    """Count what it sends to ask for the keys of *key_id*."""
-    return len(keys(context, key_id, *replies)[1].requests)
+def count_sends(context: Context, key_id: str | None, *replies: Any) -> int:
+    """Count the requests sent to find the key *key_id*."""
+    return len(find_keys(context, key_id, *replies)[1].requests)
 
 
 def test_first_use(context: Context) -> None:
     """Keys are fetched once, from where the metadata says, and then known."""
-    found, asked = keys(context, "key-1", build_jwks_response("key-1", "key-2"))
+    found, asked = find_keys(context, "key-1", build_jwks_response("key-1", "key-2"))
 
     assert frozenset({"key-1", "key-2"}) == found.ids
     assert [Share, Send] == list_kinds(asked)
-    assert [("GET", JWKS_URI)] == [(each.method, each.url) for each in asked.requests]
-    assert (found, []) == keys(context, "key-2")
+    assert [("GET", JWKS_URI)] == [
+        (request.method, request.url) for request in asked.requests
+    ]
+    assert (found, []) == find_keys(context, "key-2")
 
 
 def test_token_without_a_key_id(context: Context) -> None:
     """A token that names no key asks for no key that is not there."""
-    keys(context, None, build_jwks_response("key-1"))
+    find_keys(context, None, build_jwks_response("key-1"))
 
-    assert 0 == sends(context, None)
+    assert 0 == count_sends(context, None)
 
 
-def share_of(flow: Generator[Any, Any, Any]) -> Share[Any]:
-    """Give the first wish of *flow*, which is to share."""
+def take_share(flow: Generator[Any, Any, Any]) -> Share[Any]:
+    """Return the first effect of *flow*, which is to share."""
     share = next(flow)
     assert isinstance(share, Share)
     return share
@@ -87,7 +89,7 @@ def test_together(context: Context) -> None:
         load_keys(begin_call(context, 10.0 + n), METADATA, f"key-{n % 2}")
         for n in range(64)
     ]
-    shares = [share_of(flow) for flow in flows]
+    shares = [take_share(flow) for flow in flows]
 
     assert {("keys", JWKS_URI)} == {share.key for share in shares}
     assert [10.0 + n for n in range(64)] == [share.deadline for share in shares]
@@ -98,8 +100,8 @@ def test_together(context: Context) -> None:
 def test_next_flight(context: Context) -> None:
     """Who comes to lead after another flight has landed sends nothing."""
     late = load_keys(begin_call(context, 10.0), METADATA, "key-1")
-    share = share_of(late)
-    found, _ = keys(context, "key-1", build_jwks_response("key-1"))
+    share = take_share(late)
+    found, _ = find_keys(context, "key-1", build_jwks_response("key-1"))
 
     assert (found, []) == play(share.flow())
     late.close()
@@ -118,18 +120,20 @@ def test_age(
     context: Context, clock: Clock, cache_control: str, seconds: float
 ) -> None:
     """Keys are asked for again when their age is over, and not before."""
-    keys(context, "key-1", build_jwks_response("key-1", cache_control=cache_control))
+    find_keys(
+        context, "key-1", build_jwks_response("key-1", cache_control=cache_control)
+    )
     clock.wait(seconds - 1)
-    assert 0 == sends(context, "key-1")
+    assert 0 == count_sends(context, "key-1")
     clock.wait(1)
 
-    assert 1 == sends(context, "key-1", build_jwks_response("key-1"))
+    assert 1 == count_sends(context, "key-1", build_jwks_response("key-1"))
 
 
 def test_new_key(context: Context) -> None:
     """A key that is not there is looked for once, and found if it is new."""
-    keys(context, "key-1", build_jwks_response("key-1"))
-    found, asked = keys(context, "key-2", build_jwks_response("key-1", "key-2"))
+    find_keys(context, "key-1", build_jwks_response("key-1"))
+    found, asked = find_keys(context, "key-2", build_jwks_response("key-1", "key-2"))
 
     assert found.has("key-2")
     assert [Share, Send] == list_kinds(asked)
@@ -137,10 +141,10 @@ def test_new_key(context: Context) -> None:
 
 def test_unknown_keys(context: Context, clock: Clock) -> None:
     """Ten thousand tokens with keys that exist nowhere cost one fetch in half a minute."""
-    keys(context, "key-1", build_jwks_response("key-1"))
+    find_keys(context, "key-1", build_jwks_response("key-1"))
     fetched_at = []
     for number in range(10_000):
-        asked = keys(
+        asked = find_keys(
             context, f"made-up-{number}", lambda request: build_jwks_response("key-1")
         )[1]
         fetched_at += [clock.now] * len(asked.requests)
@@ -152,12 +156,14 @@ def test_unknown_keys(context: Context, clock: Clock) -> None:
 
 def test_cooldown(context: Context, clock: Clock) -> None:
     """Between two fetches for unknown keys there is half a minute, and no more."""
-    keys(context, "key-1", build_jwks_response("key-1"))
+    find_keys(context, "key-1", build_jwks_response("key-1"))
     counted = []
     for seconds in (0, 29, 1, 30, 29):
         clock.wait(seconds)
         counted.append(
-            sends(context, "made-up", lambda request: build_jwks_response("key-1"))
+            count_sends(
+                context, "made-up", lambda request: build_jwks_response("key-1")
+            )
         )
 
     assert [1, 0, 1, 1, 0] == counted
@@ -165,10 +171,10 @@ def test_cooldown(context: Context, clock: Clock) -> None:
 
 def test_unknown_keys_in_an_outage(context: Context, clock: Clock) -> None:
     """A fetch that fails counts as one, and the old keys stay."""
-    keys(context, "key-1", build_jwks_response("key-1"))
+    find_keys(context, "key-1", build_jwks_response("key-1"))
     fetched_at = []
     for number in range(2_000):
-        found, asked = keys(context, f"made-up-{number}", lambda request: DOWN)
+        found, asked = find_keys(context, f"made-up-{number}", lambda request: DOWN)
         assert found.has("key-1")
         fetched_at += [clock.now] * len(asked.requests)
         clock.wait(0.05)
@@ -179,7 +185,7 @@ def test_unknown_keys_in_an_outage(context: Context, clock: Clock) -> None:
 
 def test_unknown_key_at_first(context: Context) -> None:
     """The first fetch serves the token that caused it, and is not repeated for it."""
-    found, asked = keys(context, "made-up", build_jwks_response("key-1"))
+    found, asked = find_keys(context, "made-up", build_jwks_response("key-1"))
 
     assert not found.has("made-up")
     assert 1 == len(asked.requests)
@@ -191,7 +197,7 @@ def test_rotation(context: Context, clock: Clock) -> None:
     for flip in range(10):
         kid = f"key-{1 + flip % 2}"
         for _ in range(100):
-            found, asked = keys(
+            found, asked = find_keys(
                 context, kid, lambda request, kid=kid: build_jwks_response(kid)
             )
             fetches += len(asked.requests)
@@ -203,9 +209,9 @@ def test_rotation(context: Context, clock: Clock) -> None:
 
 def test_revoked_key(context: Context, clock: Clock) -> None:
     """A key that the tenant takes away is not believed past the age of its set."""
-    keys(context, "key-1", build_jwks_response("key-1"))
+    find_keys(context, "key-1", build_jwks_response("key-1"))
     clock.wait(10 * MINUTE)
-    found, _ = keys(context, "key-1", build_jwks_response("key-2"))
+    found, _ = find_keys(context, "key-1", build_jwks_response("key-2"))
 
     assert not found.has("key-1")
 
@@ -227,22 +233,22 @@ BROKEN = {
 @pytest.mark.parametrize("key_id", ["key-1", "made-up"])
 def test_old_keys(context: Context, clock: Clock, key_id: str, reply: Any) -> None:
     """A fetch that fails leaves the old keys, and is not repeated for half a minute."""
-    old, _ = keys(context, "key-1", build_jwks_response("key-1"))
+    old, _ = find_keys(context, "key-1", build_jwks_response("key-1"))
     clock.wait(10 * MINUTE)
-    now, asked = keys(context, key_id, lambda request: reply)
+    now, asked = find_keys(context, key_id, lambda request: reply)
     clock.wait(29)
 
     assert old is now
     assert asked.requests
-    assert (old, []) == keys(context, key_id)
+    assert (old, []) == find_keys(context, key_id)
 
 
 @pytest.mark.parametrize("reply", BROKEN.values(), ids=BROKEN.keys())
 def test_oldest_keys(context: Context, clock: Clock, reply: Any) -> None:
     """Keys that could not be renewed for a day are not believed."""
-    keys(context, "key-1", build_jwks_response("key-1"))
+    find_keys(context, "key-1", build_jwks_response("key-1"))
     clock.wait(DAY - 30)
-    assert keys(context, "key-1", lambda request: reply)[0].has("key-1")
+    assert find_keys(context, "key-1", lambda request: reply)[0].has("key-1")
     clock.wait(30)
     error, _ = fail(
         load_keys(begin_call(context, clock.now + 10), METADATA, "key-1"),
@@ -254,14 +260,14 @@ def test_oldest_keys(context: Context, clock: Clock, reply: Any) -> None:
 
 def test_keys_come_back(context: Context, clock: Clock) -> None:
     """After an outage the keys are fetched again, and are as fresh as any."""
-    keys(context, "key-1", build_jwks_response("key-1"))
+    find_keys(context, "key-1", build_jwks_response("key-1"))
     clock.wait(10 * MINUTE)
-    keys(context, "key-1", DOWN)
+    find_keys(context, "key-1", DOWN)
     clock.wait(30)
 
-    assert 1 == sends(context, "key-1", build_jwks_response("key-1"))
+    assert 1 == count_sends(context, "key-1", build_jwks_response("key-1"))
     clock.wait(599)
-    assert 0 == sends(context, "key-1")
+    assert 0 == count_sends(context, "key-1")
 
 
 @pytest.mark.parametrize("reply", BROKEN.values(), ids=BROKEN.keys())
@@ -289,7 +295,7 @@ def test_flight_that_ends_otherwise(
 
 
 def test_waiting_time(context: Context) -> None:
-    """What the tenant asked to wait is passed on."""
+    """The wait that the tenant asked for is passed on."""
     flow = load_keys(begin_call(context, context.monotonic() + 10), METADATA, "key-1")
     error, _ = fail(flow, build_response(b"", 429, retry_after="9"))
 
@@ -312,7 +318,7 @@ def test_waiting_time(context: Context) -> None:
 )
 def test_unusable_keys(context: Context, entries: list[Any]) -> None:
     """Keys that cannot be used are passed over, and the set is what is left."""
-    found, _ = keys(context, "key-1", build_response({"keys": entries}))
+    found, _ = find_keys(context, "key-1", build_response({"keys": entries}))
 
     assert 0 == len(found)
 
@@ -324,7 +330,8 @@ def test_one_bad_key_among_good(context: Context) -> None:
     )
 
     assert (
-        frozenset({"key-1"}) == keys(context, "key-1", build_response(document))[0].ids
+        frozenset({"key-1"})
+        == find_keys(context, "key-1", build_response(document))[0].ids
     )
 
 
@@ -332,20 +339,20 @@ def test_a_thousand_keys(context: Context) -> None:
     """A set of a thousand keys is cut, and costs no more memory than a hundred."""
     entries = [to_public_jwk(OTHER_RSA, kid=f"key-{number}") for number in range(1_000)]
 
-    assert 100 == len(keys(context, "key-1", build_response({"keys": entries}))[0])
+    assert 100 == len(find_keys(context, "key-1", build_response({"keys": entries}))[0])
 
 
 def test_told(clock: Clock) -> None:
     """The subscriber is told of each fetch, how long it took, and how it ended."""
     context = build_client(clock, on_event=print)
 
-    def slow(request: Request) -> Response:
+    def respond_slowly(request: Request) -> Response:
         clock.wait(2)
         return build_jwks_response(*SIGNING_KEYS)
 
-    good = keys(context, "key-1", slow)[1]
+    good = find_keys(context, "key-1", respond_slowly)[1]
     clock.wait(10 * MINUTE)
-    bad = keys(context, "key-1", DOWN)[1]
+    bad = find_keys(context, "key-1", DOWN)[1]
 
     assert [Share, Send, Emit] == list_kinds(good)
     assert [KeysFetched(domain=DOMAIN, seconds=2.0)] == good.events

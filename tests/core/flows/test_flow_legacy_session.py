@@ -97,7 +97,7 @@ def test_broken(clock: Clock) -> None:
 
 
 def test_logout(context: Context, browser: Browser) -> None:
-    """Who logs out has none of the SDK's cookies left to be logged in by."""
+    """A logout deletes the SDK's cookies too, so that they cannot log the user in again."""
     play(logout(context, browser.request(), revoke=False))
 
     assert {"theme": "dark"} == browser.cookies

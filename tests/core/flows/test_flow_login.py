@@ -69,20 +69,20 @@ def context(request: pytest.FixtureRequest, clock: Clock, store: PaperStore) -> 
     )
 
 
-def login(
+def start_login(
     context: Context, browser: Browser, **changes: Any
 ) -> Flow[LoginWithCustomTokenExchangeResult]:
-    """Log in."""
+    """Return the flow of a login."""
     return login_with_custom_token_exchange(
         context, build_login_options(**changes), browser.request()
     )
 
 
-def refused(
+def log_in_in_vain(
     context: Context, browser: Browser, *replies: Any, **changes: Any
 ) -> tuple[CustomTokenExchangeError, EffectLog]:
-    """Log in in vain; there must be no session."""
-    error, asked = fail(login(context, browser, **changes), *replies)
+    """Try to log in, which must fail and leave no session."""
+    error, asked = fail(start_login(context, browser, **changes), *replies)
     assert {} == browser.cookies
     return error, asked
 
@@ -128,7 +128,9 @@ def test_openid(
 ) -> None:
     """The scope is what was asked for, with openid in it; the session tells what was sent."""
     result, asked = play(
-        login(context, browser, scope=asked_for, audience="https://api.example.com"),
+        start_login(
+            context, browser, scope=asked_for, audience="https://api.example.com"
+        ),
         build_token_response(),
         build_jwks_response("key-1"),
     )
@@ -145,13 +147,13 @@ def test_openid(
 @pytest.mark.parametrize("scope", ["", 5, ["openid"], "openid  twice", "ä"])
 def test_bad_scope(context: Context, browser: Browser, scope: Any) -> None:
     """A scope that breaks a rule is refused, before anything is sent."""
-    error, asked = refused(context, browser, scope=scope)
+    error, asked = log_in_in_vain(context, browser, scope=scope)
 
     assert ("scope", []) == (error.parameter, asked.requests)
 
 
 def test_other_options(context: Context, browser: Browser) -> None:
-    """What are no options at all are refused, before anything is sent."""
+    """Values that aren't options are refused before anything is sent."""
     flow = login_with_custom_token_exchange(
         context,
         {"subject_token": SECRETS["subject_token"]},  # type: ignore[arg-type]
@@ -175,7 +177,7 @@ def test_no_sessions_are_kept(
 ) -> None:
     """A client that keeps no sessions says so, before anything is sent."""
     context = build_client(clock, **configured)
-    error, asked = refused(context, browser)
+    error, asked = log_in_in_vain(context, browser)
 
     assert isinstance(error, ConfigurationError)
     assert ("secret", []) == (error.parameter, asked.requests)
@@ -209,7 +211,7 @@ def test_no_response(context: Context, browser: Browser) -> None:
 
 def test_no_id_token(context: Context, browser: Browser) -> None:
     """Without an ID token nobody is logged in, and the tokens are known to be out."""
-    error, _ = refused(context, browser, build_token_response({"id_token": ...}))
+    error, _ = log_in_in_vain(context, browser, build_token_response({"id_token": ...}))
 
     assert isinstance(error, IdTokenError)
     assert (Code.MISSING_ID_TOKEN, True) == (error.code, error.tokens_issued)
@@ -229,7 +231,7 @@ def test_untrue_id_token(
     context: Context, browser: Browser, claims: dict[str, Any], said: str
 ) -> None:
     """An ID token that does not hold logs nobody in: also one for another organization."""
-    error, _ = refused(
+    error, _ = log_in_in_vain(
         context,
         browser,
         build_token_response(**claims),
@@ -251,7 +253,7 @@ def test_organization(context: Context, browser: Browser) -> None:
 
 def test_no_keys(context: Context, browser: Browser) -> None:
     """Without the tenant's keys nobody can be told, so nobody is logged in."""
-    error, _ = refused(
+    error, _ = log_in_in_vain(
         context, browser, build_token_response(), build_response({"keys": []})
     )
 
@@ -263,7 +265,7 @@ def test_refusal(context: Context, browser: Browser) -> None:
     log_in(context, browser)
     before = dict(browser.cookies)
     error, _ = fail(
-        login(context, browser), build_response({"error": "invalid_request"}, 400)
+        start_login(context, browser), build_response({"error": "invalid_request"}, 400)
     )
 
     assert isinstance(error, RefusedError)
@@ -312,7 +314,7 @@ def test_session_expiry(clock: Clock, store: PaperStore, browser: Browser) -> No
 
 def test_session_expiry_in_the_past(context: Context, browser: Browser) -> None:
     """A session that is over before it begins is refused."""
-    error, _ = refused(
+    error, _ = log_in_in_vain(
         context,
         browser,
         build_token_response(session_expiry=int(NOW) - 1_000),
@@ -339,7 +341,7 @@ def test_store_that_hangs(clock: Clock, store: PaperStore, browser: Browser) -> 
     context = build_session_client(clock, state_store=store)
     store.failing = ["set"]
     store.before["set"] = lambda: clock.wait(1.0)
-    error, _ = refused(
+    error, _ = log_in_in_vain(
         context, browser, build_token_response(), build_jwks_response("key-1")
     )
 
@@ -364,7 +366,7 @@ def test_store_that_fails(
     """A session that cannot be kept is an error, which has the tokens and shows none."""
     store.failing = failing
     context = build_session_client(clock, state_store=store)
-    error, _ = refused(
+    error, _ = log_in_in_vain(
         context, browser, build_token_response(), build_jwks_response("key-1")
     )
 
@@ -382,7 +384,7 @@ def test_login_again_after_a_store_that_failed(
     """A subject token good for one use is spent by then, so that trying again is not safe."""
     store.failing = ["set", "set"]
     context = build_session_client(clock, state_store=store)
-    error, _ = refused(
+    error, _ = log_in_in_vain(
         context,
         browser,
         build_token_response(),
@@ -396,7 +398,7 @@ def test_login_again_after_a_store_that_failed(
 def test_store_that_cannot_forget(
     clock: Clock, store: PaperStore, browser: Browser
 ) -> None:
-    """The old session's id is out of the browser, so that it stays is no failure."""
+    """A stored session that stays is not a failure: the browser no longer has its id."""
     context = build_session_client(clock, state_store=store)
     log_in(context, browser)
     store.failing = ["delete"]
@@ -409,7 +411,7 @@ def test_store_that_refuses(clock: Clock, store: PaperStore, browser: Browser) -
     """A store that will not take a new session has failed."""
     context = build_session_client(clock, state_store=store)
     store.set = lambda *_, **__: False  # type: ignore[method-assign]
-    error, _ = refused(
+    error, _ = log_in_in_vain(
         context, browser, build_token_response(), build_jwks_response("key-1")
     )
 
@@ -419,7 +421,7 @@ def test_store_that_refuses(clock: Clock, store: PaperStore, browser: Browser) -
 def test_too_large_for_cookies(clock: Clock, browser: Browser) -> None:
     """A session that does not fit into cookies is an error, which has the tokens."""
     context = build_session_client(clock, state_store=CookieStore(most_chunks=2))
-    error, _ = refused(
+    error, _ = log_in_in_vain(
         context,
         browser,
         build_token_response(picture="x" * 9_000),
@@ -433,7 +435,7 @@ def test_too_large_for_cookies(clock: Clock, browser: Browser) -> None:
 
 def test_too_large_to_open(context: Context, browser: Browser) -> None:
     """A session that nobody could open again is not kept, wherever it would be."""
-    error, _ = refused(
+    error, _ = log_in_in_vain(
         context,
         browser,
         build_token_response(picture="x" * 48_000),
@@ -493,7 +495,7 @@ def test_resolver(clock: Clock, store: PaperStore) -> None:
     from world import DOCUMENT
 
     play(
-        login(context, browser),
+        start_login(context, browser),
         build_response(DOCUMENT),
         build_token_response(),
         build_jwks_response("key-1"),

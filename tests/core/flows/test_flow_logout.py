@@ -98,7 +98,7 @@ def test_nobody(context: Context) -> None:
     ["", "/here", "javascript:alert(1)", "https://", "https://u@h/", "ftp://h/", 5],
 )
 def test_bad_return(context: Context, browser: Browser, return_to: Any) -> None:
-    """What is no URL of the web is refused, and the session stays."""
+    """Text that isn't a web URL is refused, and the session stays."""
     error, _ = fail(logout(context, browser.request(), return_to=return_to))
 
     assert isinstance(error, InvalidInputError)
@@ -121,8 +121,8 @@ def test_sessions_that_are_not_kept(clock: Clock) -> None:
     assert isinstance(error, ConfigurationError)
 
 
-def fresh(clock: Clock, **keywords: Any) -> tuple[Context, Browser]:
-    """Give a client that knows where tokens are revoked, and a browser with one to revoke."""
+def create_client_and_browser(clock: Clock, **keywords: Any) -> tuple[Context, Browser]:
+    """Return a client that knows the revocation endpoint, and a browser with a token to revoke."""
     context = build_client(clock, secret=SECRET, knows_metadata=False, **keywords)
     browser = Browser()
     from browser import build_login_options, build_token_response
@@ -143,7 +143,7 @@ def fresh(clock: Clock, **keywords: Any) -> tuple[Context, Browser]:
 
 def test_revocation(clock: Clock) -> None:
     """The session's refresh token is revoked, the client authenticated (RFC 7009)."""
-    context, browser = fresh(clock)
+    context, browser = create_client_and_browser(clock)
     _, asked = play(logout(context, browser.request()), build_response(b"", 200))
 
     (request,) = asked.requests
@@ -158,7 +158,7 @@ def test_revocation(clock: Clock) -> None:
 
 def test_no_revocation(clock: Clock) -> None:
     """It is not where the application does not want it."""
-    context, browser = fresh(clock)
+    context, browser = create_client_and_browser(clock)
     _, asked = play(logout(context, browser.request(), revoke=False))
 
     assert [] == asked.requests
@@ -175,10 +175,10 @@ def test_no_revocation(clock: Clock) -> None:
 )
 def test_revocation_that_fails(clock: Clock, reply: Any) -> None:
     """Who logs out is logged out, whatever becomes of the refresh token."""
-    context, browser = fresh(clock)
+    context, browser = create_client_and_browser(clock)
     start = clock.now
     _, asked = play(logout(context, browser.request()), reply)
-    (send,) = [each for each in asked if hasattr(each, "prepare")]
+    (send,) = [effect for effect in asked if hasattr(effect, "prepare")]
 
     assert {} == browser.cookies
     assert start + 3.0 == send.deadline
@@ -199,16 +199,16 @@ def test_revocation_after_a_slow_store(clock: Clock, store: PaperStore) -> None:
 )
 def test_nowhere_to_revoke(clock: Clock, document: dict[str, Any]) -> None:
     """A tenant that says no place of its own for it is not asked."""
-    context, browser = fresh(clock)
+    context, browser = create_client_and_browser(clock)
     clock.wait(3_600)
     _, asked = play(logout(context, browser.request()), build_response(document))
 
-    assert [DISCOVERY_URL] == [each.url for each in asked.requests]
+    assert [DISCOVERY_URL] == [request.url for request in asked.requests]
 
 
 def test_no_metadata(clock: Clock) -> None:
     """Without metadata nothing is revoked, and the user is logged out."""
-    context, browser = fresh(clock)
+    context, browser = create_client_and_browser(clock)
     clock.wait(3_600)
     context.metadata.clear()
     _, asked = play(logout(context, browser.request()), build_response(b"gone", 404))
@@ -252,7 +252,7 @@ def test_store_that_cannot_be_read(clock: Clock, store: PaperStore) -> None:
 
 
 def test_broken_cookie(context: Context) -> None:
-    """A cookie that is no session's is deleted too."""
+    """A cookie without a session in it is deleted too."""
     browser = Browser({COOKIE: "broken"})
     play(logout(context, browser.request()))
 

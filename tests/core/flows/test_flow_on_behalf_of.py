@@ -77,7 +77,7 @@ def test_request() -> None:
     ],
 )
 def test_input(parameter: str, value: Any) -> None:
-    """What breaks a rule is refused, by its name, before anything is sent."""
+    """Arguments that break a rule are refused by name before anything is sent."""
     error, asked = fail(exchange(build_client(Clock()), **{parameter: value}))
 
     assert isinstance(error, InvalidInputError)

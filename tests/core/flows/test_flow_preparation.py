@@ -31,7 +31,7 @@ def test_prepare() -> None:
         custom_token_exchange(context, build_options()), build_response()
     )
 
-    assert [DISCOVERY_URL, JWKS_URI] == [each.url for each in asked.requests]
+    assert [DISCOVERY_URL, JWKS_URI] == [request.url for request in asked.requests]
     assert [] == again.requests
     assert 1 == len(exchange.requests)
 

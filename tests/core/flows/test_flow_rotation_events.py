@@ -1,4 +1,4 @@
-"""What a subscriber is told when a login session gets new tokens, or is to get them."""
+"""Events for subscribers when a login session gets new tokens, or is about to."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NO = build_refusal(403, "invalid_grant")
 
 @pytest.fixture
 def context(clock: Clock) -> Context:
-    """A client that keeps sessions, and tells of what happens."""
+    """A client that keeps sessions, and has a subscriber."""
     return build_session_client(
         clock,
         state_store=PaperStore(clock),
@@ -51,8 +51,8 @@ def context(clock: Clock) -> Context:
     )
 
 
-def told(asked: EffectLog) -> list[Any]:
-    """Give what was told of the session."""
+def list_rotations(asked: EffectLog) -> list[Any]:
+    """Return the events about the session's rotation."""
     return [event for event in asked.events if isinstance(event, SessionRotated)]
 
 
@@ -67,7 +67,7 @@ def test_refresh(context: Context, clock: Clock, code: str | None) -> None:
 
     assert [
         SessionRotated(domain=DOMAIN, by="refresh_token", seconds=0.0, code=code)
-    ] == told(asked)
+    ] == list_rotations(asked)
 
 
 @pytest.mark.parametrize("code", [None, "invalid_grant"])
@@ -88,4 +88,4 @@ def test_exchange(context: Context, clock: Clock, code: str | None) -> None:
 
     assert [
         SessionRotated(domain=DOMAIN, by="exchange", seconds=0.0, code=code)
-    ] == told(asked)
+    ] == list_rotations(asked)

@@ -38,8 +38,8 @@ ACTOR = {"actor_token": SECRETS["actor_token"], "actor_token_type": "urn:acme:se
 PRIVATE: dict[str, Any] = P256.as_dict(private=True)
 
 
-def disguises(secret: str) -> set[str]:
-    """Give the forms in which *secret* may hide."""
+def list_disguises(secret: str) -> set[str]:
+    """Return the forms in which *secret* may hide."""
     octets = secret.encode()
     return {
         secret,
@@ -53,7 +53,7 @@ def disguises(secret: str) -> set[str]:
 
 
 NEEDLES = [
-    *(form for secret in SECRETS.values() for form in disguises(secret)),
+    *(form for secret in SECRETS.values() for form in list_disguises(secret)),
     base64.b64encode(
         f"the-client:{quote_plus(SECRETS['client_secret'])}".encode()
     ).decode(),
@@ -123,8 +123,8 @@ CLIENTS: dict[str, dict[str, Any]] = {
 }
 
 
-def shown(error: BaseException) -> list[str]:
-    """Give the secrets that *error* shows, in whatever form."""
+def list_shown(error: BaseException) -> list[str]:
+    """Return the secrets that *error* shows, in whatever form."""
     text = collect_texts(error)
     return [needle for needle in NEEDLES if needle in text]
 
@@ -141,7 +141,7 @@ def test_failure(
     )
     for flow in (start(custom_token_exchange, context, given) for _ in range(2)):
         error, _ = fail(flow, lambda request: reply, clock=clock)
-        assert [] == shown(error)
+        assert [] == list_shown(error)
         assert error.__cause__ is error.__context__ is None
 
 
@@ -152,7 +152,7 @@ def test_failed_discovery(clock: Clock, reply: Response | Exception) -> None:
     flow = start(custom_token_exchange, context, build_options(**ACTOR))
     error, _ = fail(flow, lambda request: reply, clock=clock)
 
-    assert [] == shown(error)
+    assert [] == list_shown(error)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_bad_input(clock: Clock, changes: dict[str, Any]) -> None:
         start(custom_token_exchange, context, build_options(**{**ACTOR, **changes}))
     )
 
-    assert [] == shown(error)
+    assert [] == list_shown(error)
 
 
 @pytest.mark.parametrize("tampered", ["", "x", "AAAA"])
@@ -191,7 +191,7 @@ def test_bad_id_token(clock: Clock, tampered: str) -> None:
     response, _ = play(flow, *replies)
 
     assert response.act_error is not None
-    assert [] == shown(response.act_error)
+    assert [] == list_shown(response.act_error)
     assert [] == [
         part
         for part in token.split(".")
@@ -215,7 +215,7 @@ def test_response(clock: Clock) -> None:
 
 
 def test_requests(clock: Clock) -> None:
-    """What is put on the wire has the secrets in its body or header, never in its URL."""
+    """A request carries the secrets in its body or a header, never in its URL."""
     flow = start(
         custom_token_exchange,
         build_client(clock, knows_metadata=False),
@@ -237,11 +237,11 @@ def test_canary() -> None:
     by_cause.__cause__ = ValueError(base64.b64encode(planted.encode()).decode())
 
     for error in (ValueError(f"bad {planted}"), by_note, by_cause):
-        assert [] != shown(error)
+        assert [] != list_shown(error)
 
 
 def test_canary_in_a_frame() -> None:
-    """The search finds a secret among the locals of a frame of the library's."""
+    """The search finds a secret among the locals of one of the library's frames."""
     source = compile(
         "def fail(token): raise ValueError('bad')", "auth0_tx/canary.py", "exec"
     )
@@ -250,4 +250,4 @@ def test_canary_in_a_frame() -> None:
     with pytest.raises(ValueError, match="bad") as error:
         names["fail"](SECRETS["subject_token"])
 
-    assert [] != shown(error.value)
+    assert [] != list_shown(error.value)

@@ -1,4 +1,4 @@
-"""What is sent again, seen from outside: sends counted, waits listed, proofs renewed."""
+"""Retries seen from outside: sends counted, waits listed, proofs renewed."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ REFUSED = NotSentError("no connection could be made", retry_safe=True)
 LOST = AmbiguousError("the connection ended before the answer was whole")
 
 
-def sends(asked: EffectLog) -> int:
-    """Count what was put on the wire."""
+def count_sends(asked: EffectLog) -> int:
+    """Count the requests that were sent."""
     return len(asked.requests)
 
 
-def always(reply: Response | Exception) -> Reply:
+def repeat_response(reply: Response | Exception) -> Reply:
     """Answer every request in the same way."""
     return lambda request: reply
 
@@ -83,7 +83,7 @@ def test_gives_up(context: Context, clock: Clock) -> None:
     error, asked = fail(flow, REFUSED, REFUSED, last, clock=clock)
 
     assert last is error
-    assert 3 == sends(asked)
+    assert 3 == count_sends(asked)
 
 
 def test_retries_turned_off(clock: Clock) -> None:
@@ -156,8 +156,8 @@ def test_sends(
             DOMAIN,
         ),
     ):
-        _, asked = fail(flow, always(reply))
-        counted.append(sends(asked))
+        _, asked = fail(flow, repeat_response(reply))
+        counted.append(count_sends(asked))
 
     assert [once, reusable, document] == counted
 
@@ -173,7 +173,7 @@ SAFE = {"no connection", "no time to connect", "408", "425"} | {
 def test_retry_safe(context: Context, name: str, reply: Response | Exception) -> None:
     """Only what never reached an Action is safe to send again with a one-time token."""
     error, _ = fail(
-        start(custom_token_exchange, context, build_options()), always(reply)
+        start(custom_token_exchange, context, build_options()), repeat_response(reply)
     )
 
     assert (name in SAFE) is error.retry_safe
@@ -190,7 +190,7 @@ def test_lost_answer_of_a_reusable_token(
             build_client(clock),
             build_options(subject_token_reusable=reusable),
         )
-        error, _ = fail(flow, always(reply))
+        error, _ = fail(flow, repeat_response(reply))
         assert isinstance(error, AmbiguousError)
         assert reusable is error.retry_safe
 
@@ -211,11 +211,11 @@ def test_switches(clock: Clock, policy: RetryPolicy, reply: Any, sent: int) -> N
     context = build_client(clock, retry=policy)
     _, asked = fail(
         start(custom_token_exchange, context, build_options()),
-        always(reply),
+        repeat_response(reply),
         clock=clock,
     )
 
-    assert sent == sends(asked)
+    assert sent == count_sends(asked)
 
 
 def test_wait_past_the_deadline(clock: Clock) -> None:
@@ -233,7 +233,7 @@ def test_one_deadline(context: Context, clock: Clock) -> None:
     began = clock.now
     _, asked = fail(
         start(custom_token_exchange, context, build_options()),
-        always(BUSY),
+        repeat_response(BUSY),
         clock=clock,
     )
 
@@ -266,8 +266,8 @@ def test_each_attempt_is_signed_anew(clock: Clock) -> None:
         for body in bodies
     ]
 
-    assert ["id-1", "id-2", "id-3"] == [each["jti"] for each in claims]
-    assert [0, 3, 6] == [each["iat"] - claims[0]["iat"] for each in claims]
+    assert ["id-1", "id-2", "id-3"] == [claim["jti"] for claim in claims]
+    assert [0, 3, 6] == [claim["iat"] - claims[0]["iat"] for claim in claims]
     assert 1 == len({str(body["subject_token"]) for body in bodies})
 
 
@@ -293,9 +293,10 @@ def test_outage(context: Context) -> None:
     total = 0
     for _ in range(200):
         _, asked = fail(
-            start(custom_token_exchange, context, build_options()), always(REFUSED)
+            start(custom_token_exchange, context, build_options()),
+            repeat_response(REFUSED),
         )
-        total += sends(asked)
+        total += count_sends(asked)
 
     assert 200 + 10 == total
 
@@ -305,9 +306,10 @@ def test_outage_of_documents(cold: Context, clock: Clock) -> None:
     total = 0
     for _ in range(200):
         _, asked = fail(
-            load_metadata(begin_call(cold, clock.now + 10), DOMAIN), always(LOST)
+            load_metadata(begin_call(cold, clock.now + 10), DOMAIN),
+            repeat_response(LOST),
         )
-        total += sends(asked)
+        total += count_sends(asked)
 
     assert 200 + 10 == total
 
@@ -323,12 +325,12 @@ def test_partial_outage(context: Context, period: int) -> None:
             _, asked = play(
                 start(custom_token_exchange, context, build_options()),
                 *replies,
-                always(build_response()),
+                repeat_response(build_response()),
             )
         except NotSentError:
             continue
         successes += 1
-        retries += sends(asked) - 1
+        retries += count_sends(asked) - 1
         assert retries <= successes / 5 + 10
 
 
@@ -344,7 +346,7 @@ def test_no_refund(context: Context) -> None:
 
 
 def test_what_is_thrown_and_not_ours(context: Context) -> None:
-    """What is no failure of a transport passes through, and is not sent again."""
+    """An exception that isn't a transport's failure passes through, and nothing is sent again."""
     bug = ZeroDivisionError("a bug")
 
     with pytest.raises(ZeroDivisionError) as error:

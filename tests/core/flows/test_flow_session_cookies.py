@@ -1,4 +1,4 @@
-"""What becomes of cookies that hold no session."""
+"""Cookies that hold no session are deleted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_deletes_the_numbered_cookies_of_auth0s_sdk(clock: Clock) -> None:
 
     assert user is None
     assert [("_a0_session_0", 0, True)] == [
-        (each.name, each.max_age, each.secure) for each in browser.told
+        (cookie.name, cookie.max_age, cookie.secure) for cookie in browser.told
     ]
 
 
@@ -35,11 +35,11 @@ def test_deletes_cookies_of_auth0s_sdk_over_plain_http(clock: Clock) -> None:
 
     play(get_user(context, browser.request()))
 
-    assert [False] == [each.secure for each in browser.told]
+    assert [False] == [cookie.secure for cookie in browser.told]
 
 
 def test_every_bit_counts(clock: Clock) -> None:
-    """A cookie with any single bit flipped is no session, and is deleted."""
+    """A cookie with any single bit flipped is not a session, and is deleted."""
     context, browser = build_session_client(clock), Browser()
     log_in(context, browser)
     sealed = browser.cookies[COOKIE]

@@ -84,7 +84,7 @@ def test_absolute(context: Context, clock: Clock, browser: Browser) -> None:
 def test_replay_of_an_expired_cookie(
     context: Context, clock: Clock, browser: Browser
 ) -> None:
-    """What a browser kept beyond its time is worth nothing: the time is inside the seal."""
+    """A cookie kept beyond its time is worthless: the time is inside the seal."""
     log_in(context, browser)
     kept = browser.copy()
     clock.wait(3 * DAY)
@@ -177,7 +177,7 @@ def test_rotated_secrets(
 def test_another_secret(
     clock: Clock, keeping: dict[str, Any], browser: Browser
 ) -> None:
-    """What another secret sealed does not open."""
+    """A cookie sealed with another secret does not open."""
     log_in(build_session_client(clock, secret=OLD_SECRET, **keeping), browser)
 
     assert read_session(build_session_client(clock, **keeping), browser) is None
@@ -186,7 +186,7 @@ def test_another_secret(
 def test_another_cookie(
     clock: Clock, keeping: dict[str, Any], browser: Browser
 ) -> None:
-    """What was sealed for one cookie does not open as another."""
+    """A value sealed for one cookie does not open as another."""
     log_in(build_session_client(clock, **keeping), browser)
     other = build_session_client(
         clock, session_policy=SessionPolicy(cookie_name="other"), **keeping
@@ -203,7 +203,7 @@ def test_another_cookie(
     "value", ["", "x", "A" * 42, "A" * 44, "A" * 42 + "=", "a.b.c.d.e", "é" * 43]
 )
 def test_broken_cookie(context: Context, value: str) -> None:
-    """A cookie that is no session's is no session, and is deleted."""
+    """A cookie with other contents is not a session, and is deleted."""
     browser = Browser({COOKIE: value, f"{COOKIE}.7": "left over", "theme": "dark"})
 
     assert read_session(context, browser) is None
@@ -211,7 +211,7 @@ def test_broken_cookie(context: Context, value: str) -> None:
 
 
 def test_broken_cookie_without_a_response(context: Context) -> None:
-    """Without a response a broken cookie stays, and is no session all the same."""
+    """Without a response a broken cookie stays, but is still not a session."""
     browser = Browser({COOKIE: "broken"})
     user, _ = play(get_user(context, browser.request(answered=False)))
 
@@ -219,7 +219,7 @@ def test_broken_cookie_without_a_response(context: Context) -> None:
 
 
 def test_flipped_characters(clock: Clock, browser: Browser) -> None:
-    """A cookie with any character changed is no session."""
+    """A cookie with any character changed is not a session."""
     context = build_session_client(clock)
     log_in(context, browser)
     whole = browser.cookies[COOKIE]
@@ -271,7 +271,7 @@ def test_id_of_a_session_that_is_gone(
 def test_store_with_something_else(
     clock: Clock, store: PaperStore, browser: Browser, stored: Any
 ) -> None:
-    """What a store has under a session's key and is none is no session."""
+    """Other bytes under a session's key in the store are not a session."""
     context = build_session_client(clock, state_store=store)
     log_in(context, browser)
     (key,) = store.list_sessions()
@@ -289,7 +289,9 @@ def test_store_that_mixes_up_keys(clock: Clock, store: PaperStore) -> None:
     one, other = store.list_sessions()
     store.values[one], store.values[other] = store.values[other], store.values[one]
 
-    assert [None, None] == [read_session(context, each) for each in (first, second)]
+    assert [None, None] == [
+        read_session(context, browser) for browser in (first, second)
+    ]
 
 
 def test_store_that_fails(clock: Clock, store: PaperStore, browser: Browser) -> None:
@@ -318,7 +320,7 @@ def test_store_that_fails(clock: Clock, store: PaperStore, browser: Browser) -> 
 def test_errors_of_ours_pass_a_store(
     clock: Clock, store: PaperStore, browser: Browser
 ) -> None:
-    """What a store, or the driver on its behalf, refuses with an error of ours is kept."""
+    """One of our errors that a store, or its driver, raises is passed on as it is."""
     context = build_session_client(clock, state_store=store)
     log_in(context, browser)
 

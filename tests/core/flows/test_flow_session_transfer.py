@@ -59,7 +59,7 @@ def context(request: pytest.FixtureRequest, clock: Clock, store: PaperStore) -> 
     )
 
 
-def transfer(
+def start_transfer(
     context: Context, browser: Browser | None = None, **changes: Any
 ) -> Flow[SessionTransferToken]:
     """Ask for a session transfer token, as the user of *browser*."""
@@ -75,12 +75,12 @@ def transfer(
     return request_session_transfer_token(context, **asked_for)
 
 
-def form(asked: EffectLog) -> dict[str, list[str]]:
-    """Give the one form that was sent with a subject token."""
+def read_form(asked: EffectLog) -> dict[str, list[str]]:
+    """Return the one form that was sent with a subject token."""
     (body,) = [
-        (each.body or b"").decode()
-        for each in asked.requests
-        if b"subject_token" in (each.body or b"")
+        (request.body or b"").decode()
+        for request in asked.requests
+        if b"subject_token" in (request.body or b"")
     ]
     return parse_qs(body)
 
@@ -90,10 +90,10 @@ def test_actor_that_is_given(clock: Clock, token_type: dict[str, str]) -> None:
     """The actor's token goes as an ID token, unless it is said to be something else."""
     context = build_client(clock)
     token, asked = play(
-        transfer(context, organization="org_1", scope="openid", **ACTOR),
+        start_transfer(context, organization="org_1", scope="openid", **ACTOR),
         build_response({**TRANSFER, **token_type}),
     )
-    sent = form(asked)
+    sent = read_form(asked)
 
     assert "stt-1" == token.session_transfer_token
     assert ("N_A", 60) == (token.token_type, token.expires_in)
@@ -106,19 +106,19 @@ def test_actor_that_is_given(clock: Clock, token_type: dict[str, str]) -> None:
 def test_actor_of_another_type(clock: Clock) -> None:
     """An actor's token of another type is sent as what it is."""
     _, asked = play(
-        transfer(build_client(clock), **ACTOR, actor_token_type="urn:acme:agent"),
+        start_transfer(build_client(clock), **ACTOR, actor_token_type="urn:acme:agent"),
         build_response(TRANSFER),
     )
 
-    assert ["urn:acme:agent"] == form(asked)["actor_token_type"]
+    assert ["urn:acme:agent"] == read_form(asked)["actor_token_type"]
 
 
 def test_actor_of_the_session(context: Context) -> None:
     """Without an actor it is who is logged in, by the session's ID token."""
     browser = Browser()
     log_in(context, browser, sub="auth0|agent")
-    _, asked = play(transfer(context, browser), build_response(TRANSFER))
-    sent = form(asked)
+    _, asked = play(start_transfer(context, browser), build_response(TRANSFER))
+    sent = read_form(asked)
 
     assert [(read_session(context, browser) or {})["id_token"]] == sent["actor_token"]
     assert [TokenType.ID_TOKEN] == sent["actor_token_type"]
@@ -132,14 +132,18 @@ def test_actor_whose_id_token_is_old(context: Context, clock: Clock) -> None:
     newer = sign_id_token(iat=int(NOW), exp=int(NOW) + 1_000)
     renewed = {**TOKENS, "access_token": "a-2", "id_token": newer}
     _, asked = play(
-        transfer(context, browser), build_response(renewed), build_response(TRANSFER)
+        start_transfer(context, browser),
+        build_response(renewed),
+        build_response(TRANSFER),
     )
 
-    assert [newer] == form(asked)["actor_token"]
+    assert [newer] == read_form(asked)["actor_token"]
 
 
-def unusable(context: Context, clock: Clock) -> list[tuple[str, Any, list[Any]]]:
-    """Give browsers whose session has no ID token that would do."""
+def create_unusable_browsers(
+    context: Context, clock: Clock
+) -> list[tuple[str, Any, list[Any]]]:
+    """Return browsers whose session has no valid ID token."""
     nobody, expired, lost = Browser(), Browser(), Browser()
     log_in(context, expired, exp=int(NOW) + 100)
     log_in(context, lost, {"refresh_token": "r-1"}, exp=int(NOW) + 100)
@@ -154,19 +158,21 @@ def unusable(context: Context, clock: Clock) -> list[tuple[str, Any, list[Any]]]
 
 @pytest.mark.parametrize("number", range(4))
 def test_no_actor(context: Context, clock: Clock, number: int) -> None:
-    """Without an ID token that would do there is no actor, and nothing is exchanged."""
-    _, browser, replies = unusable(context, clock)[number]
+    """Without a valid ID token there is no actor, and nothing is exchanged."""
+    _, browser, replies = create_unusable_browsers(context, clock)[number]
     clock.wait(200)
-    error, asked = fail(transfer(context, browser), *replies)
+    error, asked = fail(start_transfer(context, browser), *replies)
 
     assert isinstance(error, CustomTokenExchangeError)
     assert (Code.ACTOR_UNAVAILABLE, "validate") == (error.code, error.phase)
-    assert [] == [each for each in asked.requests if b"subject_token" in each.body]
+    assert [] == [
+        request for request in asked.requests if b"subject_token" in request.body
+    ]
 
 
 def test_no_actor_and_no_sessions(clock: Clock) -> None:
     """A client that keeps no sessions has no actor of its own."""
-    error, asked = fail(transfer(build_client(clock)))
+    error, asked = fail(start_transfer(build_client(clock)))
 
     assert (Code.ACTOR_UNAVAILABLE, []) == (error.code, asked.requests)
 
@@ -176,7 +182,9 @@ def test_refresh_that_fails(context: Context, clock: Clock) -> None:
     browser = Browser()
     log_in(context, browser, {"refresh_token": "r-1"}, exp=int(NOW) + 100)
     clock.wait(200)
-    error, _ = fail(transfer(context, browser), build_refusal(401, "invalid_client"))
+    error, _ = fail(
+        start_transfer(context, browser), build_refusal(401, "invalid_client")
+    )
 
     assert isinstance(error, RefusedError)
     assert "invalid_client" == error.code
@@ -187,7 +195,7 @@ def test_store_that_fails(clock: Clock, store: PaperStore) -> None:
     context, browser = build_session_client(clock, state_store=store), Browser()
     log_in(context, browser)
     store.failing = ["get"]
-    error, _ = fail(transfer(context, browser))
+    error, _ = fail(start_transfer(context, browser))
 
     assert isinstance(error, StoreError)
 
@@ -204,8 +212,8 @@ def test_store_that_fails(clock: Clock, store: PaperStore) -> None:
     ],
 )
 def test_bad_input(clock: Clock, changes: dict[str, Any], parameter: str) -> None:
-    """What breaks a rule is refused before a session is read or anything sent."""
-    error, asked = fail(transfer(build_client(clock), **changes))
+    """Arguments that break a rule are refused before a session is read or anything is sent."""
+    error, asked = fail(start_transfer(build_client(clock), **changes))
 
     assert isinstance(error, InvalidInputError)
     assert (parameter, []) == (error.parameter, list(asked))
@@ -213,7 +221,9 @@ def test_bad_input(clock: Clock, changes: dict[str, Any], parameter: str) -> Non
 
 def test_public_application(clock: Clock) -> None:
     """An application that cannot prove itself is refused here."""
-    error, asked = fail(transfer(build_client(clock, client_auth="none"), **ACTOR))
+    error, asked = fail(
+        start_transfer(build_client(clock, client_auth="none"), **ACTOR)
+    )
 
     assert isinstance(error, InvalidInputError)
     assert ("client_auth", []) == (error.parameter, list(asked))
@@ -229,7 +239,7 @@ def test_public_application(clock: Clock) -> None:
 )
 def test_another_token(clock: Clock, body: dict[str, Any]) -> None:
     """Another token in its place is not passed off as one."""
-    error, _ = fail(transfer(build_client(clock), **ACTOR), build_response(body))
+    error, _ = fail(start_transfer(build_client(clock), **ACTOR), build_response(body))
 
     assert isinstance(error, InvalidResponseError)
     assert error.tokens_issued
@@ -258,7 +268,7 @@ def test_another_token(clock: Clock, body: dict[str, Any]) -> None:
 def test_refusals(clock: Clock, error: str, said: str, code: str) -> None:
     """Refusals whose codes Auth0 has announced have them already."""
     failure, _ = fail(
-        transfer(build_client(clock), **ACTOR), build_refusal(400, error, said)
+        start_transfer(build_client(clock), **ACTOR), build_refusal(400, error, said)
     )
 
     assert isinstance(failure, RefusedError)

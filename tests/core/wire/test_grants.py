@@ -143,7 +143,7 @@ def test_whole_form() -> None:
     ],
 )
 def test_type_accepted(uri: str) -> None:
-    """A type is a URN or a web address of one's own, or one that RFC 8693 registers."""
+    """A type is a URN or URL under your control, or one that RFC 8693 registers."""
     form = dict(parse_form(encode_exchange(build_options(subject_token_type=uri))))
 
     assert str(uri) == form["subject_token_type"]

@@ -37,7 +37,7 @@ def find_rule(**changes: Any) -> str:
 
 
 def test_request() -> None:
-    """A document is fetched from its well-known place, with nothing of the client's."""
+    """A document is fetched from its well-known place, without the client's credentials."""
     request = document_request(discovery_url(DOMAIN))
 
     assert ("GET", DISCOVERY_URL, None) == (request.method, request.url, request.body)

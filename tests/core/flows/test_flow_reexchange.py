@@ -56,16 +56,16 @@ def browser(context: Context, clock: Clock) -> Browser:
     return browser
 
 
-def again(
+def ask_for_token(
     context: Context, browser: Browser, *replies: Any, **wanted: Any
 ) -> tuple[str, EffectLog]:
-    """Ask for an access token, with another subject token at hand."""
+    """Ask for an access token, with a supplier of another subject token."""
     wanted = {"subject_token_supplier": build_options, **wanted}
     return play(get_access_token(context, browser.request(), **wanted), *replies)
 
 
-def anew(**claims: Any) -> list[Any]:
-    """Give the answers to another exchange."""
+def build_exchange_responses(**claims: Any) -> list[Any]:
+    """Build the responses to another exchange."""
     said = {"iat": int(NOW) + 3_600, "exp": int(NOW) + 40_000, "act": AGENT, **claims}
     return [
         build_token_response({"access_token": "a-2"}, **said),
@@ -73,24 +73,26 @@ def anew(**claims: Any) -> list[Any]:
     ]
 
 
-def forms(asked: EffectLog) -> list[dict[str, list[str]]]:
-    """Give the forms that were sent to the token endpoint."""
+def list_forms(asked: EffectLog) -> list[dict[str, list[str]]]:
+    """Return the forms that were sent to the token endpoint."""
     return [
-        parse_qs((each.body or b"").decode())
-        for each in asked.requests
-        if each.url == TOKEN_ENDPOINT
+        parse_qs((request.body or b"").decode())
+        for request in asked.requests
+        if request.url == TOKEN_ENDPOINT
     ]
 
 
 def test_again(context: Context, browser: Browser) -> None:
     """Another exchange for the same user renews the session, its actor included."""
-    token, asked = again(context, browser, *anew(act={"sub": "auth0|second-agent"}))
-    kept, nothing = again(context, browser)
+    token, asked = ask_for_token(
+        context, browser, *build_exchange_responses(act={"sub": "auth0|second-agent"})
+    )
+    kept, nothing = ask_for_token(context, browser)
     session = read_session(context, browser) or {}
 
     assert ("a-2", "a-2", []) == (token, kept, nothing.requests)
     assert "auth0|second-agent" == session["user"]["act"]["sub"]
-    (form,) = forms(asked)
+    (form,) = list_forms(asked)
     assert ["openid"] == form["scope"]
     assert [SECRETS["subject_token"]] == form["subject_token"]
 
@@ -98,27 +100,29 @@ def test_again(context: Context, browser: Browser) -> None:
 def test_what_is_asked_for(context: Context, browser: Browser) -> None:
     """The audience and scope asked for are those of the exchange, where they are given."""
     supplier = lambda: build_login_options(audience="urn:mine", scope="mine")  # noqa: E731
-    _, asked = again(
+    _, asked = ask_for_token(
         context,
         browser,
-        *anew(),
+        *build_exchange_responses(),
         audience=API,
         scope="read:data",
         subject_token_supplier=supplier,
     )
-    found, nothing = again(context, browser, audience=API, scope="read:data")
+    found, nothing = ask_for_token(context, browser, audience=API, scope="read:data")
 
-    (form,) = forms(asked)
+    (form,) = list_forms(asked)
     assert ([API], ["openid read:data"]) == (form["audience"], form["scope"])
     assert ("a-2", []) == (found, nothing.requests)
 
 
 def test_what_the_supplier_asks_for(context: Context, browser: Browser) -> None:
-    """Without an audience and a scope of the call's, the supplier's are sent."""
+    """If the call names no audience and scope, those of the supplier are sent."""
     supplier = lambda: build_options(audience="urn:mine", scope="mine")  # noqa: E731
-    _, asked = again(context, browser, *anew(), subject_token_supplier=supplier)
+    _, asked = ask_for_token(
+        context, browser, *build_exchange_responses(), subject_token_supplier=supplier
+    )
 
-    (form,) = forms(asked)
+    (form,) = list_forms(asked)
     assert (["urn:mine"], ["openid mine"]) == (form["audience"], form["scope"])
 
 
@@ -127,10 +131,10 @@ def test_audience_of_the_login(context: Context, clock: Clock) -> None:
     browser = Browser()
     log_in(context, browser, {"expires_in": 3_600}, {"audience": API}, act=AGENT)
     clock.wait(3_600)
-    _, asked = again(context, browser, *anew())
-    found, nothing = again(context, browser)
+    _, asked = ask_for_token(context, browser, *build_exchange_responses())
+    found, nothing = ask_for_token(context, browser)
 
-    (form,) = forms(asked)
+    (form,) = list_forms(asked)
     assert [API] == form["audience"]
     assert ("a-2", []) == (found, nothing.requests)
 
@@ -140,12 +144,12 @@ def test_not_while_it_lasts(context: Context) -> None:
     browser = Browser()
     log_in(context, browser)
 
-    def never() -> Any:
+    def refuse() -> Any:
         raise AssertionError("called")
 
     assert (
         SECRETS["access_token"]
-        == (again(context, browser, subject_token_supplier=never)[0])
+        == (ask_for_token(context, browser, subject_token_supplier=refuse)[0])
     )
 
 
@@ -167,8 +171,8 @@ def test_supplier_of_something_else(
 @pytest.mark.parametrize(
     ("replies", "said"),
     [
-        (anew(sub="auth0|other"), "another user"),
-        (anew(aud="other"), "aud"),
+        (build_exchange_responses(sub="auth0|other"), "another user"),
+        (build_exchange_responses(aud="other"), "aud"),
         ([build_token_response({"id_token": ...})], "no ID token"),
     ],
     ids=["another user", "another client", "nobody"],
@@ -217,7 +221,7 @@ def test_refusal(context: Context, browser: Browser) -> None:
 
 
 def test_no_response(clock: Clock) -> None:
-    """What an exchange brings must be kept, so without a response there is none."""
+    """New tokens must be kept in a cookie, so without a response nothing is exchanged."""
     context, browser = build_session_client(clock), Browser()
     log_in(context, browser, {"expires_in": 3_600})
     clock.wait(3_600)

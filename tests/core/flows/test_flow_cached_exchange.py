@@ -47,7 +47,7 @@ ONCE = RetryPolicy(attempts=1)
 
 
 class SharedCache:
-    """A cache that others than this client have, too; it fails when it is told to."""
+    """A cache shared with other clients, which fails on demand."""
 
     def __init__(self, clock: Clock) -> None:
         self.values: dict[str, tuple[bytes, float]] = {}
@@ -57,16 +57,16 @@ class SharedCache:
         self._clock = clock
 
     def get(self, key: str) -> bytes | None:
-        self._ask("get")
+        self._note_call("get")
         value, ends = self.values.get(key, (None, 0.0))
         return value if self._clock() < ends else None
 
     def set(self, key: str, value: bytes, *, ttl: float) -> None:
-        self._ask("set")
+        self._note_call("set")
         self.values[key] = value, self._clock() + ttl
 
     def lock(self, key: str, owner: bytes, *, ttl: float) -> bool:
-        self._ask("lock")
+        self._note_call("lock")
         _, ends = self.locks.get(key, (b"", 0.0))
         if self._clock() < ends:
             return False
@@ -74,11 +74,11 @@ class SharedCache:
         return True
 
     def unlock(self, key: str, owner: bytes) -> None:
-        self._ask("unlock")
+        self._note_call("unlock")
         if self.locks.get(key, (b"", 0.0))[0] == owner:
             del self.locks[key]
 
-    def _ask(self, what: str) -> None:
+    def _note_call(self, what: str) -> None:
         self.asked.append(what)
         if self.failure is not None:
             raise self.failure
@@ -86,33 +86,33 @@ class SharedCache:
 
 @pytest.fixture
 def clock() -> Clock:
-    """Give time that passes when it is told to."""
+    """Time that passes only when it is told to."""
     return Clock()
 
 
 @pytest.fixture(params=["memory", "shared"])
 def cache(request: pytest.FixtureRequest, clock: Clock) -> Any:
-    """Give a cache of either kind."""
+    """A cache of either kind."""
     return MemoryTokenCache() if request.param == "memory" else SharedCache(clock)
 
 
 def exchange(
     context: Context, *replies: Any, clock: Clock | None = None, **changes: Any
 ) -> tuple[TokenExchangeResponse, EffectLog]:
-    """Exchange a token; give the response, and what was asked for."""
+    """Exchange a token; return the response and the effects."""
     flow = start(custom_token_exchange, context, build_options(**changes))
     return play(flow, *replies, clock=clock)
 
 
-def tokens(name: str, **more: Any) -> Any:
-    """Give an answer with the access token *name*."""
+def build_tokens(name: str, **more: Any) -> Any:
+    """Build a response with the access token *name*."""
     return build_response({**TOKENS, "access_token": name, **more})
 
 
 def test_hit(clock: Clock, cache: Any) -> None:
     """A token is exchanged once while its answer lasts, and told to last from then."""
     context = build_client(clock, token_cache=cache)
-    first, asked = exchange(context, tokens("one"))
+    first, asked = exchange(context, build_tokens("one"))
     clock.wait(100)
     second, hit = exchange(context)
 
@@ -126,7 +126,7 @@ def test_hit(clock: Clock, cache: Any) -> None:
 def test_nothing_is_asked(clock: Clock) -> None:
     """A hit in memory asks nothing of the world."""
     context = build_client(clock, token_cache=MemoryTokenCache())
-    exchange(context, tokens("one"))
+    exchange(context, build_tokens("one"))
     _, hit = exchange(context)
 
     assert [] == hit
@@ -137,9 +137,9 @@ def test_end(clock: Clock, cache: Any) -> None:
     context = build_client(
         clock, token_cache=cache, cache_policy=CachePolicy(max_age=50)
     )
-    exchange(context, tokens("one"))
+    exchange(context, build_tokens("one"))
     clock.wait(50)
-    again, _ = exchange(context, tokens("two"))
+    again, _ = exchange(context, build_tokens("two"))
 
     assert "two" == again.access_token
 
@@ -154,32 +154,34 @@ def test_subject_token_ends(clock: Clock, cache: Any) -> None:
         {"subject_token": jwt},
         {"organization": "org_a", "subject_token": jwt},
     ):
-        exchange(context, tokens("one"), **changes)
+        exchange(context, build_tokens("one"), **changes)
     clock.wait(60)
-    again, _ = exchange(context, tokens("two"), subject_token=jwt)
+    again, _ = exchange(context, build_tokens("two"), subject_token=jwt)
 
     assert "two" == again.access_token
     # With an actor that cannot be told, nothing is cached.
-    exchange(context, tokens("one"), **actor)
-    exchange(context, tokens("one"), **actor)
+    exchange(context, build_tokens("one"), **actor)
+    exchange(context, build_tokens("one"), **actor)
 
 
 def test_users(clock: Clock, cache: Any) -> None:
     """Another user's token, or anything else that is other, is another exchange."""
     context = build_client(clock, token_cache=cache)
-    one, _ = exchange(context, tokens("one"), subject_token="token-of-alice")
-    two, _ = exchange(context, tokens("two"), subject_token="token-of-bob")
+    one, _ = exchange(context, build_tokens("one"), subject_token="token-of-alice")
+    two, _ = exchange(context, build_tokens("two"), subject_token="token-of-bob")
     three, _ = exchange(
-        context, tokens("three"), subject_token="token-of-bob", scope="read:data"
+        context, build_tokens("three"), subject_token="token-of-bob", scope="read:data"
     )
 
-    assert ["one", "two", "three"] == [each.access_token for each in (one, two, three)]
+    assert ["one", "two", "three"] == [
+        response.access_token for response in (one, two, three)
+    ]
     assert "two" == exchange(context, subject_token="token-of-bob")[0].access_token
 
 
 def test_clients_share(clock: Clock, cache: Any) -> None:
     """Clients with the same credentials share a cache, and one with others does not."""
-    exchange(build_client(clock, token_cache=cache), tokens("one"))
+    exchange(build_client(clock, token_cache=cache), build_tokens("one"))
     same, _ = exchange(build_client(clock, token_cache=cache))
     context = build_client(
         clock, token_cache=cache, client_secret="a-wrong-client-secret"
@@ -191,11 +193,11 @@ def test_clients_share(clock: Clock, cache: Any) -> None:
 
 
 def test_domains(clock: Clock, cache: Any) -> None:
-    """What one tenant gave is not given for another."""
+    """Tokens of one tenant are not returned for another."""
     domains = iter(["one.auth0.com", "two.auth0.com"])
     context = build_client(clock, token_cache=cache, domain=lambda _: next(domains))
 
-    def served(request: Any) -> Any:
+    def respond(request: Any) -> Any:
         host = request.url.split("/")[2]
         issuer = f"https://{host}/"
         document = {
@@ -203,15 +205,19 @@ def test_domains(clock: Clock, cache: Any) -> None:
             "token_endpoint": f"{issuer}oauth/token",
             "jwks_uri": f"{issuer}jwks",
         }
-        return build_response(document) if "well-known" in request.url else tokens(host)
+        return (
+            build_response(document)
+            if "well-known" in request.url
+            else build_tokens(host)
+        )
 
-    given = [exchange(context, served)[0].access_token for _ in range(2)]
+    given = [exchange(context, respond)[0].access_token for _ in range(2)]
 
     assert ["one.auth0.com", "two.auth0.com"] == given
 
 
 def test_input_is_checked(clock: Clock, cache: Any) -> None:
-    """What breaks a rule is refused, whether it could be in the cache or not."""
+    """Options that break a rule are refused, whether the cache could have them or not."""
     context = build_client(clock, token_cache=cache)
     error, asked = fail(
         start(custom_token_exchange, context, build_options(subject_token=" "))
@@ -225,7 +231,7 @@ def test_failures_are_not_cached(clock: Clock, cache: Any) -> None:
     """A refusal is of the call that met it; the next one is sent."""
     context = build_client(clock, token_cache=cache)
     error, _ = fail(start(custom_token_exchange, context, build_options()), NO)
-    again, _ = exchange(context, tokens("one"))
+    again, _ = exchange(context, build_tokens("one"))
 
     assert isinstance(error, RefusedError)
     assert "one" == again.access_token
@@ -243,10 +249,10 @@ def test_failures_are_not_cached(clock: Clock, cache: Any) -> None:
 def test_one_callers(
     clock: Clock, cache: Any, scope: str | None, more: dict[str, Any]
 ) -> None:
-    """What is one caller's, as a refresh token, is not given to the next."""
+    """A response meant for one caller, as with a refresh token, is not given to the next."""
     context = build_client(clock, token_cache=cache)
-    one, _ = exchange(context, tokens("one", **more), scope=scope)
-    two, _ = exchange(context, tokens("two", **more), scope=scope)
+    one, _ = exchange(context, build_tokens("one", **more), scope=scope)
+    two, _ = exchange(context, build_tokens("two", **more), scope=scope)
 
     assert ["one", "two"] == [one.access_token, two.access_token]
 
@@ -267,11 +273,11 @@ def test_mixed_up(clock: Clock) -> None:
     """An entry that a cache gives under another key does not open."""
     cache = SharedCache(clock)
     context = build_client(clock, token_cache=cache)
-    exchange(context, tokens("alice's"), subject_token="token-of-alice")
-    exchange(context, tokens("bob's"), subject_token="token-of-bob")
+    exchange(context, build_tokens("alice's"), subject_token="token-of-alice")
+    exchange(context, build_tokens("bob's"), subject_token="token-of-bob")
     values = list(cache.values.values())
     cache.values = dict(zip(cache.values, reversed(values), strict=True))
-    again, _ = exchange(context, tokens("new"), subject_token="token-of-bob")
+    again, _ = exchange(context, build_tokens("new"), subject_token="token-of-bob")
 
     assert "new" == again.access_token
 
@@ -279,59 +285,63 @@ def test_mixed_up(clock: Clock) -> None:
 # Renewal.
 
 
-def renewing(clock: Clock, cache: Any, **keywords: Any) -> Context:
-    """Give a client that has cached a token which is to be renewed by now."""
+def build_renewing_client(clock: Clock, cache: Any, **keywords: Any) -> Context:
+    """Return a client that has cached a token which is now due to be renewed."""
     policy = CachePolicy(margin_seconds=0, renew_seconds=100)
     context = build_client(
         clock, token_cache=cache, cache_policy=policy, retry=ONCE, **keywords
     )
-    exchange(context, tokens("old", expires_in=1_000), subject_token_reusable=True)
+    exchange(
+        context, build_tokens("old", expires_in=1_000), subject_token_reusable=True
+    )
     clock.wait(930)
     return context
 
 
 def test_renewal(clock: Clock, cache: Any) -> None:
-    """One caller renews what ends soon, and is given what is new; so are all after it."""
-    context = renewing(clock, cache)
-    new, _ = exchange(context, tokens("new"), subject_token_reusable=True)
+    """One caller renews tokens that end soon, and gets the new ones; so do all after it."""
+    context = build_renewing_client(clock, cache)
+    new, _ = exchange(context, build_tokens("new"), subject_token_reusable=True)
     after, _ = exchange(context, subject_token_reusable=True)
 
     assert ["new", "new"] == [new.access_token, after.access_token]
 
 
 def test_others_meanwhile(clock: Clock, cache: Any) -> None:
-    """While one renews, the others are given what is still good."""
-    context = renewing(clock, cache)
+    """While one renews, the others get the tokens that are still good."""
+    context = build_renewing_client(clock, cache)
     meanwhile: list[Any] = []
 
-    def slowly(_: Any) -> Any:
+    def respond_slowly(_: Any) -> Any:
         meanwhile.append(exchange(context, subject_token_reusable=True)[0])
-        return tokens("new")
+        return build_tokens("new")
 
-    exchange(context, slowly, subject_token_reusable=True)
+    exchange(context, respond_slowly, subject_token_reusable=True)
 
-    assert [("old", 70)] == [(each.access_token, each.expires_in) for each in meanwhile]
+    assert [("old", 70)] == [
+        (response.access_token, response.expires_in) for response in meanwhile
+    ]
 
 
 def test_renewal_fails(clock: Clock, cache: Any) -> None:
-    """Who renews in vain is given what is still good, and the next do not try for a while."""
-    context = renewing(clock, cache)
+    """A failed renewal returns the tokens that are still good; the next calls don't try for a while."""
+    context = build_renewing_client(clock, cache)
     given, asked = exchange(context, LOST, subject_token_reusable=True)
     after, _ = exchange(context, subject_token_reusable=True)
     clock.wait(30)
-    again, _ = exchange(context, tokens("new"), subject_token_reusable=True)
+    again, _ = exchange(context, build_tokens("new"), subject_token_reusable=True)
 
     assert 1 == len(asked.requests)
     assert ["old", "old", "new"] == [
-        each.access_token for each in (given, after, again)
+        response.access_token for response in (given, after, again)
     ]
 
 
 def test_renewal_too_late(clock: Clock, cache: Any) -> None:
     """A renewal that fails when the old answer has ended by then is a failure."""
-    context = renewing(clock, cache)
+    context = build_renewing_client(clock, cache)
 
-    def slowly(_: Any) -> Any:
+    def respond_slowly(_: Any) -> Any:
         clock.wait(100)
         return LOST
 
@@ -339,7 +349,7 @@ def test_renewal_too_late(clock: Clock, cache: Any) -> None:
         start(
             custom_token_exchange, context, build_options(subject_token_reusable=True)
         ),
-        slowly,
+        respond_slowly,
     )
 
     assert isinstance(error, NotSentError)
@@ -347,12 +357,12 @@ def test_renewal_too_late(clock: Clock, cache: Any) -> None:
 
 def test_renewal_refused(clock: Clock, cache: Any) -> None:
     """When the server says no, nobody is given the old answer any more."""
-    context = renewing(clock, cache)
+    context = build_renewing_client(clock, cache)
     flow = start(
         custom_token_exchange, context, build_options(subject_token_reusable=True)
     )
     error, _ = fail(flow, NO)
-    again, _ = exchange(context, tokens("new"), subject_token_reusable=True)
+    again, _ = exchange(context, build_tokens("new"), subject_token_reusable=True)
 
     assert isinstance(error, RefusedError)
     assert "new" == again.access_token
@@ -362,7 +372,7 @@ def test_no_renewal_of_what_is_spent(clock: Clock, cache: Any) -> None:
     """A subject token that may be good for one use is not sent again early."""
     policy = CachePolicy(margin_seconds=0, renew_seconds=100)
     context = build_client(clock, token_cache=cache, cache_policy=policy)
-    exchange(context, tokens("old", expires_in=1_000))
+    exchange(context, build_tokens("old", expires_in=1_000))
     clock.wait(999)
 
     assert "old" == exchange(context)[0].access_token
@@ -374,24 +384,24 @@ def test_no_renewal_of_what_is_spent(clock: Clock, cache: Any) -> None:
 def test_lock(clock: Clock) -> None:
     """A cold key is locked, looked up again, filled and freed."""
     cache = SharedCache(clock)
-    exchange(build_client(clock, token_cache=cache), tokens("one"))
+    exchange(build_client(clock, token_cache=cache), build_tokens("one"))
 
     assert ["get", "lock", "get", "set", "unlock"] == cache.asked
     assert {} == cache.locks
 
 
 def test_another_process(clock: Clock) -> None:
-    """While another process exchanges the same, one waits for what it brings."""
+    """While another process exchanges the same token, a call waits for its outcome."""
     cache = SharedCache(clock)
     ours, theirs = (build_client(clock, token_cache=cache) for _ in range(2))
     waited: list[Any] = []
 
-    def slowly(_: Any) -> Any:
+    def respond_slowly(_: Any) -> Any:
         flow = start(custom_token_exchange, ours, build_options())
-        waited.append(_until_sleep(flow))
-        return tokens("theirs")
+        waited.append(play_until_sleep(flow))
+        return build_tokens("theirs")
 
-    exchange(theirs, slowly)
+    exchange(theirs, respond_slowly)
     (waiting,) = waited
     given, asked = play(waiting)
 
@@ -399,8 +409,8 @@ def test_another_process(clock: Clock) -> None:
     assert [] == asked.requests
 
 
-def _until_sleep(flow: Flow[Any]) -> Flow[Any]:
-    """Play a flow until it sleeps; give what is left of it."""
+def play_until_sleep(flow: Flow[Any]) -> Flow[Any]:
+    """Play a flow until it sleeps; return the rest of it."""
     stack, effect = [flow], next(flow)
     while not isinstance(effect, Sleep):
         if isinstance(effect, Share):
@@ -412,10 +422,10 @@ def _until_sleep(flow: Flow[Any]) -> Flow[Any]:
                 reply = effect.function(*effect.arguments)
             effect = stack[-1].send(reply)
 
-    def rest() -> Flow[Any]:
+    def play_rest() -> Flow[Any]:
         leader, waiting = stack[-1], stack[0]
         try:
-            shared = yield from _continued(leader)
+            shared = yield from resume(leader)
         finally:
             leader.close()
         try:
@@ -424,10 +434,10 @@ def _until_sleep(flow: Flow[Any]) -> Flow[Any]:
             return stop.value
         raise AssertionError("the flow goes on")
 
-    return rest()
+    return play_rest()
 
 
-def _continued(flow: Flow[Any]) -> Flow[Any]:
+def resume(flow: Flow[Any]) -> Flow[Any]:
     try:
         effect = flow.send(None)
         while True:
@@ -441,26 +451,26 @@ def test_dead_owner(clock: Clock) -> None:
     cache = SharedCache(clock)
     context = build_client(clock, token_cache=cache)
     with pytest.raises(KeyboardInterrupt):
-        exchange(build_client(clock, token_cache=cache), _killed)
+        exchange(build_client(clock, token_cache=cache), kill)
     started = clock()
-    given, asked = exchange(context, tokens("one"), clock=clock)
+    given, asked = exchange(context, build_tokens("one"), clock=clock)
 
     assert "one" == given.access_token
     assert 4.9 <= clock() - started <= 5.3
     assert sum(asked.waits) == pytest.approx(clock() - started)
 
 
-def _killed(_: Any) -> Any:
+def kill(_: Any) -> Any:
     raise KeyboardInterrupt
 
 
 def test_cancelled_leader(clock: Clock) -> None:
-    """What a cancelled call of the same client has locked, the next one goes on with."""
+    """The next call of a client goes on with the lock of a cancelled one."""
     cache = SharedCache(clock)
     context = build_client(clock, token_cache=cache)
     with pytest.raises(KeyboardInterrupt):
-        exchange(context, _killed)
-    given, asked = exchange(context, tokens("one"))
+        exchange(context, kill)
+    given, asked = exchange(context, build_tokens("one"))
 
     assert "one" == given.access_token
     assert [] == asked.waits
@@ -485,7 +495,7 @@ def test_lock_is_not_to_be_had(clock: Clock) -> None:
     cache = SharedCache(clock)
     context = build_client(clock, token_cache=cache, timeout=4.0)
     cache.lock = lambda *_, **__: False  # type: ignore[method-assign]
-    given, asked = exchange(context, tokens("one"), clock=clock)
+    given, asked = exchange(context, build_tokens("one"), clock=clock)
 
     assert "one" == given.access_token
     assert 2.0 <= sum(asked.waits) <= 2.3
@@ -495,7 +505,7 @@ def test_failed_leader_unlocks(clock: Clock, cache: Any) -> None:
     """An exchange that fails leaves nothing locked."""
     context = build_client(clock, token_cache=cache, retry=ONCE)
     fail(start(custom_token_exchange, context, build_options()), LOST)
-    _, asked = exchange(context, tokens("one"), clock=clock)
+    _, asked = exchange(context, build_tokens("one"), clock=clock)
 
     assert [] == asked.waits
 
@@ -508,11 +518,13 @@ def test_cache_is_down(clock: Clock) -> None:
     cache = SharedCache(clock)
     cache.failure = ConnectionError(SECRETS["access_token"])
     context = build_client(clock, token_cache=cache)
-    given = [exchange(context, tokens(name))[0].access_token for name in ("a", "b")]
+    given = [
+        exchange(context, build_tokens(name))[0].access_token for name in ("a", "b")
+    ]
     asked = len(cache.asked)
     clock.wait(5)
     cache.failure = None
-    exchange(context, tokens("c"))
+    exchange(context, build_tokens("c"))
 
     assert ["a", "b"] == given
     assert 1 == asked
@@ -527,7 +539,7 @@ def test_one_warning_a_minute(clock: Clock) -> None:
     warnings: list[Warn] = []
     for _ in range(13):
         _, asked = exchange(context, build_response())
-        warnings += [each for each in asked if isinstance(each, Warn)]
+        warnings += [effect for effect in asked if isinstance(effect, Warn)]
         clock.wait(5)
 
     assert 2 == len(warnings)
@@ -545,14 +557,14 @@ def test_any_method_fails(clock: Clock, method: str) -> None:
     cache = SharedCache(clock)
     context = build_client(clock, token_cache=cache)
 
-    def failing(*_: Any, **__: Any) -> Any:
+    def raise_error(*_: Any, **__: Any) -> Any:
         raise StoreError("the store is down")
 
-    setattr(cache, method, failing)
-    given, asked = exchange(context, tokens("one"))
+    setattr(cache, method, raise_error)
+    given, asked = exchange(context, build_tokens("one"))
 
     assert "one" == given.access_token
-    assert 1 == len([each for each in asked if isinstance(each, Warn)])
+    assert 1 == len([effect for effect in asked if isinstance(effect, Warn)])
 
 
 def test_raise(clock: Clock) -> None:
@@ -575,16 +587,16 @@ def test_issued_tokens_are_kept(clock: Clock) -> None:
     policy = CachePolicy(failure="raise")
     context = build_client(clock, token_cache=cache, cache_policy=policy)
 
-    def failing(*_: Any, **__: Any) -> Any:
+    def raise_error(*_: Any, **__: Any) -> Any:
         raise ConnectionError
 
-    cache.set = cache.unlock = failing  # type: ignore[method-assign]
+    cache.set = cache.unlock = raise_error  # type: ignore[method-assign]
 
-    assert "one" == exchange(context, tokens("one"))[0].access_token
+    assert "one" == exchange(context, build_tokens("one"))[0].access_token
 
 
 def test_a_mistake_is_told(clock: Clock) -> None:
-    """A cache of the other world is no cache that is down."""
+    """A cache for the other client is reported as a mistake, not as a cache that is down."""
     cache = SharedCache(clock)
     cache.failure = ConfigurationError("an async function was given")
     error, _ = fail(
@@ -601,17 +613,17 @@ def test_a_mistake_is_told(clock: Clock) -> None:
 # Callers who share.
 
 
-def sharing(
+def start_joining(
     context: Context,
     *outcomes: TokenExchangeResponse | CustomTokenExchangeError,
     **changes: Any,
 ) -> Flow[Any]:
-    """Give a flow whose first wishes to share are met by another's *outcomes*."""
+    """Start a flow whose first attempts to share get the *outcomes* of another call."""
     flow = start(custom_token_exchange, context, build_options(**changes))
     effect = next(flow)
     others = list(outcomes)
 
-    def played() -> Flow[Any]:
+    def play_on() -> Flow[Any]:
         nonlocal effect
         try:
             while True:
@@ -622,28 +634,28 @@ def sharing(
         except StopIteration as stop:
             return stop.value
 
-    return played()
+    return play_on()
 
 
-def response(**changes: Any) -> TokenExchangeResponse:
-    """Give what another call's exchange brought."""
+def build_outcome(**changes: Any) -> TokenExchangeResponse:
+    """Build the outcome of another call's exchange."""
     return TokenExchangeResponse(access_token="shared", token_type="Bearer", **changes)
 
 
 def test_joined(clock: Clock, cache: Any) -> None:
     """Who asks while another exchanges the same is given the same."""
     context = build_client(clock, token_cache=cache)
-    given, asked = play(sharing(context, response(act={"sub": "agent"})))
+    given, asked = play(start_joining(context, build_outcome(act={"sub": "agent"})))
 
-    assert response(act={"sub": "agent"}) == given
+    assert build_outcome(act={"sub": "agent"}) == given
     assert [] == asked.requests
 
 
 def test_joined_in_vain(clock: Clock, cache: Any) -> None:
     """Who joined an exchange whose answer is one caller's makes one of its own."""
     context = build_client(clock, token_cache=cache)
-    other = response(refresh_token=SECRETS["refresh_token"])
-    given, _ = play(sharing(context, other), tokens("own"))
+    other = build_outcome(refresh_token=SECRETS["refresh_token"])
+    given, _ = play(start_joining(context, other), build_tokens("own"))
 
     assert "own" == given.access_token
 
@@ -653,7 +665,7 @@ def test_shared_failure(clock: Clock, cache: Any) -> None:
     context = build_client(clock, token_cache=cache)
     shared = MfaRequiredError("needed", "mfa_required", 403)
     shared.with_mfa(SECRETS["mfa_token"], {"challenge": []})
-    error, asked = fail(sharing(context, shared))
+    error, asked = fail(start_joining(context, shared))
 
     assert error is not shared
     assert isinstance(error, MfaRequiredError)
@@ -662,10 +674,10 @@ def test_shared_failure(clock: Clock, cache: Any) -> None:
 
 
 def test_safe_failure(clock: Clock, cache: Any) -> None:
-    """What failed without harm is tried once more, together; then it is everyone's failure."""
+    """A harmless failure is tried once more, together; then it fails for everyone."""
     context = build_client(clock, token_cache=cache)
-    given, asked = play(sharing(context, LOST), tokens("own"))
-    error, _ = fail(sharing(context, LOST, LOST, subject_token="another"))
+    given, asked = play(start_joining(context, LOST), build_tokens("own"))
+    error, _ = fail(start_joining(context, LOST, LOST, subject_token="another"))
 
     assert "own" == given.access_token
     assert 1 == len(asked.requests)
@@ -676,12 +688,12 @@ def test_events(clock: Clock, cache: Any) -> None:
     """A subscriber is told of what was missed, given, shared, and of what failed."""
     told: list[Any] = []
     context = build_client(clock, token_cache=cache, on_event=told.append)
-    _, missed = exchange(context, tokens("one"))
+    _, missed = exchange(context, build_tokens("one"))
     _, hit = exchange(context)
     _, joined = play(
-        sharing(
+        start_joining(
             build_client(clock, token_cache=MemoryTokenCache(), on_event=print),
-            response(),
+            build_outcome(),
         )
     )
     domain = "tenant.us.auth0.com"
