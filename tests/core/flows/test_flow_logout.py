@@ -186,7 +186,7 @@ def test_revocation_that_fails(clock: Clock, reply: Any) -> None:
 
 def test_revocation_after_a_slow_store(clock: Clock, store: PaperStore) -> None:
     """A store that took all of the call's time does not cost the revocation its own."""
-    context, browser = fresh(clock, state_store=store)
+    context, browser = create_client_and_browser(clock, state_store=store)
     store.before["delete"] = lambda: clock.wait(30.0)
     _, asked = play(logout(context, browser.request()), build_response(b"", 200))
     (send,) = [effect for effect in asked if isinstance(effect, Send)]

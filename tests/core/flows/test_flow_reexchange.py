@@ -203,7 +203,9 @@ def test_supplier_that_takes_long(
         clock.wait(9.0)
         return build_options()
 
-    _, asked = again(context, browser, *anew(), subject_token_supplier=supply)
+    _, asked = ask_for_token(
+        context, browser, *build_exchange_responses(), subject_token_supplier=supply
+    )
     exchange, keys = [effect for effect in asked if isinstance(effect, Send)]
 
     # The client's timeout is 10 seconds, and one document may take 5 of them.
