@@ -28,7 +28,7 @@ from .events import Event
 from .frameworks.cookies import HttpCookies
 from .secret import conceal
 from .shells.aiohttp_shell import AsyncShell
-from .shells.drivers import run_async, run_in_turn
+from .shells.drivers import cut_traceback, run_async, run_in_turn
 from .values import (
     CachePolicy,
     CustomTokenExchangeOptions,
@@ -172,8 +172,7 @@ class AsyncServerClient(AsyncShell):
                 self._world,
             )
         except Auth0Error as error:
-            # The frames below are the library's: of no use to its caller, and full of tokens.
-            raise error.with_traceback(None)
+            raise cut_traceback(error)
 
     async def get_token_on_behalf_of(
         self,
@@ -214,8 +213,7 @@ class AsyncServerClient(AsyncShell):
                 self._world,
             )
         except Auth0Error as error:
-            # The frames below are the library's: of no use to its caller, and full of tokens.
-            raise error.with_traceback(None)
+            raise cut_traceback(error)
 
     async def login_with_custom_token_exchange(
         self,
@@ -251,8 +249,7 @@ class AsyncServerClient(AsyncShell):
                 self._world,
             )
         except Auth0Error as error:
-            # The frames below are the library's: of no use to its caller, and full of tokens.
-            raise error.with_traceback(None)
+            raise cut_traceback(error)
 
     async def get_user(
         self,
@@ -276,8 +273,7 @@ class AsyncServerClient(AsyncShell):
                 session.get_user(self._context, store_options), self._world
             )
         except Auth0Error as error:
-            # The frames below are the library's: of no use to its caller, and full of tokens.
-            raise error.with_traceback(None)
+            raise cut_traceback(error)
 
     async def get_session(
         self,
@@ -300,8 +296,7 @@ class AsyncServerClient(AsyncShell):
                 session.get_session(self._context, store_options), self._world
             )
         except Auth0Error as error:
-            # The frames below are the library's: of no use to its caller, and full of tokens.
-            raise error.with_traceback(None)
+            raise cut_traceback(error)
 
     async def get_access_token(
         self,
@@ -351,8 +346,7 @@ class AsyncServerClient(AsyncShell):
                 self._world,
             )
         except Auth0Error as error:
-            # The frames below are the library's: of no use to its caller, and full of tokens.
-            raise error.with_traceback(None)
+            raise cut_traceback(error)
 
     async def logout(
         self,
@@ -387,8 +381,7 @@ class AsyncServerClient(AsyncShell):
                 self._world,
             )
         except Auth0Error as error:
-            # The frames below are the library's: of no use to its caller, and full of tokens.
-            raise error.with_traceback(None)
+            raise cut_traceback(error)
 
     async def handle_backchannel_logout(
         self,
@@ -419,8 +412,7 @@ class AsyncServerClient(AsyncShell):
                 self._world,
             )
         except Auth0Error as error:
-            # The frames below are the library's: of no use to its caller, and full of tokens.
-            raise error.with_traceback(None)
+            raise cut_traceback(error)
 
     async def request_session_transfer_token(
         self,
@@ -469,8 +461,7 @@ class AsyncServerClient(AsyncShell):
                 self._world,
             )
         except Auth0Error as error:
-            # The frames below are the library's: of no use to its caller, and full of tokens.
-            raise error.with_traceback(None)
+            raise cut_traceback(error)
 
     async def prepare(
         self,
@@ -492,8 +483,7 @@ class AsyncServerClient(AsyncShell):
                 tenant_documents.prepare(self._context, store_options), self._world
             )
         except Auth0Error as error:
-            # The frames below are the library's: of no use to its caller, and full of tokens.
-            raise error.with_traceback(None)
+            raise cut_traceback(error)
 
     async def check_tenant(
         self,
@@ -520,5 +510,4 @@ class AsyncServerClient(AsyncShell):
                 tenant_documents.check_tenant(self._context, store_options), self._world
             )
         except Auth0Error as error:
-            # The frames below are the library's: of no use to its caller, and full of tokens.
-            raise error.with_traceback(None)
+            raise cut_traceback(error)

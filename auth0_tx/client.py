@@ -27,7 +27,7 @@ from .errors import Auth0Error
 from .events import Event
 from .frameworks.cookies import HttpCookies
 from .secret import conceal
-from .shells.drivers import run
+from .shells.drivers import cut_traceback, run
 from .shells.requests_shell import BlockingShell
 from .values import (
     CachePolicy,
@@ -172,8 +172,7 @@ class ServerClient(BlockingShell):
                 self._world,
             )
         except Auth0Error as error:
-            # The frames below are the library's: of no use to its caller, and full of tokens.
-            raise error.with_traceback(None)
+            raise cut_traceback(error)
 
     def get_token_on_behalf_of(
         self,
@@ -214,8 +213,7 @@ class ServerClient(BlockingShell):
                 self._world,
             )
         except Auth0Error as error:
-            # The frames below are the library's: of no use to its caller, and full of tokens.
-            raise error.with_traceback(None)
+            raise cut_traceback(error)
 
     def login_with_custom_token_exchange(
         self,
@@ -251,8 +249,7 @@ class ServerClient(BlockingShell):
                 self._world,
             )
         except Auth0Error as error:
-            # The frames below are the library's: of no use to its caller, and full of tokens.
-            raise error.with_traceback(None)
+            raise cut_traceback(error)
 
     def get_user(
         self,
@@ -274,8 +271,7 @@ class ServerClient(BlockingShell):
         try:
             return run(session.get_user(self._context, store_options), self._world)
         except Auth0Error as error:
-            # The frames below are the library's: of no use to its caller, and full of tokens.
-            raise error.with_traceback(None)
+            raise cut_traceback(error)
 
     def get_session(
         self,
@@ -296,8 +292,7 @@ class ServerClient(BlockingShell):
         try:
             return run(session.get_session(self._context, store_options), self._world)
         except Auth0Error as error:
-            # The frames below are the library's: of no use to its caller, and full of tokens.
-            raise error.with_traceback(None)
+            raise cut_traceback(error)
 
     def get_access_token(
         self,
@@ -344,8 +339,7 @@ class ServerClient(BlockingShell):
                 self._world,
             )
         except Auth0Error as error:
-            # The frames below are the library's: of no use to its caller, and full of tokens.
-            raise error.with_traceback(None)
+            raise cut_traceback(error)
 
     def logout(
         self,
@@ -380,8 +374,7 @@ class ServerClient(BlockingShell):
                 self._world,
             )
         except Auth0Error as error:
-            # The frames below are the library's: of no use to its caller, and full of tokens.
-            raise error.with_traceback(None)
+            raise cut_traceback(error)
 
     def handle_backchannel_logout(
         self,
@@ -412,8 +405,7 @@ class ServerClient(BlockingShell):
                 self._world,
             )
         except Auth0Error as error:
-            # The frames below are the library's: of no use to its caller, and full of tokens.
-            raise error.with_traceback(None)
+            raise cut_traceback(error)
 
     def request_session_transfer_token(
         self,
@@ -462,8 +454,7 @@ class ServerClient(BlockingShell):
                 self._world,
             )
         except Auth0Error as error:
-            # The frames below are the library's: of no use to its caller, and full of tokens.
-            raise error.with_traceback(None)
+            raise cut_traceback(error)
 
     def prepare(
         self,
@@ -485,8 +476,7 @@ class ServerClient(BlockingShell):
                 tenant_documents.prepare(self._context, store_options), self._world
             )
         except Auth0Error as error:
-            # The frames below are the library's: of no use to its caller, and full of tokens.
-            raise error.with_traceback(None)
+            raise cut_traceback(error)
 
     def check_tenant(
         self,
@@ -513,5 +503,4 @@ class ServerClient(BlockingShell):
                 tenant_documents.check_tenant(self._context, store_options), self._world
             )
         except Auth0Error as error:
-            # The frames below are the library's: of no use to its caller, and full of tokens.
-            raise error.with_traceback(None)
+            raise cut_traceback(error)

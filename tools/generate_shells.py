@@ -129,8 +129,7 @@ METHOD = '''\
             {module}.{name}({arguments}), self._world
         )
     except Auth0Error as error:
-        # The frames below are the library's: of no use to its caller, and full of tokens.
-        raise error.with_traceback(None)'''
+        raise cut_traceback(error)'''
 
 
 class Source(NamedTuple):
@@ -302,7 +301,7 @@ def imports(sources: list[Source], body: str, world: World) -> str:
     found[".frameworks.cookies"] = {"HttpCookies"}
     found[".errors"] = {"Auth0Error"}
     found[".secret"] = {"conceal"}
-    drivers = {world.run.split()[-1], world.run_in_turn.split()[-1]}
+    drivers = {"cut_traceback", world.run.split()[-1], world.run_in_turn.split()[-1]}
     found[".shells.drivers"] = drivers & used
     found[f".shells.{world.base_module}"] = {world.base}
     listed = [line(module, names) for module, names in found.items()]

@@ -38,7 +38,7 @@ from ..core.effects import (
     Warn,
 )
 from ..core.session.cookies import Cookies
-from ..errors import ConfigurationError
+from ..errors import Auth0Error, ConfigurationError
 from ..events import Event
 from .failures import TOO_LATE, closed, out_of_time
 
@@ -46,6 +46,8 @@ T = TypeVar("T")
 
 # Types of which nothing can be awaited.  ``isawaitable`` takes ten times as long to say so.
 _PLAIN = frozenset({bytes, str, bool, type(None)})
+
+_PACKAGE = __name__.partition(".")[0]
 
 log: logging.Logger = logging.getLogger("auth0_tx")
 # Whether anything is shown, and where, is the application's to say.
@@ -186,6 +188,30 @@ async def run_async(flow: Flow[T], world: AsyncWorld) -> T:
     finally:
         failure = None
         flow.close()
+
+
+def cut_traceback(error: Auth0Error) -> Auth0Error:
+    """Return *error* without the frames, and the other errors, of the call that it ends.
+
+    The frames below a client's method are of no use to its caller, and full of tokens.  So
+    are those of an error that this one replaced, as when a store fails while a flow notes a
+    refusal.  The error that the caller was handling stays: it was caught in the caller's
+    frame, and one of the call's in a frame of the library's.
+    """
+    context = error.__context__
+    while context is not None and _was_caught_here(context):
+        context = context.__context__
+    error.__context__ = context
+    return error.with_traceback(None)
+
+
+def _was_caught_here(error: BaseException) -> bool:
+    # The first frame of a traceback is the one that caught the error.
+    caught = error.__traceback__
+    if caught is None:
+        return False
+    module = str(caught.tb_frame.f_globals.get("__name__"))
+    return module.partition(".")[0] == _PACKAGE
 
 
 def _perform(effect: Share[Any] | Sleep | Warn, world: BlockingWorld) -> Any:
