@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+from unittest import mock
 
 import fakeredis
 import pytest
@@ -302,3 +303,56 @@ def test_loops_one_after_another(redis_url: str) -> None:
         asyncio.run(use_once())
 
     assert 10 > time.monotonic() - started
+
+
+def test_no_free_connection(redis_url: str, redis_prefix: str) -> None:
+    """A call that gets no connection in time fails, and the next one works."""
+    with redis.Redis.from_url(redis_url, max_connections=1) as client:
+        store: Any = RedisStore(client, prefix=redis_prefix, timeout=0.3)
+        store.get("a")
+        pool = store._send.__self__._client.connection_pool
+        connection = pool.get_connection()
+        with pytest.raises(redis.ConnectionError, match="free in time"):
+            store.get("a")
+        pool.release(connection)
+
+        assert store.get("a") is None
+
+
+async def test_no_free_connection_of_the_application(
+    redis_url: str, redis_prefix: str
+) -> None:
+    """In asyncio the application may have them all, also for longer than a call waits."""
+    client = redis.asyncio.Redis.from_url(redis_url, max_connections=1)
+    store: Any = RedisStore(client, prefix=redis_prefix, timeout=0.3)
+    async with client.pipeline() as pipeline:
+        await pipeline.watch("a")
+        with pytest.raises(TimeoutError):
+            await store.get("a")
+
+    assert await store.get("a") is None
+    await close_client(client)
+
+
+async def test_mocks(is_async: bool) -> None:
+    """A mock of a client is used as it is."""
+    kind = (redis.asyncio if is_async else redis).Redis
+    client = mock.create_autospec(kind, instance=True)
+    client.execute_command.return_value = b"1"
+
+    assert b"1" == await resolve(RedisStore(client).get("a"))
+    client.execute_command.assert_called_once_with(
+        "GET", "auth0_tx:a", NEVER_DECODE=True
+    )
+
+
+def test_without_poll(
+    redis_url: str, redis_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system has no ``poll``, as Windows and eventlet, the store works too."""
+    monkeypatch.delattr("select.poll")
+    with redis.Redis.from_url(redis_url) as client:
+        store: Any = RedisStore(client, prefix=redis_prefix)
+
+        assert store.set("a", b"1", ttl=60, expected=None)
+        assert b"1" == store.get("a")
