@@ -68,6 +68,6 @@ class RedisTokenCache(Unpicklable):
         return self._send(is_done, "SET", key, owner, "PX", milliseconds, "NX")
 
     def unlock(self, key: str, owner: bytes) -> Any:
-        """Free *key* if *owner* is who has locked it."""
+        """Free *key* if it is *owner* that has locked it."""
         key = self._prefix + key
         return self._send(read_nothing, "EVAL", DELETE_IF_EQUAL, 1, key, owner)

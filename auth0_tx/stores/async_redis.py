@@ -2,8 +2,9 @@
 
 Its own connections are used: those of asyncio belong to an event loop, and only the
 application knows when to close them.  One timeout around the whole command bounds all that
-it takes.  What redis-py would do otherwise, and a lock cannot bear, is undone: it sends a
-command again when its connection breaks (10 times in 8.0), though it may have been executed.
+it takes.  Its retries are switched off while a command of ours has a connection: redis-py
+sends a command again when the connection breaks (10 times since 8.0), though it may have been
+executed, and then a lock that we hold already would be refused to us.
 """
 
 from __future__ import annotations

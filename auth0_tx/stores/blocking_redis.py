@@ -7,15 +7,15 @@ must not hang for that long, so:
 
 1. ``choose_client`` copies the client that was given, and gives the copy a connection pool
    of our own, with the settings and the size of the given pool.  Commands go through the
-   copy's public ``execute_command``, so what is patched into ``redis.Redis``, or overridden
-   in a subclass, sees them.
+   copy's public ``execute_command``, so patches of ``redis.Redis``, and methods that a
+   subclass overrides, see them.
 2. The connections of that pool (``TimedConnection``) read how much time is left whenever
    they are about to wait.  Each thread has its own deadline, which ``send`` sets.
 3. They do not retry.  A command whose reply was lost may have been executed; sent again, a
    lock that we hold already would be refused to us.
 
 A client whose connections are not redis-py's own is used as it is: fakeredis, a pool with a
-quota of its own.  There its own timeouts and retries are what bounds a command.
+quota of its own.  Its own timeouts and retries then bound a command.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ _CONNECTIONS = (
     redis.sentinel.SentinelManagedSSLConnection,
 )
 
-# Settings of a connection, by how their names begin, that a timed one must not take over:
-# what ties it to the pool that it was for, sends a command again or one of its own, bounds
-# a wait, or asks for another form of replies.
+# Settings that a timed connection must not take over, by how their names begin.  They tie it
+# to the pool that they were for, send commands again or others beside ours, bound a wait, or
+# change the form of replies.
 _NOT_TAKEN_OVER = (
     "cache",
     "event_dispatcher",
@@ -164,7 +164,7 @@ class TimedPool:
             redis.ConnectionError: none was free in time, or the server cannot be reached.
         """
         if self._pid != os.getpid():
-            # What was inherited through a fork is its parent's.
+            # Connections inherited through a fork are the parent's.
             self._start_over()
         connection = self._take_place()
         try:
@@ -245,7 +245,7 @@ class TimedConnection:
     def make_ready(self) -> None:
         """Connect, unless a connection is there that nothing is due or unread on."""
         if self._timed_socket is not None:
-            # What is there to be read is the end of it, or not the reply to what comes next.
+            # Unread data is the end of the connection, or not the reply to the next command.
             if not self._replies_due and self._timed_socket.is_quiet():
                 return
             self.disconnect()

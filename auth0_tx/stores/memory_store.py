@@ -31,8 +31,8 @@ _SLACK = 64
 """Outdated expiries that are not worth rebuilding the heap for."""
 
 # One for all stores, as it is held for microseconds.  A fork waits for it: a lock that
-# another thread held would never be released in the child, and what that thread was in the
-# middle of would never be finished.
+# another thread held would never be released in the child, and its half-done
+# work never finished.
 _lock = threading.Lock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(

@@ -32,7 +32,7 @@ return 1
 """
 # An index is a sorted set of keys by their end, in milliseconds of the server's clock: those
 # of its clients may differ.  Expired members go with the next that is added; otherwise the
-# set of a user who logs in every hour would grow for as long as the user does that.
+# set of a user who logs in every hour would grow for ever.
 _ADD = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -61,8 +61,8 @@ class RedisStore(Unpicklable):
 
     A ``redis.Redis`` is copied, with connections of the store's own, at most 100 or as many
     as your pool may have: yours may wait for a reply for minutes.  A client with another
-    class of pool or connections than redis-py's is used as it is, and then its own timeouts
-    and retries are what bounds a command.
+    class of pool or connections than redis-py's is used as it is; its own timeouts and
+    retries then bound a command.
 
     A command that fails is not sent again, as it may have been executed.
 

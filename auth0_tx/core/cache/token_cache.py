@@ -6,8 +6,8 @@ of which touches one key.
 
 The cache in memory holds the tokens themselves and answers without a step through the
 driver: most calls of a busy application are such hits.  Threads use it without a lock.  Each
-of its steps is one of the interpreter's, and whoever loses a race between two steps finds
-nothing where there was something, or drops an entry that another has just dropped.
+step is one of the interpreter's.  A thread that loses a race between two steps misses an
+entry, or drops one that another thread has just dropped: neither does harm.
 
 A shared cache can fail.  ``CacheState`` keeps its failures from every call: after one the
 cache is left alone for some seconds.
@@ -48,7 +48,7 @@ class TokenCache(Protocol):
         ...
 
     def unlock(self, key: str, owner: bytes) -> object:
-        """Free *key* if *owner* is who has locked it."""
+        """Free *key* if it is *owner* that has locked it."""
         ...
 
 
@@ -68,7 +68,7 @@ class AsyncTokenCache(Protocol):
         ...
 
     async def unlock(self, key: str, owner: bytes) -> object:
-        """Free *key* if *owner* is who has locked it."""
+        """Free *key* if it is *owner* that has locked it."""
         ...
 
 
@@ -131,7 +131,7 @@ class MemoryTokenCache(Unpicklable):
         return holder == owner
 
     def unlock(self, name: str, owner: bytes) -> None:
-        """Free *name* if *owner* is who has locked it: its time may have given it to another."""
+        """Free *name* if it is *owner* that has locked it, and not another since."""
         if self._locks.get(name, (b"", 0.0))[0] == owner:
             self._locks.pop(name, None)
 

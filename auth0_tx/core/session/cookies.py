@@ -50,7 +50,7 @@ class Cookies(Protocol):
     """The cookies of the requests and responses that an application hands in."""
 
     def read(self, store_options: Mapping[str, object] | None) -> Mapping[str, str]:
-        """Return the cookies of the request, with what was written for it since."""
+        """Return the cookies of the request, and with those written for it since."""
         ...
 
     def can_write(self, store_options: Mapping[str, object] | None) -> bool:

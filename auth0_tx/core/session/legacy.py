@@ -12,7 +12,7 @@ The result is sealed with the application's current secret at the next chance to
 and the old cookies are deleted.  Each step returns ``None`` for whatever it does not
 recognise; a user with a cookie like that logs in again, as without ``legacy_secret``.
 
-Releases of the SDK differ in what they note.  Their habits are named where they matter.
+Releases of the SDK write different members; comments name the differences.
 """
 
 from __future__ import annotations

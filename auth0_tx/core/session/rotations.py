@@ -3,8 +3,8 @@
 With rotation, a refresh spends its token, and the response brings the next.  Several requests
 of one browser may carry the same old cookie: the first of them refreshes, and the others come
 a moment later, with a token that is spent.  Sending it again looks to Auth0 like theft, and
-ends the whole family of tokens (RFC 9700 section 4.14.2): the user is logged out.  So what a
-refresh brought, or how it was refused, is remembered for a minute and given to the others.
+ends the whole family of tokens (RFC 9700 section 4.14.2): the user is logged out.  So the
+outcome of each refresh, tokens or an error, is remembered for a minute and given to the others.
 
 Keys are hashes of refresh tokens, keyed with a random key of this process.  A dump of this
 memory holds the tokens that the refresh brought, and none that the browser sent.
@@ -29,7 +29,7 @@ _MOST = 1_024
 
 @attrs.frozen(eq=False)
 class RefreshOutcome:
-    """The tokens that one refresh brought, and what for.
+    """The tokens that one refresh brought, and the audience and scope they are for.
 
     Attributes:
         audience: the audience that was sent, if one was.

@@ -6,10 +6,10 @@ sealed cookie does not open under another cookie's name, nor a stored session un
 id.  ``Sealer`` seals with the key of the newest secret and opens with any, so a secret can
 be replaced without logging anybody out.
 
-Opening never raises.  What comes from a browser may be anything, and a traceback that passes
-a frame with a key in it would show the key to an error tracker.  The header of what a key
-seals is a constant: a text with another header was not sealed by this key, and nothing of it
-is decoded, so a cookie cannot choose an algorithm, a key or a compression.
+Opening never raises.  A browser may send anything, and a traceback that passes a frame with a
+key in it would show the key to an error tracker.  Each key writes one constant header: a text
+with another header was not sealed by this key, and nothing of it is decoded, so a cookie
+cannot choose an algorithm, a key or a compression.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _ID_BYTES = 6
 
 
 class Opened(NamedTuple):
-    """What was sealed, and whether with the newest secret: if not, it is sealed anew."""
+    """An opened payload, and whether the newest secret sealed it: if not, seal it anew."""
 
     payload: bytes
     is_current: bool
@@ -65,7 +65,7 @@ class Sealer:
 
 
 def sealer(secrets: Sequence[str], purpose: str, salt: bytes = b"") -> Sealer:
-    """Return what seals and opens for one purpose.
+    """Return the sealer of one purpose.
 
     Args:
         secrets: the application's secrets, newest first.
