@@ -93,7 +93,7 @@ def _check_tls(
     clock: Callable[[], float],
 ) -> Verdict:
     try:
-        context = Trust(settings.verify, settings.trust_env).context()
+        context = Trust(settings.verify, settings.trust_env).load_context()
     except ConfigurationError as error:
         return Verdict("TLS", "failed", error.message)
     try:

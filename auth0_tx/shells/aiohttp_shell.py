@@ -14,8 +14,7 @@ from ..errors import ConfigurationError
 from ..secret import Unpicklable
 from .aiohttp_transport import AiohttpTransport
 from .drivers import AsyncWorld, make_context
-from .failures import closed
-from .store_worlds import check_async_store
+from .failures import closed_error
 from .tls import Trust
 
 
@@ -33,8 +32,8 @@ class AsyncShell(Unpicklable):
             raise ConfigurationError(
                 "session must be an aiohttp.ClientSession", parameter="session"
             )
-        check_async_store(settings.state_store, "state_store")
-        check_async_store(settings.token_cache, "token_cache")
+        _check_store(settings.state_store, "state_store")
+        _check_store(settings.token_cache, "token_cache")
         self._context = make_context(settings, cookies)
         self._transport = AiohttpTransport(
             session,
@@ -61,7 +60,7 @@ class AsyncShell(Unpicklable):
 
     def _check_open(self) -> None:
         if self._world.is_closed:
-            raise closed()
+            raise closed_error()
 
     async def aclose(self) -> None:
         """Close the client's connections; a session of the application's stays open."""
@@ -79,3 +78,20 @@ class AsyncShell(Unpicklable):
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+
+def _check_store(store: object, parameter: str) -> None:
+    """Refuse a store that would block the event loop while it waits for a server.
+
+    Only ours say that they do.  One of the application's own may answer at once, as one in
+    memory does, and need not be awaited.
+
+    Raises:
+        ConfigurationError: *store* is blocking.
+    """
+    if getattr(store, "_is_async", None) is False:
+        raise ConfigurationError(
+            f"{parameter} would block the event loop: give it a redis.asyncio.Redis, "
+            "or use ServerClient",
+            parameter=parameter,
+        )

@@ -1,4 +1,23 @@
-"""The asyncio transport: a request value in, a response value out, over ``aiohttp``."""
+"""The asyncio transport: a request value in, a response value out, over ``aiohttp``.
+
+A client may be used on several event loops, one after another or in several threads at once.
+Connections, timers and tasks work on one loop only, so each loop gets a ``LoopState`` at its
+first use.  It ends with the loop's asynchronous generators, which ``asyncio.run`` shuts down.
+
+One request goes like this:
+
+1. It waits at the gate for one of ``max_connections`` places, up to its deadline.
+2. It is built, so that ten thousand waiting tasks hold no bodies, and an assertion is signed
+   when it is sent.
+3. It goes out through a session of ours: on connections of ours, or on those of the
+   application's session.  A connection is taken only while it is quiet (see
+   ``aiohttp_connector``).  The body notes when it starts to leave.
+4. The response is read to its end or its limit.  A response that is not read to its end
+   closes its connection.
+
+Failures are returned to ``send`` and raised there, because an exception of ``aiohttp`` refers
+to the request.
+"""
 
 from __future__ import annotations
 
@@ -17,23 +36,24 @@ from ..errors import ConfigurationError, TransportError
 from ..secret import SecretBytes, SecretStr
 from .after_fork import leave_alone, register_renewable, renew_if_forked
 from .aiohttp_connector import BorrowedConnector, Connector
-from .failures import TOO_LATE, closed, out_of_time, transport_failure
+from .failures import TOO_LATE, closed_error, timeout_error, to_transport_error
 from .loop_limits import Deadlines, Gate
 from .proxies import environment_proxy, split_credentials
 from .task_flights import TaskFlights
 from .tls import Trust
 
 LONGEST_CONNECT = 3.0
-"""Seconds, the most that a connection may take of a call's own time."""
+"""Seconds that connecting may take of a call's time, so that another attempt is possible."""
 
 LONGEST_IDLE = 30.0
-"""Seconds a connection may rest before it is not used again: less than servers wait."""
+"""Seconds that a connection may rest and still be used: less than servers wait."""
 
+# Raised before anything of a request has left, the tunnel's own request aside.
 _NO_CONNECTION = (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError)
 
 
 class _WatchedBody(BytesPayload):
-    """A body that notes when it starts to leave: from then on a failure is ambiguous."""
+    """A body that notes when it starts to leave.  From then on a failure is ambiguous."""
 
     sent = False
 
@@ -45,13 +65,22 @@ class _WatchedBody(BytesPayload):
         await super().write(writer)
 
     async def write_with_length(self, writer: Any, content_length: int | None) -> None:
-        # All of it, and not a slice up to its length, which would print.
+        # The parent would write a slice up to the length, which prints.
         await self.write(writer)
 
 
 @attrs.frozen(eq=False)
 class LoopState:
-    """What a client has on one event loop, none of which works on another."""
+    """The parts of a client that work on one event loop only.
+
+    Attributes:
+        loop: the event loop.
+        session: of aiohttp, ours.
+        deadlines: of the requests on the wire.
+        gate: limits how many requests are on the wire.
+        flights: the runs that several callers share.
+        guard: closes the session when it is closed, or when the loop ends.
+    """
 
     loop: asyncio.AbstractEventLoop
     session: aiohttp.ClientSession
@@ -62,7 +91,7 @@ class LoopState:
 
 
 class AiohttpTransport:
-    """Connections that one client's tasks share, and that belong to one event loop each."""
+    """Connections of one client, shared by its tasks, each on one event loop."""
 
     def __init__(
         self,
@@ -77,7 +106,7 @@ class AiohttpTransport:
         self._proxy = proxy
         self._trust_env = trust_env
         self._max_connections = max_connections
-        # The time for the whole of a request is kept by the deadlines of its loop.
+        # The loop's deadlines limit a request as a whole, more cheaply than aiohttp would.
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=LONGEST_CONNECT)
         self._states: dict[int, LoopState] = {}
         self._latest: LoopState | None = None
@@ -85,7 +114,10 @@ class AiohttpTransport:
         register_renewable(self)
 
     def renew(self) -> None:
-        """Start over in a child, and leave to its parent what is on the parent's loops."""
+        """Start over in a child, and leave the parent's connections and loops alone.
+
+        Closing a connection here would end it for the parent too, which still uses it.
+        """
         for state in self._states.values():
             connector = state.session.connector
             state.session.detach()
@@ -98,30 +130,40 @@ class AiohttpTransport:
         self._states, self._latest = {}, None
 
     async def state(self) -> LoopState:
-        """Give what belongs to the running loop, made at its first use there."""
+        """Return the state of the running loop, made at its first use there.
+
+        Raises:
+            ConfigurationError: the loop, or the application's session, is of another process
+                or another loop.
+            ClientClosedError: the application's session is closed.
+        """
         latest = self._latest_here()
         if latest is not None:
             return latest
         loop = asyncio.get_running_loop()
         state = self._states.get(id(loop))
         if state is None or state.loop is not loop:
-            state = self._made(loop)
+            state = self._make_state(loop)
             self._states[id(loop)] = state
+            # Runs the guard to its yield: only a generator that has begun is shut down.
             await anext(state.guard)
         self._latest = state
         return state
 
     def _latest_here(self) -> LoopState | None:
-        """Return what was used last, if it belongs to this process and the running loop."""
+        """Return the state that was used last, if it is of this process and this loop.
+
+        Nearly all calls get it here, without a look-up or a coroutine.
+        """
         renew_if_forked()
         state = self._latest
         if state is not None and state.loop is asyncio.get_running_loop():
             return state
         return None
 
-    def _made(self, loop: asyncio.AbstractEventLoop) -> LoopState:
+    def _make_state(self, loop: asyncio.AbstractEventLoop) -> LoopState:
         if loop in self._inherited:
-            # Its selector is the parent's too, and the threads that look up names are gone.
+            # Its selector is the parent's too, and its threads for names do not exist here.
             raise ConfigurationError(
                 "this event loop was inherited through a fork; run a new one in the "
                 "child, as asyncio.run does"
@@ -136,37 +178,39 @@ class AiohttpTransport:
                     parameter="session",
                 )
             if self._session.closed:
-                raise closed("its session")
+                raise closed_error("the client's session")
         session = self._open()
         guard = self._guard(loop, session)
         return LoopState(loop, session, deadlines, gate, flights, guard)
 
     def _open(self) -> aiohttp.ClientSession:
-        """Open a session, on the connections of the application's own where it gave one.
+        """Open a session, on the application's connections if it gave a session.
 
-        Its cookies, credentials, headers and ``raise_for_status`` have no place in a grant.
+        A session of ours, because the application's cookies, credentials, headers and
+        ``raise_for_status`` must not become a part of a grant.
         """
         given = self._session
         session = aiohttp.ClientSession(
-            connector=self._connector(),
+            connector=self._make_connector(),
             connector_owner=given is None,
             trace_configs=None if given is None else given.trace_configs,
             cookie_jar=aiohttp.DummyCookieJar(),
             max_headers=99,  # as many as http.client reads
-            auto_decompress=False,  # what was not asked for, the core refuses
-            # The environment's proxies are read by us: aiohttp would read ~/.netrc too.
+            # Compression was not asked for, and could inflate without bound.
+            auto_decompress=False,
+            # We read the environment's proxies ourselves: aiohttp would read ~/.netrc too.
             trust_env=False,
         )
-        # It would send a GET again on its own, beside the retries that the policy counts.
+        # aiohttp would send a GET again by itself, beside the retries that the policy counts.
         session._retry_connection = False
         return session
 
-    def _connector(self) -> Any:
+    def _make_connector(self) -> Any:
         if self._session is not None:
             assert self._session.connector is not None
             return BorrowedConnector(self._session.connector)
         return Connector(
-            ssl=self._trust.context(),
+            ssl=self._trust.load_context(),
             limit=self._max_connections,
             keepalive_timeout=LONGEST_IDLE,
         )
@@ -176,8 +220,8 @@ class AiohttpTransport:
     ) -> AsyncGenerator[None, None]:
         """Close the session when the loop shuts down its asynchronous generators.
 
-        That is the one moment at which a loop that ends still runs code of ours, so a
-        client used under several ``asyncio.run`` leaves nothing open behind each.
+        That is the one moment at which a loop that ends still runs code of ours.  So a client
+        that is used under several ``asyncio.run`` leaves nothing open.
         """
         try:
             yield
@@ -213,24 +257,24 @@ class AiohttpTransport:
             await state.guard.aclose()
 
     async def send(self, send: Send) -> Response:
-        """Put a request on the wire, and read the whole answer.
+        """Put a request on the wire, and return the whole response.
 
         Raises:
             NotSentError: nothing of it left.
-            AmbiguousError: something left, and no whole answer came back.
-            ClientClosedError: it was closed while this request waited for its turn.
+            AmbiguousError: something left, and no complete response came back.
+            ClientClosedError: the client was closed while this request waited.
         """
         state = self._latest_here() or await self.state()
         gate = state.gate
         if not (
             gate.enter_at_once() or await gate.enter_in_turn(send.deadline, send.first)
         ):
-            raise out_of_time(TOO_LATE)
+            raise timeout_error(TOO_LATE)
         try:
             if self._session is not None and self._session.closed:
-                raise closed("its session")
+                raise closed_error("the client's session")
             if state.session.closed:
-                raise closed()
+                raise closed_error()
             outcome = await self._exchange(state, send)
         finally:
             gate.leave()
@@ -241,19 +285,19 @@ class AiohttpTransport:
     async def _exchange(
         self, state: LoopState, send: Send
     ) -> Response | TransportError:
-        """Do it, with the failure returned: what ``aiohttp`` raises holds the request."""
+        """Send a request and read its response; return what went wrong as our error."""
         request = send.prepare()
         if send.deadline <= time.monotonic():
-            return out_of_time("the deadline passed before the request could be sent")
+            return timeout_error("timed out before the request could be sent")
         body = None if request.body is None else _WatchedBody(request.body)
         # Only values that do not print: an error tracker shows the locals of every frame
         # below when a task is cancelled or a signal handler raises.
         headers = {name: SecretStr(value) for name, value in request.headers.items()}
         try:
-            proxy, for_proxy = self._proxy_for(request)
+            proxy, proxy_headers = self._find_proxy(request)
             if not request.url.startswith("https:"):
                 # There is no tunnel: the request itself goes to the proxy.
-                headers |= for_proxy
+                headers |= proxy_headers
             with state.deadlines.until(send.deadline):
                 async with state.session.request(
                     request.method,
@@ -263,12 +307,13 @@ class AiohttpTransport:
                     allow_redirects=False,
                     timeout=self._timeout,
                     proxy=proxy,
-                    proxy_headers=for_proxy,
-                ) as answer:
-                    return await _read(answer, send.limit)
+                    proxy_headers=proxy_headers,
+                ) as response:
+                    return await _read(response, send.limit)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return transport_failure(
+            return to_transport_error(
                 error,
+                # Without a body nothing is spent, and the error's class tells enough.
                 sent=not isinstance(error, _NO_CONNECTION)
                 if body is None
                 else body.sent,
@@ -276,7 +321,7 @@ class AiohttpTransport:
                 deadline=send.deadline,
             )
 
-    def _proxy_for(self, request: Request) -> tuple[str | None, dict[str, SecretStr]]:
+    def _find_proxy(self, request: Request) -> tuple[str | None, dict[str, SecretStr]]:
         """Return the URL of the proxy for *request*, if there is one, and its headers."""
         given, trusts = self._session, self._trust_env
         proxy = self._proxy
@@ -295,17 +340,17 @@ class AiohttpTransport:
         return url, headers
 
 
-async def _read(answer: aiohttp.ClientResponse, limit: int) -> Response:
-    """Read the body to its end or its limit; a connection cut short is not used again."""
-    headers = tuple(answer.headers.items())
-    if answer.status < 200:
-        answer.close()
-        raise ConnectionError("an interim answer came in place of the answer")
+async def _read(response: aiohttp.ClientResponse, limit: int) -> Response:
+    """Read the body to its end or its limit; close a connection that has more to come."""
+    headers = tuple(response.headers.items())
+    if response.status < 200:
+        response.close()
+        raise ConnectionError("the server sent only an interim response")
     # A buffer, as it does not print while the next piece is awaited.
     body = io.BytesIO()
     while body.tell() <= limit:
-        if not body.write(await answer.content.readany()):
-            return Response(answer.status, headers, SecretBytes(body.getvalue()))
-    answer.close()
+        if not body.write(await response.content.readany()):
+            return Response(response.status, headers, SecretBytes(body.getvalue()))
+    response.close()
     whole = SecretBytes(body.getvalue()[:limit])
-    return Response(answer.status, headers, whole, oversized=True)
+    return Response(response.status, headers, whole, oversized=True)

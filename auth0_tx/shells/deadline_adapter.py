@@ -1,10 +1,22 @@
-"""A ``requests`` adapter that keeps a deadline, and tells whether anything was sent.
+"""A ``requests`` adapter that keeps one deadline for a call, and notes what was sent.
 
-``requests`` bounds each read, not their sum: a server that drips a byte a second holds a
-thread for as long as it likes.  Here every read of the socket is given what is left of
-the whole call's time.  And an exception of ``requests`` does not tell a connection that
-failed from one that was lost with the grant on it, which decides whether the grant may be
-sent again: so the connection itself keeps note.
+``requests`` and ``http.client`` leave four things to be done for a grant that may be spent:
+
+1. **One deadline.**  ``requests`` bounds each read and not their sum, so a server that sends
+   a byte a second holds a thread for ever.  Here each step gets what is left of the call's
+   time: each address, the proxy's tunnel, TLS, each write and each read.  Looking up the
+   name cannot be cut short, but its time counts.
+2. **Whether anything was sent.**  An exception of ``requests`` does not tell a connection that
+   failed from one that was lost with the grant on it, and only in the first case may the
+   grant be sent again.  The connection itself notes when a request starts to leave.
+3. **One response to one request.**  ``http.client`` takes an interim response for the final
+   one, and the end of a connection for the end of the headers.  A pooled connection is used
+   again only if nothing has arrived on it meanwhile.
+4. **Locals that do not print.**  An error tracker shows the locals of each frame that an
+   exception out of a signal handler passes, such as Celery's soft time limit.
+
+The deadline and the note belong to the thread that makes the call, because connections are
+pooled and ``requests`` has no way to hand them through.
 """
 
 from __future__ import annotations
@@ -32,11 +44,16 @@ from ..secret import SecretBytes, SecretStr
 from .proxies import split_credentials
 
 LONGEST_IDLE = 30.0
-"""Seconds a connection may rest before it is not used again: less than servers wait, as one
-that the server closes under a request leaves it unknown whether the grant was taken."""
+"""Seconds that a connection may rest and still be used: less than servers wait.
+
+If the server closes it while a request is on its way, nobody knows whether the grant was
+used."""
 
 LONGEST_LINE = 8_192
-"""Bytes of a header line, its end included, that are read: about what ``aiohttp`` allows."""
+"""Bytes of a header line that are read, its end included: about what ``aiohttp`` allows."""
+
+_SHORTEST_WAIT = 0.001
+"""Seconds; a timeout of 0 would mean not to wait, which is another error."""
 
 
 class HeaderValue(SecretStr):
@@ -50,24 +67,34 @@ class HeaderValue(SecretStr):
 
 
 class _Call(threading.local):
-    """The call that this thread is making."""
+    """The call that this thread is making.
+
+    Attributes:
+        deadline: on the monotonic clock.
+        sent: whether anything of the request has left.
+    """
 
     deadline: float = 0.0
     sent: bool = False
 
 
-current: _Call = _Call()
+current_call: _Call = _Call()
 
 
-def _remaining() -> float:
-    left = current.deadline - time.monotonic()
+def _require_time_left() -> float:
+    """Return the seconds that this thread's call has left.
+
+    Raises:
+        TimeoutError: there are none.
+    """
+    left = current_call.deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError("timed out")
     return left
 
 
 class _DeadlineReader(io.RawIOBase):
-    """A socket's reading end that waits no longer than the call may."""
+    """The reading end of a socket, each of whose waits ends at the call's deadline."""
 
     def __init__(self, sock: Any) -> None:
         self._sock = sock
@@ -78,7 +105,7 @@ class _DeadlineReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(_remaining())
+        self._sock.settimeout(_require_time_left())
         count: int | None = self._raw.readinto(buffer)
         return count
 
@@ -88,8 +115,8 @@ class _DeadlineReader(io.RawIOBase):
         super().close()
 
 
-class _WholeLines(io.BufferedReader):
-    """A reader for which a line that ends with the connection is no line.
+class _WholeLineReader(io.BufferedReader):
+    """A reader that refuses a line without an end.
 
     ``http.client`` takes the end of the connection for the end of the headers, and half a
     header for a whole one.
@@ -98,23 +125,24 @@ class _WholeLines(io.BufferedReader):
     def readline(self, size: int | None = -1) -> bytes:
         line = super().readline(LONGEST_LINE)
         if not line.endswith(b"\n"):
-            raise ConnectionResetError("a header is cut short, or too long")
+            raise ConnectionResetError("a header is incomplete, or longer than 8 KiB")
         return line
 
 
 class _FinalResponse(http.client.HTTPResponse):
-    """An answer, the interim ones before it passed over (RFC 9110 section 15.2).
+    """A response that passes over interim ones before it (RFC 9110 section 15.2).
 
-    The parent passes over 100 alone.  It would take a 103 for the answer, and the grant
-    that follows would be given to whoever uses the connection next.
+    The parent passes over 100 alone.  It would take a 103 for the response, and the grant
+    that follows would go to whoever uses the connection next.
     """
 
     def _read_status(self) -> tuple[str, int, str]:
         while True:
-            read: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
-            # RFC 9110 15.2.2: after a 101 the connection speaks another protocol.
-            if not 100 <= read[1] < 200 or read[1] == http.client.SWITCHING_PROTOCOLS:
-                return read
+            status: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
+            # RFC 9110 section 15.2.2: after a 101 the connection speaks another protocol.
+            is_interim = 100 <= status[1] < 200
+            if not is_interim or status[1] == http.client.SWITCHING_PROTOCOLS:
+                return status
             http.client.parse_headers(self.fp)
 
     def _safe_read(self, amt: int) -> SecretBytes:
@@ -123,7 +151,7 @@ class _FinalResponse(http.client.HTTPResponse):
 
 
 class _DeadlineSocket:
-    """A connected socket whose readers keep the deadline."""
+    """A connected socket whose reads and writes keep the call's deadline."""
 
     def __init__(self, sock: Any) -> None:
         self._sock = sock
@@ -134,48 +162,49 @@ class _DeadlineSocket:
     def makefile(
         self, mode: str = "rb", *args: Any, **kwargs: Any
     ) -> io.BufferedReader:
-        return _WholeLines(_DeadlineReader(self._sock))
+        return _WholeLineReader(_DeadlineReader(self._sock))
 
     def sendall(self, data: Any) -> None:
-        self._sock.settimeout(_remaining())
+        self._sock.settimeout(_require_time_left())
         self._sock.sendall(data)
 
 
-class _Watched(HTTPConnection):
-    """A connection that keeps the deadline and notes when something leaves on it."""
+class _WatchedConnection(HTTPConnection):
+    """A connection that keeps the deadline, and notes when a request starts to leave."""
 
     response_class = _FinalResponse
     _buffer: list[bytes]
     _rested_since: float = 0.0
 
     def _new_conn(self) -> socket.socket:
-        """Try the host's addresses in turn, with one time for all of them.
+        """Try the host's addresses in turn, with one time limit for all of them.
 
-        The parent gives each of them the whole time, which a host of several that are out
-        of reach makes a multiple of the deadline.
+        The parent gives each address the whole time, so a host with several addresses out
+        of reach would take a multiple of the deadline.
         """
         host, patience = self._dns_host, self.timeout or 0.0
-        addresses = self._addresses()
-        # To find the name may have taken more than all the time there was.
-        ends = time.monotonic() + min(patience, _remaining())
+        addresses = self._resolve()
+        # Finding the name may have taken all the time there was.
+        ends = time.monotonic() + min(patience, _require_time_left())
         try:
             while True:
                 self._dns_host = addresses.pop(0)
-                left = ends - time.monotonic()
-                self.timeout = max(left, 0.001) / (len(addresses) + 1)
+                left = max(ends - time.monotonic(), _SHORTEST_WAIT)
+                # An even share, so that an address out of reach leaves time for the next.
+                self.timeout = left / (len(addresses) + 1)
                 try:
                     sock = super()._new_conn()
                 except (NewConnectionError, ConnectTimeoutError):
                     if not addresses:
                         raise
                 else:
-                    # What TLS has: the rest of the time to connect.
-                    sock.settimeout(max(ends - time.monotonic(), 0.001))
+                    # TLS has the rest of the time to connect.
+                    sock.settimeout(max(ends - time.monotonic(), _SHORTEST_WAIT))
                     return sock
         finally:
             self._dns_host, self.timeout = host, patience
 
-    def _addresses(self) -> list[str]:
+    def _resolve(self) -> list[str]:
         try:
             found = socket.getaddrinfo(self._dns_host, self.port, 0, socket.SOCK_STREAM)
         except socket.gaierror as error:
@@ -183,13 +212,14 @@ class _Watched(HTTPConnection):
         return [str(address[0]) for *_, address in found]
 
     def _tunnel(self) -> None:
-        """Ask a proxy for the way: no part of the request, but within its deadline."""
+        """Ask a proxy for a tunnel: within the deadline, and before the request."""
         plain = self.sock
         self.sock = _DeadlineSocket(plain)
         try:
             super()._tunnel()
         finally:
-            current.sent = False
+            # What was sent to the proxy is not a part of the request.
+            current_call.sent = False
             if self.sock is not None:
                 self.sock = plain
 
@@ -198,7 +228,7 @@ class _Watched(HTTPConnection):
     ) -> None:
         """Send the head, which the parent keeps in a local that prints.
 
-        On a connection without TLS, the parent connects at this point.
+        On a connection without TLS, this is where the parent connects.
         """
         self._buffer.extend((b"", b""))
         head = SecretBytes(b"\r\n".join(self._buffer))
@@ -212,9 +242,9 @@ class _Watched(HTTPConnection):
     def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()
-        # What is late before it starts to leave has not left.
-        _remaining()
-        current.sent = True
+        # A request that is late before it starts to leave has not left.
+        _require_time_left()
+        current_call.sent = True
         super().send(data)
 
     def getresponse(self, *args: Any, **kwargs: Any) -> Any:
@@ -224,32 +254,35 @@ class _Watched(HTTPConnection):
 
     @property
     def is_connected(self) -> bool:
+        # urllib3 asks before it uses a connection from the pool again.
         rested = time.monotonic() - self._rested_since if self._rested_since else 0.0
-        return rested < LONGEST_IDLE and super().is_connected and not self._surplus()
+        return (
+            rested < LONGEST_IDLE and super().is_connected and not self._has_surplus()
+        )
 
-    def _surplus(self) -> int:
-        """Tell whether TLS holds bytes that no request asked for, which no poll sees."""
+    def _has_surplus(self) -> bool:
+        """Return whether TLS holds bytes behind a response, which a poll does not see."""
         pending = getattr(self.sock, "pending", None)
-        return 0 if pending is None else pending()
+        return pending is not None and pending() > 0
 
 
-class _WatchedHTTPS(_Watched, HTTPSConnection):
+class _WatchedTlsConnection(_WatchedConnection, HTTPSConnection):
     """The same over TLS."""
 
 
-class _Pool(HTTPConnectionPool):
+class _WatchedPool(HTTPConnectionPool):
     # urllib3 types the class by a protocol that its own connections do not meet.
-    ConnectionCls = _Watched  # pyright: ignore[reportAssignmentType]
+    ConnectionCls = _WatchedConnection  # pyright: ignore[reportAssignmentType]
 
 
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _WatchedHTTPS  # pyright: ignore[reportAssignmentType]
+class _WatchedTlsPool(HTTPSConnectionPool):
+    ConnectionCls = _WatchedTlsConnection  # pyright: ignore[reportAssignmentType]
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """An adapter with one TLS context for life and connections that keep a deadline.
+    """An adapter with one TLS context for life, whose connections keep a deadline.
 
-    ``send`` is the parent's own, so that what patches it in tests finds it.
+    ``send`` is the parent's own, so that libraries which patch it in tests find it.
     """
 
     def __init__(self, context: ssl.SSLContext | None, max_connections: int) -> None:
@@ -263,12 +296,12 @@ class DeadlineAdapter(HTTPAdapter):
         super().init_poolmanager(
             connections, maxsize, block, ssl_context=self._context, **kwargs
         )
-        _watch(self.poolmanager)
+        _use_watched_pools(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Make the pools that go through *proxy*, alike."""
+        """Make the pools that go through *proxy*, with the same context."""
         manager = super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
-        _watch(manager)
+        _use_watched_pools(manager)
         return manager
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
@@ -279,25 +312,25 @@ class DeadlineAdapter(HTTPAdapter):
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Give the pool of the URL; the context already says whom to trust."""
+        """Return the pool's key for the URL; the context already says whom to trust."""
         parts = urlsplit(str(request.url))
         host = {"scheme": parts.scheme, "host": parts.hostname, "port": parts.port}
         return host, {}
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Leave the connection alone: the parent would load the CAs again for each one."""
+        """Do nothing: the parent would load the CAs again for each connection."""
 
     def build_response(
         self, req: requests.PreparedRequest, resp: Any
     ) -> requests.Response:
-        """Wrap the answer, without a look at its cookies: none is ever sent back."""
+        """Wrap the response without reading its cookies: none is ever sent back."""
         response = requests.Response()
         response.status_code = resp.status
         response.raw = resp
-        # For what patches ``send`` in an application's tests, and looks at both.
+        # Libraries that patch ``send`` in an application's tests look at both.
         response.request = req
         return response
 
 
-def _watch(manager: Any) -> None:
-    manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+def _use_watched_pools(manager: Any) -> None:
+    manager.pool_classes_by_scheme = {"http": _WatchedPool, "https": _WatchedTlsPool}

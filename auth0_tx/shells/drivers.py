@@ -40,7 +40,7 @@ from ..core.effects import (
 from ..core.session.cookies import Cookies
 from ..errors import Auth0Error, ConfigurationError
 from ..events import Event
-from .failures import TOO_LATE, closed, out_of_time
+from .failures import TOO_LATE, closed_error, timeout_error
 
 T = TypeVar("T")
 
@@ -114,12 +114,12 @@ def run(flow: Flow[T], world: BlockingWorld) -> T:
     effect: Effect
     try:
         if world.is_closed:
-            raise closed()
+            raise closed_error()
         effect = next(flow)
         while True:
             try:
                 if world.is_closed:
-                    raise closed()
+                    raise closed_error()
                 # Most effects by far.
                 if isinstance(effect, Send):
                     reply = world.send(effect)
@@ -150,7 +150,7 @@ async def run_in_turn(flow: Flow[T], world: AsyncWorld) -> T:
     """Drive *flow* to its end in this task; in a crowd, begin it when its turn has come."""
     turn = world.join_crowd()
     if turn is not None and not await turn:
-        raise out_of_time(TOO_LATE)
+        raise timeout_error(TOO_LATE)
     return await run_async(flow, world)
 
 
@@ -161,12 +161,12 @@ async def run_async(flow: Flow[T], world: AsyncWorld) -> T:
     effect: Effect
     try:
         if world.is_closed:
-            raise closed()
+            raise closed_error()
         effect = next(flow)
         while True:
             try:
                 if world.is_closed:
-                    raise closed()
+                    raise closed_error()
                 # Most effects by far, and the fewer coroutines they pass the better.
                 if isinstance(effect, Send):
                     reply = await world.send(effect)

@@ -1,12 +1,23 @@
-"""A transport's failures, in words that hold nothing of the request.
+"""What went wrong on the way: exceptions of the HTTP libraries, read and let go of.
 
-What ``requests`` and ``aiohttp`` raise carries the request, its body and its headers, so
-their exceptions are read here and then let go: never a cause, never a context.
+Exceptions of ``requests``, ``urllib3`` and ``aiohttp`` refer to the request, with its body
+and headers.  So they are neither a cause nor a context of ours: they are read here, and a
+new error is made that says three things:
+
+- whether anything of the request left.  If so, a one-time grant may have been used, and the
+  call must not be made again blindly: ``AmbiguousError``.  If not, it is ``NotSentError``.
+- whether trying again can help.  It cannot where TLS refused the server for good.
+- whether time ran out, which is the caller's to change.
+
+The libraries wrap what they caught: as the cause, the context, the first argument or
+``reason``.  ``iterate_causes`` walks all of these.
 """
 
 from __future__ import annotations
 
+import ssl
 import time
+from collections.abc import Iterator
 
 from ..errors import (
     AmbiguousError,
@@ -16,45 +27,92 @@ from ..errors import (
     TransportError,
 )
 from ..errors import CustomTokenExchangeErrorCode as Code
-from .tls import is_permanent
 
-TOO_LATE = "no connection was free before the deadline"
+TOO_LATE = "timed out waiting for a free connection"
+
+# TLS that was cut off, or that is not complete yet: another attempt may succeed.
+_PASSING_TLS_ERRORS = (
+    ssl.SSLEOFError,
+    ssl.SSLZeroReturnError,
+    ssl.SSLSyscallError,
+    # asyncio is handling one of these when it raises a reset, so they are its context.
+    ssl.SSLWantReadError,
+    ssl.SSLWantWriteError,
+)
 
 
-def transport_failure(
+def to_transport_error(
     error: BaseException, *, sent: bool, timed_out: bool, deadline: float
 ) -> TransportError:
-    """Make our error of a library's.
+    """Return our error for an exception of an HTTP library.
 
     Args:
         error: what the library raised.
         sent: whether anything of the request left.
-        timed_out: whether the library calls it a time-out.
-        deadline: the deadline of the call, on the monotonic clock.
+        timed_out: whether the library says that time ran out.
+        deadline: of the call, on the monotonic clock.
     """
     late = timed_out or time.monotonic() >= deadline
     if sent:
         if late:
             return AmbiguousError(
-                "no whole answer came before the deadline", Code.TIMEOUT
+                "timed out before the server's response was complete", Code.TIMEOUT
             )
-        return AmbiguousError("the connection ended before the answer was whole")
-    if is_permanent(error):
+        return AmbiguousError("the connection closed before the response was complete")
+    if is_tls_refusal(error):
         return NotSentError(
-            "TLS: the server's certificate or protocol version is not acceptable",
+            "TLS handshake failed: the server's certificate or TLS version is not accepted",
             Code.TLS_FAILED,
-            hint="if its certificate is of a CA of your own, give its bundle as verify=.",
+            hint="if a CA of your own issued the certificate, pass its bundle as verify=.",
         )
     if late:
-        return out_of_time("no connection was made in time")
-    return NotSentError("no connection could be made", retry_safe=True)
+        return timeout_error("timed out while connecting to the server")
+    return NotSentError("could not connect to the server", retry_safe=True)
 
 
-def out_of_time(message: str, phase: Phase = "send") -> NotSentError:
-    """Make the error of a request that did not leave before its time was up."""
+def timeout_error(message: str, phase: Phase = "send") -> NotSentError:
+    """Return the error for a request that had not left when its time was up."""
     return NotSentError(message, Code.TIMEOUT, retry_safe=True, phase=phase)
 
 
-def closed(what: str = "the client") -> ClientClosedError:
-    """Make the error of a call on a client that is closed, by then or before."""
+def closed_error(what: str = "the client") -> ClientClosedError:
+    """Return the error for a call on something that is closed, or was closed meanwhile."""
     return ClientClosedError(f"{what} is closed")
+
+
+def is_tls_refusal(error: BaseException) -> bool:
+    """Return whether TLS refused the server, so that trying again cannot help.
+
+    A wrong certificate or version does; a connection that broke during the handshake does
+    not, though both are an ``ssl.SSLError``.
+    """
+    for cause in iterate_causes(error):
+        if isinstance(cause, ssl.SSLError):
+            timed_out = isinstance(cause, TimeoutError) or "timed out" in str(cause)
+            return not timed_out and not isinstance(cause, _PASSING_TLS_ERRORS)
+    return False
+
+
+def iterate_causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and those that the HTTP libraries wrapped in it, outermost first."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    # A library may wrap an exception in one that it is itself the context of.
+    while cause is not None and id(cause) not in seen:
+        yield cause
+        seen.add(id(cause))
+        cause = _find_cause(cause)
+
+
+def _find_cause(error: BaseException) -> BaseException | None:
+    """Return the exception that *error* wraps, wherever its library keeps it."""
+    for cause in (
+        getattr(error, "reason", None),
+        *error.args[:1],
+        getattr(error, "certificate_error", None),
+        error.__cause__,
+        error.__context__,
+    ):
+        if isinstance(cause, BaseException):
+            return cause
+    return None

@@ -1,9 +1,18 @@
-"""Single flight: one run of a flow for all the threads that wish for it.
+"""Single flight among threads: one run of a flow for all callers who need its result.
 
-Whoever comes first leads; the others wait for what it brings.  When a flight fails, those
-who waited start one more, led by one of them, and share how that ends: so a leader that
-is cancelled, interrupted or out of time strands nobody, and an outage costs two requests,
-however many wait.
+Many threads find at the same moment that a document or a token is missing.  One fetch is
+enough for all of them, and more would meet the rate limit.  So callers with the same key
+share one run, a *flight*:
+
+1. The first caller leads: its thread runs the flow.  The others wait for the result.
+2. If the run succeeds, all get its result.
+3. If it fails, the leader gets the error.  Those who waited begin one more flight, which one
+   of them leads, and its error is everyone's.  A leader that is interrupted or out of time
+   therefore strands nobody, and an outage costs two requests, however many wait.
+4. A caller waits no longer than its own deadline.
+
+A leader's error may say more about the leader than about the server: its time was short, or
+a signal struck it.  That is why those who waited try once themselves.
 """
 
 from __future__ import annotations
@@ -16,13 +25,14 @@ from typing import Any
 from ..core.effects import Flow, Share
 from ..errors import Auth0Error
 from .after_fork import register_renewable, renew_if_forked
-from .failures import out_of_time
+from .failures import timeout_error
 
-ROUNDS = 2
+MOST_FAILURES = 2
+"""Failed flights that a caller sees, its own included, before their error is its answer."""
 
 
 class _ThreadFlight:
-    """One run, what it brought, and the run that those who waited in vain went on to."""
+    """One run, how it ended, and the flight that those who waited in vain went on to."""
 
     __slots__ = ("done", "failure", "result", "successor")
 
@@ -43,34 +53,43 @@ class ThreadFlights:
         register_renewable(self)
 
     def renew(self) -> None:
-        """Start over with no flight and a free lock."""
+        """Start over with no flight and a free lock.
+
+        A flight that was under way at a fork has its leader in the parent, and would never
+        end here.
+        """
         self._lock = threading.Lock()
         self._flights: dict[Hashable, _ThreadFlight] = {}
 
     def share(self, share: Share[Any], run: Callable[[Flow[Any]], Any]) -> Any:
-        """Lead a flight, or wait for the one under way."""
+        """Return the result of a flight: of one that this thread leads, or waited for.
+
+        Raises:
+            NotSentError: the flight had not ended at the deadline of *share*.
+        """
         renew_if_forked()
-        failed, flight = 0, None
+        failures, flight = 0, None
         while True:
-            flight, leads = self._board(share.key, flight)
+            flight, leads = self._join_or_lead(share.key, flight)
             if leads:
                 return self._lead(share, flight, run)
             if not flight.done.wait(max(0.0, share.deadline - time.monotonic())):
-                raise out_of_time(share.too_late, share.phase)
+                raise timeout_error(share.too_late, share.phase)
             if flight.failure is None:
                 return flight.result
+            # An interrupt of the leader's says nothing about the server.
             if isinstance(flight.failure, Exception):
-                failed += 1
-            if failed == ROUNDS:
-                raise own_copy(flight.failure)
+                failures += 1
+            if failures == MOST_FAILURES:
+                raise copy_error(flight.failure)
 
-    def _board(
+    def _join_or_lead(
         self, key: Hashable, failed: _ThreadFlight | None
     ) -> tuple[_ThreadFlight, bool]:
-        """Give the flight to wait for, and whether it is this thread that leads it.
+        """Return the flight for *key*, and whether this thread leads it.
 
-        All who waited for the one that *failed* share the next, also a thread that wakes
-        when that has ended too: each would else make one more request, in turn.
+        All who waited for *failed* share the next flight, even a thread that wakes up when
+        that one has ended too.  Otherwise each of them would make one more request in turn.
         """
         with self._lock:
             if failed is not None and failed.successor is not None:
@@ -92,12 +111,17 @@ class ThreadFlights:
             flight.failure = error
             raise
         finally:
+            # In this order: a caller who comes now starts anew, and does not join an end.
             with self._lock:
                 del self._flights[share.key]
             flight.done.set()
         return flight.result
 
 
-def own_copy(failure: BaseException) -> BaseException:
-    """Give each who waited an error of its own: a raised one collects the frames it passes."""
+def copy_error(failure: BaseException) -> BaseException:
+    """Return an error for one of several callers.
+
+    Each needs its own, because a raised error collects the frames that it passes.  Anything
+    but the library's own errors is a bug, and is raised as it is.
+    """
     return failure.evolve() if isinstance(failure, Auth0Error) else failure

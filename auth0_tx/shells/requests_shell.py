@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from types import TracebackType
 from typing import Self
 
@@ -12,10 +13,9 @@ from ..core.session.cookies import Cookies
 from ..errors import ConfigurationError
 from ..secret import Unpicklable
 from .drivers import BlockingWorld, make_context
-from .failures import closed
+from .failures import closed_error
 from .flights import ThreadFlights
 from .requests_transport import RequestsTransport
-from .store_worlds import check_blocking_store
 from .tls import Trust
 
 
@@ -33,8 +33,8 @@ class BlockingShell(Unpicklable):
             raise ConfigurationError(
                 "session must be a requests.Session", parameter="session"
             )
-        check_blocking_store(settings.state_store, "state_store")
-        check_blocking_store(settings.token_cache, "token_cache")
+        _check_store(settings.state_store, "state_store")
+        _check_store(settings.token_cache, "token_cache")
         self._context = make_context(settings, cookies)
         self._transport = RequestsTransport(
             session,
@@ -56,7 +56,7 @@ class BlockingShell(Unpicklable):
 
     def _check_open(self) -> None:
         if self._world.is_closed:
-            raise closed()
+            raise closed_error()
 
     def close(self) -> None:
         """Close the client's connections; a session of the application's stays open."""
@@ -74,3 +74,19 @@ class BlockingShell(Unpicklable):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _check_store(store: object, parameter: str) -> None:
+    """Refuse a store whose methods must be awaited, before its first call.
+
+    Raises:
+        ConfigurationError: *store* is async.
+    """
+    is_async = inspect.iscoroutinefunction(getattr(store, "get", None))
+    # Ours say it themselves: their methods return an awaitable or not, by the Redis client.
+    if getattr(store, "_is_async", is_async):
+        raise ConfigurationError(
+            f"{parameter} is async, but ServerClient is not: use AsyncServerClient, or give "
+            "it a redis.Redis",
+            parameter=parameter,
+        )

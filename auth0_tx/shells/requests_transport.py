@@ -1,4 +1,20 @@
-"""The blocking transport: a request value in, a response value out, over ``requests``."""
+"""The blocking transport: a request value in, a response value out, over ``requests``.
+
+One request goes like this:
+
+1. It waits at the gate for one of ``max_connections`` places, up to its deadline.
+2. It is built, so that ten thousand waiting threads hold no bodies, and an assertion is
+   signed when it is sent.
+3. It goes out through an adapter: ours, or that of the application's ``requests.Session``.
+   Ours keeps the deadline and notes when something leaves (see ``deadline_adapter``).  The
+   application's knows neither.  So its exceptions are read for what they tell, and each read
+   of the body gets what is left of the time.
+4. The response is read to its end or its limit.  A connection whose response is not complete,
+   or not clearly delimited, is closed: what else arrives must not be the next response.
+
+Failures are returned to ``send`` and raised there, because an exception of ``requests``
+refers to the request.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +36,23 @@ from ..core.effects import Request, Response, Send
 from ..errors import Auth0Error, TransportError
 from ..secret import SecretBytes, SecretStr
 from .after_fork import register_renewable, renew_if_forked
-from .deadline_adapter import DeadlineAdapter, HeaderValue, current
-from .failures import TOO_LATE, closed, out_of_time, transport_failure
+from .deadline_adapter import DeadlineAdapter, HeaderValue, current_call
+from .failures import (
+    TOO_LATE,
+    closed_error,
+    iterate_causes,
+    timeout_error,
+    to_transport_error,
+)
 from .proxies import environment_proxy
-from .tls import Trust, causes
+from .tls import Trust
 
 LONGEST_CONNECT = 3.0
-"""Seconds, the most that a connection may take of a call's own time."""
+"""Seconds that connecting may take of a call's time, so that another attempt is possible."""
 
 _CHUNK = 65_536
+
+# Raised before anything of a request has left, by adapters that keep no note of it.
 _NOT_SENT = (
     requests.ConnectTimeout,
     requests.exceptions.ProxyError,
@@ -38,10 +62,10 @@ _NOT_SENT = (
 
 
 class Gate:
-    """At most so many at once: first come, first served.
+    """A limit of threads that send at once: first come, first served.
 
-    A semaphore would do, but that a busy thread which leaves it takes its place again
-    before those it woke can: a few threads then keep the rest out until their deadline.
+    A semaphore would let a busy thread that leaves take its place again before those it
+    woke.  A few threads then keep the others out until their deadline.
     """
 
     __slots__ = ("_free", "_lock", "_waiting")
@@ -49,10 +73,11 @@ class Gate:
     def __init__(self, places: int) -> None:
         self._free = places
         self._lock = threading.Lock()
+        # Each thread waits for a lock of its own, which whoever leaves releases.
         self._waiting: deque[threading.Lock] = deque()
 
     def enter(self, deadline: float, first: bool = False) -> bool:
-        """Take a place; give ``False`` where none was free by *deadline*.
+        """Take a place; return ``False`` if none was free by *deadline*.
 
         Args:
             deadline: on the monotonic clock.
@@ -72,13 +97,14 @@ class Gate:
         try:
             entered = turn.acquire(timeout=max(0.0, deadline - time.monotonic()))
         finally:
-            # Out of time, or interrupted; and a place that was handed over in the same
-            # instant is handed on.
-            if not entered and not self._forget(turn):
+            # Out of time or interrupted.  A place that was handed over in the same instant
+            # is handed on.
+            if not entered and not self._stop_waiting(turn):
                 self.leave()
         return entered
 
-    def _forget(self, turn: threading.Lock) -> bool:
+    def _stop_waiting(self, turn: threading.Lock) -> bool:
+        """Leave the line; return ``False`` if the place was handed over already."""
         with self._lock:
             if turn not in self._waiting:
                 return False
@@ -86,7 +112,7 @@ class Gate:
             return True
 
     def leave(self) -> None:
-        """Give the place to the first who still waits, or back."""
+        """Hand the place to the first who waits, or give it back."""
         with self._lock:
             if self._waiting:
                 self._waiting.popleft().release()
@@ -95,7 +121,7 @@ class Gate:
 
 
 class RequestsTransport:
-    """Connections that one client's threads share, and that belong to one process."""
+    """Connections of one client, shared by its threads and never by two processes."""
 
     def __init__(
         self,
@@ -118,7 +144,7 @@ class RequestsTransport:
         """Start over in a child, on connections of its own."""
         self._start()
         if self._session is not None:
-            _connect_anew(self._session)
+            _drop_connections(self._session)
 
     def _start(self) -> None:
         """Begin with no connection and every lock free."""
@@ -134,49 +160,51 @@ class RequestsTransport:
             self._adapter.close()
 
     def send(self, send: Send) -> Response:
-        """Put a request on the wire, and read the whole answer.
+        """Put a request on the wire, and return the whole response.
 
         Raises:
             NotSentError: nothing of it left.
-            AmbiguousError: something left, and no whole answer came back.
-            ClientClosedError: it was closed while this request waited for its turn.
+            AmbiguousError: something left, and no complete response came back.
+            ClientClosedError: the client was closed while this request waited.
         """
         renew_if_forked()
         gate = self._gate
         if not gate.enter(send.deadline, send.first):
-            raise out_of_time(TOO_LATE)
+            raise timeout_error(TOO_LATE)
         try:
-            outcome = closed() if self._closed else self._exchange(send)
+            outcome = closed_error() if self._closed else self._exchange(send)
         finally:
             gate.leave()
             if self._closed:
-                # A connection that this request made after the close would stay.
+                # A connection that this request made after the close would stay open.
                 self.close()
         if isinstance(outcome, Auth0Error):
             raise outcome
         return outcome
 
     def _exchange(self, send: Send) -> Response | TransportError:
-        """Do it, with the failure returned: what ``requests`` raises holds the request."""
-        current.deadline, current.sent = send.deadline, False
+        """Send a request and read its response; return what went wrong as our error."""
+        current_call.deadline, current_call.sent = send.deadline, False
         request = send.prepare()
         left = send.deadline - time.monotonic()
         if left <= 0:
-            return out_of_time("the deadline passed before the request could be sent")
+            return timeout_error("timed out before the request could be sent")
         timeout = min(left, LONGEST_CONNECT), left
         try:
-            answer = self._put(request, timeout)
-            return self._read(answer.raw, send)
+            response = self._put(request, timeout)
+            return self._read(response.raw, send)
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
-            return transport_failure(
+            return to_transport_error(
                 error,
-                sent=current.sent
+                sent=current_call.sent
                 or (self._session is not None and _may_have_left(error)),
                 timed_out=isinstance(error, (requests.Timeout, TimeoutError)),
                 deadline=send.deadline,
             )
 
     def _put(self, request: Request, timeout: tuple[float, float]) -> requests.Response:
+        """Send *request*, and return when the head of the response is there."""
+        # Not Request.prepare(), which would encode and check again what the core has built.
         prepared = requests.PreparedRequest()
         prepared.method = request.method
         prepared.url = request.url
@@ -189,7 +217,7 @@ class RequestsTransport:
         if request.body is not None:
             prepared.body = SecretBytes(request.body)
             prepared.headers["Content-Length"] = str(len(request.body))
-        proxies = self._proxies(request.url)
+        proxies = self._find_proxies(request.url)
         if self._session is not None:
             return _put_on(self._session, prepared, timeout, proxies)
         adapter = self._adapter or self._open()
@@ -198,23 +226,23 @@ class RequestsTransport:
     def _open(self) -> DeadlineAdapter:
         with self._opening:
             if self._adapter is None:
-                context = self._trust.context()
+                context = self._trust.load_context()
                 self._adapter = DeadlineAdapter(context, self._max_connections)
             return self._adapter
 
-    def _proxies(self, url: str) -> dict[str, str] | None:
+    def _find_proxies(self, url: str) -> dict[str, str] | None:
+        """Return the proxies that the client or the environment names, if they do."""
         proxy = self._proxy
         if proxy is None and self._trust_env:
             proxy = environment_proxy(url)
         return dict.fromkeys(("http", "https"), SecretStr(proxy)) if proxy else None
 
     def _read(self, raw: Any, send: Send) -> Response:
-        """Read the body to its end or its limit; a connection cut short is not used again."""
+        """Read the body to its end or its limit; close a connection that has more to come."""
         headers = tuple(raw.headers.items())
-        if raw.status < 200 or not _is_clear(raw, headers):
-            # What else is to come must not become the next caller's answer.
+        if raw.status < 200 or not _is_clearly_delimited(raw, headers):
             _discard(raw)
-            raise ConnectionError("an answer came whose end is anybody's guess")
+            raise ConnectionError("the response does not say clearly where it ends")
         if self._session is None:
             body = SecretBytes(raw.read(send.limit + 1, decode_content=False))
         else:
@@ -225,7 +253,7 @@ class RequestsTransport:
             body = SecretBytes(body[: send.limit])
         elif raw.length_remaining:
             _discard(raw)
-            raise ConnectionError("the connection ended within the body")
+            raise ConnectionError("the connection closed before the body was complete")
         raw.release_conn()
         return Response(raw.status, headers, body, oversized)
 
@@ -236,9 +264,10 @@ def _put_on(
     timeout: tuple[float, float],
     proxies: dict[str, str] | None,
 ) -> requests.Response:
-    """Send by the adapter, and with the trust, of the application's own session.
+    """Send through the adapter, and with the trust, of the application's own session.
 
-    Not by ``Session.send``: it reads the whole body of a redirect, to follow it or not.
+    Not through ``Session.send``, which reads the whole body of a redirect, whether it follows
+    it or not, keeps the response's cookies and calls the session's hooks.
     """
     if proxies is None:
         found = resolve_proxies(prepared, session.proxies, session.trust_env)
@@ -255,32 +284,36 @@ def _put_on(
 
 
 def _without_retries(adapter: BaseAdapter) -> BaseAdapter:
-    """Give the application's adapter as it is, on its connections, but for its retries.
+    """Return the application's adapter on the same connections, but without its retries.
 
-    They would send a grant again that may have been taken, and wait past the deadline.
+    They would send a grant again that may have been used, and wait past the deadline.
     """
     if not isinstance(adapter, HTTPAdapter):
         return adapter
-    # Not copy.copy(), for which an adapter is without its connections.
+    # Not copy.copy(), which leaves the connections out.
     once = object.__new__(type(adapter))
     vars(once).update(vars(adapter))
     once.max_retries = Retry(0, read=False)
     return once
 
 
-def _connect_anew(session: requests.Session) -> None:
+def _drop_connections(session: requests.Session) -> None:
     """Have a session that was inherited leave its parent's sockets alone.
 
-    Each adapter starts over as if it had been unpickled.  To close it would take locks
-    that a thread of the parent may have held.
+    Each adapter starts over as if it had been unpickled.  Closing it would take locks that a
+    thread of the parent may have held.
     """
     for adapter in session.adapters.values():
         if isinstance(adapter, HTTPAdapter):
             adapter.__setstate__(adapter.__getstate__())
 
 
-def _is_clear(raw: Any, headers: tuple[tuple[str, str], ...]) -> bool:
-    """Tell whether every reader sees the same end (RFC 9112 sections 5.1, 6.2 and 6.3)."""
+def _is_clearly_delimited(raw: Any, headers: tuple[tuple[str, str], ...]) -> bool:
+    """Return whether every reader sees the same end (RFC 9112 sections 5.1, 6.2 and 6.3).
+
+    Two readers that disagree are how responses are smuggled: what one takes for a body, the
+    next takes for the next response.
+    """
     framed = []
     for name, value in headers:
         match name.lower():
@@ -303,10 +336,10 @@ def _discard(raw: Any) -> None:
 def _read_borrowed(raw: Any, send: Send) -> SecretBytes:
     """Read from a connection of the application's pool; close it if more has arrived.
 
-    urllib3 gives a connection back with the last byte of the body, so it is kept from that
-    until TLS was asked for more: of a record of 16 KiB, ``http.client`` reads 8 KiB at a
-    time.  The pool polls the socket, which does not see the rest, and the next request would
-    read it as its response.
+    urllib3 gives a connection back with the last byte of the body, so it is held until TLS
+    was asked for more: of a record of 16 KiB, ``http.client`` reads 8 KiB at a time.  The
+    pool polls the socket, which does not see the rest, and the next request would read it as
+    its response.
     """
     pool, raw._pool = getattr(raw, "_pool", None), None
     try:
@@ -330,9 +363,8 @@ def _read_in_pieces(raw: Any, send: Send) -> SecretBytes:
     while body.tell() <= send.limit:
         left = send.deadline - time.monotonic()
         if left <= 0:
-            raw.close()
             raise TimeoutError("timed out")
-        sock = _socket_beneath(raw)
+        sock = _find_socket(raw)
         if sock is not None:
             sock.settimeout(left)
         if not body.write(raw.read1(_CHUNK, decode_content=False)):
@@ -340,8 +372,8 @@ def _read_in_pieces(raw: Any, send: Send) -> SecretBytes:
     return SecretBytes(body.getvalue())
 
 
-def _socket_beneath(raw: Any) -> Any:
-    """Give the socket that an answer is read from, while there is one."""
+def _find_socket(raw: Any) -> Any:
+    """Return the socket that a response is read from, while there is one."""
     beneath = raw
     for name in ("_fp", "fp", "raw", "_sock"):
         beneath = getattr(beneath, name, None)
@@ -349,5 +381,5 @@ def _socket_beneath(raw: Any) -> Any:
 
 
 def _may_have_left(error: BaseException) -> bool:
-    """Tell what can be told of an adapter that keeps no note of what was sent."""
-    return not any(isinstance(each, _NOT_SENT) for each in causes(error))
+    """Return what an exception of the application's adapter tells about the request."""
+    return not any(isinstance(cause, _NOT_SENT) for cause in iterate_causes(error))

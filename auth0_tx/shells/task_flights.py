@@ -1,6 +1,14 @@
-"""Single flight among the tasks of an event loop, by the same rules as among threads.
+"""Single flight among the tasks of one event loop, by the same rules as among threads.
 
-Apart from ``flights``, as a blocking client must not pay for importing ``asyncio``.
+See ``flights`` for the rules.  What differs:
+
+- A flight is a task of its own, so a caller that is cancelled leaves the run to the others.
+  The last to leave cancels it, and waits for its end, so that no connection is still being
+  closed when that caller goes on.
+- A run keeps the deadline that it was started with, and its own error says best why it
+  failed.  So a caller waits a moment longer than its deadline before it gives up.
+
+It is apart from ``flights`` because a blocking client must not pay for importing ``asyncio``.
 """
 
 from __future__ import annotations
@@ -11,8 +19,8 @@ from collections.abc import Callable, Coroutine, Hashable
 from typing import Any
 
 from ..core.effects import Flow, Share
-from .failures import out_of_time
-from .flights import ROUNDS, own_copy
+from .failures import timeout_error
+from .flights import MOST_FAILURES, copy_error
 
 _GRACE = 0.05
 """Seconds that a run has, after a deadline of its own, to say how it ended."""
@@ -26,21 +34,23 @@ class _TaskFlight:
     def __init__(self, task: asyncio.Task[Any]) -> None:
         self.task = task
         self.waiters: set[asyncio.Future[None]] = set()
-        task.add_done_callback(self._end)
+        task.add_done_callback(self._wake_all)
 
-    def _end(self, task: asyncio.Task[Any]) -> None:
+    def _wake_all(self, task: asyncio.Task[Any]) -> None:
         for waiter in self.waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+            _wake(waiter)
         if not task.cancelled():
-            # Marks the exception as seen: those who waited may all be gone by now.
+            # Mark the exception as seen.  If all who waited are gone, asyncio would log it.
             task.exception()
 
-    async def ended_by(self, deadline: float) -> None:
-        """Wait until the run ends; the last to be cancelled here cancels it too."""
+    async def wait_until(self, deadline: float) -> None:
+        """Wait until the run ends, or *deadline* and a moment have passed.
+
+        The last caller to leave before the end cancels the run.
+        """
         loop = asyncio.get_running_loop()
+        # A future of its own: to wait for the task itself would cancel it with the caller.
         waiter: asyncio.Future[None] = loop.create_future()
-        # The run that was started with this deadline keeps it itself, and knows better why.
         late = deadline - time.monotonic() + _GRACE
         timer = loop.call_later(late, _wake, waiter)
         self.waiters.add(waiter)
@@ -51,7 +61,6 @@ class _TaskFlight:
             self.waiters.discard(waiter)
             if not self.waiters and not self.task.done():
                 self.task.cancel()
-                # So that no connection is still closing when the caller goes on.
                 await asyncio.wait({self.task})
 
 
@@ -66,8 +75,12 @@ class TaskFlights:
     async def share(
         self, share: Share[Any], run: Callable[[Flow[Any]], Coroutine[Any, Any, Any]]
     ) -> Any:
-        """Start a flight, or wait for the one under way."""
-        failed = 0
+        """Return the result of a flight: of one that was started here, or under way.
+
+        Raises:
+            NotSentError: the flight had not ended at the deadline of *share*.
+        """
+        failures = 0
         while True:
             flight = self._flights.get(share.key)
             leads = flight is None or flight.task.done()
@@ -75,22 +88,24 @@ class TaskFlights:
                 flight = _TaskFlight(asyncio.ensure_future(run(share.flow())))
                 self._flights[share.key] = flight
             try:
-                await flight.ended_by(share.deadline)
+                await flight.wait_until(share.deadline)
             finally:
+                # Another flight may have the key by now.
                 if flight.task.done() and self._flights.get(share.key) is flight:
                     del self._flights[share.key]
             if not flight.task.done():
-                raise out_of_time(share.too_late, share.phase)
+                raise timeout_error(share.too_late, share.phase)
             if flight.task.cancelled():
+                # By its last caller, or by the loop: it says nothing about the server.
                 if time.monotonic() >= share.deadline:
-                    raise out_of_time(share.too_late, share.phase)
+                    raise timeout_error(share.too_late, share.phase)
                 continue
             failure = flight.task.exception()
             if failure is None:
                 return flight.task.result()
-            failed += 1
-            if leads or failed == ROUNDS:
-                raise own_copy(failure)
+            failures += 1
+            if leads or failures == MOST_FAILURES:
+                raise copy_error(failure)
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:

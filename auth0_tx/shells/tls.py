@@ -1,34 +1,34 @@
-"""TLS contexts: one for the life of a client, made from nothing but what it was told.
+"""TLS contexts: one for the life of a client, made only from the client's own settings.
 
-Reading a bundle of public CAs takes tens of milliseconds, so it is done once, not for each
-connection.
+Loading a bundle of public CAs takes tens of milliseconds, so it is done once and not for
+each connection.  ``requests`` alone would also obey ``REQUESTS_CA_BUNDLE``, and ``aiohttp``
+``SSL_CERT_FILE``: here the environment counts in both worlds, or in neither.
 """
 
 from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Iterator
 from typing import Any
 
 from ..errors import ConfigurationError
 from .after_fork import leave_alone, register_renewable, renew_if_forked
 
-_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 class Trust:
-    """Whom a client trusts, and the context that its connections share.
+    """Which servers a client trusts, and the context that its connections share.
 
-    A bundle is read at once, so that a file which is none is refused with the client's
-    other keywords, and not taken for a server that cannot be trusted.
+    A bundle is loaded at once.  A wrong path is then an error of the client's keywords, and
+    not a failed handshake that looks like an untrusted server.
 
     Args:
         verify: ``True`` for the public CAs, the path of a bundle, or a context.
-        trust_env: whether a bundle named in the environment is used in place of certifi's.
+        trust_env: whether a bundle named in the environment replaces certifi's.
 
     Raises:
-        ConfigurationError: *verify* turns verification off, or is no bundle.
+        ConfigurationError: *verify* turns verification off, or is not a bundle.
     """
 
     def __init__(self, verify: object, trust_env: bool) -> None:
@@ -37,16 +37,17 @@ class Trust:
         self._trust_env = trust_env
         self._made: ssl.SSLContext | None = None
         if isinstance(verify, ssl.SSLContext):
+            # Without both checks, anyone on the way could answer in the server's place.
             if verify.verify_mode is not ssl.CERT_REQUIRED or not verify.check_hostname:
-                raise _refused(
-                    "must be a context that verifies the server and its name"
+                raise _verify_error(
+                    "must be a context with verify_mode=CERT_REQUIRED and check_hostname"
                 )
             self._given = verify
         elif isinstance(verify, (str, os.PathLike)):
             self._bundle = os.fspath(verify)
-            self._made = _context(self._bundle)
+            self._made = _make_context(self._bundle)
         elif verify is not True:
-            raise _refused(
+            raise _verify_error(
                 "must be True, the path of a CA bundle, or an ssl.SSLContext"
             )
         register_renewable(self)
@@ -54,32 +55,33 @@ class Trust:
     def renew(self) -> None:
         """Have this process make a context of its own.
 
-        One holds locks of OpenSSL's, and a thread of the parent may have held one of them
-        in a handshake.  A context that the application gave is used as it is.
+        A context holds locks of OpenSSL's, and a thread of the parent may have held one of
+        them during a handshake.  A context that the application gave is used as it is.
         """
         if self._made is not None:
             leave_alone(self._made)
             self._made = None
 
-    def context(self) -> ssl.SSLContext:
-        """Give the context, made at its first use in this process.
+    def load_context(self) -> ssl.SSLContext:
+        """Return the context, made at its first use in this process.
 
         Raises:
-            ConfigurationError: the environment names what is no bundle.
+            ConfigurationError: the environment names a file that is not a bundle.
         """
         if self._given is not None:
             return self._given
         renew_if_forked()
         if self._made is None:
-            self._made = _context(self._bundle or _default_bundle(self._trust_env))
+            bundle = self._bundle or _find_default_bundle(self._trust_env)
+            self._made = _make_context(bundle)
         return self._made
 
 
-class _ClosedWithItsPeer(ssl.SSLSocket):
-    """A socket whose handshake, and nothing before it, finds out that the peer is gone.
+class _ClosingSocket(ssl.SSLSocket):
+    """A TLS socket that is closed if its peer leaves before the handshake.
 
-    ``wrap_socket`` looks for the peer first, and before Python 3.13 leaves the socket open
-    when there is none; a handshake that fails closes it.
+    ``wrap_socket`` asks for the peer's name first.  If there is no peer any more, Python
+    before 3.13 raises and leaves the socket open.  The handshake fails as well, and closes it.
     """
 
     def getpeername(self) -> Any:
@@ -89,78 +91,35 @@ class _ClosedWithItsPeer(ssl.SSLSocket):
             return None
 
 
-def _context(path: str) -> ssl.SSLContext:
+def _make_context(path: str) -> ssl.SSLContext:
     try:
         if os.path.isdir(path):
             context = ssl.create_default_context(capath=path)
         else:
             context = ssl.create_default_context(cafile=path)
     except (OSError, ValueError):
-        # ssl.SSLError, for a file without a certificate, is an OSError too.
+        # ssl.SSLError, for a file without a certificate, is an OSError too.  Ours is raised
+        # outside the handler, so that it has no context, which would only repeat it.
         context = None
     if context is None:
-        raise _refused("must be the path of an existing CA bundle, in PEM")
+        raise _verify_error("must be the path of an existing CA bundle, in PEM")
+    # RFC 9325 section 3.1.1: versions below 1.2 must not be negotiated.
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.sslsocket_class = _ClosedWithItsPeer
+    context.sslsocket_class = _ClosingSocket
     return context
 
 
-def _refused(rule: str) -> ConfigurationError:
+def _verify_error(rule: str) -> ConfigurationError:
     return ConfigurationError(f"verify {rule}", parameter="verify")
 
 
-def _default_bundle(trust_env: bool) -> str:
+def _find_default_bundle(trust_env: bool) -> str:
     if trust_env:
-        for name in _BUNDLES:
+        for name in _BUNDLE_VARIABLES:
             path = os.environ.get(name)
             if path:
                 return path
+    # Not at the top: a client with a bundle or a context of its own does not need it.
     import certifi
 
     return certifi.where()
-
-
-def is_permanent(error: BaseException) -> bool:
-    """Tell whether a failure is TLS saying no, rather than a connection that broke."""
-    for each in causes(error):
-        if isinstance(each, ssl.SSLError):
-            return (
-                not isinstance(
-                    each,
-                    (
-                        ssl.SSLEOFError,
-                        ssl.SSLZeroReturnError,
-                        ssl.SSLSyscallError,
-                        # asyncio's "not yet", in whose handler a reset was raised.
-                        ssl.SSLWantReadError,
-                        ssl.SSLWantWriteError,
-                    ),
-                )
-                and not isinstance(each, TimeoutError)
-                and "timed out" not in str(each)
-            )
-    return False
-
-
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """Give a failure, and what the HTTP libraries wrapped in it, from the outside in."""
-    seen: set[int] = set()
-    inner: BaseException | None = error
-    while inner is not None and id(inner) not in seen:
-        yield inner
-        seen.add(id(inner))
-        inner = _inner(inner)
-
-
-def _inner(error: BaseException) -> BaseException | None:
-    """Give what an HTTP library wrapped: as its cause, its reason or its argument."""
-    for inner in (
-        getattr(error, "reason", None),
-        *error.args[:1],
-        getattr(error, "certificate_error", None),
-        error.__cause__,
-        error.__context__,
-    ):
-        if isinstance(inner, BaseException):
-            return inner
-    return None

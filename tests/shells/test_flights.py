@@ -112,15 +112,15 @@ def test_runs_that_all_fail() -> None:
 def test_late_to_hear_of_a_failure() -> None:
     """Who hears of a failure when the second run has ended too shares how that ended."""
     flights = ThreadFlights()
-    first, leads = flights._board("key", None)
+    first, leads = flights._join_or_lead("key", None)
     first.failure = RefusedError("no")
     del flights._flights["key"]
-    second, leads_too = flights._board("key", first)
+    second, leads_too = flights._join_or_lead("key", first)
     second.failure = RefusedError("no")
     del flights._flights["key"]
 
     assert (True, True) == (leads, leads_too)
-    assert (second, False) == flights._board("key", first)
+    assert (second, False) == flights._join_or_lead("key", first)
 
 
 def test_a_leader_that_is_interrupted() -> None:
@@ -162,7 +162,7 @@ def test_renewal() -> None:
     """Renewed, it knows of no flight, and its lock is free though it was held."""
     flights, runs = ThreadFlights(), Runs("a document")
     runs.go.set()
-    flights._board("key", None)
+    flights._join_or_lead("key", None)
     flights._lock.acquire()
     flights.renew()
 

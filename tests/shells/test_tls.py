@@ -14,7 +14,8 @@ import pytest
 from exchange_on_paper import SETTINGS
 
 from auth0_tx import AsyncServerClient, ConfigurationError, ServerClient
-from auth0_tx.shells.tls import Trust, is_permanent
+from auth0_tx.shells.failures import is_tls_refusal
+from auth0_tx.shells.tls import Trust
 from auth0_tx.tenant import Certificates
 
 CLIENTS = pytest.mark.parametrize("kind", [ServerClient, AsyncServerClient])
@@ -85,7 +86,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch, trust_env: bool) -> str | None:
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     monkeypatch.setattr("ssl.create_default_context", load)
-    context = Trust(True, trust_env).context()
+    context = Trust(True, trust_env).load_context()
 
     assert ssl.TLSVersion.TLSv1_2 == context.minimum_version
     (bundle,) = bundles
@@ -128,21 +129,21 @@ def test_bundle_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(BUNDLES[0], os.devnull)
 
     with pytest.raises(ConfigurationError, match="verify must be the path"):
-        Trust(True, True).context()
+        Trust(True, True).load_context()
 
 
 def test_one_context_for_life(certificates: Certificates) -> None:
     """A context is made once, and anew in a child; the application's own is kept."""
     own = ssl.create_default_context()
     bundle, given = Trust(certificates.ca_file, False), Trust(own, False)
-    before = bundle.context()
-    same = bundle.context()
+    before = bundle.load_context()
+    same = bundle.load_context()
     bundle.renew()
     given.renew()
 
     assert before is same
-    assert before is not bundle.context()
-    assert own is given.context()
+    assert before is not bundle.load_context()
+    assert own is given.load_context()
 
 
 def test_unused_context_of_a_parent() -> None:
@@ -150,7 +151,7 @@ def test_unused_context_of_a_parent() -> None:
     public = Trust(True, False)
     public.renew()
 
-    assert ssl.CERT_REQUIRED is public.context().verify_mode
+    assert ssl.CERT_REQUIRED is public.load_context().verify_mode
 
 
 @pytest.mark.parametrize("end", ["client", "server"])
@@ -166,7 +167,7 @@ def test_a_peer_that_is_gone_before_the_handshake(
     leaves.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     leaves.close()
     context = (
-        Trust(certificates.ca_file, False).context()
+        Trust(certificates.ca_file, False).load_context()
         if end == "client"
         else certificates.server_context()
     )
@@ -219,9 +220,9 @@ HOWS = ["argument", "reason", "certificate_error", "cause", "context"]
 )
 def test_permanence(failure: BaseException, permanent: bool, how: str) -> None:
     """TLS that says no is told from a connection that broke, however it is wrapped."""
-    assert permanent == is_permanent(failure)
-    assert permanent == is_permanent(wrapped(failure, how))
-    assert permanent == is_permanent(wrapped(wrapped(failure, how), "argument"))
+    assert permanent == is_tls_refusal(failure)
+    assert permanent == is_tls_refusal(wrapped(failure, how))
+    assert permanent == is_tls_refusal(wrapped(wrapped(failure, how), "argument"))
 
 
 def test_a_chain_that_bites_its_tail() -> None:
@@ -229,4 +230,4 @@ def test_a_chain_that_bites_its_tail() -> None:
     one, other = OSError("one"), OSError("other")
     one.__cause__, other.__cause__ = other, one
 
-    assert not is_permanent(one)
+    assert not is_tls_refusal(one)
