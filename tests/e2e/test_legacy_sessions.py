@@ -1,6 +1,6 @@
 """Sessions that auth0-fastapi and auth0-server-python left: their code writes, ours reads.
 
-The package logs in at a local tenant, and sets its cookies on a response of Starlette's; a
+The package logs in at a local tenant, and sets its cookies on a Starlette response; a
 browser brings them back to our clients.
 """
 
@@ -43,18 +43,18 @@ Ask = Callable[..., Any]
 
 
 class Browser:
-    """What a browser keeps between a response and its next request."""
+    """A browser: keeps cookies from a response to its next request."""
 
     def __init__(self, cookies: dict[str, str] | None = None) -> None:
         self.cookies = dict(cookies or {})
 
     def request(self) -> Request:
-        """Give its next request."""
+        """Return its next request."""
         pairs = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         return Request({"type": "http", "headers": [(b"cookie", pairs.encode())]})
 
     def take(self, response: Response) -> None:
-        """Do as *response* tells."""
+        """Take over the cookies of *response*."""
         for line in response.headers.getlist("set-cookie"):
             for name, morsel in SimpleCookie(line).items():
                 if morsel["max-age"] == "0":
@@ -62,8 +62,8 @@ class Browser:
                 else:
                     self.cookies[name] = morsel.value
 
-    def names(self, prefix: str) -> list[str]:
-        """Give the names of its cookies that begin with *prefix*."""
+    def list_names(self, prefix: str) -> list[str]:
+        """Return the names of its cookies that begin with *prefix*."""
         return [name for name in self.cookies if name.startswith(prefix)]
 
 
@@ -85,9 +85,9 @@ def ask_async(keywords: dict[str, Any], method: str, *arguments: Any) -> Any:
 
 @pytest.fixture(params=[ask_blocking, ask_async], ids=["blocking", "async"])
 def ask(request: pytest.FixtureRequest, auth0_tenant: Tenant) -> Ask:
-    """Call a method of our client as one request of a browser, in either world."""
+    """A function that calls a method of our client for one request of a browser."""
 
-    def asked(
+    def ask_once(
         browser: Browser,
         method: str = "get_user",
         *,
@@ -111,11 +111,11 @@ def ask(request: pytest.FixtureRequest, auth0_tenant: Tenant) -> Ask:
         browser.take(response)
         return answer
 
-    return asked
+    return ask_once
 
 
-def theirs(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> AuthClient:
-    """Make the client of the other package, as its users do."""
+def build_their_client(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> AuthClient:
+    """Build the client of the other package, as its users do."""
     monkeypatch.setenv("SSL_CERT_FILE", tenant.ca_file)
     config = Auth0Config(
         domain=tenant.domain,
@@ -129,9 +129,9 @@ def theirs(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> AuthClient:
 
 @pytest.fixture
 def logged_in(auth0_tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> Browser:
-    """A browser whose user has logged in by means of the other package."""
+    """A browser whose user has logged in through the other package."""
     client, browser, response = (
-        theirs(auth0_tenant, monkeypatch),
+        build_their_client(auth0_tenant, monkeypatch),
         Browser(),
         Response(),
     )
@@ -147,13 +147,13 @@ def logged_in(auth0_tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> Browser:
             client.client.login_with_custom_token_exchange(options, store_options)
         )
     browser.take(response)
-    assert [f"{THEIR_NAME}_0"] == browser.names(THEIR_NAME)
+    assert [f"{THEIR_NAME}_0"] == browser.list_names(THEIR_NAME)
     auth0_tenant.clear()
     return browser
 
 
-def written_by_them(browser: Browser, state: dict[str, Any]) -> None:
-    """Let the other package's store write *state*."""
+def write_as_they_do(browser: Browser, state: dict[str, Any]) -> None:
+    """Write *state* with the other package's store."""
     response = Response()
     store = StatelessStateStore(THEIR_SECRET)
     with warnings.catch_warnings():
@@ -162,14 +162,14 @@ def written_by_them(browser: Browser, state: dict[str, Any]) -> None:
     browser.take(response)
 
 
-def read_by_them(browser: Browser) -> Any:
-    """Let the other package's store read what a browser has."""
+def read_as_they_do(browser: Browser) -> Any:
+    """Read a browser's session with the other package's store."""
     store = StatelessStateStore(THEIR_SECRET)
     return asyncio.run(store.get(THEIR_NAME, {"request": browser.request()}))
 
 
-def state(tenant: Tenant, **members: Any) -> dict[str, Any]:
-    """Give a session as the other package notes one, with *members* set."""
+def build_state(tenant: Tenant, **members: Any) -> dict[str, Any]:
+    """Build a session in the other package's format, with *members* set."""
     now = int(time.time())
     return {
         "user": {"sub": "auth0|alice", "iss": f"https://{tenant.domain}/"},
@@ -192,14 +192,14 @@ def state(tenant: Tenant, **members: Any) -> dict[str, Any]:
 
 def test_taken_over(ask: Ask, logged_in: Browser, auth0_tenant: Tenant) -> None:
     """Who was logged in before the change of package is logged in after it."""
-    before = read_by_them(logged_in)
+    before = read_as_they_do(logged_in)
     user = ask(logged_in)
 
     assert "auth0|alice" == user["sub"]
     assert "alice@example.com" == user["email"]
     # Their model has a member for each claim it knows, there or not.
     assert {k: v for k, v in before["user"].items() if v is not None} == user
-    assert [] == logged_in.names(THEIR_NAME)
+    assert [] == logged_in.list_names(THEIR_NAME)
     assert [OUR_NAME] == list(logged_in.cookies)
     # From now on the session is ours, and nothing of it is asked of the tenant.
     assert user == ask(logged_in, legacy_secret=None)
@@ -208,7 +208,7 @@ def test_taken_over(ask: Ask, logged_in: Browser, auth0_tenant: Tenant) -> None:
 
 def test_tokens_taken_over(ask: Ask, logged_in: Browser, auth0_tenant: Tenant) -> None:
     """The tokens of the session are still good, and none is fetched anew."""
-    before = read_by_them(logged_in)
+    before = read_as_they_do(logged_in)
     token = ask(logged_in, "get_access_token")
     session = ask(logged_in, "get_session")
 
@@ -226,10 +226,10 @@ def test_refreshed_by_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A session whose token the other package has refreshed, without an audience, is read."""
-    before = read_by_them(logged_in)
+    before = read_as_they_do(logged_in)
     before["token_sets"][0]["expires_at"] = 1
-    written_by_them(logged_in, before)
-    client, response = theirs(auth0_tenant, monkeypatch), Response()
+    write_as_they_do(logged_in, before)
+    client, response = build_their_client(auth0_tenant, monkeypatch), Response()
     store_options = {"request": logged_in.request(), "response": response}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -237,13 +237,15 @@ def test_refreshed_by_them(
     logged_in.take(response)
     auth0_tenant.clear()
 
-    assert None in [each["audience"] for each in read_by_them(logged_in)["token_sets"]]
+    assert None in [
+        token_set["audience"] for token_set in read_as_they_do(logged_in)["token_sets"]
+    ]
     assert refreshed == ask(logged_in, "get_access_token")
     assert () == auth0_tenant.requests
 
 
 def test_before_the_response(ask: Ask, logged_in: Browser) -> None:
-    """Where there is no response yet, the user is known, and the cookies stay."""
+    """Before there is a response, the user is known, and the cookies stay."""
     before = dict(logged_in.cookies)
 
     assert "auth0|alice" == ask(logged_in, answered=False)["sub"]
@@ -251,7 +253,7 @@ def test_before_the_response(ask: Ask, logged_in: Browser) -> None:
 
 
 def test_taken_into_a_store(ask: Ask, logged_in: Browser) -> None:
-    """A session that was in cookies whole can go on in a store of the server's."""
+    """A session that was kept in cookies can go on in a store."""
     store = MemoryStore()
     user = ask(logged_in, state_store=store)
 
@@ -261,7 +263,7 @@ def test_taken_into_a_store(ask: Ask, logged_in: Browser) -> None:
 
 
 def test_wrong_secret(ask: Ask, logged_in: Browser) -> None:
-    """A cookie that another secret sealed is no session, and is not kept."""
+    """A cookie sealed with another secret is not a session, and is not kept."""
     assert ask(logged_in, legacy_secret=THEIR_SECRET + ".") is None
     assert {} == logged_in.cookies
 
@@ -277,28 +279,28 @@ def test_not_asked_for(ask: Ask, logged_in: Browser) -> None:
 def test_many_chunks(ask: Ask, auth0_tenant: Tenant) -> None:
     """A session that took several of their cookies is read from all of them."""
     browser, picture = Browser(), "https://" + "p" * 9_000
-    user = {**state(auth0_tenant)["user"], "picture": picture}
-    written_by_them(browser, state(auth0_tenant, user=user))
-    count = len(browser.names(THEIR_NAME))
+    user = {**build_state(auth0_tenant)["user"], "picture": picture}
+    write_as_they_do(browser, build_state(auth0_tenant, user=user))
+    count = len(browser.list_names(THEIR_NAME))
     first = browser.cookies[f"{THEIR_NAME}_0"]
 
     assert count > 2
     assert NO_MORE_THAN_THEIRS == len(first)
     assert picture == ask(browser)["picture"]
-    assert [] == browser.names(THEIR_NAME)
+    assert [] == browser.list_names(THEIR_NAME)
 
 
 def test_stale_chunks(ask: Ask, auth0_tenant: Tenant) -> None:
     """Chunks of a longer session, which they leave behind and choke on, do no harm."""
     browser = Browser()
-    long = {**state(auth0_tenant)["user"], "picture": "p" * 9_000}
-    written_by_them(browser, state(auth0_tenant, user=long))
-    written_by_them(browser, state(auth0_tenant))
+    long = {**build_state(auth0_tenant)["user"], "picture": "p" * 9_000}
+    write_as_they_do(browser, build_state(auth0_tenant, user=long))
+    write_as_they_do(browser, build_state(auth0_tenant))
 
-    assert len(browser.names(THEIR_NAME)) > 2
-    assert read_by_them(browser) is None
+    assert len(browser.list_names(THEIR_NAME)) > 2
+    assert read_as_they_do(browser) is None
     assert "auth0|alice" == ask(browser)["sub"]
-    assert [] == browser.names(THEIR_NAME)
+    assert [] == browser.list_names(THEIR_NAME)
 
 
 def test_other_cookie(ask: Ask, logged_in: Browser) -> None:
@@ -306,9 +308,9 @@ def test_other_cookie(ask: Ask, logged_in: Browser) -> None:
     logged_in.cookies[f"{THEIR_NAME}_theme"] = "dark"
 
     with pytest.raises(ValueError, match="invalid literal"):
-        read_by_them(logged_in)
+        read_as_they_do(logged_in)
     assert "auth0|alice" == ask(logged_in)["sub"]
-    assert [f"{THEIR_NAME}_theme"] == logged_in.names(THEIR_NAME)
+    assert [f"{THEIR_NAME}_theme"] == logged_in.list_names(THEIR_NAME)
 
 
 @pytest.mark.parametrize(
@@ -318,7 +320,7 @@ def test_domain_as_configured(ask: Ask, auth0_tenant: Tenant, spelling: str) -> 
     """They note the domain as it was configured, in whatever spelling."""
     browser = Browser()
     domain = spelling.format(auth0_tenant.domain)
-    written_by_them(browser, state(auth0_tenant, domain=domain))
+    write_as_they_do(browser, build_state(auth0_tenant, domain=domain))
 
     assert "auth0|alice" == ask(browser)["sub"]
 
@@ -326,7 +328,7 @@ def test_domain_as_configured(ask: Ask, auth0_tenant: Tenant, spelling: str) -> 
 def test_of_another_tenant(ask: Ask, auth0_tenant: Tenant) -> None:
     """A session of another tenant is none of this one."""
     browser = Browser()
-    written_by_them(browser, state(auth0_tenant, domain="other.us.auth0.com"))
+    write_as_they_do(browser, build_state(auth0_tenant, domain="other.us.auth0.com"))
 
     assert ask(browser) is None
 
@@ -336,7 +338,7 @@ def test_lifetimes(ask: Ask, auth0_tenant: Tenant) -> None:
     now = int(time.time())
     browser = Browser()
     made = {"sid": "sid-1", "created_at": now - 259_000}
-    written_by_them(browser, state(auth0_tenant, internal=made))
+    write_as_they_do(browser, build_state(auth0_tenant, internal=made))
     later = browser.cookies.copy()
 
     assert "auth0|alice" == ask(browser)["sub"]
@@ -349,7 +351,7 @@ def test_ceiling(ask: Ask, auth0_tenant: Tenant) -> None:
     now = int(time.time())
     internal = {"sid": "s", "created_at": now, "session_expires_at": now + 300}
     browser = Browser()
-    written_by_them(browser, state(auth0_tenant, internal=internal))
+    write_as_they_do(browser, build_state(auth0_tenant, internal=internal))
 
     assert "auth0|alice" == ask(browser)["sub"]
     assert ask(browser, clock=lambda: now + 301) is None

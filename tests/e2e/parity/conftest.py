@@ -1,4 +1,4 @@
-"""Tenants for the scenarios, on a clock that stands."""
+"""Tenants for the scenarios, on a clock that stands still."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def new_tenant(
     """A factory of running tenants."""
     made: list[Tenant] = []
 
-    def new(**settings: Any) -> Tenant:
+    def start_tenant(**settings: Any) -> Tenant:
         defaults = {
             "keys": auth0_tenant_keys,
             "certificates": auth0_tenant_certificates,
@@ -34,6 +34,6 @@ def new_tenant(
         made.append(Tenant(**{**defaults, **settings}).start())
         return made[-1]
 
-    yield new
+    yield start_tenant
     for tenant in made:
         tenant.close()

@@ -36,11 +36,11 @@ class NamingProxy:
 
     @property
     def url(self) -> str:
-        """Return what a client's `proxy=` takes."""
+        """Return the URL for a client's `proxy=`."""
         return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def close(self) -> None:
-        """End everything, and wait for it."""
+        """Close every connection, and wait for the threads."""
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

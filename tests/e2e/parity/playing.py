@@ -39,8 +39,8 @@ class Clock:
 
 
 @frozen
-class Played:
-    """What one world made of a scenario.
+class Recording:
+    """The outcomes of a scenario in one world, and the traffic.
 
     Args:
         outcomes: How its exchanges ended.
@@ -99,7 +99,7 @@ PLAYERS: dict[str, Callable[..., list[Outcome]]] = {
 }
 
 
-def play(scenario: Scenario, tenant: Tenant, clock: Clock) -> dict[str, Played]:
+def play(scenario: Scenario, tenant: Tenant, clock: Clock) -> dict[str, Recording]:
     """Play *scenario* in both worlds, one after the other, with the same options."""
     scenario.arrange(tenant)
     # Made once: the requests of both worlds must be the same to the byte.
@@ -121,7 +121,7 @@ def play(scenario: Scenario, tenant: Tenant, clock: Clock) -> dict[str, Played]:
     }
     keywords = {name: value for name, value in keywords.items() if value is not ...}
     return {
-        world: _played(
+        world: record(
             scenario,
             tenant,
             clock,
@@ -131,48 +131,48 @@ def play(scenario: Scenario, tenant: Tenant, clock: Clock) -> dict[str, Played]:
     }
 
 
-def _played(
+def record(
     scenario: Scenario,
     tenant: Tenant,
     clock: Clock,
     player: Callable[[Callable[[], object]], list[Outcome]],
-) -> Played:
+) -> Recording:
     # Long enough for every limit of the tenant to be as at first.
     clock.now += 10_000
     tenant.clear()
     scenario.begin(tenant)
     outcomes = player(lambda: scenario.between(tenant))
-    return Played(tuple(outcomes), tenant.requests, tenant.connections)
+    return Recording(tuple(outcomes), tenant.requests, tenant.connections)
 
 
 # -- what can be compared -----------------------------------------------------------
 
 
-def request_form(request: ReceivedRequest) -> tuple[Any, ...]:
-    """Return a request as it was, but for what is new in each assertion."""
+def normalize_request(request: ReceivedRequest) -> tuple[Any, ...]:
+    """Return a request without the parts that differ in each assertion."""
     return (
         request.http_version,
         request.method,
         request.path,
         request.query,
         dict(request.headers),
-        _body_form(request.body),
+        normalize_body(request.body),
     )
 
 
-def _body_form(body: bytes) -> Any:
+def normalize_body(body: bytes) -> Any:
     name = b"client_assertion="
     before, found, assertion = body.partition(name)
     if not found:
         return body
     head, claims, signature = assertion.decode("ascii").split(".")
-    members = decoded(claims)
+    members = decode_segment(claims)
     lifetime = members.pop("exp") - members.pop("iat")
     assert members.pop("jti")
-    return before, decoded(head), members, lifetime, len(signature)
+    return before, decode_segment(head), members, lifetime, len(signature)
 
 
-def decoded(segment: str) -> dict[str, Any]:
+def decode_segment(segment: str) -> dict[str, Any]:
     """Return the JSON object of one segment of a compact JWT."""
     padding = "=" * (-len(segment) % 4)
     members = json.loads(base64.urlsafe_b64decode(segment + padding))
@@ -180,36 +180,36 @@ def decoded(segment: str) -> dict[str, Any]:
     return members
 
 
-def claims_of(token: str | None) -> dict[str, Any] | str | None:
-    """Return the claims of a JWT, unverified; of what is none, only that it is there."""
+def read_claims(token: str | None) -> dict[str, Any] | str | None:
+    """Return the claims of a JWT, unverified; ``"opaque"`` for other tokens."""
     if token is None:
         return None
     if token.count(".") != 2:
         return "opaque"
-    return decoded(str(token).split(".")[1])
+    return decode_segment(str(token).split(".")[1])
 
 
-def outcome_form(outcome: Outcome) -> Any:
-    """Return an outcome but for what is new in each token."""
+def normalize_outcome(outcome: Outcome) -> Any:
+    """Return an outcome without the parts that differ in each token."""
     if isinstance(outcome, CustomTokenExchangeError):
         mfa = isinstance(outcome, MfaRequiredError) and outcome.mfa_token is not None
         return type(outcome), outcome.args, mfa
     error = outcome.act_error
     return {
-        "access_token": _lasting(claims_of(outcome.access_token)),
+        "access_token": normalize_claims(read_claims(outcome.access_token)),
         "token_type": outcome.token_type,
         "expires_in": outcome.expires_in,
         "scope": outcome.scope,
         "issued_token_type": outcome.issued_token_type,
-        "id_token": _lasting(claims_of(outcome.id_token)),
+        "id_token": normalize_claims(read_claims(outcome.id_token)),
         "refresh_token": outcome.refresh_token is not None,
         "act": outcome.act,
         "act_error": None if error is None else (type(error), error.args),
     }
 
 
-def _lasting(claims: Any) -> Any:
-    """Leave out what differs between two tokens that say the same."""
+def normalize_claims(claims: Any) -> Any:
+    """Return claims without the parts that differ in each token."""
     if not isinstance(claims, dict):
         return claims
     started = claims.get("iat", 0)

@@ -1,4 +1,4 @@
-"""What a scenario is: a tenant, a client, some exchanges, and how each must end."""
+"""Scenarios: a tenant, a client, some exchanges, and how each must end."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ class Fails:
     hints: str | None = None
 
 
-def nothing(tenant: Tenant) -> None:
+def do_nothing(tenant: Tenant) -> None:
     """Change nothing."""
 
 
-def no_options(tenant: Tenant) -> dict[str, Any]:
-    """Ask for nothing in particular."""
+def build_no_options(tenant: Tenant) -> dict[str, Any]:
+    """Return no options."""
     return {}
 
 
@@ -79,37 +79,37 @@ class Scenario:
     """One line of the table.
 
     Args:
-        name: What is special about it.
+        name: The feature it shows.
         ends: How its exchanges end, in order.
         tenant: Keywords of the tenant.
         arrange: Prepares the tenant, once.
         begin: Prepares the tenant, for each world.
         keywords: Keywords of the client.
         options: Of every exchange.
-        between: What happens to the tenant between two exchanges.
-        paths: What the tenant must have received, in order.
+        between: Changes the tenant between two exchanges.
+        paths: The paths that the tenant must have received, in order.
     """
 
     name: str
     ends: tuple[Tokens | Fails, ...]
     tenant: Mapping[str, Any] = field(factory=dict)
-    arrange: Act = nothing
-    begin: Act = nothing
-    keywords: Callable[[Tenant], Mapping[str, Any]] = no_options
-    options: Callable[[Tenant], Mapping[str, Any]] = no_options
-    between: Act = nothing
+    arrange: Act = do_nothing
+    begin: Act = do_nothing
+    keywords: Callable[[Tenant], Mapping[str, Any]] = build_no_options
+    options: Callable[[Tenant], Mapping[str, Any]] = build_no_options
+    between: Act = do_nothing
     paths: tuple[str, ...] = (DISCOVERY, TOKEN)
 
 
-def asks(**options: Any) -> Callable[[Tenant], Mapping[str, Any]]:
-    """Ask for these, whatever the tenant."""
+def set_options(**options: Any) -> Callable[[Tenant], Mapping[str, Any]]:
+    """Return a function that returns *options* for any tenant."""
     return lambda tenant: options
 
 
-def acts_for(
+def let_act(
     sub: str, *, act: Mapping[str, Any] | None = None, **options: Any
 ) -> Callable[[Tenant], Mapping[str, Any]]:
-    """Have *sub* act, by a token of the external system that may name who acted before."""
+    """Return a function that makes *sub* the actor, with a token that may name earlier actors."""
 
     def build(tenant: Tenant) -> Mapping[str, Any]:
         earlier = {} if act is None else {"act": act}

@@ -1,4 +1,4 @@
-"""Scenarios whose exchanges bring tokens."""
+"""Scenarios whose exchanges return tokens."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from .scenarios import (
     TOKEN,
     Scenario,
     Tokens,
-    acts_for,
-    asks,
+    let_act,
+    set_options,
 )
 
 CHAIN = {"sub": "auth0|bob", "act": {"sub": "agent", "act": {"sub": "tool"}}}
@@ -33,30 +33,30 @@ BOB = {"sub": "auth0|bob"}
 BOTH = (DISCOVERY, TOKEN, JWKS)
 
 
-def sets_chain(event: Event, api: ActionApi) -> None:
+def set_chain(event: Event, api: ActionApi) -> None:
     """Set a chain of actors."""
     api.authentication.set_user_by_id("auth0|alice")
     api.authentication.set_actor(CHAIN)
 
 
-def wants_parameters(event: Event, api: ActionApi) -> None:
-    """Grant only what names a device."""
+def require_parameter(event: Event, api: ActionApi) -> None:
+    """Grant only requests that name a device."""
     if event.request.body.get("device_id") != "d-1 &=+%/":
         api.access.deny("no_device", "device_id is missing")
     api.authentication.set_user_by_id("auth0|alice")
 
 
-def with_profile(action: Any) -> Any:
-    """Add a profile that runs *action*."""
+def add_profile(action: Any) -> Any:
+    """Return a function that adds a profile that runs *action*."""
     return lambda tenant: tenant.profiles.add(Profile("urn:acme:custom", action))
 
 
-def custom(**options: Any) -> Any:
-    """Ask by that profile."""
-    return asks(subject_token_type="urn:acme:custom", **options)
+def ask_with_profile(**options: Any) -> Any:
+    """Return a function that asks with the type of that profile."""
+    return set_options(subject_token_type="urn:acme:custom", **options)
 
 
-def public(tenant: Tenant) -> None:
+def add_public_client(tenant: Tenant) -> None:
     """Add an application without a secret."""
     application = Application("public-client", token_endpoint_auth_method="none")
     tenant.applications.add(application)
@@ -65,7 +65,7 @@ def public(tenant: Tenant) -> None:
 ODD_SECRET = "s3:cr+t %/&=?~ #\"'\\"
 
 
-def odd(tenant: Tenant) -> None:
+def add_odd_client(tenant: Tenant) -> None:
     """Add an application whose id and secret need encoding."""
     tenant.applications.add(
         Application(
@@ -76,8 +76,8 @@ def odd(tenant: Tenant) -> None:
     )
 
 
-def other_organization(claims: dict[str, Any]) -> Mapping[str, Any]:
-    """Say that the user is somewhere else."""
+def change_organization(claims: dict[str, Any]) -> Mapping[str, Any]:
+    """Return the claims with another organization."""
     return {**claims, "org_id": "org_other123"}
 
 
@@ -90,39 +90,39 @@ SUCCESSES = [
     ),
     Scenario(
         name="audience",
-        options=asks(audience=AUDIENCE),
+        options=set_options(audience=AUDIENCE),
         ends=(Tokens(claims={"sub": "auth0|alice", "azp": "local-client"}),),
     ),
     Scenario(
         name="scope granted in part",
-        options=asks(audience=AUDIENCE, scope="read:data write:data delete:all"),
+        options=set_options(audience=AUDIENCE, scope="read:data write:data delete:all"),
         ends=(Tokens(scope="read:data write:data"),),
     ),
     Scenario(
         name="scope not granted at all",
-        options=asks(audience=AUDIENCE, scope="delete:all"),
+        options=set_options(audience=AUDIENCE, scope="delete:all"),
         ends=(Tokens(scope=""),),
     ),
     Scenario(
         name="scope granted whole",
-        options=asks(audience=AUDIENCE, scope="read:data"),
+        options=set_options(audience=AUDIENCE, scope="read:data"),
         ends=(Tokens(scope="read:data"),),
     ),
     Scenario(
         name="openid",
-        options=asks(scope="openid profile email"),
+        options=set_options(scope="openid profile email"),
         ends=(Tokens(scope="openid profile email", id_token=True),),
     ),
     Scenario(
         name="offline_access",
-        options=asks(audience=AUDIENCE, scope="openid offline_access"),
+        options=set_options(audience=AUDIENCE, scope="openid offline_access"),
         ends=(
             Tokens(scope="openid offline_access", id_token=True, refresh_token=True),
         ),
     ),
     Scenario(
         name="actor",
-        options=acts_for("auth0|bob", scope="openid offline_access", audience=AUDIENCE),
+        options=let_act("auth0|bob", scope="openid offline_access", audience=AUDIENCE),
         ends=(Tokens(scope="openid", id_token=True, act=BOB),),
         paths=BOTH,
     ),
@@ -138,12 +138,12 @@ SUCCESSES = [
     ),
     Scenario(
         name="actor without openid",
-        options=acts_for("auth0|bob"),
+        options=let_act("auth0|bob"),
         ends=(Tokens(act_error=(IdTokenError, Code.MISSING_ID_TOKEN)),),
     ),
     Scenario(
         name="actor for whom another acted",
-        options=acts_for("agent|one", scope="openid", act=BOB),
+        options=let_act("agent|one", scope="openid", act=BOB),
         ends=(
             Tokens(scope="openid", id_token=True, act={"sub": "agent|one", "act": BOB}),
         ),
@@ -151,9 +151,9 @@ SUCCESSES = [
     ),
     Scenario(
         name="nested actors",
-        arrange=with_profile(sets_chain),
+        arrange=add_profile(set_chain),
         options=lambda tenant: {
-            **acts_for("auth0|bob", scope="openid")(tenant),
+            **let_act("auth0|bob", scope="openid")(tenant),
             "subject_token_type": "urn:acme:custom",
         },
         ends=(Tokens(scope="openid", id_token=True, act=CHAIN),),
@@ -161,32 +161,32 @@ SUCCESSES = [
     ),
     Scenario(
         name="actor that nobody sent",
-        arrange=with_profile(sets_chain),
-        options=custom(scope="openid"),
+        arrange=add_profile(set_chain),
+        options=ask_with_profile(scope="openid"),
         ends=(Tokens(scope="openid", id_token=True, act=CHAIN),),
         paths=BOTH,
     ),
     Scenario(
         name="organization by id",
-        options=asks(organization="org_abc1234", audience=AUDIENCE),
+        options=set_options(organization="org_abc1234", audience=AUDIENCE),
         ends=(Tokens(claims={"org_id": "org_abc1234"}),),
     ),
     Scenario(
         name="organization by name",
         tenant={"settings": Settings(organization_names=True)},
-        options=asks(organization="acme", audience=AUDIENCE),
+        options=set_options(organization="acme", audience=AUDIENCE),
         ends=(Tokens(claims={"org_id": "org_abc1234", "org_name": "acme"}),),
     ),
     Scenario(
         name="actor in an organization",
-        options=acts_for("auth0|bob", scope="openid", organization="org_abc1234"),
+        options=let_act("auth0|bob", scope="openid", organization="org_abc1234"),
         ends=(Tokens(scope="openid", id_token=True, act=BOB),),
         paths=BOTH,
     ),
     Scenario(
         name="actor in another organization than asked",
-        begin=lambda tenant: tenant.alter_id_token(other_organization),
-        options=acts_for("auth0|bob", scope="openid", organization="org_abc1234"),
+        begin=lambda tenant: tenant.alter_id_token(change_organization),
+        options=let_act("auth0|bob", scope="openid", organization="org_abc1234"),
         ends=(
             Tokens(
                 scope="openid",
@@ -198,8 +198,8 @@ SUCCESSES = [
     ),
     Scenario(
         name="extension parameters",
-        arrange=with_profile(wants_parameters),
-        options=custom(
+        arrange=add_profile(require_parameter),
+        options=ask_with_profile(
             authorization_params={
                 "device_id": "d-1 &=+%/",
                 "empty": "",
@@ -210,16 +210,16 @@ SUCCESSES = [
     ),
     Scenario(
         name="opaque subject token with odd characters",
-        arrange=with_profile(
+        arrange=add_profile(
             lambda event, api: api.authentication.set_user_by_id("auth0|alice")
         ),
-        options=custom(subject_token="a+b/c=d&e%f g~\"'"),
+        options=ask_with_profile(subject_token="a+b/c=d&e%f g~\"'"),
         ends=(Tokens(),),
     ),
     Scenario(
         name="client_secret_basic with odd characters",
-        arrange=odd,
-        keywords=asks(
+        arrange=add_odd_client,
+        keywords=set_options(
             client_id="odd client:+%/&",
             client_secret=ODD_SECRET,
             client_auth="client_secret_basic",
@@ -231,18 +231,20 @@ SUCCESSES = [
         arrange=lambda tenant: tenant.applications.add(
             Application("odd client:+%/&", ODD_SECRET)
         ),
-        keywords=asks(client_id="odd client:+%/&", client_secret=ODD_SECRET),
+        keywords=set_options(client_id="odd client:+%/&", client_secret=ODD_SECRET),
         ends=(Tokens(),),
     ),
     Scenario(
         name="none",
-        arrange=public,
-        keywords=asks(client_id="public-client", client_secret=..., client_auth="none"),
+        arrange=add_public_client,
+        keywords=set_options(
+            client_id="public-client", client_secret=..., client_auth="none"
+        ),
         ends=(Tokens(),),
     ),
     Scenario(
         name="key rotation",
-        options=acts_for("auth0|bob", scope="openid"),
+        options=let_act("auth0|bob", scope="openid"),
         ends=(Tokens(scope="openid", id_token=True, act=BOB),) * 3,
         between=lambda tenant: tenant.rotate_signing_key(),
         # The key set has the next key beside the current one: it is good for one turn.
@@ -251,7 +253,7 @@ SUCCESSES = [
     Scenario(
         name="keys that cannot be had",
         begin=lambda tenant: tenant.inject(faults.html(404), path=JWKS, times=None),
-        options=acts_for("auth0|bob", scope="openid"),
+        options=let_act("auth0|bob", scope="openid"),
         ends=(
             Tokens(
                 scope="openid",
@@ -272,7 +274,7 @@ SUCCESSES = [
     Scenario(
         name="lost answer of a reusable token",
         begin=lambda tenant: tenant.inject(faults.lost_answer()),
-        options=asks(subject_token_reusable=True),
+        options=set_options(subject_token_reusable=True),
         ends=(Tokens(),),
         paths=(DISCOVERY, TOKEN, TOKEN),
     ),

@@ -31,48 +31,48 @@ from .scenarios import (
     Fails,
     Scenario,
     Tokens,
-    asks,
+    set_options,
 )
-from .scenarios_granted import custom, with_profile
+from .scenarios_granted import add_profile, ask_with_profile
 
 
-def denies(event: Event, api: ActionApi) -> None:
-    """Deny with a code of the Action's own."""
+def deny(event: Event, api: ActionApi) -> None:
+    """Deny with a code that the Action made up."""
     api.access.deny("custom code: 7", "not on Sundays")
 
 
-def fails(event: Event, api: ActionApi) -> None:
+def deny_as_failing_server(event: Event, api: ActionApi) -> None:
     """Deny as a server that failed would."""
     api.access.deny("server_error", "the legacy system is down")
 
 
-def repeats(event: Event, api: ActionApi) -> None:
-    """Deny in words that hold the subject token."""
+def deny_with_subject_token(event: Event, api: ActionApi) -> None:
+    """Deny with a message that holds the subject token."""
     api.access.deny("denied", f"no such token: {event.transaction.subject_token}")
 
 
-def repeats_parameter(event: Event, api: ActionApi) -> None:
-    """Deny in words that hold a parameter of the application's."""
+def deny_with_parameter(event: Event, api: ActionApi) -> None:
+    """Deny with a message that holds a parameter of the application."""
     api.access.deny("denied", f"wrong: {event.request.body['pin']}")
 
 
-def breaks(event: Event, api: ActionApi) -> None:
-    """Fail unforeseen."""
+def raise_key_error(event: Event, api: ActionApi) -> None:
+    """Fail with an error that the Action did not expect."""
     raise KeyError("legacy_url")
 
 
-def changes(**settings: Any) -> Any:
-    """Change the default application."""
+def change_application(**settings: Any) -> Any:
+    """Return a function that changes the default application."""
     return lambda tenant: tenant.applications.change(tenant.client_id, **settings)
 
 
-def wants_consent(tenant: Tenant) -> None:
-    """Add an API that asks its users."""
+def add_consent_api(tenant: Tenant) -> None:
+    """Add an API that asks its users for consent."""
     tenant.apis.add(Api("https://consent.example.com", skip_consent=False))
 
 
-def limit(style: Any, *, retry_after: bool) -> dict[str, Any]:
-    """Limit the tenant to one request in 100 seconds."""
+def build_limit(style: Any, *, retry_after: bool) -> dict[str, Any]:
+    """Return settings that limit the tenant to one request in 100 seconds."""
     return {
         "rate_limit": RateLimit(
             0.01, burst=1, body_style=style, retry_after=retry_after
@@ -80,11 +80,13 @@ def limit(style: Any, *, retry_after: bool) -> dict[str, Any]:
     }
 
 
-def limited(style: str, code: str, *, retry_after: bool = True) -> Scenario:
-    """Run into that limit with the second exchange."""
+def build_limited_scenario(
+    style: str, code: str, *, retry_after: bool = True
+) -> Scenario:
+    """Build a scenario whose second exchange meets that limit."""
     return Scenario(
         name=f"rate limit, {style}, {'Retry-After' if retry_after else 'reset'}",
-        tenant=limit(style, retry_after=retry_after),
+        tenant=build_limit(style, retry_after=retry_after),
         ends=(
             Tokens(),
             Fails(
@@ -99,23 +101,25 @@ def limited(style: str, code: str, *, retry_after: bool = True) -> Scenario:
     )
 
 
-def refused(code: str, status: int, says: str, hints: str | None = None) -> Fails:
-    """Describe a refusal."""
+def expect_refusal(
+    code: str, status: int, says: str, hints: str | None = None
+) -> Fails:
+    """Describe a refusal that a scenario must end with."""
     return Fails(error=RefusedError, code=code, status=status, says=says, hints=hints)
 
 
-BAD_TOKEN = refused("invalid_request", 400, "Invalid subject token")
+BAD_TOKEN = expect_refusal("invalid_request", 400, "Invalid subject token")
 
 REFUSALS = [
     Scenario(
         name="refused subject token",
-        options=asks(subject_token="not-a-token-of-the-system"),
+        options=set_options(subject_token="not-a-token-of-the-system"),
         ends=(BAD_TOKEN,),
     ),
     Scenario(
         name="blocked address",
         tenant={"throttle": Throttle(max_attempts=2)},
-        options=asks(subject_token="not-a-token-of-the-system"),
+        options=set_options(subject_token="not-a-token-of-the-system"),
         ends=(
             BAD_TOKEN,
             BAD_TOKEN,
@@ -131,7 +135,7 @@ REFUSALS = [
     ),
     Scenario(
         name="blocked address, as it is at first",
-        options=asks(subject_token="not-a-token-of-the-system"),
+        options=set_options(subject_token="not-a-token-of-the-system"),
         ends=(
             *(BAD_TOKEN,) * 10,
             Fails(
@@ -145,33 +149,33 @@ REFUSALS = [
     ),
     Scenario(
         name="Action denies",
-        arrange=with_profile(denies),
-        options=custom(),
-        ends=(refused("custom code: 7", 400, "not on Sundays"),),
+        arrange=add_profile(deny),
+        options=ask_with_profile(),
+        ends=(expect_refusal("custom code: 7", 400, "not on Sundays"),),
     ),
     Scenario(
         name="Action repeats the token",
-        arrange=with_profile(repeats),
-        options=custom(subject_token="subject-token-0123456789"),
-        ends=(refused("denied", 400, "no such token: <redacted>"),),
+        arrange=add_profile(deny_with_subject_token),
+        options=ask_with_profile(subject_token="subject-token-0123456789"),
+        ends=(expect_refusal("denied", 400, "no such token: <redacted>"),),
     ),
     Scenario(
         name="Action repeats a parameter",
-        arrange=with_profile(repeats_parameter),
-        options=custom(authorization_params={"pin": "Zo\u00eb & co = 1+1"}),
-        ends=(refused("denied", 400, "wrong: <redacted>"),),
+        arrange=add_profile(deny_with_parameter),
+        options=ask_with_profile(authorization_params={"pin": "Zo\u00eb & co = 1+1"}),
+        ends=(expect_refusal("denied", 400, "wrong: <redacted>"),),
     ),
     Scenario(
         name="Action denies as a failed server",
-        arrange=with_profile(fails),
-        options=custom(),
-        ends=(refused("server_error", 500, "the legacy system is down"),),
+        arrange=add_profile(deny_as_failing_server),
+        options=ask_with_profile(),
+        ends=(expect_refusal("server_error", 500, "the legacy system is down"),),
     ),
     Scenario(
         name="Action raises",
-        arrange=with_profile(breaks),
-        options=custom(),
-        ends=(refused("server_error", 500, "unhandled"),),
+        arrange=add_profile(raise_key_error),
+        options=ask_with_profile(),
+        ends=(expect_refusal("server_error", 500, "unhandled"),),
     ),
     Scenario(
         name="second factor",
@@ -188,39 +192,45 @@ REFUSALS = [
     Scenario(
         name="blocked user",
         arrange=lambda tenant: tenant.users.change("auth0|alice", blocked=True),
-        ends=(refused("access_denied", 403, "user is blocked"),),
+        ends=(expect_refusal("access_denied", 403, "user is blocked"),),
     ),
     Scenario(
         name="unknown organization",
-        options=asks(organization="org_unknown"),
-        ends=(refused("invalid_request", 400, "organization is invalid"),),
+        options=set_options(organization="org_unknown"),
+        ends=(expect_refusal("invalid_request", 400, "organization is invalid"),),
     ),
     Scenario(
         name="organization of others",
         arrange=lambda tenant: tenant.organizations.change("org_abc1234", members=()),
-        options=asks(organization="org_abc1234"),
-        ends=(refused("access_denied", 403, "is not part of"),),
+        options=set_options(organization="org_abc1234"),
+        ends=(expect_refusal("access_denied", 403, "is not part of"),),
     ),
     Scenario(
         name="organization required",
-        arrange=changes(organization_usage="require"),
-        ends=(refused("invalid_request", 400, "is required", "pass organization="),),
+        arrange=change_application(organization_usage="require"),
+        ends=(
+            expect_refusal("invalid_request", 400, "is required", "pass organization="),
+        ),
     ),
     Scenario(
         name="wrong secret",
-        keywords=asks(client_secret="wrong-secret-0123456789"),
-        ends=(refused("access_denied", 401, "Unauthorized", "check client_id"),),
+        keywords=set_options(client_secret="wrong-secret-0123456789"),
+        ends=(expect_refusal("access_denied", 401, "Unauthorized", "check client_id"),),
     ),
     Scenario(
         name="unknown client",
-        keywords=asks(client_id="nobody"),
-        ends=(refused("invalid_client", 401, "authentication failed", "check client"),),
+        keywords=set_options(client_id="nobody"),
+        ends=(
+            expect_refusal(
+                "invalid_client", 401, "authentication failed", "check client"
+            ),
+        ),
     ),
     Scenario(
         name="exchange not enabled",
-        arrange=changes(custom_token_exchange=False),
+        arrange=change_application(custom_token_exchange=False),
         ends=(
-            refused(
+            expect_refusal(
                 "unauthorized_client",
                 403,
                 "not enabled",
@@ -230,9 +240,9 @@ REFUSALS = [
     ),
     Scenario(
         name="grant type not allowed",
-        arrange=changes(grant_types=["refresh_token"]),
+        arrange=change_application(grant_types=["refresh_token"]),
         ends=(
-            refused(
+            expect_refusal(
                 "unauthorized_client",
                 403,
                 "not allowed",
@@ -242,30 +252,40 @@ REFUSALS = [
     ),
     Scenario(
         name="reserved subject token type",
-        options=asks(subject_token_type=ACCESS_TOKEN),
-        ends=(refused("invalid_request", 400, "reserved", "Auth0 keeps urn:ietf"),),
+        options=set_options(subject_token_type=ACCESS_TOKEN),
+        ends=(
+            expect_refusal("invalid_request", 400, "reserved", "Auth0 keeps urn:ietf"),
+        ),
     ),
     Scenario(
         name="unknown subject token type",
-        options=asks(subject_token_type="urn:acme:unknown"),
-        ends=(refused("invalid_request", 400, "No token exchange profile"),),
+        options=set_options(subject_token_type="urn:acme:unknown"),
+        ends=(expect_refusal("invalid_request", 400, "No token exchange profile"),),
     ),
     Scenario(
         name="unknown audience",
-        options=asks(audience="https://unknown.example.com"),
-        ends=(refused("access_denied", 403, "Service not found", "audience must be"),),
+        options=set_options(audience="https://unknown.example.com"),
+        ends=(
+            expect_refusal(
+                "access_denied", 403, "Service not found", "audience must be"
+            ),
+        ),
     ),
     Scenario(
         name="consent",
-        arrange=wants_consent,
-        options=asks(audience="https://consent.example.com"),
-        ends=(refused("consent_required", 403, "Consent required", "Skipping User"),),
+        arrange=add_consent_api,
+        options=set_options(audience="https://consent.example.com"),
+        ends=(
+            expect_refusal(
+                "consent_required", 403, "Consent required", "Skipping User"
+            ),
+        ),
     ),
-    limited("oauth", "too_many_requests"),
-    limited("oauth", "too_many_requests", retry_after=False),
-    limited("legacy", "Rate limit reached"),
-    limited("management", "too_many_requests"),
-    limited("text", "rate_limited"),
+    build_limited_scenario("oauth", "too_many_requests"),
+    build_limited_scenario("oauth", "too_many_requests", retry_after=False),
+    build_limited_scenario("legacy", "Rate limit reached"),
+    build_limited_scenario("management", "too_many_requests"),
+    build_limited_scenario("text", "rate_limited"),
     Scenario(
         name="page in place of an answer",
         begin=lambda tenant: tenant.inject(faults.html(200)),
@@ -292,7 +312,7 @@ REFUSALS = [
     ),
     Scenario(
         name="tenant that nobody vouches for",
-        keywords=asks(verify=True),
+        keywords=set_options(verify=True),
         ends=(Fails(error=NotSentError, code="tls_failed", hints="verify="),),
         paths=(),
     ),

@@ -17,18 +17,18 @@ CLIENT = "signing-client"
 
 
 @cache
-def signing_key(kind: str) -> RSAKey | ECKey:
+def make_signing_key(kind: str) -> RSAKey | ECKey:
     """Return the client's key for a family of algorithms, made once."""
     if kind == "RSA":
         return RSAKey.generate_key(2048, {"kid": "client-key"}, private=True)
     return ECKey.generate_key(kind, {"kid": "client-key"}, private=True)
 
 
-def knows(kind: str) -> Callable[[Tenant], object]:
-    """Register a client with the public half of its key."""
+def register_key(kind: str) -> Callable[[Tenant], object]:
+    """Return a function that registers a client with the public half of its key."""
 
     def arrange(tenant: Tenant) -> None:
-        public = signing_key(kind).as_dict(private=False)
+        public = make_signing_key(kind).as_dict(private=False)
         tenant.applications.add(
             Application(
                 CLIENT,
@@ -40,13 +40,13 @@ def knows(kind: str) -> Callable[[Tenant], object]:
     return arrange
 
 
-def signs(
+def sign_with(
     kind: str, algorithm: str, *, pem: bool = False
 ) -> Callable[[Tenant], Mapping[str, Any]]:
-    """Configure a client that signs with *algorithm*, by a JWK or a PEM."""
+    """Return a function that configures a client to sign with *algorithm*, with a JWK or a PEM."""
 
     def build(tenant: Tenant) -> Mapping[str, Any]:
-        key = signing_key(kind)
+        key = make_signing_key(kind)
         return {
             "client_id": CLIENT,
             "client_secret": ...,
@@ -63,8 +63,8 @@ def signs(
 SIGNED = [
     Scenario(
         name=f"private_key_jwt {algorithm}",
-        arrange=knows(kind),
-        keywords=signs(kind, algorithm),
+        arrange=register_key(kind),
+        keywords=sign_with(kind, algorithm),
         ends=(Tokens(), Tokens()),
         paths=(DISCOVERY, TOKEN, TOKEN),
     )
@@ -79,8 +79,8 @@ SIGNED = [
 SIGNED += [
     Scenario(
         name="private_key_jwt signed anew for a second send",
-        arrange=knows("P-256"),
-        keywords=signs("P-256", "ES256"),
+        arrange=register_key("P-256"),
+        keywords=sign_with("P-256", "ES256"),
         begin=lambda tenant: tenant.inject(
             faults.status(429, {"error": "too_many_requests"}, {"Retry-After": "0"})
         ),
@@ -90,9 +90,9 @@ SIGNED += [
     ),
     Scenario(
         name="private_key_jwt with another's key",
-        arrange=knows("P-256"),
+        arrange=register_key("P-256"),
         keywords=lambda tenant: {
-            **signs("P-256", "ES256")(tenant),
+            **sign_with("P-256", "ES256")(tenant),
             "client_assertion_signing_key": ECKey.generate_key(
                 "P-256", {"kid": "client-key"}, private=True
             ).as_dict(private=True),

@@ -13,7 +13,14 @@ from auth0_tx import (
 )
 from auth0_tx.tenant import Tenant
 
-from .playing import Clock, Played, claims_of, outcome_form, play, request_form
+from .playing import (
+    Clock,
+    Recording,
+    normalize_outcome,
+    normalize_request,
+    play,
+    read_claims,
+)
 from .scenarios import Fails, Scenario, Tokens
 from .scenarios_granted import SUCCESSES
 from .scenarios_refused import REFUSALS
@@ -22,7 +29,9 @@ from .scenarios_signed import SIGNED
 SCENARIOS = SUCCESSES + SIGNED + REFUSALS
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=[each.name for each in SCENARIOS])
+@pytest.mark.parametrize(
+    "scenario", SCENARIOS, ids=[scenario.name for scenario in SCENARIOS]
+)
 def test_both_worlds_do_the_same(
     scenario: Scenario, new_tenant: Callable[..., Tenant], clock: Clock
 ) -> None:
@@ -33,16 +42,16 @@ def test_both_worlds_do_the_same(
 
     for world in (blocking, asynchronous):
         check_ends(scenario, world)
-    assert list(map(request_form, blocking.requests)) == list(
-        map(request_form, asynchronous.requests)
+    assert list(map(normalize_request, blocking.requests)) == list(
+        map(normalize_request, asynchronous.requests)
     )
-    assert list(map(outcome_form, blocking.outcomes)) == list(
-        map(outcome_form, asynchronous.outcomes)
+    assert list(map(normalize_outcome, blocking.outcomes)) == list(
+        map(normalize_outcome, asynchronous.outcomes)
     )
     assert blocking.connections == asynchronous.connections
 
 
-def check_ends(scenario: Scenario, played: Played) -> None:
+def check_ends(scenario: Scenario, played: Recording) -> None:
     """Assert that *played* is what the table says."""
     assert scenario.paths == tuple(request.path for request in played.requests)
     assert len(scenario.ends) == len(played.outcomes)
@@ -66,7 +75,7 @@ def check_tokens(expected: Tokens, tokens: TokenExchangeResponse) -> None:
     assert expected.act == tokens.act
     assert expected.act_error == (None if error is None else (type(error), error.code))
     if expected.claims:
-        claims = claims_of(tokens.access_token)
+        claims = read_claims(tokens.access_token)
         assert isinstance(claims, dict)
         assert {**claims, **expected.claims} == claims
 

@@ -1,4 +1,4 @@
-"""ID tokens that do not hold: no actor is told of them, and no token is lost to them."""
+"""Invalid ID tokens: no actor is read from them, and no token is lost because of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from auth0_tx import (
 )
 from auth0_tx.tenant import Certificates, KeySupply, Reply, Tenant
 
-from .playing import Clock, claims_of
+from .playing import Clock, read_claims
 from .scenarios import LEGACY_TOKEN
 
 ACT = {"sub": "auth0|bob"}
@@ -46,8 +46,8 @@ def other(
         yield tenant
 
 
-def exchanged(tenant: Tenant, clock: Clock) -> list[TokenExchangeResponse]:
-    """Exchange for an actor with both clients; give what each of them gave."""
+def exchange_in_both(tenant: Tenant, clock: Clock) -> list[TokenExchangeResponse]:
+    """Exchange for an actor with both clients, and return both responses."""
     keywords: dict[str, Any] = {
         "domain": tenant.domain,
         "client_id": tenant.client_id,
@@ -72,8 +72,8 @@ def exchanged(tenant: Tenant, clock: Clock) -> list[TokenExchangeResponse]:
     return [blocking, asyncio.run(exchange())]
 
 
-def respelt(spell: Callable[[str], str]) -> Callable[[Reply], Reply]:
-    """Have the tenant's answer carry its ID token as *spell* makes it of the true one."""
+def alter_token(spell: Callable[[str], str]) -> Callable[[Reply], Reply]:
+    """Return a function that replaces the ID token of a reply with *spell* of it."""
 
     def alter(reply: Reply) -> Reply:
         return reply.including(id_token=spell(str(reply.members["id_token"])))
@@ -81,31 +81,31 @@ def respelt(spell: Callable[[str], str]) -> Callable[[Reply], Reply]:
     return alter
 
 
-def signed(header: Claims, claims: Claims, key: Any) -> str:
+def sign(header: Claims, claims: Claims, key: Any) -> str:
     """Sign *claims* under *header*, whatever it says."""
     registry = jws.JWSRegistry(algorithms=["RS256", "HS256"], strict_check_header=False)
     return jws.serialize_compact(header, json.dumps(claims), key, registry=registry)
 
 
-def by_stranger(**header: Any) -> Callable[[str], str]:
-    """Sign the claims with a key that is not the tenant's, and say so or not."""
+def sign_as_stranger(**header: Any) -> Callable[[str], str]:
+    """Return a function that signs the claims with a key that isn't the tenant's."""
 
     def spell(token: str) -> str:
-        claims = claims_of(token)
+        claims = read_claims(token)
         assert isinstance(claims, dict)
-        return signed({"alg": "RS256", "typ": "JWT", **header}, claims, STRANGER)
+        return sign({"alg": "RS256", "typ": "JWT", **header}, claims, STRANGER)
 
     return spell
 
 
-def unsigned(token: str) -> str:
-    """Leave out the signature, and say that there is none."""
+def remove_signature(token: str) -> str:
+    """Return the token without its signature, and with ``alg`` none."""
     head = urlsafe_b64encode(b'{"alg":"none"}').rstrip(b"=").decode()
     return f"{head}.{token.split('.')[1]}."
 
 
-def spoilt(token: str) -> str:
-    """Flip a bit of the signature."""
+def flip_signature_bit(token: str) -> str:
+    """Return the token with one bit of its signature flipped."""
     rest, _, signature = token.rpartition(".")
     octets = bytearray(urlsafe_b64decode(signature + "=="))
     octets[100] ^= 1
@@ -128,19 +128,19 @@ def check_no_actor(responses: list[TokenExchangeResponse], reason: str) -> None:
 
 
 SPELT: dict[str, tuple[Callable[[str], str], str]] = {
-    "alg none": (unsigned, "alg is not an accepted algorithm"),
-    "a bit of the signature": (spoilt, "signature is invalid"),
+    "alg none": (remove_signature, "alg is not an accepted algorithm"),
+    "a bit of the signature": (flip_signature_bit, "signature is invalid"),
     "two parts": (lambda token: token.rpartition(".")[0], "not a compact JWS"),
     "four parts": (lambda token: f"{token}.x", "not a compact JWS"),
     "padding": (lambda token: f"{token}=", "not canonical base64url"),
     "70,000 characters": (lambda token: f"{token}{'A' * 70_000}", "longer than"),
-    "another's key": (by_stranger(), "signature is invalid"),
-    "another's key by its name": (by_stranger(kid="stranger"), "no key"),
+    "another's key": (sign_as_stranger(), "signature is invalid"),
+    "another's key by its name": (sign_as_stranger(kid="stranger"), "no key"),
     "its own key": (
-        by_stranger(jwk=STRANGER.as_dict(private=False)),
+        sign_as_stranger(jwk=STRANGER.as_dict(private=False)),
         "signature is invalid",
     ),
-    "an extension": (by_stranger(crit=["b64"], b64=True), "extension"),
+    "an extension": (sign_as_stranger(crit=["b64"], b64=True), "extension"),
 }
 
 
@@ -148,23 +148,23 @@ SPELT: dict[str, tuple[Callable[[str], str], str]] = {
 def test_signature_that_does_not_hold(tenant: Tenant, clock: Clock, name: str) -> None:
     """An ID token that the tenant did not sign as it stands names no actor."""
     spell, reason = SPELT[name]
-    tenant.alter_reply(respelt(spell))
+    tenant.alter_reply(alter_token(spell))
 
-    check_no_actor(exchanged(tenant, clock), reason)
+    check_no_actor(exchange_in_both(tenant, clock), reason)
 
 
 def test_client_secret_as_key(tenant: Tenant, clock: Clock) -> None:
-    """What the client's secret signed is not believed: whoever has it could sign."""
+    """A token signed with the client's secret is not trusted: anyone who has it could sign."""
     key = OctKey.import_key(tenant.client_secret)
 
     def spell(token: str) -> str:
-        claims = claims_of(token)
+        claims = read_claims(token)
         assert isinstance(claims, dict)
-        return signed({"alg": "HS256", "typ": "JWT"}, claims, key)
+        return sign({"alg": "HS256", "typ": "JWT"}, claims, key)
 
-    tenant.alter_reply(respelt(spell))
+    tenant.alter_reply(alter_token(spell))
 
-    check_no_actor(exchanged(tenant, clock), "alg is not an accepted algorithm")
+    check_no_actor(exchange_in_both(tenant, clock), "alg is not an accepted algorithm")
 
 
 @pytest.mark.parametrize("member", ["jku", "x5u"])
@@ -173,14 +173,14 @@ def test_keys_elsewhere_are_not_fetched(
 ) -> None:
     """A token that says where its keys are is judged by the tenant's, and nobody asks."""
     address = f"{other.issuer}.well-known/jwks.json"
-    tenant.alter_reply(respelt(by_stranger(**{member: address})))
+    tenant.alter_reply(alter_token(sign_as_stranger(**{member: address})))
 
-    check_no_actor(exchanged(tenant, clock), "signature is invalid")
+    check_no_actor(exchange_in_both(tenant, clock), "signature is invalid")
     assert (0, ()) == (other.connections, other.requests)
 
 
-def having(**changes: Any) -> Callable[[Claims], Claims]:
-    """Have the tenant sign its claims with *changes*; a claim that is None is left out."""
+def change_claims(**changes: Any) -> Callable[[Claims], Claims]:
+    """Return a function that changes claims before signing; ``None`` removes a claim."""
 
     def alter(claims: Claims) -> Claims:
         changed = {**claims, **changes}
@@ -190,21 +190,21 @@ def having(**changes: Any) -> Callable[[Claims], Claims]:
 
 
 CLAIMS: dict[str, tuple[Callable[[Claims], Claims], str]] = {
-    "another issuer": (having(iss="https://other.auth0.com/"), "iss is not"),
+    "another issuer": (change_claims(iss="https://other.auth0.com/"), "iss is not"),
     "the issuer without its slash": (
         lambda claims: {**claims, "iss": claims["iss"].rstrip("/")},
         "iss is not",
     ),
-    "another audience": (having(aud="other"), "aud is not"),
+    "another audience": (change_claims(aud="other"), "aud is not"),
     "an audience beside": (
         lambda claims: {**claims, "aud": [claims["aud"], "other"]},
         "aud is not",
     ),
-    "another party": (having(azp="other"), "azp is not"),
-    "an empty subject": (having(sub=""), "sub is not"),
-    "no issue": (having(iat=None), "iat is not a date"),
-    "no expiry": (having(exp=None), "exp is not a date"),
-    "an expiry in words": (having(exp="tomorrow"), "exp is not a date"),
+    "another party": (change_claims(azp="other"), "azp is not"),
+    "an empty subject": (change_claims(sub=""), "sub is not"),
+    "no issue": (change_claims(iat=None), "iat is not a date"),
+    "no expiry": (change_claims(exp=None), "exp is not a date"),
+    "an expiry in words": (change_claims(exp="tomorrow"), "exp is not a date"),
     "expired": (
         lambda claims: {**claims, "iat": claims["iat"] - 99, "exp": claims["iat"] - 60},
         "exp has passed",
@@ -213,9 +213,9 @@ CLAIMS: dict[str, tuple[Callable[[Claims], Claims], str]] = {
         lambda claims: {**claims, "iat": claims["iat"] + 61},
         "in the future",
     ),
-    "another access token": (having(at_hash="x" * 22), "at_hash does not match"),
-    "an actor without a name": (having(act={"role": "x"}), "act has no sub"),
-    "an actor in words": (having(act="auth0|bob"), "act is not an object"),
+    "another access token": (change_claims(at_hash="x" * 22), "at_hash does not match"),
+    "an actor without a name": (change_claims(act={"role": "x"}), "act has no sub"),
+    "an actor in words": (change_claims(act="auth0|bob"), "act is not an object"),
 }
 
 
@@ -225,9 +225,9 @@ def test_claims_that_do_not_hold(tenant: Tenant, clock: Clock, name: str) -> Non
     alter, reason = CLAIMS[name]
     tenant.alter_id_token(alter)
 
-    check_no_actor(exchanged(tenant, clock), reason)
+    check_no_actor(exchange_in_both(tenant, clock), reason)
 
 
 def test_token_that_holds(tenant: Tenant, clock: Clock) -> None:
     """The same exchange, with nothing spoilt, names the actor to both clients."""
-    assert [ACT, ACT] == [response.act for response in exchanged(tenant, clock)]
+    assert [ACT, ACT] == [response.act for response in exchange_in_both(tenant, clock)]

@@ -1,4 +1,4 @@
-"""What is refused here: alike in both worlds, naming the rule, and before anything is sent."""
+"""Invalid input: refused alike in both worlds, by rule, and before anything is sent."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ OPTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
         Code.INVALID_TOKEN_FORMAT,
         "subject_token",
     ),
-    "type that is no URI": (
+    "type that is not a URI": (
         {"subject_token_type": "legacy"},
         Code.INVALID_ARGUMENT,
         "subject_token_type",
     ),
-    "type of Auth0's": (
+    "type that Auth0 reserves": (
         {"subject_token_type": "urn:auth0:token"},
         Code.INVALID_ARGUMENT,
         "subject_token_type",
@@ -145,10 +145,10 @@ OPTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
 }
 
 
-def refusals(
+def collect_refusals(
     tenant: Tenant, keywords: dict[str, Any], options: CustomTokenExchangeOptions
 ) -> list[CustomTokenExchangeError]:
-    """Return what each world's client raises, made with *keywords* and asked *options*."""
+    """Return the errors of both clients, made with *keywords*, for *options*."""
     full = {
         "domain": tenant.domain,
         "client_id": tenant.client_id,
@@ -173,7 +173,7 @@ def refusals(
 
 
 def check_alike(errors: list[CustomTokenExchangeError], tenant: Tenant) -> None:
-    """Assert that both say the same, in words without a value, and that nothing was sent."""
+    """Assert that both errors have the same text, without a value, and that nothing was sent."""
     blocking, asynchronous = errors
 
     assert type(blocking) is type(asynchronous)
@@ -204,7 +204,7 @@ def test_options_are_refused_alike(name: str, tenant: Tenant) -> None:
         "subject_token_type": "urn:acme:mcp-token",
         **changes,
     }
-    errors = refusals(tenant, {}, CustomTokenExchangeOptions(**chosen))
+    errors = collect_refusals(tenant, {}, CustomTokenExchangeOptions(**chosen))
 
     check_alike(errors, tenant)
     for error in errors:
@@ -221,12 +221,12 @@ KEYWORDS: dict[str, tuple[dict[str, Any], str]] = {
         {"client_auth": "private_key_jwt", "client_secret": ...},
         "client_assertion_signing_key",
     ),
-    "key that is none": (
+    "key that is not a key": (
         {"client_assertion_signing_key": NEEDLE, "client_secret": ...},
         "client_assertion_signing_key",
     ),
-    "method that is none": ({"client_auth": "basic"}, "client_auth"),
-    "algorithm that is none": (
+    "unknown method": ({"client_auth": "basic"}, "client_auth"),
+    "unknown algorithm": (
         {"client_assertion_signing_alg": "HS256"},
         "client_assertion_signing_alg",
     ),
@@ -259,7 +259,7 @@ def test_keywords_are_refused_alike(name: str, tenant: Tenant) -> None:
     options = CustomTokenExchangeOptions(
         subject_token=NEEDLE, subject_token_type="urn:acme:mcp-token"
     )
-    errors = refusals(tenant, keywords, options)
+    errors = collect_refusals(tenant, keywords, options)
     kind = InvalidInputError if name.startswith("resolver") else ConfigurationError
 
     if "session" in name:

@@ -14,13 +14,13 @@ API = "https://api.example.com"
 OTHER = "https://other.example.com"
 
 
-def blocking(keywords: dict[str, Any], *arguments: Any) -> Any:
+def exchange_blocking(keywords: dict[str, Any], *arguments: Any) -> Any:
     """Exchange in this thread."""
     with ServerClient(**keywords) as client:
         return client.get_token_on_behalf_of(*arguments)
 
 
-def in_a_task(keywords: dict[str, Any], *arguments: Any) -> Any:
+def exchange_in_task(keywords: dict[str, Any], *arguments: Any) -> Any:
     """Exchange in a task."""
 
     async def exchange() -> Any:
@@ -30,8 +30,10 @@ def in_a_task(keywords: dict[str, Any], *arguments: Any) -> Any:
     return asyncio.run(exchange())
 
 
-def outcome(ask: Any, keywords: dict[str, Any], *arguments: Any) -> tuple[Any, ...]:
-    """Exchange; give what came of it, but the token itself, which is new each time."""
+def normalize_exchange(
+    ask: Any, keywords: dict[str, Any], *arguments: Any
+) -> tuple[Any, ...]:
+    """Exchange, and return the outcome without the token itself, which is new each time."""
     try:
         given = ask(keywords, *arguments)
     except CustomTokenExchangeError as error:
@@ -65,10 +67,13 @@ def test_on_behalf_of(
     }
     token = auth0_tenant.access_token("auth0|alice", API)
     outcomes = [
-        outcome(ask, keywords, token, audience, scope) for ask in (blocking, in_a_task)
+        normalize_exchange(ask, keywords, token, audience, scope)
+        for ask in (exchange_blocking, exchange_in_task)
     ]
     bodies = [
-        each.body for each in auth0_tenant.requests if each.path == "/oauth/token"
+        request.body
+        for request in auth0_tenant.requests
+        if request.path == "/oauth/token"
     ]
 
     assert outcomes[0] == outcomes[1]

@@ -19,7 +19,7 @@ from auth0_tx import (
 from auth0_tx.tenant import Certificates, KeySupply, Tenant
 
 from .named_tenants import NamingProxy
-from .playing import request_form
+from .playing import normalize_request
 from .scenarios import DISCOVERY, JWKS, LEGACY_TOKEN, MCP_TOKEN, TOKEN
 
 ONE, TWO = "one.tenants.example.org", "two.tenants.example.org"
@@ -47,26 +47,26 @@ def tenants(
 
 @pytest.fixture
 def proxy(tenants: dict[str, Tenant]) -> Iterator[NamingProxy]:
-    """The way to both."""
+    """A proxy that leads to both tenants."""
     proxy = NamingProxy(tenants)
     yield proxy
     proxy.close()
 
 
 def resolve(store_options: StoreOptions) -> str:
-    """Give the domain that the application's request is for."""
+    """Return the domain of the application's request."""
     assert store_options is not None
     return str(store_options["request"])
 
 
 async def resolve_later(store_options: StoreOptions) -> str:
-    """Give the same after a look elsewhere."""
+    """Return the domain after other tasks had a turn."""
     await asyncio.sleep(0)
     return resolve(store_options)
 
 
-def asked(tenants: dict[str, Tenant]) -> dict[str, CustomTokenExchangeOptions]:
-    """Return an exchange with an actor, for each tenant."""
+def build_options(tenants: dict[str, Tenant]) -> dict[str, CustomTokenExchangeOptions]:
+    """Return the options of an exchange with an actor, for each tenant."""
     return {
         name: CustomTokenExchangeOptions(
             subject_token=tenant.subject_token("auth0|alice"),
@@ -112,7 +112,7 @@ def test_each_call_goes_to_its_own_tenant(
 ) -> None:
     """Metadata and keys are each tenant's own, fetched once, in both worlds alike."""
     keywords = {**CLIENT, "verify": named_certificates.ca_file, "proxy": proxy.url}
-    options = asked(tenants)
+    options = build_options(tenants)
     received = []
     for play in (
         partial(play_blocking, keywords, options),
@@ -124,12 +124,12 @@ def test_each_call_goes_to_its_own_tenant(
         responses = play()
         received.append(
             {
-                name: [request_form(request) for request in tenant.requests]
+                name: [normalize_request(request) for request in tenant.requests]
                 for name, tenant in tenants.items()
             }
         )
 
-        assert [{"sub": "auth0|bob"}] * 5 == [each.act for each in responses]
+        assert [{"sub": "auth0|bob"}] * 5 == [response.act for response in responses]
     blocking, asynchronous, later = received
 
     assert blocking == asynchronous == later
@@ -145,7 +145,7 @@ def test_one_tenants_token_is_no_use_at_the_other(
 ) -> None:
     """The tenants are strangers: what one accepts, the other refuses."""
     keywords = {**CLIENT, "verify": named_certificates.ca_file, "proxy": proxy.url}
-    options = asked(tenants)
+    options = build_options(tenants)
     swapped = {ONE: options[TWO], TWO: options[ONE]}
 
     with pytest.raises(RefusedError, match="Invalid subject token"):

@@ -23,7 +23,7 @@ from auth0_tx.stores import MemoryStore
 from auth0_tx.tenant import Tenant, faults
 from tests.e2e.sessions.logins import SECRET, Browser
 
-from .playing import Clock, _lasting, claims_of, request_form
+from .playing import Clock, normalize_claims, normalize_request, read_claims
 from .scenarios import AUDIENCE, LEGACY_TOKEN, QUICK, TOKEN
 
 # Tokens that the tenant makes anew for each world.
@@ -32,12 +32,12 @@ _ISSUED = (b"refresh_token", b"actor_token", b"token")
 Step = Callable[[Any, Browser, Tenant], Any]
 
 
-def login(user: str = "auth0|alice", scope: str | None = None, **more: Any) -> Step:
-    """Log a user in."""
+def log_in(user: str = "auth0|alice", scope: str | None = None, **more: Any) -> Step:
+    """Return a step that logs a user in."""
 
     def step(client: Any, browser: Browser, tenant: Tenant) -> Any:
         options = LoginWithCustomTokenExchangeOptions(
-            subject_token=_token(tenant, user),
+            subject_token=get_token(tenant, user),
             subject_token_type=LEGACY_TOKEN,
             scope=scope,
             audience=AUDIENCE,
@@ -49,7 +49,7 @@ def login(user: str = "auth0|alice", scope: str | None = None, **more: Any) -> S
 
 
 def call(name: str, *arguments: Any, **named: Any) -> Step:
-    """Call a method that takes the store options first."""
+    """Return a step that calls a method with the store options first."""
 
     def step(client: Any, browser: Browser, tenant: Tenant) -> Any:
         return getattr(client, name)(browser.options, *arguments, **named)
@@ -58,7 +58,7 @@ def call(name: str, *arguments: Any, **named: Any) -> Step:
 
 
 def wait(seconds: float) -> Step:
-    """Let time pass, for client and tenant alike."""
+    """Return a step that lets time pass, for client and tenant alike."""
 
     def step(client: Any, browser: Browser, tenant: Tenant) -> Any:
         browser.clock.now += seconds
@@ -67,8 +67,8 @@ def wait(seconds: float) -> Step:
     return step
 
 
-def broken(*faulty: Any) -> Step:
-    """Have the tenant fail the next token requests."""
+def inject_faults(*faulty: Any) -> Step:
+    """Return a step that makes the tenant fail the next token requests."""
 
     def step(client: Any, browser: Browser, tenant: Tenant) -> Any:
         for fault in faulty:
@@ -78,8 +78,8 @@ def broken(*faulty: Any) -> Step:
     return step
 
 
-def altered(**claims: Any) -> Step:
-    """Have the ID tokens that follow say something else."""
+def alter_id_tokens(**claims: Any) -> Step:
+    """Return a step that changes the claims of later ID tokens."""
 
     def step(client: Any, browser: Browser, tenant: Tenant) -> Any:
         tenant.alter_id_token(lambda said: {**said, **claims} if claims else said)
@@ -88,8 +88,8 @@ def altered(**claims: Any) -> Step:
     return step
 
 
-def limited(seconds: int) -> Step:
-    """Have the ID tokens that follow end their session so many seconds from now."""
+def end_sessions_after(seconds: int) -> Step:
+    """Return a step that limits the sessions of later ID tokens to *seconds* from now."""
 
     def step(client: Any, browser: Browser, tenant: Tenant) -> Any:
         ends = int(browser.clock.now) + seconds
@@ -99,12 +99,12 @@ def limited(seconds: int) -> Step:
     return step
 
 
-def transfer(**named: Any) -> Step:
-    """Ask for a session transfer token."""
+def request_transfer(**named: Any) -> Step:
+    """Return a step that requests a session transfer token."""
 
     def step(client: Any, browser: Browser, tenant: Tenant) -> Any:
         return client.request_session_transfer_token(
-            _token(tenant, "auth0|alice"),
+            get_token(tenant, "auth0|alice"),
             LEGACY_TOKEN,
             store_options=browser.options,
             **named,
@@ -113,8 +113,8 @@ def transfer(**named: Any) -> Step:
     return step
 
 
-def backchannel(user: str, **changes: Any) -> Step:
-    """Have Auth0 say that a user has logged out."""
+def log_out_at_auth0(user: str, **changes: Any) -> Step:
+    """Return a step that delivers a logout token of Auth0 for *user*."""
 
     def step(client: Any, browser: Browser, tenant: Tenant) -> Any:
         token = tenant.logout_token(user_id=user, **changes)
@@ -126,8 +126,8 @@ def backchannel(user: str, **changes: Any) -> Step:
 _tokens: WeakKeyDictionary[Tenant, dict[str, str]] = WeakKeyDictionary()
 
 
-def _token(tenant: Tenant, user: str) -> str:
-    """Give a subject token that is the same in both worlds."""
+def get_token(tenant: Tenant, user: str) -> str:
+    """Return a subject token that is the same in both worlds."""
     made = _tokens.setdefault(tenant, {})
     if user not in made:
         made[user] = tenant.subject_token(user, expires_in=10**8)
@@ -136,7 +136,7 @@ def _token(tenant: Tenant, user: str) -> str:
 
 @frozen
 class Story:
-    """What happens, step by step, and how each step must end: a class, or a value."""
+    """Steps, and how each of them must end: a class, or a value."""
 
     name: str
     steps: tuple[Step, ...]
@@ -147,14 +147,14 @@ class Story:
 RESULT, OFFLINE = LoginWithCustomTokenExchangeResult, "openid offline_access read:data"
 STORIES = (
     Story(
-        "login", (login(), call("get_user"), call("get_session")), (RESULT, dict, dict)
+        "login", (log_in(), call("get_user"), call("get_session")), (RESULT, dict, dict)
     ),
     Story("nobody", (call("get_user"), call("get_session")), (type(None),) * 2),
     Story(
         "an actor",
         (
-            login(
-                actor_token=lambda tenant: _token(tenant, "auth0|bob"),
+            log_in(
+                actor_token=lambda tenant: get_token(tenant, "auth0|bob"),
                 actor_token_type=LEGACY_TOKEN,
             ),
             call("get_user"),
@@ -164,14 +164,14 @@ STORIES = (
         (RESULT, dict, type(None), "login_required"),
         {"session_policy": SessionPolicy(idle_seconds=200_000.0)},
     ),
-    Story("bad input", (login(scope="a  b"),), ("invalid_argument",)),
+    Story("bad input", (log_in(scope="a  b"),), ("invalid_argument",)),
     Story(
-        "an unknown user", (login("auth0|nobody"), call("get_user")), (400, type(None))
+        "an unknown user", (log_in("auth0|nobody"), call("get_user")), (400, type(None))
     ),
     Story(
         "refresh",
         (
-            login(scope=OFFLINE),
+            log_in(scope=OFFLINE),
             call("get_access_token", AUDIENCE),
             wait(86_350),
             call("get_access_token", AUDIENCE),
@@ -183,9 +183,9 @@ STORIES = (
     Story(
         "a refresh that is lost",
         (
-            login(scope=OFFLINE),
+            log_in(scope=OFFLINE),
             wait(86_400),
-            broken(faults.reset()),
+            inject_faults(faults.reset()),
             call("get_access_token", AUDIENCE),
             call("get_access_token", AUDIENCE),
         ),
@@ -195,9 +195,9 @@ STORIES = (
     Story(
         "a rate limit in a refresh",
         (
-            login(scope=OFFLINE),
+            log_in(scope=OFFLINE),
             wait(86_400),
-            broken(faults.status(429, {"error": "too_many_requests"})),
+            inject_faults(faults.status(429, {"error": "too_many_requests"})),
             call("get_access_token", AUDIENCE),
         ),
         (RESULT, type(None), type(None), str),
@@ -208,11 +208,11 @@ STORIES = (
         Story(
             f"a refresh whose ID token has another {name}",
             (
-                login(scope=OFFLINE),
+                log_in(scope=OFFLINE),
                 wait(86_400),
-                altered(**{name: "auth0|bob"}),
+                alter_id_tokens(**{name: "auth0|bob"}),
                 call("get_access_token", AUDIENCE),
-                altered(),
+                alter_id_tokens(),
                 call("get_access_token", AUDIENCE),
             ),
             (
@@ -229,19 +229,19 @@ STORIES = (
     Story(
         "a session that the identity provider limits",
         (
-            limited(3_600),
-            login(),
+            end_sessions_after(3_600),
+            log_in(),
             call("get_user"),
             wait(3_700),
             call("get_user"),
-            altered(),
+            alter_id_tokens(),
         ),
         (type(None), RESULT, dict, type(None), type(None), type(None)),
     ),
     Story(
         "logout",
         (
-            login(scope=OFFLINE),
+            log_in(scope=OFFLINE),
             call("logout", return_to="https://app.example.com/"),
             call("get_user"),
         ),
@@ -250,42 +250,45 @@ STORIES = (
     Story(
         "logout from the other side",
         (
-            login(),
-            backchannel("auth0|bob"),
+            log_in(),
+            log_out_at_auth0("auth0|bob"),
             call("get_user"),
-            backchannel("auth0|alice"),
+            log_out_at_auth0("auth0|alice"),
             call("get_user"),
-            backchannel("auth0|alice", iss="https://other.example/"),
+            log_out_at_auth0("auth0|alice", iss="https://other.example/"),
         ),
         (RESULT, type(None), dict, type(None), type(None), "invalid_logout_token"),
         {"state_store": MemoryStore},
     ),
-    Story("no actor to transfer", (transfer(),), ("actor_unavailable",)),
+    Story("no actor to transfer", (request_transfer(),), ("actor_unavailable",)),
 )
 
 
 @frozen
-class _Told:
-    """What one world made of a story."""
+class Recording:
+    """The ends of a story in one world, and its requests."""
 
     ends: list[Any]
     requests: list[Any]
 
 
 @pytest.mark.parametrize("keeping", ["cookies", "store"])
-@pytest.mark.parametrize("story", STORIES, ids=[each.name for each in STORIES])
+@pytest.mark.parametrize("story", STORIES, ids=[story.name for story in STORIES])
 def test_both_worlds_tell_the_same_story(
     story: Story, keeping: str, new_tenant: Callable[..., Tenant], clock: Clock
 ) -> None:
     """Both clients send the same requests, and each step ends as the table says."""
     tenant = new_tenant()
     told = [
-        _play(story, keeping, tenant, clock, world) for world in (_blocking, _async)
+        _play(story, keeping, tenant, clock, world)
+        for world in (play_blocking, play_async)
     ]
 
     for end, expected in zip(told[0].ends, story.ends, strict=True):
-        _check(end, expected)
-    assert [_form(end) for end in told[0].ends] == [_form(end) for end in told[1].ends]
+        check_end(end, expected)
+    assert [normalize_end(end) for end in told[0].ends] == [
+        normalize_end(end) for end in told[1].ends
+    ]
     assert told[0].requests == told[1].requests
 
 
@@ -295,7 +298,7 @@ def _play(
     tenant: Tenant,
     clock: Clock,
     play: Callable[..., list[Any]],
-) -> _Told:
+) -> Recording:
     clock.now += 1_000_000
     tenant.clear()
     keywords = {
@@ -312,10 +315,12 @@ def _play(
     browser = Browser()
     browser.clock = clock
     ends = play(story, {**keywords, "state_store": store and store()}, browser, tenant)
-    return _Told(ends, [_request(each) for each in tenant.requests])
+    return Recording(
+        ends, [normalize_session_request(request) for request in tenant.requests]
+    )
 
 
-def _blocking(
+def play_blocking(
     story: Story, keywords: dict[str, Any], browser: Browser, tenant: Tenant
 ) -> list[Any]:
     ends: list[Any] = []
@@ -330,7 +335,7 @@ def _blocking(
     return ends
 
 
-def _async(
+def play_async(
     story: Story, keywords: dict[str, Any], browser: Browser, tenant: Tenant
 ) -> list[Any]:
     async def play() -> list[Any]:
@@ -349,7 +354,7 @@ def _async(
     return asyncio.run(play())
 
 
-def _check(end: Any, expected: Any) -> None:
+def check_end(end: Any, expected: Any) -> None:
     if isinstance(expected, type):
         assert isinstance(end, expected)
     elif isinstance(expected, int):
@@ -358,27 +363,29 @@ def _check(end: Any, expected: Any) -> None:
         assert expected == end.code
 
 
-def _form(end: Any) -> Any:
-    """Give how a step ended, but for what is new in each token."""
+def normalize_end(end: Any) -> Any:
+    """Return how a step ended, without the parts that differ in each token."""
     if isinstance(end, Auth0Error):
         return type(end), end.args
     if isinstance(end, LoginWithCustomTokenExchangeResult):
-        return _form(end.state_data)
+        return normalize_end(end.state_data)
     if isinstance(end, SessionTransferToken):
         return end.token_type, end.expires_in, end.issued_token_type
     if isinstance(end, dict):
-        return {name: _form(value) for name, value in _steady(end).items()}
+        return {
+            name: normalize_end(value) for name, value in normalize_members(end).items()
+        }
     if isinstance(end, list):
-        return [_form(each) for each in end]
+        return [normalize_end(item) for item in end]
     if isinstance(end, str) and end.count(".") == 2 and end.startswith("eyJ"):
-        return _form(claims_of(end))
+        return normalize_end(read_claims(end))
     return end
 
 
-def _steady(members: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what differs between two sessions that say the same."""
+def normalize_members(members: dict[str, Any]) -> dict[str, Any]:
+    """Return members without the parts that differ in each session."""
     if "iat" in members:
-        members = _lasting(members)
+        members = normalize_claims(members)
     new = (
         *("refresh_token", "sid", "at_hash"),
         *("created_at", "used_at", "expires_at", "session_expiry"),
@@ -386,8 +393,8 @@ def _steady(members: dict[str, Any]) -> dict[str, Any]:
     return {k: v is not None if k in new else v for k, v in members.items()}
 
 
-def _request(request: Any) -> Any:
-    *start, body = request_form(request)
+def normalize_session_request(request: Any) -> Any:
+    *start, body = normalize_request(request)
     if isinstance(body, bytes):
         pairs = [pair.partition(b"=") for pair in body.split(b"&")]
         body = [
