@@ -113,15 +113,13 @@ def run(flow: Flow[T], world: BlockingWorld) -> T:
     reply: Any
     effect: Effect
     try:
-        if world.is_closed:
-            raise closed_error()
+        _check_open(world)
         effect = next(flow)
         while True:
             try:
-                if world.is_closed:
-                    raise closed_error()
                 # Most effects by far.
                 if isinstance(effect, Send):
+                    _check_open(world)
                     reply = world.send(effect)
                 elif isinstance(effect, Invoke):
                     reply = _refuse_awaitable(effect.function(*effect.arguments))
@@ -160,15 +158,13 @@ async def run_async(flow: Flow[T], world: AsyncWorld) -> T:
     reply: Any
     effect: Effect
     try:
-        if world.is_closed:
-            raise closed_error()
+        _check_open(world)
         effect = next(flow)
         while True:
             try:
-                if world.is_closed:
-                    raise closed_error()
                 # Most effects by far, and the fewer coroutines they pass the better.
                 if isinstance(effect, Send):
+                    _check_open(world)
                     reply = await world.send(effect)
                 elif isinstance(effect, Emit):
                     _notify(world.on_event, effect.event)
@@ -214,9 +210,21 @@ def _was_caught_here(error: BaseException) -> bool:
     return module.partition(".")[0] == _PACKAGE
 
 
+def _check_open(world: BlockingWorld | AsyncWorld) -> None:
+    """Refuse a call, a request or a shared run of a client that is closed.
+
+    What does not need a connection goes on: a session store must still get the tokens that
+    were issued while the client was being closed, or a rotated refresh token is lost and its
+    user logged out.
+    """
+    if world.is_closed:
+        raise closed_error()
+
+
 def _perform(effect: Share[Any] | Sleep | Warn, world: BlockingWorld) -> Any:
     match effect:
         case Share():
+            _check_open(world)
             return world.share(effect, partial(run, world=world))
         case Sleep(seconds):
             return time.sleep(seconds)
@@ -231,6 +239,7 @@ async def _perform_async(
 ) -> Any:
     match effect:
         case Share():
+            _check_open(world)
             return await world.share(effect, partial(run_async, world=world))
         case Sleep(seconds):
             # Not at the top: a blocking client must not pay for importing asyncio.

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import pytest
 
-from auth0_tx import ConfigurationError, NotSentError
+from auth0_tx import ClientClosedError, ConfigurationError, NotSentError
 from auth0_tx.core.effects import (
     Emit,
     Flow,
@@ -76,6 +76,11 @@ def in_threads(flow: Flow[Any], **world: Any) -> Any:
 def in_tasks(flow: Flow[Any], **world: Any) -> Any:
     """Drive a flow in the asyncio world."""
     return asyncio.run(run_async(flow, AsyncWorld(**world)))
+
+
+def run_in_loop(flow: Flow[Any], world: Any) -> Any:
+    """Drive a flow in the asyncio world, with a world of the test's own."""
+    return asyncio.run(run_async(flow, world))
 
 
 drivers = pytest.mark.parametrize("drive", [in_threads, in_tasks])
@@ -277,6 +282,36 @@ def test_a_subscriber_that_fails(
     (record,) = caplog.records
     assert ("auth0_tx", logging.ERROR) == (record.name, record.levelno)
     assert "on_event raised for KeysFetched" == record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("drive", "world"),
+    [(run, World()), (run_in_loop, AsyncWorld())],
+    ids=["threads", "tasks"],
+)
+def test_closing_while_a_call_is_under_way(drive: Drive, world: Any) -> None:
+    """What is to be done with an answer is done, although the client was closed meanwhile."""
+    stored: list[Response] = []
+
+    def close() -> Response:
+        world.is_closed = True
+        return REPLY
+
+    def flow() -> Flow[str]:
+        response = yield from SEND
+        yield from Invoke(stored.append, (response,))
+        yield from Emit(EVENT)
+        for effect in SEND, Share("key", flow, 1.0):
+            with pytest.raises(ClientClosedError):
+                yield from effect
+        return "done"
+
+    world.send_with = close
+
+    assert "done" == drive(flow(), world)
+    assert [REPLY] == stored
+    with pytest.raises(ClientClosedError):
+        drive(flow(), world)
 
 
 async def test_a_task_that_is_cancelled() -> None:

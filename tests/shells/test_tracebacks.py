@@ -6,19 +6,20 @@ import asyncio
 import json
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import TypeAlias
 
 import pytest
 from exchange_on_paper import METADATA, OPTIONS, SETTINGS
 
 from auth0_tx import AsyncServerClient, RefusedError, ServerClient
 from auth0_tx.core.effects import Request, Response, Send
-from auth0_tx.errors import Auth0Error, ClientClosedError, InvalidInputError
+from auth0_tx.errors import Auth0Error, ConfigurationError, InvalidInputError
 
-Prepare = Callable[[Any], None]
+Exchange: TypeAlias = Callable[..., None]
 
 
-def _answer(request: Request) -> Response:
+def answer(request: Request) -> Response:
+    """Publish the metadata, and refuse everything else."""
     status, body = (
         (200, METADATA)
         if request.method == "GET"
@@ -29,49 +30,69 @@ def _answer(request: Request) -> Response:
     )
 
 
-def exchange_blocking(prepare: Prepare = lambda client: None) -> None:
+class OddCache:
+    """A cache that has nothing, and whose last command is of the wrong kind."""
+
+    def get(self, key: str) -> None:
+        """Find nothing."""
+
+    def set(self, key: str, value: bytes, *, ttl: float) -> None:
+        """Take nothing."""
+
+    def lock(self, key: str, owner: bytes, *, ttl: float) -> bool:
+        """Lock."""
+        return True
+
+    def unlock(self, key: str, owner: bytes) -> None:
+        """Refuse, as a client does with a cache for the other world."""
+        raise ConfigurationError("of the wrong kind")
+
+
+class OddAsyncCache:
+    """The same to await."""
+
+    async def get(self, key: str) -> None:
+        """Find nothing."""
+
+    async def set(self, key: str, value: bytes, *, ttl: float) -> None:
+        """Take nothing."""
+
+    async def lock(self, key: str, owner: bytes, *, ttl: float) -> bool:
+        """Lock."""
+        return True
+
+    async def unlock(self, key: str, owner: bytes) -> None:
+        """Refuse, as a client does with a cache for the other world."""
+        raise ConfigurationError("of the wrong kind")
+
+
+def exchange_blocking(*, has_odd_cache: bool = False) -> None:
     """Exchange a token with the blocking client; the server refuses it."""
-    client = ServerClient(**SETTINGS, on_event=lambda event: None)
-
-    def send(send: Send) -> Response:
-        response = _answer(send.prepare())
-        if response.status != 200:
-            prepare(client)
-        return response
-
-    client._world.send = send
-    with client:
+    cache = OddCache() if has_odd_cache else None
+    with ServerClient(**SETTINGS, token_cache=cache) as client:
+        client._world.send = lambda send: answer(send.prepare())
         client.custom_token_exchange(OPTIONS)
 
 
-def exchange_async(prepare: Prepare = lambda client: None) -> None:
+def exchange_async(*, has_odd_cache: bool = False) -> None:
     """Exchange a token with the asyncio client; the server refuses it."""
 
+    async def send(send: Send) -> Response:
+        return answer(send.prepare())
+
     async def exchange() -> None:
-        client = AsyncServerClient(**SETTINGS, on_event=lambda event: None)
-
-        async def send(send: Send) -> Response:
-            response = _answer(send.prepare())
-            if response.status != 200:
-                prepare(client)
-            return response
-
-        client._world.send = send
-        async with client:
+        cache = OddAsyncCache() if has_odd_cache else None
+        async with AsyncServerClient(**SETTINGS, token_cache=cache) as client:
+            client._world.send = send
             await client.custom_token_exchange(OPTIONS)
 
     asyncio.run(exchange())
 
 
-def close_world(client: Any) -> None:
-    """Close a client as another thread does, while a call is under way."""
-    client._world.is_closed = True
-
-
-def catch(exchange: Callable[..., None], *arguments: Any) -> Auth0Error:
+def catch(exchange: Exchange, *, has_odd_cache: bool = False) -> Auth0Error:
     """Return the error of an exchange."""
     try:
-        exchange(*arguments)
+        exchange(has_odd_cache=has_odd_cache)
     except Auth0Error as error:
         return error
     raise AssertionError("the exchange succeeded")
@@ -90,7 +111,7 @@ both_worlds = pytest.mark.parametrize("exchange", [exchange_blocking, exchange_a
 
 
 @both_worlds
-def test_refusal(exchange: Callable[..., None]) -> None:
+def test_refusal(exchange: Exchange) -> None:
     """A refusal shows one frame of the library's, and comes after no other error."""
     error = catch(exchange)
 
@@ -102,7 +123,7 @@ def test_refusal(exchange: Callable[..., None]) -> None:
 def test_length() -> None:
     """A refusal's traceback is short enough to be read."""
     client = ServerClient(**SETTINGS)
-    client._world.send = lambda send: _answer(send.prepare())
+    client._world.send = lambda send: answer(send.prepare())
     try:
         client.custom_token_exchange(OPTIONS)
     except RefusedError as error:
@@ -112,22 +133,24 @@ def test_length() -> None:
 
 
 @both_worlds
-def test_error_in_place_of_another(exchange: Callable[..., None]) -> None:
+def test_error_in_place_of_another(exchange: Exchange) -> None:
     """An error that replaces another of the same call hides it, and its frames."""
-    error = catch(exchange, close_world)
+    error = catch(exchange, has_odd_cache=True)
 
-    assert isinstance(error, ClientClosedError)
+    assert isinstance(error, ConfigurationError)
     assert None is error.__context__
 
 
 @both_worlds
 @pytest.mark.parametrize("own", [KeyError("own"), InvalidInputError("an earlier call")])
-def test_error_of_the_caller(exchange: Callable[..., None], own: Exception) -> None:
+@pytest.mark.parametrize("has_odd_cache", [False, True])
+def test_error_of_the_caller(
+    exchange: Exchange, own: Exception, has_odd_cache: bool
+) -> None:
     """The error that the caller was handling stays behind the error of the call."""
-    for prepare in (lambda client: None, close_world):
-        try:
-            raise own
-        except (KeyError, InvalidInputError):
-            error = catch(exchange, prepare)
+    try:
+        raise own
+    except (KeyError, InvalidInputError):
+        error = catch(exchange, has_odd_cache=has_odd_cache)
 
-        assert own is error.__context__
+    assert own is error.__context__
