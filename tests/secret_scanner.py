@@ -39,9 +39,8 @@ from auth0_tx.core.wire.client_auth import PrivateKeyJwt
 from auth0_tx.errors import Auth0Error, MfaRequiredError
 from auth0_tx.tenant import Application, ReceivedRequest, Reply, Tenant
 from auth0_tx.values import CustomTokenExchangeOptions, TokenExchangeResponse
-
-from .secret_needles import Needles
-from .secret_places import in_error, in_interruption, in_record, is_the_librarys
+from tests.secret_needles import Needles
+from tests.secret_places import in_error, in_interruption, in_record, is_the_librarys
 
 # An error that is held holds the frames it passed, so not too many are.
 _MOST_ERRORS = 256

@@ -6,9 +6,9 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from command_runs import InProcess
 
 from auth0_tx.tenant import Certificates, KeySupply, Tenant
+from tests.cli.command_runs import InProcess
 
 # A run that is started in the background, or by nohup, has these ignored, and hands that
 # down to the commands that are to be ended by them.

@@ -6,8 +6,13 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from id_tokens import build_jwks_response, sign_id_token
-from world import (
+from auth0_tx.core.context import Context
+from auth0_tx.core.flows.login import login_with_custom_token_exchange
+from auth0_tx.core.flows.session import get_session
+from auth0_tx.core.session.cookies import SetCookie
+from auth0_tx.values import LoginWithCustomTokenExchangeOptions
+from tests.core.id_tokens import build_jwks_response, sign_id_token
+from tests.core.world import (
     SECRETS,
     TOKENS,
     Clock,
@@ -16,12 +21,6 @@ from world import (
     build_response,
     play,
 )
-
-from auth0_tx.core.context import Context
-from auth0_tx.core.flows.login import login_with_custom_token_exchange
-from auth0_tx.core.flows.session import get_session
-from auth0_tx.core.session.cookies import SetCookie
-from auth0_tx.values import LoginWithCustomTokenExchangeOptions
 
 COOKIE = "__Host-auth0_tx"
 SECRET = "a secret of at least thirty-two characters"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import HealthCheck, settings
-from world import Clock, build_client
 
 from auth0_tx.core.context import Context
+from tests.core.world import Clock, build_client
 
 # An example's duration depends on the machine, so Hypothesis must not judge it.
 settings.register_profile(

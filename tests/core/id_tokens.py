@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from vectors_tokens import (
+from auth0_tx.core.effects import Response
+from tests.core.vectors_tokens import (
     OTHER_RSA,
     P256,
     RSA,
@@ -14,9 +15,7 @@ from vectors_tokens import (
     sign,
     to_public_jwk,
 )
-from world import ISSUER, NOW, build_response
-
-from auth0_tx.core.effects import Response
+from tests.core.world import ISSUER, NOW, build_response
 
 SIGNING_KEYS = {"key-1": RSA, "key-2": OTHER_RSA, "key-ec": P256}
 

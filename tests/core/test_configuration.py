@@ -9,11 +9,8 @@ from typing import Any
 
 import attrs
 import pytest
-from browser import PaperStore
-from exposure import collect_texts
 from hypothesis import given
 from hypothesis import strategies as st
-from vectors_tokens import P256, RSA
 
 from auth0_tx.caches import MemoryTokenCache
 from auth0_tx.core.configuration import SECRETS, Settings, configure
@@ -23,6 +20,9 @@ from auth0_tx.errors import ConfigurationError, InvalidInputError
 from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
 from auth0_tx.secret import conceal
 from auth0_tx.values import CachePolicy, RetryPolicy, SessionPolicy
+from tests.core.browser import PaperStore
+from tests.core.exposure import collect_texts
+from tests.core.vectors_tokens import P256, RSA
 
 NEEDLE = "needle-of-this-test"
 LEAST: dict[str, Any] = {

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from world import METADATA, NOW, SECRETS, Clock, build_client
 
 from auth0_tx.core.context import BoundedCache, CachedDocument, Context
 from auth0_tx.values import RetryPolicy
+from tests.core.world import METADATA, NOW, SECRETS, Clock, build_client
 
 
 @pytest.mark.parametrize(

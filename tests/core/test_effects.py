@@ -9,7 +9,6 @@ from typing import Any
 
 import attrs
 import pytest
-from world import SECRETS, fail, play
 
 from auth0_tx.core.effects import (
     Effect,
@@ -24,6 +23,7 @@ from auth0_tx.core.effects import (
 )
 from auth0_tx.errors import NotSentError
 from auth0_tx.secret import SecretBytes, SecretStr
+from tests.core.world import SECRETS, fail, play
 
 REQUEST = Request(
     "POST",

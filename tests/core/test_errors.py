@@ -11,7 +11,6 @@ import traceback
 from typing import Any
 
 import pytest
-from world import SECRETS
 
 import auth0_tx
 from auth0_tx import errors
@@ -38,6 +37,7 @@ from auth0_tx.errors import (
     StoreError,
     TransportError,
 )
+from tests.core.world import SECRETS
 
 Code = CustomTokenExchangeErrorCode
 KINDS: list[type[Auth0Error]] = [

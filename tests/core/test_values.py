@@ -13,7 +13,6 @@ from typing import Any
 
 import attrs
 import pytest
-from world import SECRETS
 
 import auth0_tx
 from auth0_tx import events
@@ -31,6 +30,7 @@ from auth0_tx.values import (
     TokenSet,
     UserClaims,
 )
+from tests.core.world import SECRETS
 
 OPTIONS = CustomTokenExchangeOptions(
     subject_token=SECRETS["subject_token"],

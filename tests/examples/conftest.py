@@ -9,10 +9,10 @@ from pathlib import Path
 from secrets import token_hex
 
 import pytest
-from chromium import Browser
-from running_app import API, APPS, RunningApp
 
 from auth0_tx.tenant import Application, KeySupply, Tenant
+from tests.examples.chromium import Browser
+from tests.examples.running_app import API, APPS, RunningApp
 
 
 def _find_missing_program() -> str | None:

@@ -7,7 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from running_app import EXAMPLES
+
+from tests.examples.running_app import EXAMPLES
 
 pytestmark = pytest.mark.browser
 

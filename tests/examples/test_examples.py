@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import pytest
-from chromium import Browser
-from running_app import API, SERVER_SIDE, RunningApp
 
 from auth0_tx.tenant import Tenant
+from tests.examples.chromium import Browser
+from tests.examples.running_app import API, SERVER_SIDE, RunningApp
 from tests.redis_server import RedisServer
 
 pytestmark = pytest.mark.browser

@@ -8,10 +8,9 @@ from contextlib import asynccontextmanager, contextmanager
 from aiohttp import web
 
 from auth0_tx import AsyncServerClient
-
-from .actions import act_async
-from .clients import World, open_async_clients
-from .loop_thread import serve_in_thread
+from tests.frameworks.actions import act_async
+from tests.frameworks.clients import World, open_async_clients
+from tests.frameworks.loop_thread import serve_in_thread
 
 
 def make_site(clients: Mapping[str, AsyncServerClient]) -> web.Application:

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import attrs
 
-from .set_cookies import SentCookie, parse_set_cookie
+from tests.frameworks.set_cookies import SentCookie, parse_set_cookie
 
 
 @attrs.frozen

@@ -12,11 +12,10 @@ import pytest
 import redis
 
 from auth0_tx.tenant import Api, Certificates, KeySupply, Tenant
-
-from . import aiohttp_app, django_app, fastapi_app, flask_app
-from .actions import API, OTHER_API
-from .browser import Answer, Browser
-from .clients import SERVER_SIDE, STORES, Clock, World
+from tests.frameworks import aiohttp_app, django_app, fastapi_app, flask_app
+from tests.frameworks.actions import API, OTHER_API
+from tests.frameworks.browser import Answer, Browser
+from tests.frameworks.clients import SERVER_SIDE, STORES, Clock, World
 
 SITES: dict[str, Callable[[World], AbstractContextManager[int]]] = {
     "django": django_app.serve,

@@ -13,10 +13,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 
 from auth0_tx import ServerClient
-
-from . import django_settings  # noqa: F401
-from .actions import act
-from .clients import World, open_blocking_clients
+from tests.frameworks import django_settings  # noqa: F401
+from tests.frameworks.actions import act
+from tests.frameworks.clients import World, open_blocking_clients
 
 clients: Mapping[str, ServerClient] = {}
 

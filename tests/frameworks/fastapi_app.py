@@ -11,11 +11,10 @@ from fastapi.responses import JSONResponse, RedirectResponse
 
 from auth0_tx import AsyncServerClient
 from auth0_tx.integrations.asgi import SessionCommitMiddleware
-
-from .actions import act_async
-from .clients import World, open_async_clients
-from .loop_thread import serve_in_thread
-from .uvicorn_server import serve_uvicorn
+from tests.frameworks.actions import act_async
+from tests.frameworks.clients import World, open_async_clients
+from tests.frameworks.loop_thread import serve_in_thread
+from tests.frameworks.uvicorn_server import serve_uvicorn
 
 
 def make_site(clients: Mapping[str, AsyncServerClient]) -> FastAPI:

@@ -10,9 +10,8 @@ import flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from auth0_tx import ServerClient
-
-from .actions import act
-from .clients import World, open_blocking_clients
+from tests.frameworks.actions import act
+from tests.frameworks.clients import World, open_blocking_clients
 
 
 def make_site(clients: Mapping[str, ServerClient]) -> flask.Flask:

@@ -20,8 +20,8 @@ from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request as WerkzeugRequest
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from . import django_settings  # noqa: F401
-from .set_cookies import SentCookie, parse_set_cookie
+from tests.frameworks import django_settings  # noqa: F401
+from tests.frameworks.set_cookies import SentCookie, parse_set_cookie
 
 
 @attrs.frozen

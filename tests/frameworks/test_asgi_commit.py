@@ -15,12 +15,11 @@ from auth0_tx.core.session.cookies import SetCookie
 from auth0_tx.errors import InvalidInputError
 from auth0_tx.frameworks.cookies import RESPONSE_STATE, HttpCookies
 from auth0_tx.integrations.asgi import SessionCommitMiddleware
-
-from .browser import Answer, Browser
-from .clients import World, open_async_clients
-from .loop_thread import serve_in_thread
-from .set_cookies import parse_set_cookie
-from .uvicorn_server import serve_uvicorn
+from tests.frameworks.browser import Answer, Browser
+from tests.frameworks.clients import World, open_async_clients
+from tests.frameworks.loop_thread import serve_in_thread
+from tests.frameworks.set_cookies import parse_set_cookie
+from tests.frameworks.uvicorn_server import serve_uvicorn
 
 COOKIE = "__Host-auth0_tx"
 

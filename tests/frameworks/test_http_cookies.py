@@ -19,8 +19,13 @@ from auth0_tx.frameworks.cookies import (
     HttpCookies,
     ResponseState,
 )
-
-from .framework_kinds import AIOHTTP, FLASK_CONTEXTS, KINDS, STARLETTE, Kind
+from tests.frameworks.framework_kinds import (
+    AIOHTTP,
+    FLASK_CONTEXTS,
+    KINDS,
+    STARLETTE,
+    Kind,
+)
 
 NAME = "__Host-auth0_tx"
 COOKIES = HttpCookies()

@@ -11,8 +11,7 @@ import pytest
 
 import auth0_tx
 from auth0_tx import AsyncServerClient, ServerClient
-
-from .source import ROOT
+from tests.house.source import ROOT
 
 METHODS = frozenset(
     {

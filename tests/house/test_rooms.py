@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .source import PACKAGE, imports, modules, name_of
+from tests.house.source import PACKAGE, imports, modules, name_of
 
 LEAVES = ("bounded", "secret", "version", "token_types", "events")
 ROOMS = {

@@ -9,8 +9,7 @@ import sys
 import pytest
 
 from auth0_tx import AsyncServerClient, ServerClient
-
-from .source import ROOT
+from tests.house.source import ROOT
 
 METHODS = [
     name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from .source import ROOT
+from tests.house.source import ROOT
 
 FOLDERS = ("auth0_tx", "benchmarks", "examples", "tools")
 

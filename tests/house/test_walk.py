@@ -9,8 +9,7 @@ from typing import Any
 
 from auth0_tx import CustomTokenExchangeOptions, ServerClient
 from auth0_tx.tenant import Tenant
-
-from .source import PACKAGE, ROOT, modules, name_of
+from tests.house.source import PACKAGE, ROOT, modules, name_of
 
 HEADING = "## The way of a `subject_token`"
 MODULES = {name_of(path).replace(".", "/") for path in modules()}

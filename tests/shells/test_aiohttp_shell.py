@@ -8,7 +8,9 @@ import aiohttp
 import attrs
 import pytest
 from aioresponses import CallbackResult, aioresponses
-from exchange_on_paper import (
+
+from auth0_tx import AsyncServerClient, ConfigurationError, NotSentError, RetryPolicy
+from tests.shells.exchange_on_paper import (
     COMMON_HEADERS,
     EXPECTED,
     FORM,
@@ -20,8 +22,6 @@ from exchange_on_paper import (
     TOKEN_URL,
     TOKENS,
 )
-
-from auth0_tx import AsyncServerClient, ConfigurationError, NotSentError, RetryPolicy
 
 
 @pytest.fixture

@@ -9,7 +9,17 @@ import attrs
 import pytest
 import requests
 import responses
-from exchange_on_paper import (
+
+from auth0_tx import (
+    AmbiguousError,
+    ConfigurationError,
+    NotSentError,
+    RetryPolicy,
+    ServerClient,
+)
+from auth0_tx.shells.requests_transport import RequestsTransport
+from auth0_tx.shells.tls import Trust
+from tests.shells.exchange_on_paper import (
     COMMON_HEADERS,
     EXPECTED,
     FORM,
@@ -21,16 +31,6 @@ from exchange_on_paper import (
     TOKEN_URL,
     TOKENS,
 )
-
-from auth0_tx import (
-    AmbiguousError,
-    ConfigurationError,
-    NotSentError,
-    RetryPolicy,
-    ServerClient,
-)
-from auth0_tx.shells.requests_transport import RequestsTransport
-from auth0_tx.shells.tls import Trust
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from typing import Any
 
 import certifi
 import pytest
-from exchange_on_paper import SETTINGS
 
 from auth0_tx import AsyncServerClient, ConfigurationError, ServerClient
 from auth0_tx.shells.failures import is_tls_refusal
 from auth0_tx.shells.tls import Trust
 from auth0_tx.tenant import Certificates
+from tests.shells.exchange_on_paper import SETTINGS
 
 CLIENTS = pytest.mark.parametrize("kind", [ServerClient, AsyncServerClient])
 

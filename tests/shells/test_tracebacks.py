@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import pytest
-from exchange_on_paper import METADATA, OPTIONS, SETTINGS
 
 from auth0_tx import AsyncServerClient, RefusedError, ServerClient
 from auth0_tx.core.effects import Request, Response, Send
 from auth0_tx.errors import Auth0Error, ConfigurationError, InvalidInputError
+from tests.shells.exchange_on_paper import METADATA, OPTIONS, SETTINGS
 
 Exchange: TypeAlias = Callable[..., None]
 

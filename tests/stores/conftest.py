@@ -9,12 +9,12 @@ import fakeredis
 import pytest
 import redis
 import redis.asyncio
-from both_worlds import close_client
-from delaying_proxy import DelayingProxy
-from own_stores import OwnAsyncStore, OwnStore
-from store_under_test import StoreUnderTest
 
 from auth0_tx.stores import MemoryStore, RedisStore
+from tests.stores.both_worlds import close_client
+from tests.stores.delaying_proxy import DelayingProxy
+from tests.stores.own_stores import OwnAsyncStore, OwnStore
+from tests.stores.store_under_test import StoreUnderTest
 
 KINDS = (
     "memory",

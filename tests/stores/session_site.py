@@ -7,12 +7,12 @@ from typing import Any
 
 import attrs
 import redis
-from both_worlds import resolve, run_together
 
 from auth0_tx import AsyncServerClient, ServerClient
 from auth0_tx.stores import CookieStore, MemoryStore, RedisStore
 from auth0_tx.tenant import Tenant
 from tests.e2e.sessions.logins import Browser, login_options, make_settings
+from tests.stores.both_worlds import resolve, run_together
 
 
 @attrs.define

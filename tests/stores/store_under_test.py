@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import attrs
-from both_worlds import resolve, run_together
+
+from tests.stores.both_worlds import resolve, run_together
 
 
 @attrs.frozen

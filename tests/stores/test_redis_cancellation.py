@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 import redis.asyncio
-from both_worlds import close_client
-from delaying_proxy import DelayingProxy
 from redis.asyncio.sentinel import SentinelConnectionPool
 
 from auth0_tx.stores import RedisStore
+from tests.stores.both_worlds import close_client
+from tests.stores.delaying_proxy import DelayingProxy
 
 DELAY = 0.05
 

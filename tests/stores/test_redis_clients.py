@@ -13,14 +13,14 @@ import fakeredis
 import pytest
 import redis
 import redis.asyncio
-from both_worlds import close_client, resolve
-from delaying_proxy import DelayingProxy
-from store_under_test import StoreUnderTest
 
 from auth0_tx.caches import RedisTokenCache
 from auth0_tx.integrations.celery import AsyncSubjectTokenVault, SubjectTokenVault
 from auth0_tx.stores import RedisStore
 from tests.redis_server import RedisServer
+from tests.stores.both_worlds import close_client, resolve
+from tests.stores.delaying_proxy import DelayingProxy
+from tests.stores.store_under_test import StoreUnderTest
 
 Connect = Callable[..., Any]
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 import redis
-from delaying_proxy import DelayingProxy
-from store_under_test import StoreUnderTest
 
 from tests.redis_server import RedisServer
+from tests.stores.delaying_proxy import DelayingProxy
+from tests.stores.store_under_test import StoreUnderTest
 
 SLACK = 0.5
 """Seconds that a busy machine may take to notice that the time is over."""

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import redis
 import redis.asyncio
-from both_worlds import close_client
-from delaying_proxy import DelayingProxy
-from session_site import Site
 
 from auth0_tx import SessionPolicy, StoreError
 from auth0_tx.stores import RedisStore
 from auth0_tx.tenant import Tenant
 from tests.e2e.sessions.logins import Browser
 from tests.redis_server import RedisServer
+from tests.stores.both_worlds import close_client
+from tests.stores.delaying_proxy import DelayingProxy
+from tests.stores.session_site import Site
 
 SLACK = 1.0
 

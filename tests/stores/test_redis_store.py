@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 import redis
 import redis.asyncio
-from both_worlds import close_client
-from own_stores import OwnAsyncStore, OwnStore
-from store_under_test import StoreUnderTest
 
 from auth0_tx import AsyncServerClient, ConfigurationError, ServerClient
 from auth0_tx.stores import MemoryStore, RedisStore
 from auth0_tx.stores.blocking_redis import TimedSocket
 from tests.redis_server import RedisServer
+from tests.stores.both_worlds import close_client
+from tests.stores.own_stores import OwnAsyncStore, OwnStore
+from tests.stores.store_under_test import StoreUnderTest
 
 Make = Callable[..., StoreUnderTest]
 

@@ -15,15 +15,15 @@ from typing import Any
 import pytest
 import redis
 import redis.asyncio
-from both_worlds import close_client, resolve
-from own_stores import OwnAsyncStore, OwnStore
-from session_site import Site
 
 from auth0_tx import BackchannelLogoutError, ConfigurationError
 from auth0_tx.core.session.store import session_key
 from auth0_tx.stores import CookieStore, MemoryStore, RedisStore
 from auth0_tx.tenant import Tenant
 from tests.e2e.sessions.logins import AUDIENCE, SECRET, Browser, count_refreshes
+from tests.stores.both_worlds import close_client, resolve
+from tests.stores.own_stores import OwnAsyncStore, OwnStore
+from tests.stores.session_site import Site
 
 COOKIE = "__Host-auth0_tx"
 KINDS = [

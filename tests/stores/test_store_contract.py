@@ -6,7 +6,8 @@ import asyncio
 from functools import partial
 
 import pytest
-from store_under_test import StoreUnderTest
+
+from tests.stores.store_under_test import StoreUnderTest
 
 
 async def test_what_is_set(store: StoreUnderTest) -> None:

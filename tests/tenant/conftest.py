@@ -8,9 +8,9 @@ from http.client import HTTPSConnection
 from typing import Any
 
 import pytest
-from tenant_caller import Act, Caller, Clock, Run
 
 from auth0_tx.tenant import Certificates, KeySupply, Profile, Reply, Tenant
+from tests.tenant.tenant_caller import Act, Caller, Clock, Run
 
 
 @pytest.fixture(scope="session")

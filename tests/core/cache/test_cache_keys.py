@@ -8,10 +8,10 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from world import SECRETS, build_options
 
 from auth0_tx.core.cache.tokens import cache_key, client_hash_key
 from auth0_tx.core.wire.grants import exchange_fields, normalise_scope
+from tests.core.world import SECRETS, build_options
 
 KEY = b"k" * 64
 TEXTS = st.none() | st.text(max_size=5)

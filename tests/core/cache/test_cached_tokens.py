@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from world import NOW, SECRETS
 
 from auth0_tx.core.cache.tokens import (
     CachedTokens,
@@ -21,6 +20,7 @@ from auth0_tx.core.cache.tokens import (
 )
 from auth0_tx.errors import IdTokenError
 from auth0_tx.values import CachePolicy, TokenExchangeResponse
+from tests.core.world import NOW, SECRETS
 
 POLICY = CachePolicy(margin_seconds=30, renew_seconds=100)
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from world import NOW, SECRETS
 
 from auth0_tx.caches import MemoryTokenCache
 from auth0_tx.core.cache.tokens import CachedTokens
 from auth0_tx.errors import ConfigurationError
 from auth0_tx.values import TokenExchangeResponse
+from tests.core.world import NOW, SECRETS
 
 
 def tokens(ends: float = 100.0) -> CachedTokens:

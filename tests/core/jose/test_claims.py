@@ -7,10 +7,8 @@ from math import inf
 from typing import Any
 
 import pytest
-from exposure import collect_texts
 from hypothesis import given
 from hypothesis import strategies as st
-from vectors_tokens import encode
 
 from auth0_tx.core.jose.claims import (
     MAX_ACTORS,
@@ -21,6 +19,8 @@ from auth0_tx.core.jose.claims import (
 )
 from auth0_tx.core.session.state import is_whole_date
 from auth0_tx.errors import InvalidInputError
+from tests.core.exposure import collect_texts
+from tests.core.vectors_tokens import encode
 
 
 def build_actors(depth: int) -> dict[str, Any]:

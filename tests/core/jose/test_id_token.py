@@ -8,21 +8,8 @@ from enum import Enum
 from typing import Any
 
 import pytest
-from exposure import collect_texts
 from hypothesis import given
 from hypothesis import strategies as st
-from vectors_tokens import (
-    ED25519,
-    OTHER_RSA,
-    P256,
-    P384,
-    RSA,
-    SIGNERS,
-    build_key_set,
-    encode,
-    sign,
-    to_public_jwk,
-)
 
 from auth0_tx.core.jose.id_token import (
     MAX_LIFETIME,
@@ -34,6 +21,19 @@ from auth0_tx.core.jose.id_token import (
 from auth0_tx.core.jose.keys import ALGORITHMS, read_jwks
 from auth0_tx.errors import IdTokenError, SigningKeyError
 from auth0_tx.secret import SecretStr
+from tests.core.exposure import collect_texts
+from tests.core.vectors_tokens import (
+    ED25519,
+    OTHER_RSA,
+    P256,
+    P384,
+    RSA,
+    SIGNERS,
+    build_key_set,
+    encode,
+    sign,
+    to_public_jwk,
+)
 
 ISSUER = "https://tenant.us.auth0.com/"
 CLIENT = "client-123"

@@ -11,11 +11,21 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from exposure import collect_texts
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OKPKey, RSAKey
-from vectors_tokens import (
+
+from auth0_tx.core.jose.jws import (
+    MAX_TOKEN_LENGTH,
+    VerifiedJws,
+    check_jws,
+    key_id,
+)
+from auth0_tx.core.jose.keys import ALGORITHMS, decode_base64url, read_jwks
+from auth0_tx.errors import IdTokenError, SigningKeyError
+from auth0_tx.secret import SecretStr
+from tests.core.exposure import collect_texts
+from tests.core.vectors_tokens import (
     ED25519,
     OTHER_RSA,
     P256,
@@ -28,16 +38,6 @@ from vectors_tokens import (
     sign,
     to_public_jwk,
 )
-
-from auth0_tx.core.jose.jws import (
-    MAX_TOKEN_LENGTH,
-    VerifiedJws,
-    check_jws,
-    key_id,
-)
-from auth0_tx.core.jose.keys import ALGORITHMS, decode_base64url, read_jwks
-from auth0_tx.errors import IdTokenError, SigningKeyError
-from auth0_tx.secret import SecretStr
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors_jose.json").read_bytes())
 

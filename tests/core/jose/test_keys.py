@@ -5,20 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from exposure import collect_texts
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OKPKey, RSAKey
-from vectors_tokens import (
-    ED25519,
-    P256,
-    P384,
-    P521,
-    RSA,
-    build_key_set,
-    encode,
-    to_public_jwk,
-)
 
 from auth0_tx.core.jose.keys import (
     ALGORITHMS,
@@ -28,6 +17,17 @@ from auth0_tx.core.jose.keys import (
     read_jwks,
 )
 from auth0_tx.errors import SigningKeyError
+from tests.core.exposure import collect_texts
+from tests.core.vectors_tokens import (
+    ED25519,
+    P256,
+    P384,
+    P521,
+    RSA,
+    build_key_set,
+    encode,
+    to_public_jwk,
+)
 
 MODULUS = RSA.public_key.public_numbers().n
 

@@ -9,15 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vectors_tokens import (
-    OTHER_RSA,
-    P256,
-    RSA,
-    build_key_set,
-    encode,
-    sign,
-    to_public_jwk,
-)
 
 from auth0_tx.core.jose.id_token import Expected, check_id_token
 from auth0_tx.core.jose.jws import MAX_TOKEN_LENGTH
@@ -29,6 +20,15 @@ from auth0_tx.core.jose.logout_token import (
     read_logout_token,
 )
 from auth0_tx.errors import IdTokenError, SigningKeyError
+from tests.core.vectors_tokens import (
+    OTHER_RSA,
+    P256,
+    RSA,
+    build_key_set,
+    encode,
+    sign,
+    to_public_jwk,
+)
 
 ISSUER = "https://tenant.us.auth0.com/"
 CLIENT = "client-123"

@@ -13,7 +13,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from legacy_cookies import (
+
+from auth0_tx.core.session.legacy import (
+    LEGACY_COOKIE,
+    MOST_CHUNKS,
+    read_legacy_session,
+)
+from auth0_tx.core.session.state import is_session, read_session, write_session
+from auth0_tx.values import SessionPolicy
+from tests.core.legacy_cookies import (
     CHUNK,
     DOMAIN,
     ISSUER,
@@ -24,14 +32,6 @@ from legacy_cookies import (
     seal_state,
     split_cookies,
 )
-
-from auth0_tx.core.session.legacy import (
-    LEGACY_COOKIE,
-    MOST_CHUNKS,
-    read_legacy_session,
-)
-from auth0_tx.core.session.state import is_session, read_session, write_session
-from auth0_tx.values import SessionPolicy
 
 POLICY = SessionPolicy()
 

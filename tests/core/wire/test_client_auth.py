@@ -18,13 +18,10 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
-from exposure import collect_texts
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
-from vectors_tokens import P256, P384, RSA
-from world import ISSUER, NOW, SECRETS, Clock, build_client
 
 from auth0_tx.core.effects import COMMON_HEADERS
 from auth0_tx.core.wire.client_auth import (
@@ -34,6 +31,9 @@ from auth0_tx.core.wire.client_auth import (
 )
 from auth0_tx.errors import ConfigurationError
 from auth0_tx.secret import SecretStr
+from tests.core.exposure import collect_texts
+from tests.core.vectors_tokens import P256, P384, RSA
+from tests.core.world import ISSUER, NOW, SECRETS, Clock, build_client
 
 KEYS: dict[str, Any] = {"RSA": RSA, "P-256": P256, "P-384": P384}
 

@@ -7,10 +7,8 @@ from typing import Any
 from urllib.parse import parse_qsl, quote_plus
 
 import pytest
-from exposure import collect_texts
 from hypothesis import example, given
 from hypothesis import strategies as st
-from world import SECRETS, TOKEN_ENDPOINT, Clock, build_client, build_options
 
 from auth0_tx.core.wire.client_auth import ASSERTION_TYPE
 from auth0_tx.core.wire.grants import (
@@ -32,6 +30,8 @@ from auth0_tx.errors import InvalidInputError
 from auth0_tx.secret import SecretStr
 from auth0_tx.token_types import TokenType
 from auth0_tx.values import CustomTokenExchangeOptions
+from tests.core.exposure import collect_texts
+from tests.core.world import SECRETS, TOKEN_ENDPOINT, Clock, build_client, build_options
 
 ACTOR = {"actor_token": "actor", "actor_token_type": "urn:acme:service"}
 NEEDLE = "needle"

@@ -8,7 +8,6 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from world import DISCOVERY_URL, DOCUMENT, DOMAIN, ISSUER, METADATA, build_response
 
 from auth0_tx.core.effects import COMMON_HEADERS, Response
 from auth0_tx.core.wire.metadata import (
@@ -20,6 +19,14 @@ from auth0_tx.core.wire.metadata import (
     freshness,
     read_document,
     read_metadata,
+)
+from tests.core.world import (
+    DISCOVERY_URL,
+    DOCUMENT,
+    DOMAIN,
+    ISSUER,
+    METADATA,
+    build_response,
 )
 
 DEFAULT = 600.0

@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from exposure import collect_texts
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +26,7 @@ from auth0_tx.errors import (
 )
 from auth0_tx.token_types import TokenType
 from auth0_tx.values import SessionTransferToken, TokenExchangeResponse
+from tests.core.exposure import collect_texts
 
 DOMAIN = "tenant.us.auth0.com"
 NEEDLE = "needle-of-the-transfer.token/+"

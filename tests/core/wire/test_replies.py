@@ -8,10 +8,8 @@ from urllib.parse import quote, quote_plus
 
 import attrs
 import pytest
-from exposure import collect_texts
 from hypothesis import given
 from hypothesis import strategies as st
-from world import NOW, SECRETS, TOKENS, build_refusal, build_response
 
 from auth0_tx.core.effects import Response
 from auth0_tx.core.wire.replies import TokenRequestInfo, read_token_response
@@ -28,6 +26,8 @@ from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
 from auth0_tx.secret import SecretStr
 from auth0_tx.token_types import TokenType
 from auth0_tx.values import TokenExchangeResponse
+from tests.core.exposure import collect_texts
+from tests.core.world import NOW, SECRETS, TOKENS, build_refusal, build_response
 
 REQUEST_INFO = TokenRequestInfo(
     "openid read:data",

@@ -12,9 +12,8 @@ from collections.abc import Callable
 from multiprocessing.queues import SimpleQueue
 from typing import Any
 
-from volume import options
-
 from auth0_tx import AsyncServerClient, ServerClient
+from tests.e2e.concurrency.volume import options
 
 # A child that hangs is ended by this signal's default action, and its answer is missed.
 LONGEST_LIFE = 60

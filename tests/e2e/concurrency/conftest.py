@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from volume import VolumeIssuer, volume_issuer
+
+from tests.e2e.concurrency.volume import VolumeIssuer, volume_issuer
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,8 @@ import os
 import sys
 from typing import Any
 
-from children import own_async_answers
-
 from auth0_tx import AsyncServerClient
+from tests.e2e.concurrency.children import own_async_answers
 
 LOOPS = 100
 

@@ -14,10 +14,9 @@ import threading
 from collections import Counter
 from typing import Any
 
-from volume import in_tasks, in_threads, options
-
 from auth0_tx import AsyncServerClient, CustomTokenExchangeError, ServerClient
 from auth0_tx import CustomTokenExchangeOptions as Options
+from tests.e2e.concurrency.volume import in_tasks, in_threads, options
 
 CALLERS = 10
 WARM_UP, MEASURED = 1_500, 8_500

@@ -7,10 +7,17 @@ import time
 from typing import get_args
 
 import pytest
-from suspensions import CancelAt, Moment
-from volume import KEYS, METADATA, TOKEN, VolumeIssuer, in_tasks, options
 
 from auth0_tx import AsyncServerClient, NotSentError
+from tests.e2e.concurrency.suspensions import CancelAt, Moment
+from tests.e2e.concurrency.volume import (
+    KEYS,
+    METADATA,
+    TOKEN,
+    VolumeIssuer,
+    in_tasks,
+    options,
+)
 
 MOMENTS = get_args(Moment)
 

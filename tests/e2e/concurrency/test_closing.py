@@ -10,13 +10,19 @@ import time
 import aiohttp
 import pytest
 import requests
-from volume import TOKEN, VolumeIssuer, in_tasks, in_threads, options
 
 from auth0_tx import (
     AsyncServerClient,
     ClientClosedError,
     CustomTokenExchangeError,
     ServerClient,
+)
+from tests.e2e.concurrency.volume import (
+    TOKEN,
+    VolumeIssuer,
+    in_tasks,
+    in_threads,
+    options,
 )
 
 

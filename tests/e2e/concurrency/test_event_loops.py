@@ -12,11 +12,11 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from children import own_async_answers
-from many_loops import LOOPS
-from volume import METADATA, VolumeIssuer, in_threads, options
 
 from auth0_tx import AsyncServerClient, ClientClosedError, ConfigurationError
+from tests.e2e.concurrency.children import own_async_answers
+from tests.e2e.concurrency.many_loops import LOOPS
+from tests.e2e.concurrency.volume import METADATA, VolumeIssuer, in_threads, options
 
 
 def test_a_loop_for_each_task(issuer: VolumeIssuer) -> None:

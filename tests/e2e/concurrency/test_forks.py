@@ -16,16 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 import requests
-from children import (
-    FORKS,
-    in_forks,
-    own_answers,
-    own_async_answers,
-    use_inherited,
-    use_own,
-)
 from joserfc.jwk import ECKey
-from volume import METADATA, TOKEN, VolumeIssuer, in_threads
 
 from auth0_tx import (
     AsyncServerClient,
@@ -34,6 +25,15 @@ from auth0_tx import (
     ServerClient,
 )
 from auth0_tx.events import Event, ExchangeRetried
+from tests.e2e.concurrency.children import (
+    FORKS,
+    in_forks,
+    own_answers,
+    own_async_answers,
+    use_inherited,
+    use_own,
+)
+from tests.e2e.concurrency.volume import METADATA, TOKEN, VolumeIssuer, in_threads
 
 CHILDREN, EXCHANGES = 8, 50
 Fork = Callable[[], int]

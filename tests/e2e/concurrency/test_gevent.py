@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from volume import METADATA, TOKEN, VolumeIssuer
+
+from tests.e2e.concurrency.volume import METADATA, TOKEN, VolumeIssuer
 
 
 @pytest.mark.skipif(

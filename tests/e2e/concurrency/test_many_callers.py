@@ -5,10 +5,18 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from volume import KEYS, METADATA, TOKEN, VolumeIssuer, in_tasks, in_threads, options
 
 from auth0_tx import AsyncServerClient, InvalidInputError, ServerClient
 from auth0_tx.caches import MemoryTokenCache
+from tests.e2e.concurrency.volume import (
+    KEYS,
+    METADATA,
+    TOKEN,
+    VolumeIssuer,
+    in_tasks,
+    in_threads,
+    options,
+)
 
 THREADS, EXCHANGES, TASKS = 64, 200, 1_000
 

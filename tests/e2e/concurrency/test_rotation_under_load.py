@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from volume import KEYS
 
 from auth0_tx import (
     AsyncServerClient,
@@ -19,6 +18,7 @@ from auth0_tx import (
 )
 from auth0_tx.core.jose.jws import key_id
 from auth0_tx.tenant import Certificates, KeySupply, Settings, Tenant
+from tests.e2e.concurrency.volume import KEYS
 
 FLIPS = 10
 # Longer than unknown key ids must wait for another fetch.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from volume import KEYS, METADATA, VolumeIssuer, in_tasks, in_threads, options
 
 from auth0_tx import (
     AsyncServerClient,
@@ -13,6 +12,14 @@ from auth0_tx import (
     RetryPolicy,
     ServerClient,
     TokenExchangeResponse,
+)
+from tests.e2e.concurrency.volume import (
+    KEYS,
+    METADATA,
+    VolumeIssuer,
+    in_tasks,
+    in_threads,
+    options,
 )
 
 CALLERS = 32

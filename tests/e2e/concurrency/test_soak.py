@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from soak import MEASURED, WARM_UP
-from volume import VolumeIssuer
+
+from tests.e2e.concurrency.soak import MEASURED, WARM_UP
+from tests.e2e.concurrency.volume import VolumeIssuer
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/statm").exists(),

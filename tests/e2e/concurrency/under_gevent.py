@@ -9,10 +9,9 @@ import json
 import sys
 from typing import Any
 
-from children import own_answers
-from volume import in_threads
-
 from auth0_tx import ServerClient
+from tests.e2e.concurrency.children import own_answers
+from tests.e2e.concurrency.volume import in_threads
 
 
 def main(settings: dict[str, Any]) -> None:

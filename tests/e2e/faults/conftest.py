@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from callers import Caller
-from wire_behaviours import document, granted, no_keys, not_found
-from wire_certificates import Certificates
-from wire_server import WireServer
-from worlds import WORLDS, World
+
+from tests.e2e.faults.callers import Caller
+from tests.e2e.faults.wire_behaviours import document, granted, no_keys, not_found
+from tests.e2e.faults.wire_certificates import Certificates
+from tests.e2e.faults.wire_server import WireServer
+from tests.e2e.faults.worlds import WORLDS, World
 
 pytest.register_assert_rewrite("fault_cases")
 

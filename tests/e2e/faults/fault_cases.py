@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import field, frozen
-from callers import CLIENT_SECRET, PATIENCE, SUBJECT, Caller, Outcome
-from wire_behaviours import granted, last_document
-from wire_server import Behaviour, Script, WireServer
 
 from auth0_tx import CustomTokenExchangeError
+from tests.e2e.faults.callers import CLIENT_SECRET, PATIENCE, SUBJECT, Caller, Outcome
+from tests.e2e.faults.wire_behaviours import granted, last_document
+from tests.e2e.faults.wire_server import Behaviour, Script, WireServer
 
 DEADLINE = 2.5
 """Seconds a call has in the cases that are about time: a tenth is more than their noise."""

@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
-import wire_greetings as greet
-import wire_proxy as act
 from attrs import field, frozen
-from callers import Outcome
-from fault_cases import ANOTHER, DEADLINE
-from wire_behaviours import (
+
+from auth0_tx import AmbiguousError, CustomTokenExchangeError, NotSentError
+from tests.e2e.faults import wire_greetings as greet
+from tests.e2e.faults import wire_proxy as act
+from tests.e2e.faults.callers import Outcome
+from tests.e2e.faults.fault_cases import ANOTHER, DEADLINE
+from tests.e2e.faults.wire_behaviours import (
     document,
     drips_body,
     drips_chunks,
@@ -29,11 +31,9 @@ from wire_behaviours import (
     silence,
     sliced,
 )
-from wire_certificates import Certificates
-from wire_server import Behaviour, Greeting, Script, WireServer
-from worlds import World
-
-from auth0_tx import AmbiguousError, CustomTokenExchangeError, NotSentError
+from tests.e2e.faults.wire_certificates import Certificates
+from tests.e2e.faults.wire_server import Behaviour, Greeting, Script, WireServer
+from tests.e2e.faults.worlds import World
 
 Arrange = Callable[[WireServer, ExitStack], dict[str, Any]]
 """Makes a server slow; returns the keywords of the client that shall meet it.

@@ -9,8 +9,15 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from wire_http import JSON, WireRequest, answer, chunk, head, json_answer
-from wire_server import JWKS, TOKEN, Behaviour, Wire
+from tests.e2e.faults.wire_http import (
+    JSON,
+    WireRequest,
+    answer,
+    chunk,
+    head,
+    json_answer,
+)
+from tests.e2e.faults.wire_server import JWKS, TOKEN, Behaviour, Wire
 
 GRANT = {"token_type": "Bearer", "expires_in": 3600}
 BOMB = 200 * 1024 * 1024

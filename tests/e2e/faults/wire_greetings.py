@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 import ssl
 
-from wire_behaviours import last_document
-from wire_http import WireRequest
-from wire_ports import listen
-from wire_server import Behaviour, Greeting, Wire
+from tests.e2e.faults.wire_behaviours import last_document
+from tests.e2e.faults.wire_http import WireRequest
+from tests.e2e.faults.wire_ports import listen
+from tests.e2e.faults.wire_server import Behaviour, Greeting, Wire
 
 _FULL_AFTER = 0.05
 """Seconds without an answer that tell that a listener's queue is full."""

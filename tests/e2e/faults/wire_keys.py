@@ -7,9 +7,10 @@ from typing import Any
 
 from joserfc import jwt
 from joserfc.jwk import RSAKey
-from wire_behaviours import grant_of
-from wire_http import WireRequest, json_answer
-from wire_server import Behaviour, Wire
+
+from tests.e2e.faults.wire_behaviours import grant_of
+from tests.e2e.faults.wire_http import WireRequest, json_answer
+from tests.e2e.faults.wire_server import Behaviour, Wire
 
 ACTOR = {"sub": "auth0|support"}
 ACTOR_OPTIONS = {

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeAlias
 
-from wire_http import WireRequest, read_request
-from wire_ports import listen
-from wire_server import ClientLeft, Script
+from tests.e2e.faults.wire_http import WireRequest, read_request
+from tests.e2e.faults.wire_ports import listen
+from tests.e2e.faults.wire_server import ClientLeft, Script
 
 Behaviour: TypeAlias = Callable[["Proxy", socket.socket, WireRequest], None]
 

@@ -17,8 +17,9 @@ from contextlib import ExitStack, suppress
 from typing import Generic, TypeAlias, TypeVar
 
 from attrs import define, field
-from wire_http import WireRequest, read_request
-from wire_ports import listen
+
+from tests.e2e.faults.wire_http import WireRequest, read_request
+from tests.e2e.faults.wire_ports import listen
 
 TOKEN = "/oauth/token"
 DISCOVERY = "/.well-known/openid-configuration"

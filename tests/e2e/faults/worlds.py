@@ -9,9 +9,10 @@ from typing import Any, Protocol
 
 import aiohttp
 import requests
-from callers import AsyncCaller, BlockingCaller, Caller
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
+
+from tests.e2e.faults.callers import AsyncCaller, BlockingCaller, Caller
 
 
 class World(Protocol):

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from auth0_tx.tenant import Certificates, KeySupply, Tenant
-
-from .playing import Clock
+from tests.e2e.parity.playing import Clock
 
 
 @pytest.fixture

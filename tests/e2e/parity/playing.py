@@ -20,8 +20,7 @@ from auth0_tx import (
     TokenExchangeResponse,
 )
 from auth0_tx.tenant import ReceivedRequest, Tenant
-
-from .scenarios import MCP_TOKEN, NOON, QUICK, Scenario
+from tests.e2e.parity.scenarios import MCP_TOKEN, NOON, QUICK, Scenario
 
 Outcome = TokenExchangeResponse | CustomTokenExchangeError
 

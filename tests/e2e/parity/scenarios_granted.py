@@ -16,8 +16,7 @@ from auth0_tx.tenant import (
     Tenant,
     faults,
 )
-
-from .scenarios import (
+from tests.e2e.parity.scenarios import (
     AUDIENCE,
     DISCOVERY,
     JWKS,

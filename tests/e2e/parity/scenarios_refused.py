@@ -23,8 +23,7 @@ from auth0_tx.tenant import (
     Throttle,
     faults,
 )
-
-from .scenarios import (
+from tests.e2e.parity.scenarios import (
     ACCESS_TOKEN,
     DISCOVERY,
     TOKEN,
@@ -33,7 +32,7 @@ from .scenarios import (
     Tokens,
     set_options,
 )
-from .scenarios_granted import add_profile, ask_with_profile
+from tests.e2e.parity.scenarios_granted import add_profile, ask_with_profile
 
 
 def deny(event: Event, api: ActionApi) -> None:

@@ -10,8 +10,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from auth0_tx import RefusedError
 from auth0_tx.tenant import Application, Tenant, faults
-
-from .scenarios import DISCOVERY, TOKEN, Fails, Scenario, Tokens
+from tests.e2e.parity.scenarios import DISCOVERY, TOKEN, Fails, Scenario, Tokens
 
 CLIENT = "signing-client"
 

@@ -12,8 +12,7 @@ from auth0_tx import (
     TokenExchangeResponse,
 )
 from auth0_tx.tenant import Tenant
-
-from .playing import (
+from tests.e2e.parity.playing import (
     Clock,
     Recording,
     normalize_outcome,
@@ -21,10 +20,10 @@ from .playing import (
     play,
     read_claims,
 )
-from .scenarios import Fails, Scenario, Tokens
-from .scenarios_granted import SUCCESSES
-from .scenarios_refused import REFUSALS
-from .scenarios_signed import SIGNED
+from tests.e2e.parity.scenarios import Fails, Scenario, Tokens
+from tests.e2e.parity.scenarios_granted import SUCCESSES
+from tests.e2e.parity.scenarios_refused import REFUSALS
+from tests.e2e.parity.scenarios_signed import SIGNED
 
 SCENARIOS = SUCCESSES + SIGNED + REFUSALS
 

@@ -20,9 +20,8 @@ from auth0_tx import (
     TokenExchangeResponse,
 )
 from auth0_tx.tenant import Certificates, KeySupply, Reply, Tenant
-
-from .playing import Clock, read_claims
-from .scenarios import LEGACY_TOKEN
+from tests.e2e.parity.playing import Clock, read_claims
+from tests.e2e.parity.scenarios import LEGACY_TOKEN
 
 ACT = {"sub": "auth0|bob"}
 STRANGER = RSAKey.generate_key(2048, {"kid": "stranger"}, private=True)

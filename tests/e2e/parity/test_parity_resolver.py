@@ -17,10 +17,9 @@ from auth0_tx import (
     TokenExchangeResponse,
 )
 from auth0_tx.tenant import Certificates, KeySupply, Tenant
-
-from .named_tenants import NamingProxy
-from .playing import normalize_request
-from .scenarios import DISCOVERY, JWKS, LEGACY_TOKEN, MCP_TOKEN, TOKEN
+from tests.e2e.parity.named_tenants import NamingProxy
+from tests.e2e.parity.playing import normalize_request
+from tests.e2e.parity.scenarios import DISCOVERY, JWKS, LEGACY_TOKEN, MCP_TOKEN, TOKEN
 
 ONE, TWO = "one.tenants.example.org", "two.tenants.example.org"
 ORDER = (ONE, TWO, ONE, TWO, TWO)

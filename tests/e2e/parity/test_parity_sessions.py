@@ -21,10 +21,14 @@ from auth0_tx import (
 )
 from auth0_tx.stores import MemoryStore
 from auth0_tx.tenant import Tenant, faults
+from tests.e2e.parity.playing import (
+    Clock,
+    normalize_claims,
+    normalize_request,
+    read_claims,
+)
+from tests.e2e.parity.scenarios import AUDIENCE, LEGACY_TOKEN, QUICK, TOKEN
 from tests.e2e.sessions.logins import SECRET, Browser
-
-from .playing import Clock, normalize_claims, normalize_request, read_claims
-from .scenarios import AUDIENCE, LEGACY_TOKEN, QUICK, TOKEN
 
 # Tokens that the tenant makes anew for each world.
 _ISSUED = (b"refresh_token", b"actor_token", b"token")

@@ -6,13 +6,19 @@ import json
 import traceback
 
 import pytest
-from error_cases import CASES, PRIVATE, RETURNED, Case, subjects
-from exposure_walk import everything_in
 from joserfc.jwk import RSAKey
-from two_worlds import WORLDS, World, exchange, options_of, settings_of
 
 from auth0_tx import Auth0Error, RefusedError
 from auth0_tx.tenant import Application, Tenant
+from tests.e2e.secrets.error_cases import CASES, PRIVATE, RETURNED, Case, subjects
+from tests.e2e.secrets.exposure_walk import everything_in
+from tests.e2e.secrets.two_worlds import (
+    WORLDS,
+    World,
+    exchange,
+    options_of,
+    settings_of,
+)
 from tests.secret_needles import Needles
 
 

@@ -6,9 +6,15 @@ from typing import Any
 
 import pytest
 from joserfc.jwk import RSAKey
-from two_worlds import WORLDS, World, exchange, options_of, settings_of
 
 from auth0_tx.tenant import Application, Tenant
+from tests.e2e.secrets.two_worlds import (
+    WORLDS,
+    World,
+    exchange,
+    options_of,
+    settings_of,
+)
 from tests.secret_needles import Needles
 
 KEY = RSAKey.generate_key(2048, private=True)

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from exposure_walk import everything_in
-from two_worlds import WORLDS, World, settings_of
 
 from auth0_tx import (
     AsyncServerClient,
@@ -27,6 +25,8 @@ from auth0_tx import (
 )
 from auth0_tx.stores import CookieStore, MemoryStore
 from auth0_tx.tenant import Tenant
+from tests.e2e.secrets.exposure_walk import everything_in
+from tests.e2e.secrets.two_worlds import WORLDS, World, settings_of
 from tests.e2e.sessions.logins import Browser
 from tests.secret_needles import Needles
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import attrs
 import pytest
-from two_worlds import WORLDS, World, exchange, options_of, settings_of
 
 from auth0_tx import (
     AsyncServerClient,
@@ -27,6 +26,13 @@ from auth0_tx.core.effects import Request, Response
 from auth0_tx.events import Event
 from auth0_tx.secret import REDACTED
 from auth0_tx.tenant import Tenant, faults
+from tests.e2e.secrets.two_worlds import (
+    WORLDS,
+    World,
+    exchange,
+    options_of,
+    settings_of,
+)
 from tests.secret_needles import Needles
 from tests.secret_scanner import Scanner
 

@@ -23,8 +23,7 @@ import redis.asyncio
 from auth0_tx import AsyncServerClient, LoginRequiredError, ServerClient
 from auth0_tx.stores import MemoryStore, RedisStore
 from auth0_tx.tenant import Tenant
-
-from .logins import (
+from tests.e2e.sessions.logins import (
     AUDIENCE,
     Browser,
     count_refreshes,

@@ -19,8 +19,7 @@ from auth0_tx import (
 )
 from auth0_tx.stores import MemoryStore
 from auth0_tx.tenant import Profile, Tenant
-
-from .logins import Browser, log_in, log_in_async, make_settings
+from tests.e2e.sessions.logins import Browser, log_in, log_in_async, make_settings
 
 CASE = "urn:acme:support-case"
 AGENT = "auth0|support_agent"

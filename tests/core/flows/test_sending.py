@@ -1,0 +1,355 @@
+"""Retries seen from outside: sends counted, waits listed, proofs renewed."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from joserfc import jwt
+
+from auth0_tx.core.context import Context
+from auth0_tx.core.effects import Emit, Response, Send, Sleep
+from auth0_tx.core.flows.exchange import custom_token_exchange
+from auth0_tx.core.flows.tenant_documents import load_metadata
+from auth0_tx.errors import (
+    AmbiguousError,
+    BlockedError,
+    CustomTokenExchangeError,
+    NotSentError,
+    RateLimitError,
+)
+from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
+from auth0_tx.events import ExchangeRetried
+from auth0_tx.values import RetryPolicy
+from tests.core.vectors_tokens import P256
+from tests.core.world import (
+    DOMAIN,
+    Clock,
+    EffectLog,
+    Reply,
+    begin_call,
+    build_client,
+    build_options,
+    build_refusal,
+    build_response,
+    fail,
+    list_kinds,
+    play,
+    start,
+)
+
+BUSY = build_response(b"", 429, retry_after="3")
+REFUSED = NotSentError("no connection could be made", retry_safe=True)
+LOST = AmbiguousError("the connection ended before the answer was whole")
+
+
+def count_sends(asked: EffectLog) -> int:
+    """Count the requests that were sent."""
+    return len(asked.requests)
+
+
+def repeat_response(reply: Response | Exception) -> Reply:
+    """Answer every request in the same way."""
+    return lambda request: reply
+
+
+def test_waits_as_told(context: Context, clock: Clock) -> None:
+    """A 429 is retried after the seconds its Retry-After names."""
+    _, asked = play(
+        start(custom_token_exchange, context, build_options()),
+        BUSY,
+        build_response(),
+        clock=clock,
+    )
+
+    assert [Send, Sleep, Send] == list_kinds(asked)
+    assert Sleep(3.0) == asked[1]
+
+
+def test_connects_again(context: Context, clock: Clock) -> None:
+    """A connection that fails is made again after a short random wait."""
+    flow = start(custom_token_exchange, context, build_options())
+    _, asked = play(flow, REFUSED, REFUSED, build_response(), clock=clock)
+
+    assert [Send, Sleep, Send, Sleep, Send] == list_kinds(asked)
+    assert [0.05, 0.1] == asked.waits
+
+
+def test_gives_up(context: Context, clock: Clock) -> None:
+    """The last attempt's failure is the one the caller sees."""
+    last = NotSentError("third", retry_safe=True)
+    flow = start(custom_token_exchange, context, build_options())
+    error, asked = fail(flow, REFUSED, REFUSED, last, clock=clock)
+
+    assert last is error
+    assert 3 == count_sends(asked)
+
+
+def test_retries_turned_off(clock: Clock) -> None:
+    """With one attempt nothing is sent again."""
+    context = build_client(clock, retry=RetryPolicy(attempts=1))
+    _, asked = fail(start(custom_token_exchange, context, build_options()), REFUSED)
+
+    assert [Send] == list_kinds(asked)
+
+
+TLS = NotSentError("TLS: not acceptable", Code.TLS_FAILED)
+NO_TIME = NotSentError("no time", Code.TIMEOUT, retry_safe=True)
+LATE = AmbiguousError("late", Code.TIMEOUT)
+GLOBAL_LIMIT = build_refusal(500, "access_denied", "Global limit has been reached")
+TOO_MANY = build_refusal(429, "too_many_attempts")
+
+# (name, what always comes back, sends with a token for one use, with a reusable one,
+# and of a document)
+ROWS: list[tuple[str, Response | Exception, int, int, int]] = [
+    ("no connection", REFUSED, 3, 3, 3),
+    ("no time to connect", NO_TIME, 3, 3, 3),
+    ("certificate", TLS, 1, 1, 1),
+    ("408", build_response(b"", 408), 3, 3, 3),
+    ("425", build_refusal(425, "too_early"), 3, 3, 3),
+    ("429", build_refusal(429, "too_many_requests"), 3, 3, 3),
+    ("429 without JSON", build_response(b"<html>", 429), 3, 3, 3),
+    ("429 with a long wait", build_response(b"", 429, retry_after="6"), 1, 1, 1),
+    ("503", build_response(b"", 503), 1, 3, 3),
+    ("503 with a wait", build_response(b"", 503, retry_after="1"), 1, 3, 3),
+    ("503 with JSON", build_refusal(503, "temporarily_unavailable"), 1, 3, 3),
+    ("reset", LOST, 1, 3, 3),
+    ("silence", LATE, 1, 3, 3),
+    ("500", build_refusal(500, "server_error"), 1, 3, 3),
+    ("500 without JSON", build_response(b"", 500), 1, 3, 3),
+    ("502", build_response(b"<html>", 502), 1, 3, 3),
+    ("504", build_response(b"", 504), 1, 3, 3),
+    ("global limit", GLOBAL_LIMIT, 1, 1, 3),
+    ("broken 200", build_response(b'{"access_token": "a'), 1, 2, 2),
+    ("HTML 200", build_response(b"<html>", content_type="text/html"), 1, 2, 2),
+    ("404", build_response(b"", 404), 1, 1, 1),
+    ("400", build_refusal(400, "invalid_grant"), 1, 1, 1),
+    ("401", build_refusal(401, "invalid_client"), 1, 1, 1),
+    ("403", build_refusal(403, "access_denied"), 1, 1, 1),
+    ("mfa", build_refusal(403, "mfa_required"), 1, 1, 1),
+    ("blocked", TOO_MANY, 1, 1, 3),
+    ("nonce", build_refusal(400, "use_dpop_nonce"), 1, 1, 1),
+    ("redirect", build_response(b"", 307, location="https://evil.com"), 1, 1, 1),
+]
+
+
+@pytest.mark.parametrize(
+    ("reply", "once", "reusable", "document"),
+    [row[1:] for row in ROWS],
+    ids=[row[0] for row in ROWS],
+)
+def test_sends(
+    clock: Clock, reply: Response | Exception, once: int, reusable: int, document: int
+) -> None:
+    """Each failure is sent again as often as what it may have done allows."""
+    counted = []
+    for flow in (
+        start(custom_token_exchange, build_client(clock), build_options()),
+        start(
+            custom_token_exchange,
+            build_client(clock),
+            build_options(subject_token_reusable=True),
+        ),
+        load_metadata(
+            begin_call(build_client(clock, knows_metadata=False), clock.now + 10),
+            DOMAIN,
+        ),
+    ):
+        _, asked = fail(flow, repeat_response(reply))
+        counted.append(count_sends(asked))
+
+    assert [once, reusable, document] == counted
+
+
+SAFE = {"no connection", "no time to connect", "408", "425"} | {
+    "429",
+    "429 without JSON",
+    "429 with a long wait",
+}
+
+
+@pytest.mark.parametrize(("name", "reply"), [row[:2] for row in ROWS])
+def test_retry_safe(context: Context, name: str, reply: Response | Exception) -> None:
+    """Only what never reached an Action is safe to send again with a one-time token."""
+    error, _ = fail(
+        start(custom_token_exchange, context, build_options()), repeat_response(reply)
+    )
+
+    assert (name in SAFE) is error.retry_safe
+
+
+@pytest.mark.parametrize("reply", [LOST, LATE])
+def test_lost_answer_of_a_reusable_token(
+    clock: Clock, reply: CustomTokenExchangeError
+) -> None:
+    """A lost answer is safe to ask for again exactly where the token is reusable."""
+    for reusable in (False, True):
+        flow = start(
+            custom_token_exchange,
+            build_client(clock),
+            build_options(subject_token_reusable=reusable),
+        )
+        error, _ = fail(flow, repeat_response(reply))
+        assert isinstance(error, AmbiguousError)
+        assert reusable is error.retry_safe
+
+
+@pytest.mark.parametrize(
+    ("policy", "reply", "sent"),
+    [
+        (RetryPolicy(retry_429=False), BUSY, 1),
+        (RetryPolicy(retry_503=True), build_response(b"", 503, retry_after="1"), 3),
+        (RetryPolicy(retry_503=True), build_response(b"", 503), 1),
+        (RetryPolicy(attempts=6), REFUSED, 6),
+        (RetryPolicy(longest_delay=2.0), BUSY, 1),
+    ],
+    ids=["no-429", "503", "503-without-wait", "attempts", "short-waits"],
+)
+def test_switches(clock: Clock, policy: RetryPolicy, reply: Any, sent: int) -> None:
+    """The policy's switches do what they say."""
+    context = build_client(clock, retry=policy)
+    _, asked = fail(
+        start(custom_token_exchange, context, build_options()),
+        repeat_response(reply),
+        clock=clock,
+    )
+
+    assert sent == count_sends(asked)
+
+
+def test_wait_past_the_deadline(clock: Clock) -> None:
+    """A wait that would pass the deadline is reported at once and not begun."""
+    context = build_client(clock, timeout=3.0)
+    error, asked = fail(start(custom_token_exchange, context, build_options()), BUSY)
+
+    assert isinstance(error, RateLimitError)
+    assert (3.0, True) == (error.retry_after, error.retry_safe)
+    assert [Send] == list_kinds(asked)
+
+
+def test_one_deadline(context: Context, clock: Clock) -> None:
+    """Every attempt has what is left of the one deadline."""
+    began = clock.now
+    _, asked = fail(
+        start(custom_token_exchange, context, build_options()),
+        repeat_response(BUSY),
+        clock=clock,
+    )
+
+    assert {began + 10.0} == {
+        effect.deadline for effect in asked if isinstance(effect, Send)
+    }
+
+
+def test_blocked_is_final(context: Context) -> None:
+    """A block of the source IP is sent once, without a wait, whatever it names."""
+    reply = build_response({"error": "too_many_attempts"}, 429, retry_after="1")
+    error, asked = fail(start(custom_token_exchange, context, build_options()), reply)
+
+    assert isinstance(error, BlockedError)
+    assert [Send] == list_kinds(asked)
+
+
+def test_each_attempt_is_signed_anew(clock: Clock) -> None:
+    """Each attempt has an assertion with an id, and a time, of its own."""
+    context = build_client(
+        clock,
+        client_assertion_signing_key=P256.as_dict(private=True),
+        client_assertion_signing_alg="ES256",
+    )
+    flow = start(custom_token_exchange, context, build_options())
+    _, asked = play(flow, BUSY, BUSY, build_response(), clock=clock)
+    bodies = [parse_qs((request.body or b"").decode()) for request in asked.requests]
+    claims = [
+        jwt.decode(body["client_assertion"][0], P256, algorithms=["ES256"]).claims
+        for body in bodies
+    ]
+
+    assert ["id-1", "id-2", "id-3"] == [claim["jti"] for claim in claims]
+    assert [0, 3, 6] == [claim["iat"] - claims[0]["iat"] for claim in claims]
+    assert 1 == len({str(body["subject_token"]) for body in bodies})
+
+
+def test_retries_are_told(clock: Clock) -> None:
+    """The subscriber is told of each retry before its wait."""
+    context = build_client(clock, on_event=print)
+    flow = start(custom_token_exchange, context, build_options())
+    _, asked = play(flow, BUSY, REFUSED, build_response(), clock=clock)
+
+    assert [
+        ExchangeRetried(
+            domain=DOMAIN, attempt=1, code="rate_limited", status=429, delay=3.0
+        ),
+        ExchangeRetried(
+            domain=DOMAIN, attempt=2, code="connection_failed", status=None, delay=0.1
+        ),
+    ] == [event for event in asked.events if isinstance(event, ExchangeRetried)]
+    assert [Emit, Send, Emit, Sleep, Send, Emit, Sleep, Send, Emit] == list_kinds(asked)
+
+
+def test_outage(context: Context) -> None:
+    """In a full outage a client sends ten times more than it is called, and no more."""
+    total = 0
+    for _ in range(200):
+        _, asked = fail(
+            start(custom_token_exchange, context, build_options()),
+            repeat_response(REFUSED),
+        )
+        total += count_sends(asked)
+
+    assert 200 + 10 == total
+
+
+def test_outage_of_documents(cold: Context, clock: Clock) -> None:
+    """The budget covers a tenant's documents too."""
+    total = 0
+    for _ in range(200):
+        _, asked = fail(
+            load_metadata(begin_call(cold, clock.now + 10), DOMAIN),
+            repeat_response(LOST),
+        )
+        total += count_sends(asked)
+
+    assert 200 + 10 == total
+
+
+@pytest.mark.parametrize("period", [2, 3, 5, 10])
+def test_partial_outage(context: Context, period: int) -> None:
+    """Retries stay a fifth of the successes and ten, however many calls fail at first."""
+    successes = retries = number = 0
+    for _ in range(1_000):
+        number += 1
+        replies = [REFUSED] if number % period == 0 else []
+        try:
+            _, asked = play(
+                start(custom_token_exchange, context, build_options()),
+                *replies,
+                repeat_response(build_response()),
+            )
+        except NotSentError:
+            continue
+        successes += 1
+        retries += count_sends(asked) - 1
+        assert retries <= successes / 5 + 10
+
+
+def test_no_refund(context: Context) -> None:
+    """A retry that succeeds is not given back what it cost."""
+    play(
+        start(custom_token_exchange, context, build_options()),
+        REFUSED,
+        build_response(),
+    )
+
+    assert 50 - 5 + 1 == context.retries.budget
+
+
+def test_what_is_thrown_and_not_ours(context: Context) -> None:
+    """An exception that isn't a transport's failure passes through, and nothing is sent again."""
+    bug = ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError) as error:
+        play(start(custom_token_exchange, context, build_options()), bug)
+
+    assert bug is error.value
