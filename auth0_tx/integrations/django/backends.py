@@ -59,14 +59,14 @@ class Auth0Backend(ModelBackend):
         """Return the user with this issuer and subject, or ``None``."""
         # The application's own model: nothing is known of its fields.
         model: Any = get_user_model()
-        name = {model.USERNAME_FIELD: to_username(issuer, subject)}
+        name = {model.USERNAME_FIELD: username_of(issuer, subject)}
         user = model._default_manager.filter(**name).first()
         return None if user is None or user.has_usable_password() else user
 
     def create_user(self, issuer: str, subject: str, claims: Mapping[str, Any]) -> Any:
         """Create a user who can log in through Auth0 only; ``None`` to refuse new users."""
         model: Any = get_user_model()
-        name = {model.USERNAME_FIELD: to_username(issuer, subject)}
+        name = {model.USERNAME_FIELD: username_of(issuer, subject)}
         # In one step: another request of the same user may create it at the same time.
         user, _ = model._default_manager.get_or_create(
             **name, defaults={"password": make_password(None)}
@@ -78,7 +78,7 @@ class Auth0Backend(ModelBackend):
         """Copy what has changed at Auth0; does nothing unless you override it."""
 
 
-def to_username(issuer: str, subject: str) -> str:
+def username_of(issuer: str, subject: str) -> str:
     """Return the username of an Auth0 user: no two users have the same."""
     # The length separates both texts, so that no other split gives the same octets.
     octets = f"{len(issuer)}:{issuer}{subject}".encode()
