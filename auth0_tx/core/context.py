@@ -118,10 +118,9 @@ class Context:
 
     def begin_call(self, store_options: StoreOptions | None = None) -> Call:
         """Return the call that begins now; its one deadline covers all that it takes."""
-        started = self.monotonic()
-        return Call(
-            self, self.settings, store_options, started, started + self.settings.timeout
-        )
+        started, settings = self.monotonic(), self.settings
+        deadline = started + settings.timeout
+        return Call(self, settings, store_options, self.clock(), started, deadline)
 
 
 @attrs.define(eq=False)
@@ -132,7 +131,8 @@ class Call(Unpicklable):
         context: the client's.
         settings: the client's, at hand.
         store_options: what the application handed in: its request, its response.
-        started: when the call was made, on the context's monotonic clock.
+        now: when the call was made, in epoch seconds: what is fresh or alive is so by then.
+        started: the same moment on the context's monotonic clock.
         deadline: when it must have ended, on the same clock.
         exchange_id: the number of its exchange in events; 0 for none, as a refresh has.
     """
@@ -140,6 +140,7 @@ class Call(Unpicklable):
     context: Context
     settings: Settings
     store_options: StoreOptions | None = attrs.field(repr=False)
+    now: float
     started: float
     deadline: float
     exchange_id: int = 0
@@ -150,6 +151,7 @@ class Call(Unpicklable):
             self.context,
             self.settings,
             self.store_options,
+            self.now,
             self.started,
             min(deadline, self.deadline),
         )

@@ -54,20 +54,6 @@ class Response(Unpicklable):
     body: bytes = attrs.field(converter=SecretBytes, repr=False)
     oversized: bool = False
 
-    def header(self, name: str) -> str | None:
-        """Return a field's value, or ``None``; *name* is in lower case.
-
-        Repeated fields are joined (RFC 9110 section 5.3).
-        """
-        # Most names differ in length already, which costs less to see than lower() does.
-        size = len(name)
-        values = [
-            value
-            for key, value in self.headers
-            if len(key) == size and key.lower() == name
-        ]
-        return ", ".join(values) if values else None
-
 
 @attrs.frozen
 class Send:

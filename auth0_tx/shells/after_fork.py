@@ -34,7 +34,7 @@ class Renewable(Protocol):
 
 _holders: weakref.WeakSet[Renewable] = weakref.WeakSet()
 _left_alone: list[object] = []
-_owner = os.getpid()
+process_id = os.getpid()
 """The process that made, or last renewed, what the holders hold."""
 
 # One lock for each process: a single one could have been inherited locked.
@@ -48,7 +48,7 @@ def register_renewable(holder: Renewable) -> None:
 
 def renew_if_forked() -> None:
     """Renew every holder if this process is a child whose fork ran no Python hooks."""
-    if os.getpid() != _owner:
+    if os.getpid() != process_id:
         _renew_once()
 
 
@@ -62,17 +62,17 @@ def _renew_once() -> None:
     pid = os.getpid()
     # ``setdefault`` is one step of the interpreter's, so all threads get the same lock.
     with _locks.setdefault(pid, threading.Lock()):
-        if pid != _owner:
+        if pid != process_id:
             _renew_all()
 
 
 def _renew_all() -> None:
-    global _owner
+    global process_id
     with ExitStack() as stack:
         for holder in list(_holders):
             # Renew each of them, even if another one's renewal fails.
             stack.callback(holder.renew)
-    _owner = os.getpid()
+    process_id = os.getpid()
 
 
 if hasattr(os, "register_at_fork"):

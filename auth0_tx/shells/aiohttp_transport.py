@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
@@ -34,6 +35,7 @@ from aiohttp.payload import BytesPayload
 from ..core.effects import Flow, Request, Response, Send, Share
 from ..errors import ConfigurationError, TransportError
 from ..secret import SecretBytes, SecretStr
+from . import after_fork
 from .after_fork import leave_alone, register_renewable, renew_if_forked
 from .aiohttp_connector import BorrowedConnector, Connector
 from .failures import TOO_LATE, closed_error, timeout_error, to_transport_error
@@ -155,7 +157,9 @@ class AiohttpTransport:
 
         Nearly all calls get it here, without a look-up or a coroutine.
         """
-        renew_if_forked()
+        # The comparison is here too, because a call for it would cost as much again.
+        if os.getpid() != after_fork.process_id:
+            renew_if_forked()
         state = self._latest
         if state is not None and state.loop is asyncio.get_running_loop():
             return state
@@ -238,7 +242,8 @@ class AiohttpTransport:
             timeout: seconds that the call may take.
         """
         state = self._latest_here()
-        if state is None:
+        # While a place is free, nobody waits.
+        if state is None or state.gate.free:
             return None
         return state.gate.join_crowd(time.monotonic() + timeout)
 
@@ -275,7 +280,7 @@ class AiohttpTransport:
                 raise closed_error("the client's session")
             if state.session.closed:
                 raise closed_error()
-            outcome = await self._exchange(state, send)
+            outcome = await self._exchange(state, send, send.prepare())
         finally:
             gate.leave()
         if isinstance(outcome, TransportError):
@@ -283,10 +288,9 @@ class AiohttpTransport:
         return outcome
 
     async def _exchange(
-        self, state: LoopState, send: Send
+        self, state: LoopState, send: Send, request: Request
     ) -> Response | TransportError:
         """Send a request and read its response; return what went wrong as our error."""
-        request = send.prepare()
         if send.deadline <= time.monotonic():
             return timeout_error("timed out before the request could be sent")
         body = None if request.body is None else _WatchedBody(request.body)

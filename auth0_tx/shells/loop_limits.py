@@ -96,21 +96,24 @@ class Gate:
     Calls wait in two lines.  Those with a request to send stand at the gate, no more of
     them than there are places.  All others of a crowd stand outside, where their flows have
     not begun: ten thousand of them are then few objects, and soon made.
+
+    Attributes:
+        free: places that nobody has.
     """
 
-    __slots__ = ("_at_gate", "_free", "_is_letting_in", "_loop", "_outside", "_places")
+    __slots__ = ("_at_gate", "_is_letting_in", "_loop", "_outside", "_places", "free")
 
     def __init__(self, places: int, loop: asyncio.AbstractEventLoop) -> None:
-        self._places = self._free = places
+        self._places = self.free = places
         self._loop = loop
         self._at_gate, self._outside = WaitingLine(loop), WaitingLine(loop)
         self._is_letting_in = False
 
     def enter_at_once(self) -> bool:
         """Take a place if one is free."""
-        if not self._free:
+        if not self.free:
             return False
-        self._free -= 1
+        self.free -= 1
         return True
 
     async def enter_in_turn(self, deadline: float, first: bool = False) -> bool:
@@ -134,7 +137,7 @@ class Gate:
         if self._outside:
             self._let_in_soon()
         if not self._at_gate.admit_next():
-            self._free += 1
+            self.free += 1
 
     def join_crowd(self, deadline: float) -> asyncio.Future[bool] | None:
         """Return the turn that a call must wait for before it begins, if there is a crowd.

@@ -19,6 +19,7 @@ refers to the request.
 from __future__ import annotations
 
 import io
+import os
 import ssl
 import threading
 import time
@@ -35,6 +36,7 @@ from urllib3.util.retry import Retry
 from ..core.effects import Request, Response, Send
 from ..errors import Auth0Error, TransportError
 from ..secret import SecretBytes, SecretStr
+from . import after_fork
 from .after_fork import register_renewable, renew_if_forked
 from .deadline_adapter import DeadlineAdapter, HeaderValue, current_call
 from .failures import (
@@ -167,7 +169,9 @@ class RequestsTransport:
             AmbiguousError: something left, and no complete response came back.
             ClientClosedError: the client was closed while this request waited.
         """
-        renew_if_forked()
+        # The comparison is here too, because a call for it would cost as much again.
+        if os.getpid() != after_fork.process_id:
+            renew_if_forked()
         gate = self._gate
         if not gate.enter(send.deadline, send.first):
             raise timeout_error(TOO_LATE)

@@ -71,20 +71,6 @@ def test_no_reply(effect: Effect) -> None:
     assert play(asks(effect))[0] is None
 
 
-def test_header() -> None:
-    """A field is found in any case, and repeated ones are joined (RFC 9110 section 5.3)."""
-    response = Response(200, [("X-A", "1"), ("x-a", "2"), ("B", "")], b"")
-
-    assert ("1, 2", "", None) == tuple(map(response.header, ("x-a", "b", "c")))
-
-
-def test_headers_are_read_again() -> None:
-    """A second look at the headers sees what the first saw."""
-    response = Response(429, (("retry-after", "1"),), b"")
-
-    assert "1" == response.header("retry-after") == response.header("retry-after")
-
-
 @pytest.mark.parametrize("message", [REQUEST, RESPONSE], ids=["request", "response"])
 def test_messages_print_no_secret(message: Any) -> None:
     """Neither a request nor a response prints its body, whole or taken apart."""

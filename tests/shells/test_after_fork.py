@@ -104,7 +104,7 @@ def test_renewal_in_a_child_without_hooks() -> None:
 @pytest.fixture
 def forked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make this process look like a child that was forked and has not started over."""
-    monkeypatch.setattr(after_fork, "_owner", os.getpid() + 1)
+    monkeypatch.setattr(after_fork, "process_id", os.getpid() + 1)
     monkeypatch.setattr(after_fork, "_locks", {os.getpid() + 1: threading.Lock()})
     # A thread of the parent was renewing when the child was forked.
     after_fork._locks[os.getpid() + 1].acquire()

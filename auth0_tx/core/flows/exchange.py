@@ -246,10 +246,9 @@ def make_exchange_grant(context: Context, options: CustomTokenExchangeOptions) -
 def _send_and_finish(
     call: Call, domain: str, grant: Grant, finish: Finish[T]
 ) -> Flow[T]:
-    context = call.context
     # The metadata of a running application is fresh nearly always: one look here spares
     # a flow and a flight.
-    metadata = context.metadata.find_fresh(domain, context.clock())
+    metadata = call.context.metadata.find_fresh(domain, call.now)
     if metadata is None:
         metadata = yield from load_metadata(call, domain)
     tokens = yield from request_tokens(call, metadata, grant)

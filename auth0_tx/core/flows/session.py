@@ -84,9 +84,8 @@ def load_session(call: Call, keeper: SessionKeeper) -> Flow[Session | None]:
     cookies: Mapping[str, str]
     # Read through the driver: a framework's request may parse its header lazily.
     cookies = yield Invoke(call.context.cookies.read, (call.store_options,))
-    now = call.context.clock()
     try:
-        session = yield from keeper.load(cookies, now)
+        session = yield from keeper.load(cookies, call.now)
     except StoreError:
         # For pages that also work without a user: an outage of Redis then shows them as to a
         # visitor, and not as an error.
@@ -99,7 +98,7 @@ def load_session(call: Call, keeper: SessionKeeper) -> Flow[Session | None]:
     # With a resolver one client serves many tenants: a session belongs to one of them.
     if domain != session.state["domain"]:
         return None
-    return (yield from _keep_alive(call, keeper, session, now))
+    return (yield from _keep_alive(call, keeper, session))
 
 
 def open_keeper(call: Call) -> SessionKeeper:
@@ -141,11 +140,9 @@ def _can_write(call: Call) -> Flow[bool]:
     return (yield from Invoke(call.context.cookies.can_write, (call.store_options,)))
 
 
-def _keep_alive(
-    call: Call, keeper: SessionKeeper, session: Session, now: float
-) -> Flow[Session]:
+def _keep_alive(call: Call, keeper: SessionKeeper, session: Session) -> Flow[Session]:
     """Note the use of a session now and then, and seal it anew with a new secret."""
-    state = note_use(session.state, now, call.settings.session_policy)
+    state = note_use(session.state, call.now, call.settings.session_policy)
     # Each note is a write, so only a tenth of the idle time makes one.
     if state is None and not session.is_stale:
         return session

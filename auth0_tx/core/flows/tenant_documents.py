@@ -48,7 +48,7 @@ from ..wire.metadata import (
     read_document,
     read_metadata,
 )
-from ..wire.reading import parse_http_date, parse_retry_after
+from ..wire.reading import parse_http_date, parse_retry_after, read_header
 from .sending import send_with_retries
 
 if TYPE_CHECKING:
@@ -338,7 +338,7 @@ def fetch_document(
     def read(response: Response) -> Document | CustomTokenExchangeError:
         members, rule = read_document(response)
         if rule is None:
-            date = parse_http_date(response.header("date"))
+            date = parse_http_date(read_header(response, "date"))
             return Document(members, freshness(response, default_age), date)
         return _read_failure(response, rule, context.clock())
 
@@ -354,7 +354,7 @@ def _read_failure(
     response: Response, rule: str, now: float
 ) -> CustomTokenExchangeError:
     """Return the error of an answer without a document, by whether it may pass."""
-    value = response.header("retry-after")
+    value = read_header(response, "retry-after")
     wait = None if value is None else parse_retry_after(value, now)
     status = response.status
     if status == 429:

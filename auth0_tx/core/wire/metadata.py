@@ -15,7 +15,7 @@ import attrs
 
 from ..effects import COMMON_HEADERS, Request, Response
 from .domains import check_endpoint_url, issuer_url
-from .reading import read_json
+from .reading import read_header, read_json
 
 DOCUMENT_LIMIT = 524_288
 """Bytes of a published document; Auth0's have fewer than ten thousand."""
@@ -71,7 +71,7 @@ def read_document(response: Response) -> tuple[dict[str, Any], str | None]:
     Returns:
         The document and ``None``, or an empty one and the rule that the response breaks.
     """
-    encoding = response.header("content-encoding")
+    encoding = read_header(response, "content-encoding")
     if response.status != 200:
         return {}, "the status is not 200"
     if response.oversized:
@@ -114,6 +114,6 @@ def read_metadata(
 
 def freshness(response: Response, default: float) -> float:
     """Return how many seconds a document may be used: its ``max-age``, within bounds."""
-    found = _find_max_age(response.header("cache-control") or "")
+    found = _find_max_age(read_header(response, "cache-control") or "")
     seconds = float(found[1]) if found else default
     return min(max(seconds, SHORTEST_AGE), LONGEST_AGE)

@@ -1,4 +1,4 @@
-"""Reading a server's responses: JSON without ambiguity, and how long it asks to wait.
+"""Reading a server's responses: header fields, JSON without ambiguity, and waits.
 
 **JSON.**  The standard library's parser does the work, with hooks that refuse whatever two
 parsers could read differently: a duplicate member, a number beyond a double, a lone
@@ -21,6 +21,8 @@ import json
 import math
 import re
 from typing import NoReturn
+
+from ..effects import Response
 
 MAX_DEPTH = 64
 """How deep arrays and objects may nest (RFC 8259 section 9 allows a limit)."""
@@ -53,6 +55,21 @@ _find_marks = re.compile(r'(?s:\\.)|["\[\]{}]').findall
 _find_escapes = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F]|(u[dD][89a-fA-F])|.)"
 ).finditer
+
+
+def read_header(response: Response, name: str) -> str | None:
+    """Return the value of a header field, or ``None``; *name* is in lower case.
+
+    Repeated fields are joined (RFC 9110 section 5.3).
+    """
+    # Most names differ in length already, which costs less to see than lower() does.
+    size = len(name)
+    values = [
+        value
+        for key, value in response.headers
+        if len(key) == size and key.lower() == name
+    ]
+    return ", ".join(values) if values else None
 
 
 class _BrokenRuleError(ValueError):

@@ -46,7 +46,7 @@ from ...values import TokenExchangeResponse
 from ..effects import Response
 from .client_auth import Clock
 from .hints import find_hint
-from .reading import parse_rate_limit_reset, parse_retry_after, read_json
+from .reading import parse_rate_limit_reset, parse_retry_after, read_header, read_json
 
 TOKEN_RESPONSE_LIMIT = 262_144
 """Bytes of a token response: three tokens of 64 KiB, and room to spare."""
@@ -109,9 +109,9 @@ def read_token_response(
     rule = _check_framing(response)
     if rule is not None:
         return _build_invalid_response(response, rule, request_info)
-    if response.status == 200:
-        return _read_success(response, request_info, clock)
-    return _read_refusal(response, request_info, clock)
+    value, rule = read_json(response.body)
+    read = _read_success if response.status == 200 else _read_refusal
+    return read(response, value, rule, request_info, clock)
 
 
 def _check_framing(response: Response) -> str | None:
@@ -123,23 +123,26 @@ def _check_framing(response: Response) -> str | None:
     if response.oversized:
         return f"the body is longer than {TOKEN_RESPONSE_LIMIT:,} bytes"
     # The request accepts no compression: a small body could inflate without bound.
-    encoding = response.header("content-encoding")
+    encoding = read_header(response, "content-encoding")
     if encoding is not None and encoding.strip().lower() != "identity":
         return "the body is compressed although no compression was accepted"
     if 200 < response.status < 300:
         return "the status is not 200"
     if response.status == 200:
         # RFC 6749 section 5.1.  A captive portal or a proxy answers 200 with HTML.
-        media_type = (response.header("content-type") or "").partition(";")[0]
+        media_type = (read_header(response, "content-type") or "").partition(";")[0]
         if media_type.strip().lower() != "application/json":
             return f"the media type is {_describe_media_type(media_type)}"
     return None
 
 
 def _read_success(
-    response: Response, request_info: TokenRequestInfo, clock: Clock
+    response: Response,
+    value: object,
+    rule: str | None,
+    request_info: TokenRequestInfo,
+    clock: Clock,
 ) -> TokenExchangeResponse | CustomTokenExchangeError:
-    value, rule = read_json(response.body)
     if rule is not None:
         return _build_invalid_response(
             response, f"the body is not JSON: {rule}", request_info
@@ -237,9 +240,12 @@ def _is_visible(text: str) -> bool:
 
 
 def _read_refusal(
-    response: Response, request_info: TokenRequestInfo, clock: Clock
+    response: Response,
+    value: object,
+    rule: str | None,
+    request_info: TokenRequestInfo,
+    clock: Clock,
 ) -> CustomTokenExchangeError:
-    value, rule = read_json(response.body)
     if rule is None and isinstance(value, dict):
         return _build_refusal(response, value, request_info, clock)
     # These statuses say by themselves that the request was not acted on.
@@ -366,11 +372,11 @@ def _redact(text: str, secrets: Collection[str]) -> str:
 
 def _read_wait(response: Response, clock: Clock) -> float | None:
     """Return the seconds to wait: ``Retry-After`` if valid, else until the limit's reset."""
-    value = response.header("retry-after")
+    value = read_header(response, "retry-after")
     seconds = None if value is None else parse_retry_after(value, clock())
     # Auth0 may send its limit's reset with any response; only a 429 says that it is reached.
     if seconds is None and response.status == 429:
-        value = response.header("x-ratelimit-reset")
+        value = read_header(response, "x-ratelimit-reset")
         seconds = None if value is None else parse_rate_limit_reset(value, clock())
     return seconds
 
@@ -379,7 +385,7 @@ def _read_correlation_id(
     response: Response, request_info: TokenRequestInfo
 ) -> str | None:
     for name in _CORRELATION_HEADERS:
-        value = response.header(name)
+        value = read_header(response, name)
         if value:
             return _clean_text(value, request_info.secrets)[:128]
     return None

@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auth0_tx.core.effects import Response
 from auth0_tx.core.wire.reading import (
     MAX_DEPTH,
     MAX_INTEGER_LENGTH,
     MAX_WAIT,
     parse_rate_limit_reset,
     parse_retry_after,
+    read_header,
     read_json,
 )
 
@@ -478,3 +480,19 @@ def test_no_text_gives_an_unbounded_wait(value: str, now: float) -> None:
     """Whatever the text and the clock, a wait is None or from 0 to a day."""
     for wait in (parse_retry_after(value, now), parse_rate_limit_reset(value, now)):
         assert wait is None or 0.0 <= wait <= MAX_WAIT
+
+
+def test_header() -> None:
+    """A field is found in any case, and repeated ones are joined (RFC 9110 section 5.3)."""
+    response = Response(200, [("X-A", "1"), ("x-a", "2"), ("B", "")], b"")
+
+    assert ("1, 2", "", None) == tuple(
+        read_header(response, name) for name in ("x-a", "b", "c")
+    )
+
+
+def test_headers_are_read_again() -> None:
+    """A second look at the headers sees what the first saw."""
+    response = Response(429, (("retry-after", "1"),), b"")
+
+    assert ["1", "1"] == [read_header(response, "retry-after") for _ in range(2)]

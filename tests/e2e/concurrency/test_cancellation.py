@@ -29,7 +29,7 @@ async def nothing_left(client: AsyncServerClient, places: int) -> bool:
     assert connector is not None
     if (
         connector._acquired
-        or places != state.gate._free
+        or places != state.gate.free
         or any(not turn.done() for turn in state.gate._at_gate._turns)
         or any(not turn.done() for turn in state.gate._outside._turns)
         or state.flights._flights
