@@ -117,7 +117,7 @@ def test_top_level_is_as_laid_out() -> None:
     """The repository's top level holds what its readers expect, and nothing else."""
     laid_out = {
         *("setup.cfg", "setup.py", "pyproject.toml", "LICENSE"),
-        *("tox.ini", "toxfile.py"),
+        "tox.ini",
         *("README.md", "CHANGELOG.md", "CONTRIBUTING.md"),
         *("auth0_tx", "tests", "benchmarks", "tools", "docs", "examples"),
     }
