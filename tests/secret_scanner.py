@@ -29,7 +29,7 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 import pytest
@@ -279,9 +279,27 @@ class TimeLimit(Exception):
     """Raised by a signal handler, as a soft time limit of Celery's is."""
 
 
-Interrupt = Callable[[Callable[[], object], Callable[[], object]], None]
+class Interrupted(KeyboardInterrupt):
+    """Raised by a signal handler where an event loop runs.
 
-_SETTLE = 0.1
+    A loop logs any other exception that strikes within one of its callbacks.
+    """
+
+
+class Interrupt(Protocol):
+    """What the fixture ``interrupt`` does."""
+
+    def __call__(
+        self,
+        call: Callable[[], object],
+        is_near: Callable[[], object],
+        error: type[BaseException] = TimeLimit,
+    ) -> None:
+        """Interrupt *call* by a signal whose handler raises *error*."""
+        ...
+
+
+_SETTLE = 0.15
 """Seconds in which a call comes to its wait, once it is known to be nearly there."""
 
 
@@ -292,22 +310,26 @@ def interrupt(secret_scanner: Scanner) -> Interrupt:
     The signal strikes soon after *is_near*, its second argument, has become true.
     """
 
-    def ring(*_: object) -> None:
-        raise TimeLimit
-
     def strike(is_near: Callable[[], object], ended: threading.Event) -> None:
         while not is_near() and not ended.wait(0.01):
             pass
         if not ended.wait(_SETTLE):
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
 
-    def interrupt(call: Callable[[], object], is_near: Callable[[], object]) -> None:
+    def interrupt(
+        call: Callable[[], object],
+        is_near: Callable[[], object],
+        error: type[BaseException] = TimeLimit,
+    ) -> None:
+        def ring(*_: object) -> None:
+            raise error
+
         ended = threading.Event()
         before = signal.signal(signal.SIGALRM, ring)
         striker = threading.Thread(target=strike, args=(is_near, ended))
         striker.start()
         try:
-            with pytest.raises(TimeLimit) as caught:
+            with pytest.raises(error) as caught:
                 call()
         finally:
             ended.set()

@@ -102,7 +102,7 @@ def test_renewal_in_a_child_without_hooks() -> None:
 
 
 @pytest.fixture
-def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+def unrenewed_child(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make this process look like a child that was forked and has not started over."""
     monkeypatch.setattr(after_fork, "process_id", os.getpid() + 1)
     monkeypatch.setattr(after_fork, "_locks", {os.getpid() + 1: threading.Lock()})
@@ -110,7 +110,7 @@ def forked(monkeypatch: pytest.MonkeyPatch) -> None:
     after_fork._locks[os.getpid() + 1].acquire()
 
 
-@pytest.mark.usefixtures("forked")
+@pytest.mark.usefixtures("unrenewed_child")
 def test_threads_wait_for_the_renewal() -> None:
     """No thread of a child goes on before everything is renewed, which happens once."""
 
@@ -130,7 +130,7 @@ def test_threads_wait_for_the_renewal() -> None:
         assert [1] * 8 == list(threads.map(check, range(8)))
 
 
-@pytest.mark.usefixtures("forked")
+@pytest.mark.usefixtures("unrenewed_child")
 def test_a_renewal_that_fails_is_tried_again() -> None:
     """While a holder cannot start over, each check fails: nothing inherited is used."""
 

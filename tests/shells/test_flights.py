@@ -47,7 +47,7 @@ class Runs:
 
 
 def outcome(call: Callable[[], Any]) -> Any:
-    """Give what a call returned or raised."""
+    """Return what a call returned or raised."""
     try:
         return call()
     except (RefusedError, NotSentError, KeyboardInterrupt) as error:
@@ -60,7 +60,7 @@ def until_wait(bell: Any, count: int) -> None:
         time.sleep(0.001)
 
 
-def flown(runs: Runs, followers: int = FOLLOWERS) -> tuple[Any, list[Any]]:
+def fly(runs: Runs, followers: int = FOLLOWERS) -> tuple[Any, list[Any]]:
     """Have one thread lead and others follow; give how it ended for it, and for them."""
     flights = ThreadFlights()
 
@@ -80,7 +80,7 @@ def flown(runs: Runs, followers: int = FOLLOWERS) -> tuple[Any, list[Any]]:
 def test_one_run_for_all() -> None:
     """All get what one run brought."""
     runs = Runs("a document")
-    led, followed = flown(runs)
+    led, followed = fly(runs)
 
     assert "a document" == led
     assert ["a document"] * FOLLOWERS == followed
@@ -91,7 +91,7 @@ def test_a_run_that_fails() -> None:
     """One of those who waited tries again; only the one who led learns of the failure."""
     failure = RefusedError("no")
     runs = Runs(failure, "a document")
-    led, followed = flown(runs)
+    led, followed = fly(runs)
 
     assert failure is led
     assert ["a document"] * FOLLOWERS == followed
@@ -101,7 +101,7 @@ def test_a_run_that_fails() -> None:
 def test_runs_that_all_fail() -> None:
     """The second failure is everyone's, however late they hear of it, and each has its own."""
     runs = Runs(RefusedError("no", hint="wait"))
-    led, followed = flown(runs)
+    led, followed = fly(runs)
 
     assert 2 == runs.count
     assert {str(led)} == set(map(str, followed))
@@ -127,7 +127,7 @@ def test_a_leader_that_is_interrupted() -> None:
     """Those who waited for a thread that was interrupted go on without it."""
     interrupt = KeyboardInterrupt()
     runs = Runs(interrupt, "a document")
-    led, followed = flown(runs)
+    led, followed = fly(runs)
 
     assert interrupt is led
     assert ["a document"] * FOLLOWERS == followed

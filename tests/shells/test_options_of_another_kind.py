@@ -18,7 +18,7 @@ KEYWORDS: dict[str, Any] = {
 TOKEN = "subject-token-of-this-test"
 
 
-def refused_blocking(options: Any) -> InvalidInputError:
+def refuse_blocking(options: Any) -> InvalidInputError:
     """Have the blocking client refuse *options*."""
     with ServerClient(**KEYWORDS) as client:
         try:
@@ -28,10 +28,10 @@ def refused_blocking(options: Any) -> InvalidInputError:
     raise AssertionError("the options were taken")
 
 
-def refused_async(options: Any) -> InvalidInputError:
+def refuse_async(options: Any) -> InvalidInputError:
     """Have the asyncio client refuse *options*."""
 
-    async def refused() -> InvalidInputError:
+    async def refuse() -> InvalidInputError:
         async with AsyncServerClient(**KEYWORDS) as client:
             try:
                 await client.custom_token_exchange(options)
@@ -39,10 +39,10 @@ def refused_async(options: Any) -> InvalidInputError:
                 return error
         raise AssertionError("the options were taken")
 
-    return asyncio.run(refused())
+    return asyncio.run(refuse())
 
 
-@pytest.mark.parametrize("refused", [refused_blocking, refused_async])
+@pytest.mark.parametrize("refuse", [refuse_blocking, refuse_async])
 @pytest.mark.parametrize(
     "options",
     [
@@ -52,9 +52,9 @@ def refused_async(options: Any) -> InvalidInputError:
     ],
     ids=["mapping", "token", "list"],
 )
-def test_other_options_do_not_show(refused: Any, options: Any) -> None:
+def test_other_options_do_not_show(refuse: Any, options: Any) -> None:
     """A mapping or a bare token in place of options is refused, and in no frame of ours."""
-    error = refused(options)
+    error = refuse(options)
     ours = [
         repr(frame.f_locals)
         for frame, _ in traceback.walk_tb(error.__traceback__)

@@ -17,7 +17,7 @@ async def deadlines() -> Deadlines:
 
 
 def within(seconds: float) -> float:
-    """Give the time in so many seconds."""
+    """Return the time in so many seconds."""
     return time.monotonic() + seconds
 
 

@@ -48,7 +48,7 @@ class Runs:
         return ending
 
 
-async def started(
+async def start(
     flights: TaskFlights, runs: Runs, count: int = FOLLOWERS + 1
 ) -> list[asyncio.Task[Any]]:
     """Have so many tasks wish for the same; the first one leads."""
@@ -61,7 +61,7 @@ async def started(
 async def test_one_run_for_all() -> None:
     """All get what one run brought, and nothing is kept of it."""
     flights, runs = TaskFlights(), Runs("a document")
-    tasks = await started(flights, runs)
+    tasks = await start(flights, runs)
     runs.go.set()
 
     assert ["a document"] * (FOLLOWERS + 1) == await asyncio.gather(*tasks)
@@ -72,7 +72,7 @@ async def test_one_run_for_all() -> None:
 async def test_a_run_that_fails() -> None:
     """One of those who waited tries again; only the one who led learns of the failure."""
     flights, runs = TaskFlights(), Runs(RefusedError("no"), "a document")
-    tasks = await started(flights, runs)
+    tasks = await start(flights, runs)
     runs.go.set()
     led, *followed = await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -84,12 +84,12 @@ async def test_a_run_that_fails() -> None:
 async def test_runs_that_all_fail() -> None:
     """The second failure is everyone's, and each has an error of its own."""
     flights, runs = TaskFlights(), Runs(RefusedError("no"))
-    tasks = await started(flights, runs)
+    tasks = await start(flights, runs)
     runs.go.set()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
 
     assert 2 == runs.count
-    assert [RefusedError] * (FOLLOWERS + 1) == [type(each) for each in outcomes]
+    assert [RefusedError] * (FOLLOWERS + 1) == [type(outcome) for outcome in outcomes]
     assert FOLLOWERS + 1 == len(set(map(id, outcomes)))
 
 
@@ -107,7 +107,7 @@ async def test_a_failure_that_is_not_ours() -> None:
 async def test_a_leader_that_is_cancelled() -> None:
     """The run goes on for those who wait for it though who began it is cancelled."""
     flights, runs = TaskFlights(), Runs("a document")
-    leader, *others = await started(flights, runs)
+    leader, *others = await start(flights, runs)
     leader.cancel()
     await asyncio.wait({leader})
     runs.go.set()
@@ -120,7 +120,7 @@ async def test_a_leader_that_is_cancelled() -> None:
 async def test_all_cancelled() -> None:
     """The run ends with the last who waits for it, and has ended when that one goes on."""
     flights, runs = TaskFlights(), Runs("a document")
-    tasks = await started(flights, runs)
+    tasks = await start(flights, runs)
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
@@ -132,7 +132,7 @@ async def test_all_cancelled() -> None:
 async def test_who_comes_while_a_run_is_being_cancelled() -> None:
     """A newcomer to a run that nobody else waits for any more starts another."""
     flights, runs = TaskFlights(), Runs("a document")
-    (leader,) = await started(flights, runs, 1)
+    (leader,) = await start(flights, runs, 1)
     leader.cancel()
     newcomer = asyncio.create_task(flights.share(share(), runs))
     runs_before = runs.count
@@ -176,7 +176,7 @@ async def test_cancelled_twice() -> None:
 async def test_who_waits_keeps_its_own_deadline() -> None:
     """A task waits for another's run no longer than it has time itself."""
     flights, runs = TaskFlights(), Runs("a document")
-    (leader,) = await started(flights, runs, 1)
+    (leader,) = await start(flights, runs, 1)
     with pytest.raises(NotSentError) as caught:
         await flights.share(share(seconds=0.05), runs)
     runs.go.set()

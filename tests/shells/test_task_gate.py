@@ -19,7 +19,7 @@ async def gate() -> Gate:
 
 
 def soon() -> float:
-    """Give a deadline that no test gets to."""
+    """Return a deadline that no test gets to."""
     return time.monotonic() + 60
 
 
@@ -149,7 +149,7 @@ async def at_the_gate(gate: Gate, count: int = 1) -> list[asyncio.Task[bool]]:
     return [await waiting(gate, soon()) for _ in range(count)]
 
 
-async def settled() -> None:
+async def settle() -> None:
     """Let the loop do what it has been told to."""
     for _ in range(5):
         await asyncio.sleep(0)
@@ -184,7 +184,7 @@ async def test_a_crowd_waits_outside(gate: Gate) -> None:
         calls.create_task(call("first"))
         calls.create_task(call("second"))
         for _ in range(4):
-            await settled()
+            await settle()
             seen.append(list(came))
             gate.leave()
 
@@ -200,7 +200,7 @@ async def test_a_newcomer_to_a_crowd(gate: Gate) -> None:
 
     assert outside is not None
     assert newcomer is not None
-    await settled()
+    await settle()
     assert outside.done()
     assert newcomer.done()
 
@@ -241,7 +241,7 @@ async def test_cancelled_outside(gate: Gate) -> None:
     assert other is not None
     cancelled.cancel()
     gate.leave()
-    await settled()
+    await settle()
 
     assert other.done()
     assert not other.cancelled()

@@ -13,7 +13,7 @@ from auth0_tx.shells.requests_transport import Gate
 
 
 def soon() -> float:
-    """Give a deadline that no test gets to."""
+    """Return a deadline that no test gets to."""
     return time.monotonic() + 60
 
 

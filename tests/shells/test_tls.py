@@ -28,7 +28,7 @@ def certificates() -> Certificates:
 
 
 def unverifying(**changes: Any) -> ssl.SSLContext:
-    """Give a context that does not verify enough."""
+    """Return a context that does not verify enough."""
     context = ssl.create_default_context()
     context.check_hostname = False
     for name, value in changes.items():
@@ -74,11 +74,11 @@ def test_accepted(kind: Any, certificates: Certificates, tmp_path: Path) -> None
         True,
     ]
 
-    assert len(trusted) == len([kind(**SETTINGS, verify=each) for each in trusted])
+    assert len(trusted) == len([kind(**SETTINGS, verify=verify) for verify in trusted])
 
 
-def loaded(monkeypatch: pytest.MonkeyPatch, trust_env: bool) -> str | None:
-    """Give the bundle that is loaded for a client without a word on whom to trust."""
+def load_default_bundle(monkeypatch: pytest.MonkeyPatch, trust_env: bool) -> str | None:
+    """Return the bundle that is loaded for a client without a word on whom to trust."""
     bundles: list[str | None] = []
 
     def load(cafile: str | None = None, capath: str | None = None) -> ssl.SSLContext:
@@ -112,15 +112,15 @@ def test_bundle_of_the_environment(
     monkeypatch.setenv(name, certificates.ca_file or "")
 
     with monkeypatch.context() as patch:
-        assert certifi.where() == loaded(patch, trust_env=False)
+        assert certifi.where() == load_default_bundle(patch, trust_env=False)
     with monkeypatch.context() as patch:
-        assert certificates.ca_file == loaded(patch, trust_env=True)
+        assert certificates.ca_file == load_default_bundle(patch, trust_env=True)
 
 
 @pytest.mark.usefixtures("no_bundles")
 def test_environment_without_a_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without one, the public CAs are trusted."""
-    assert certifi.where() == loaded(monkeypatch, trust_env=True)
+    assert certifi.where() == load_default_bundle(monkeypatch, trust_env=True)
 
 
 @pytest.mark.usefixtures("no_bundles")
@@ -185,7 +185,7 @@ def test_a_peer_that_is_gone_before_the_handshake(
         os.fstat(descriptor)
 
 
-def wrapped(inner: BaseException, how: str) -> BaseException:
+def wrap(inner: BaseException, how: str) -> BaseException:
     """Wrap a failure as an HTTP library would."""
     outer = OSError("outer")
     match how:
@@ -221,8 +221,8 @@ HOWS = ["argument", "reason", "certificate_error", "cause", "context"]
 def test_permanence(failure: BaseException, permanent: bool, how: str) -> None:
     """TLS that says no is told from a connection that broke, however it is wrapped."""
     assert permanent == is_tls_refusal(failure)
-    assert permanent == is_tls_refusal(wrapped(failure, how))
-    assert permanent == is_tls_refusal(wrapped(wrapped(failure, how), "argument"))
+    assert permanent == is_tls_refusal(wrap(failure, how))
+    assert permanent == is_tls_refusal(wrap(wrap(failure, how), "argument"))
 
 
 def test_a_chain_that_bites_its_tail() -> None:

@@ -19,7 +19,7 @@ LOOPS = 100
 
 
 def descriptors() -> int:
-    """Give how many descriptors this process has open."""
+    """Return how many descriptors this process has open."""
     return len(os.listdir("/proc/self/fd"))
 
 

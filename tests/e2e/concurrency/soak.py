@@ -24,12 +24,12 @@ FAULTS = ("reset", "lost", "cut", "busy", "unavailable", "broken", "denied", "pa
 
 
 def descriptors() -> int:
-    """Give how many descriptors this process has open."""
+    """Return how many descriptors this process has open."""
     return len(os.listdir("/proc/self/fd"))
 
 
 def resources() -> dict[str, int]:
-    """Give what this process has of memory and threads."""
+    """Return what this process has of memory and threads."""
     gc.collect()
     with open("/proc/self/statm") as sizes:
         resident = int(sizes.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -39,7 +39,7 @@ def resources() -> dict[str, int]:
 def report(
     before: dict[str, int], after: dict[str, int], left: int, outcomes: Counter[str]
 ) -> dict[str, Any]:
-    """Give what the exchanges brought, and what was gained meanwhile."""
+    """Return what the exchanges brought, and what was gained meanwhile."""
     return {
         "growth": after["resident"] - before["resident"],
         "threads": after["threads"] - before["threads"],
@@ -49,7 +49,7 @@ def report(
 
 
 def plan(caller: int, number: int) -> Options:
-    """Give what is exchanged: every tenth goes wrong, and every tenth has an actor."""
+    """Return what is exchanged: every tenth goes wrong, and every tenth has an actor."""
     if number % 10 == 3:
         fault = FAULTS[number // 10 % len(FAULTS)]
         return options(f"fault-{fault}.{caller}-{number}")

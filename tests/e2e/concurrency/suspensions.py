@@ -26,7 +26,7 @@ class CancelAt:
         self.came = False
 
     async def run(self, coroutine: Coroutine[Any, Any, T]) -> T | None:
-        """Give what the coroutine returned, or ``None`` where it was cancelled."""
+        """Return what the coroutine returned, or ``None`` where it was cancelled."""
         loop = asyncio.get_running_loop()
         loop.set_task_factory(self._factory)
         try:

@@ -22,8 +22,8 @@ from tests.e2e.concurrency.volume import (
 MOMENTS = get_args(Moment)
 
 
-async def nothing_left(client: AsyncServerClient, places: int) -> bool:
-    """Tell whether no connection, place, flight or task is held by anyone."""
+async def is_idle(client: AsyncServerClient, places: int) -> bool:
+    """Return whether no connection, place, flight or task is held by anyone."""
     state = await client._transport.state()
     connector = state.session.connector
     assert connector is not None
@@ -51,7 +51,7 @@ async def test_cancel_a_first_call(issuer: VolumeIssuer, moment: Moment) -> None
             await cancel.run(client.custom_token_exchange(options("first", "actor")))
             came = cancel.came
 
-            assert await nothing_left(client, 2), number
+            assert await is_idle(client, 2), number
             answer = await client.custom_token_exchange(options("next", "actor"))
             assert {"sub": "actor"} == answer.act, number
 
@@ -71,7 +71,7 @@ async def test_cancel_a_later_call(issuer: VolumeIssuer, moment: Moment) -> None
             await cancel.run(client.custom_token_exchange(options("cancelled")))
             came = cancel.came
 
-            assert await nothing_left(client, 2), number
+            assert await is_idle(client, 2), number
             answer = await client.custom_token_exchange(options("next"))
             assert "for.next" == answer.access_token, number
 
@@ -101,7 +101,7 @@ async def test_cancel_in_the_queue(issuer: VolumeIssuer, moment: Moment) -> None
             came = cancel.came
 
             assert ["for.first", "for.last"] == answers, number
-            assert await nothing_left(client, 1), number
+            assert await is_idle(client, 1), number
 
     assert number > 2
 
@@ -137,7 +137,7 @@ async def test_cancel_all_who_asked(issuer: VolumeIssuer) -> None:
         for call in calls:
             call.cancel()
         await asyncio.wait(calls)
-        left = await nothing_left(client, 100)
+        left = await is_idle(client, 100)
         issuer.tell(delay={})
         answer = await client.custom_token_exchange(options("next"))
 
@@ -152,7 +152,7 @@ async def test_a_shorter_wait(issuer: VolumeIssuer, path: str) -> None:
     issuer.tell(delay={path: 20.0})
     async with AsyncServerClient(**issuer.settings()) as client:
 
-        async def waited(number: int) -> float:
+        async def wait(number: int) -> float:
             started = time.monotonic()
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(
@@ -160,8 +160,8 @@ async def test_a_shorter_wait(issuer: VolumeIssuer, path: str) -> None:
                 )
             return time.monotonic() - started
 
-        times = await in_tasks(10, waited)
-        left = await nothing_left(client, 100)
+        times = await in_tasks(10, wait)
+        left = await is_idle(client, 100)
 
     assert left
     assert max(times) < 5

@@ -46,8 +46,8 @@ async def async_outcome_of_use(client: AsyncServerClient, subject: str) -> str:
     return "never closed"
 
 
-def none_left_open(issuer: VolumeIssuer) -> bool:
-    """Tell whether every connection to the issuer ends within some seconds."""
+def wait_until_all_closed(issuer: VolumeIssuer) -> bool:
+    """Return whether every connection to the issuer ends within some seconds."""
     give_up = time.monotonic() + 5
     while issuer.record().open:
         if time.monotonic() > give_up:
@@ -65,7 +65,7 @@ def test_close_during_use(issuer: VolumeIssuer) -> None:
     closer.join()
 
     assert {"ClientClosedError"} == set(outcomes)
-    assert none_left_open(issuer)
+    assert wait_until_all_closed(issuer)
 
 
 async def test_close_during_use_by_tasks(issuer: VolumeIssuer) -> None:
@@ -83,7 +83,7 @@ async def test_close_during_use_by_tasks(issuer: VolumeIssuer) -> None:
 
     # The close ends requests that are on the wire: their grants may have been taken.
     assert {"ClientClosedError", "AmbiguousError"} >= set(outcomes)
-    assert none_left_open(issuer)
+    assert wait_until_all_closed(issuer)
 
 
 def test_close_while_a_thread_waits_for_its_answer(issuer: VolumeIssuer) -> None:
@@ -103,7 +103,7 @@ def test_close_while_a_thread_waits_for_its_answer(issuer: VolumeIssuer) -> None
     closer.join()
 
     assert "for.second" == answer.access_token
-    assert none_left_open(issuer)
+    assert wait_until_all_closed(issuer)
 
 
 def test_use_after_close(issuer: VolumeIssuer) -> None:
@@ -119,7 +119,7 @@ def test_use_after_close(issuer: VolumeIssuer) -> None:
         pass
     assert "client_closed" == caught.value.code
     assert 1 == issuer.record().count(TOKEN)
-    assert none_left_open(issuer)
+    assert wait_until_all_closed(issuer)
 
 
 async def test_use_after_aclose(issuer: VolumeIssuer) -> None:
@@ -135,7 +135,7 @@ async def test_use_after_aclose(issuer: VolumeIssuer) -> None:
         async with client:
             pass
     assert 1 == issuer.record().count(TOKEN)
-    assert none_left_open(issuer)
+    assert wait_until_all_closed(issuer)
 
 
 async def test_aclose_within_a_call(issuer: VolumeIssuer) -> None:
@@ -172,7 +172,7 @@ async def test_aclose_by_many_at_once(issuer: VolumeIssuer) -> None:
     await in_tasks(8, lambda task: client.custom_token_exchange(options(f"{task}")))
     await in_tasks(8, lambda _: client.aclose())
 
-    assert none_left_open(issuer)
+    assert wait_until_all_closed(issuer)
 
 
 def test_close_by_many_at_once(issuer: VolumeIssuer) -> None:
@@ -181,7 +181,7 @@ def test_close_by_many_at_once(issuer: VolumeIssuer) -> None:
     in_threads(8, lambda thread: client.custom_token_exchange(options(f"{thread}")))
     in_threads(8, lambda _: client.close())
 
-    assert none_left_open(issuer)
+    assert wait_until_all_closed(issuer)
 
 
 async def test_aclose_cancelled_halfway(issuer: VolumeIssuer) -> None:
@@ -194,7 +194,7 @@ async def test_aclose_cancelled_halfway(issuer: VolumeIssuer) -> None:
     await asyncio.wait({closing})
     await client.aclose()
 
-    assert none_left_open(issuer)
+    assert wait_until_all_closed(issuer)
 
 
 def test_close_leaves_the_applications_session_open(issuer: VolumeIssuer) -> None:

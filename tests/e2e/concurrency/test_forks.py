@@ -60,7 +60,7 @@ def test_children_connect_anew(issuer: VolumeIssuer, fork: Fork) -> None:
     ports = [record.ports(f"child{child}-") for child in range(CHILDREN)]
     assert [EXCHANGES] * CHILDREN == answers
     assert 10 == afterwards
-    assert [1] * CHILDREN == [len(each) for each in ports]
+    assert [1] * CHILDREN == [len(own_ports) for own_ports in ports]
     assert set() == record.ports("parent").intersection(*ports)
     assert record.ports("parent-again-") <= record.ports("parent-")
 
@@ -118,7 +118,7 @@ def test_a_loop_is_not_inherited(
     """A child that goes on with its parent's loop is told so, and takes none of its sockets."""
     loop = asyncio.new_event_loop()
 
-    async def made() -> tuple[AsyncServerClient, aiohttp.ClientSession | None]:
+    async def make() -> tuple[AsyncServerClient, aiohttp.ClientSession | None]:
         if not own_session:
             return AsyncServerClient(**issuer.settings()), None
         context = ssl.create_default_context(cafile=issuer.ca_file)
@@ -126,7 +126,7 @@ def test_a_loop_is_not_inherited(
         session = aiohttp.ClientSession(connector=connector)
         return AsyncServerClient(**issuer.settings(), session=session), session
 
-    client, session = loop.run_until_complete(made())
+    client, session = loop.run_until_complete(make())
     loop.run_until_complete(own_async_answers(client, "parent", 5))
 
     def go_on(child: int) -> str:
@@ -144,7 +144,7 @@ def test_a_loop_is_not_inherited(
     loop.close()
 
     record = issuer.record()
-    assert ["this event loop was inherited"] * 2 == [each[:29] for each in told]
+    assert ["this event loop was inherited"] * 2 == [message[:29] for message in told]
     assert set() == record.ports("child")
     assert 5 == afterwards
     assert record.ports("parent-again-") <= record.ports("parent-")
@@ -317,7 +317,7 @@ def test_children_wait_by_chances_of_their_own(issuer: VolumeIssuer) -> None:
         if isinstance(event, ExchangeRetried):
             delays.append(event.delay)
 
-    def retried(child: int) -> list[float]:
+    def retry(child: int) -> list[float]:
         del delays[:]
         answer = CustomTokenExchangeOptions(
             subject_token=f"fault-unavailable.{child}",
@@ -330,7 +330,7 @@ def test_children_wait_by_chances_of_their_own(issuer: VolumeIssuer) -> None:
 
     with ServerClient(**issuer.settings(on_event=note)) as client:
         own_answers(client, "parent", 1)
-        waits = [wait for child in in_forks(CHILDREN, retried) for wait in child]
+        waits = [wait for child in in_forks(CHILDREN, retry) for wait in child]
 
     assert 2 * CHILDREN == len(set(waits))
 

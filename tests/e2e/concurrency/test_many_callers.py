@@ -143,9 +143,9 @@ async def test_a_crowd_keeps_no_other_call_waiting(issuer: VolumeIssuer) -> None
         issuer.tell(delay={TOKEN: 0.2})
         crowds = [
             asyncio.gather(
-                *(each.custom_token_exchange(options(f"{n}")) for n in range(9))
+                *(one.custom_token_exchange(options(f"{n}")) for n in range(9))
             )
-            for each in (client, cached)
+            for one in (client, cached)
         ]
         await asyncio.sleep(0)
         hit = asyncio.ensure_future(cached.custom_token_exchange(options("known")))

@@ -58,7 +58,7 @@ def tenant(
 
 
 def settings(tenant: Tenant, clock: Clock) -> dict[str, Any]:
-    """Give the keywords of a client of the tenant's, on the same clock."""
+    """Return the keywords of a client of the tenant's, on the same clock."""
     return {
         "domain": tenant.domain,
         "client_id": tenant.client_id,

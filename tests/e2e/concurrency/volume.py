@@ -41,18 +41,20 @@ class Record:
     requests: list[tuple[str, int, str, str]]
 
     def count(self, path: str) -> int:
-        """Give how many requests there were for *path*."""
-        return sum(path == each[0] for each in self.requests)
+        """Return how many requests there were for *path*."""
+        return sum(path == request[0] for request in self.requests)
 
     def ports(self, prefix: str) -> set[int]:
-        """Give the ports from which subject tokens that start with *prefix* came."""
+        """Return the ports from which subject tokens that start with *prefix* came."""
         return {
             port for _, port, subject, _ in self.requests if subject.startswith(prefix)
         }
 
     def assertions(self, prefix: str) -> list[str]:
-        """Give the client assertions that came with such subject tokens."""
-        return [each[3] for each in self.requests if each[2].startswith(prefix)]
+        """Return the client assertions that came with such subject tokens."""
+        return [
+            request[3] for request in self.requests if request[2].startswith(prefix)
+        ]
 
 
 @attrs.define
@@ -64,7 +66,7 @@ class VolumeIssuer:
     _process: subprocess.Popen[str]
 
     def settings(self, **changes: Any) -> dict[str, Any]:
-        """Give the keywords of a client of the issuer's."""
+        """Return the keywords of a client of the issuer's."""
         return {
             "domain": self.domain,
             "client_id": "volume-client",
@@ -76,7 +78,7 @@ class VolumeIssuer:
         }
 
     def record(self) -> Record:
-        """Give what came so far."""
+        """Return what came so far."""
         return self.tell()
 
     def tell(self, **order: Any) -> Record:
@@ -104,7 +106,7 @@ def volume_issuer() -> Iterator[VolumeIssuer]:
 
 
 def options(subject_token: str, actor: str | None = None) -> CustomTokenExchangeOptions:
-    """Give the options of an exchange, delegated to *actor* if there is one."""
+    """Return the options of an exchange, delegated to *actor* if there is one."""
     return CustomTokenExchangeOptions(
         subject_token=subject_token,
         subject_token_type="urn:acme:legacy-token",

@@ -76,7 +76,7 @@ class Issuer:
         self.open = getattr(self, "open", 0)
 
     def document(self, path: str) -> tuple[bytes, bytes]:
-        """Give the metadata or the keys."""
+        """Return the metadata or the keys."""
         issuer = f"https://localhost:{self.port}/"
         if self.failing.get(path, 0):
             self.failing[path] -= 1
@@ -92,7 +92,7 @@ class Issuer:
         )
 
     def tokens(self, form: dict[str, str]) -> tuple[bytes, bytes]:
-        """Give a token that names its subject token, and an ID token that names an actor."""
+        """Return a token that names its subject token, and an ID token that names an actor."""
         subject, actor = form["subject_token"], form.get("actor_token")
         members: dict[str, Any] = {
             "access_token": f"for.{subject}",
@@ -114,7 +114,7 @@ class Issuer:
             )
         return _json(members)
 
-    def told(self, order: dict[str, Any]) -> dict[str, Any]:
+    def follow(self, order: dict[str, Any]) -> dict[str, Any]:
         """Do what the test says, and give the record."""
         self.delay = order.get("delay", self.delay)
         self.failing = order.get("failing", self.failing)
@@ -213,7 +213,7 @@ class Connection(asyncio.Protocol):
 
 def _listen_to_orders(issuer: Issuer, loop: asyncio.AbstractEventLoop) -> None:
     def obey(line: str) -> None:
-        print(json.dumps(issuer.told(json.loads(line))), flush=True)
+        print(json.dumps(issuer.follow(json.loads(line))), flush=True)
 
     for line in sys.stdin:
         loop.call_soon_threadsafe(obey, line)

@@ -79,7 +79,7 @@ class Caller(Protocol):
 
     @property
     def session_is_open(self) -> bool:
-        """Tell whether the application's own session still works."""
+        """Return whether the application's own session still works."""
         ...
 
     def rest(self, seconds: float) -> None:
@@ -134,7 +134,7 @@ class _Counter:
 
 
 @contextmanager
-def _ended(counter: _Counter) -> Iterator[_End]:
+def _note_end(counter: _Counter) -> Iterator[_End]:
     """Note how an exchange in the block ends."""
     end, started = _End(), time.monotonic()
     try:
@@ -170,7 +170,7 @@ class BlockingCaller:
 
     def exchange(self, **changes: Any) -> Outcome:
         """Make one exchange."""
-        with _ended(self._counter) as end:
+        with _note_end(self._counter) as end:
             end.tokens = self.client.custom_token_exchange(options(**changes))
         return end.whole
 
@@ -178,11 +178,11 @@ class BlockingCaller:
         """Make so many exchanges, each in a thread."""
         with ThreadPoolExecutor(count) as pool:
             made = [pool.submit(self.exchange, **changes) for _ in range(count)]
-            return [each.result() for each in made]
+            return [future.result() for future in made]
 
     @property
     def session_is_open(self) -> bool:
-        """Tell whether the session can still reach a server it reached before."""
+        """Return whether the session can still reach a server it reached before."""
         assert self.session is not None
         pools = self.session.get_adapter("https://").poolmanager.pools  # type: ignore[attr-defined]
         return len(pools) > 0
@@ -214,7 +214,7 @@ class AsyncCaller:
     ) -> None:
         self._counter = _Counter(then=keywords.pop("on_event", None))
         self._runner = asyncio.Runner(loop_factory=new_loop)
-        self.session = self.run(_made(session)) if session else keywords.get("session")
+        self.session = self.run(_make(session)) if session else keywords.get("session")
         keywords["session"] = self.session
         self.client = AsyncServerClient(
             **_keywords(domain, keywords), on_event=self._counter
@@ -230,7 +230,7 @@ class AsyncCaller:
 
     async def exchange_here(self, **changes: Any) -> Outcome:
         """Make one exchange, on the loop that runs."""
-        with _ended(self._counter) as end:
+        with _note_end(self._counter) as end:
             end.tokens = await self.client.custom_token_exchange(options(**changes))
         return end.whole
 
@@ -246,7 +246,7 @@ class AsyncCaller:
 
     @property
     def session_is_open(self) -> bool:
-        """Tell whether the session, and its connector, are open."""
+        """Return whether the session, and its connector, are open."""
         assert self.session is not None
         return not self.session.closed
 
@@ -266,5 +266,5 @@ class AsyncCaller:
         self._runner.close()
 
 
-async def _made(session: Callable[[], aiohttp.ClientSession]) -> aiohttp.ClientSession:
+async def _make(session: Callable[[], aiohttp.ClientSession]) -> aiohttp.ClientSession:
     return session()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.faults.callers import Caller
-from tests.e2e.faults.wire_behaviours import document, granted, no_keys, not_found
+from tests.e2e.faults.wire_behaviours import document, grants, no_keys, not_found
 from tests.e2e.faults.wire_certificates import Certificates
 from tests.e2e.faults.wire_server import WireServer
 from tests.e2e.faults.worlds import WORLDS, World
@@ -55,7 +55,7 @@ def new_server(certificates: Certificates) -> Iterator[Callable[..., WireServer]
     def new(*, tls: bool = True) -> WireServer:
         server = WireServer(
             certificates.good() if tls else None,
-            token=granted,
+            token=grants,
             discovery=document,
             jwks=no_keys,
             elsewhere=not_found,

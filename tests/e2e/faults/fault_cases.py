@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from auth0_tx import CustomTokenExchangeError
 from tests.e2e.faults.callers import CLIENT_SECRET, PATIENCE, SUBJECT, Caller, Outcome
-from tests.e2e.faults.wire_behaviours import granted, last_document
+from tests.e2e.faults.wire_behaviours import grants, last_document
 from tests.e2e.faults.wire_server import Behaviour, Script, WireServer
 
 DEADLINE = 2.5
@@ -111,6 +111,6 @@ def check_silent(error: CustomTokenExchangeError) -> None:
 
 def check_unpoisoned(server: WireServer, caller: Caller) -> None:
     """Assert that the next call gets an answer, and its own."""
-    server.token = Script(granted)
+    server.token = Script(grants)
     outcome = caller.exchange(subject_token=ANOTHER)
     assert f"for-{ANOTHER}" == outcome.access_token

@@ -23,13 +23,13 @@ from tests.e2e.faults.wire_behaviours import (
     drips_chunks,
     drips_head,
     falls_silent,
-    granted,
+    grants,
+    grants_bytewise,
     informs_forever,
     last_document,
     no_keys,
     not_found,
     silence,
-    sliced,
 )
 from tests.e2e.faults.wire_certificates import Certificates
 from tests.e2e.faults.wire_server import Behaviour, Greeting, Script, WireServer
@@ -88,7 +88,7 @@ def answers(behaviour: Behaviour, **keywords: Any) -> Arrange:
     """Have the token endpoint do this."""
 
     def arrange(server: WireServer, stack: ExitStack) -> dict[str, Any]:
-        server.token = Script(behaviour, granted)
+        server.token = Script(behaviour, grants)
         return keywords
 
     return arrange
@@ -147,7 +147,7 @@ CASES = [
     Slow(name="dripping header", arrange=answers(drips_head(0.05))),
     Slow(name="dripping body", arrange=answers(drips_body(0.05))),
     Slow(name="dripping chunks", arrange=answers(drips_chunks(0.05))),
-    Slow(name="a byte each 100 ms", arrange=answers(sliced(0.1))),
+    Slow(name="a byte each 100 ms", arrange=answers(grants_bytewise(0.1))),
     Slow(name="silence in the body", arrange=answers(falls_silent(LATE))),
     Slow(name="interim answers", arrange=answers(informs_forever)),
     Slow(
@@ -181,7 +181,7 @@ def _play(case: Slow, world: World, certificates: Certificates) -> Played:
     with ExitStack() as stack:
         server = WireServer(
             certificates.good(),
-            token=granted,
+            token=grants,
             discovery=document,
             jwks=no_keys,
             elsewhere=not_found,
@@ -194,7 +194,7 @@ def _play(case: Slow, world: World, certificates: Certificates) -> Played:
             outcome = caller.exchange(**case.options)
             posts, wire = len(server.posts), server.wires[-1]
         caller.rest(0.05)
-        let_go = server.ended(wire, within=1.0)
+        let_go = server.wait_for_end(wire, within=1.0)
         another = caller.exchange(subject_token=ANOTHER)
         reconnected = server.wires[-1] is not wire
         server.drop_connections()

@@ -28,17 +28,19 @@ BROKEN: dict[str, Any] = {
 }
 
 
-def broken(name: str, body: bytes, media_type: str | None = "application/json") -> Case:
+def make_broken_case(
+    name: str, body: bytes, media_type: str | None = "application/json"
+) -> Case:
     """Make a case of a 200 that is no token response."""
     return Case(name=name, plays=(has_body(200, body, media_type),), **BROKEN)
 
 
-def accepted(name: str, body: bytes, media_type: str) -> Case:
+def make_accepted_case(name: str, body: bytes, media_type: str) -> Case:
     """Make a case of a 200 that is one."""
     return Case(name=name, plays=(has_body(200, body, media_type),))
 
 
-def changed(**members: Any) -> bytes:
+def change_members(**members: Any) -> bytes:
     """Return a token response with other members; ``...`` leaves one out."""
     all_of_them = {**json.loads(GOOD), **members}
     kept = {name: value for name, value in all_of_them.items() if value is not ...}
@@ -51,52 +53,60 @@ def with_member(member: str) -> bytes:
 
 
 BODIES = [
-    accepted("plain", GOOD, "application/json"),
-    accepted("charset", GOOD, "Application/JSON; charset=utf-8"),
-    accepted(
+    make_accepted_case("plain", GOOD, "application/json"),
+    make_accepted_case("charset", GOOD, "Application/JSON; charset=utf-8"),
+    make_accepted_case(
         "lower case bearer", GOOD.replace(b"Bearer", b"bearer"), "application/json"
     ),
-    broken("problem+json", GOOD, "application/problem+json"),
-    broken("JSON as HTML", GOOD, "text/html"),
-    broken("no media type", GOOD, None),
-    broken("HTML", PAGE, "text/html"),
-    broken("HTML as JSON", PAGE),
-    broken("empty", b""),
-    broken("truncated JSON", GOOD[:-5]),
-    broken("array", b"[" + GOOD + b"]"),
-    broken("null", b"null"),
-    broken("string", b'"' + SUBJECT.encode() + b'"'),
-    broken("number", b"42"),
-    broken("invalid UTF-8", GOOD.replace(b"Bearer", b"B\xffarer")),
-    broken("UTF-16", TEXT.encode("utf-16")),
-    broken("byte order mark", codecs.BOM_UTF8 + GOOD),
-    broken("two of a name", GOOD[:-1] + b', "access_token": "other"}'),
-    broken("nested too deep", b"[" * 100_000),
-    broken("two of a name, nested", with_member('"x": {"a": 1, "a": 2}')),
-    broken("NaN", with_member('"x": NaN')),
-    broken("Infinity", with_member('"x": -Infinity')),
-    broken("1e400", with_member('"x": 1e400')),
-    broken("5,000 digits", with_member('"x": ' + "9" * 5_000)),
-    broken("lone surrogate", with_member(r'"x": "\ud800"')),
-    accepted("more members", with_member('"x": {"y": [1, null]}'), "application/json"),
+    make_broken_case("problem+json", GOOD, "application/problem+json"),
+    make_broken_case("JSON as HTML", GOOD, "text/html"),
+    make_broken_case("no media type", GOOD, None),
+    make_broken_case("HTML", PAGE, "text/html"),
+    make_broken_case("HTML as JSON", PAGE),
+    make_broken_case("empty", b""),
+    make_broken_case("truncated JSON", GOOD[:-5]),
+    make_broken_case("array", b"[" + GOOD + b"]"),
+    make_broken_case("null", b"null"),
+    make_broken_case("string", b'"' + SUBJECT.encode() + b'"'),
+    make_broken_case("number", b"42"),
+    make_broken_case("invalid UTF-8", GOOD.replace(b"Bearer", b"B\xffarer")),
+    make_broken_case("UTF-16", TEXT.encode("utf-16")),
+    make_broken_case("byte order mark", codecs.BOM_UTF8 + GOOD),
+    make_broken_case("two of a name", GOOD[:-1] + b', "access_token": "other"}'),
+    make_broken_case("nested too deep", b"[" * 100_000),
+    make_broken_case("two of a name, nested", with_member('"x": {"a": 1, "a": 2}')),
+    make_broken_case("NaN", with_member('"x": NaN')),
+    make_broken_case("Infinity", with_member('"x": -Infinity')),
+    make_broken_case("1e400", with_member('"x": 1e400')),
+    make_broken_case("5,000 digits", with_member('"x": ' + "9" * 5_000)),
+    make_broken_case("lone surrogate", with_member(r'"x": "\ud800"')),
+    make_accepted_case(
+        "more members", with_member('"x": {"y": [1, null]}'), "application/json"
+    ),
     *(
-        broken(f"access_token {value!r:.30}", changed(access_token=value))
+        make_broken_case(
+            f"access_token {value!r:.30}", change_members(access_token=value)
+        )
         for value in (None, "", " ", "a b", 1, ["t"], "a\r\nb", "a\0", "\u00e9")
     ),
-    broken("no token", json.dumps(GRANT).encode()),
-    broken("no token_type", changed(token_type=...)),
+    make_broken_case("no token", json.dumps(GRANT).encode()),
+    make_broken_case("no token_type", change_members(token_type=...)),
     *(
-        broken(f"token_type {value!r}", changed(token_type=value))
+        make_broken_case(f"token_type {value!r}", change_members(token_type=value))
         for value in (1, None, "mac", "N_A")
     ),
-    accepted("no expires_in", changed(expires_in=...), "application/json"),
-    accepted("quoted expires_in", changed(expires_in="3600"), "application/json"),
+    make_accepted_case(
+        "no expires_in", change_members(expires_in=...), "application/json"
+    ),
+    make_accepted_case(
+        "quoted expires_in", change_members(expires_in="3600"), "application/json"
+    ),
     *(
-        broken(f"expires_in {value!r}", changed(expires_in=value))
+        make_broken_case(f"expires_in {value!r}", change_members(expires_in=value))
         for value in (-5, 0, True, 3600.5, 1e30, "1e3", [3600])
     ),
     *(
-        broken(f"{name} {value!r}", changed(**{name: value}))
+        make_broken_case(f"{name} {value!r}", change_members(**{name: value}))
         for name, value in (
             ("scope", ["a"]),
             ("id_token", 1),
@@ -104,12 +114,14 @@ BODIES = [
             ("issued_token_type", 1),
         )
     ),
-    accepted(
+    make_accepted_case(
         "session transfer token",
-        changed(token_type="N_A", issued_token_type=TokenType.SESSION_TRANSFER_TOKEN),
+        change_members(
+            token_type="N_A", issued_token_type=TokenType.SESSION_TRANSFER_TOKEN
+        ),
         "application/json",
     ),
-    broken("DPoP unasked", GOOD.replace(b"Bearer", b"DPoP")),
+    make_broken_case("DPoP unasked", GOOD.replace(b"Bearer", b"DPoP")),
 ]
 
 STATUSES = [

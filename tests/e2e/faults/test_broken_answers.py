@@ -17,10 +17,10 @@ from tests.e2e.faults.wire_behaviours import (
     chunks_cut,
     closes,
     closes_slowly,
-    granted,
+    grants,
+    grants_bytewise,
     late,
     resets,
-    sliced,
     stops_after,
 )
 from tests.e2e.faults.wire_server import Script, WireServer
@@ -67,7 +67,7 @@ BROKEN = [
 SLOW = [
     Case(name="latency", plays=(late(0.3),), lasts=(0.3, 2.0)),
     Case(name="slow close", plays=(closes_slowly,), lasts=(0.0, 2.0)),
-    Case(name="a byte at a time", plays=(sliced(0.0),)),
+    Case(name="a byte at a time", plays=(grants_bytewise(0.0),)),
 ]
 
 
@@ -150,7 +150,7 @@ def test_connection_closed_on_the_second_post_is_ambiguous(
     server: WireServer, caller: Caller
 ) -> None:
     """The server that closes on a POST it has read is not asked again on its own."""
-    server.token = Script(granted, closes, granted)
+    server.token = Script(grants, closes, grants)
     first, second, third = (caller.exchange() for _ in range(3))
 
     assert first.error is None

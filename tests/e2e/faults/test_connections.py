@@ -160,7 +160,7 @@ def test_handshake_that_works_at_last_gets_one_send(
 
 
 UNACCEPTABLE: dict[str, Callable[[Certificates], Greeting]] = {
-    "expired": lambda certificates: greet.shows(certificates.expired()),
+    "expired": lambda certificates: greet.shows(certificates.out_of_date()),
     "wrong host": lambda certificates: greet.shows(certificates.wrong_host()),
     "self-signed": lambda certificates: greet.shows(certificates.self_signed()),
     "unknown CA": lambda certificates: greet.shows(certificates.unknown_authority()),
@@ -193,7 +193,7 @@ def test_unacceptable_server_is_refused_at_discovery(
     server: WireServer, caller: Caller, certificates: Certificates
 ) -> None:
     """The same is refused before its metadata is asked for."""
-    server.greeting = Script(greet.shows(certificates.expired()))
+    server.greeting = Script(greet.shows(certificates.out_of_date()))
     outcome = caller.exchange()
 
     assert (NotSentError, "tls_failed", None, False) == outcome.summary

@@ -14,7 +14,7 @@ from tests.e2e.faults.callers import Caller, Outcome
 from tests.e2e.faults.fault_cases import check_silent
 from tests.e2e.faults.wire_behaviours import (
     answers,
-    compressed,
+    bombs,
     document,
     floods,
     has_body,
@@ -151,7 +151,7 @@ FAULTS: dict[str, tuple[Behaviour, type, int | None, bool]] = {
     "nothing": (has_body(200, b""), DiscoveryError, 200, False),
     "204": (says(head(204)), DiscoveryError, 204, False),
     "302": (redirects(302, "https://localhost:1/"), DiscoveryError, 302, False),
-    "gzip bomb": (compressed("gzip"), DiscoveryError, 200, False),
+    "gzip bomb": (bombs("gzip"), DiscoveryError, 200, False),
     "flood with a length": (floods("length"), DiscoveryError, 200, False),
     "flood in chunks": (floods("chunks"), DiscoveryError, 200, False),
     "reset": (resets, NotSentError, None, True),

@@ -14,7 +14,7 @@ import urllib3
 
 from auth0_tx import NotSentError
 from tests.e2e.faults.callers import CLIENT_SECRET, AsyncCaller, Caller
-from tests.e2e.faults.wire_behaviours import granted, with_headers
+from tests.e2e.faults.wire_behaviours import grants, with_headers
 from tests.e2e.faults.wire_certificates import Certificates
 from tests.e2e.faults.wire_server import Script, WireServer
 from tests.e2e.faults.worlds import World
@@ -112,7 +112,7 @@ def test_explicit_bundle_wins(
 def test_cookies_are_never_sent_back(server: WireServer, caller: Caller) -> None:
     """A cookie of the token endpoint is not kept."""
     cookies = [("Set-Cookie", "did=1; Path=/"), ("Set-Cookie", "cf=2; Path=/; Secure")]
-    server.token = Script(with_headers(cookies), granted)
+    server.token = Script(with_headers(cookies), grants)
     first, second = caller.exchange(), caller.exchange()
 
     assert first.error is None

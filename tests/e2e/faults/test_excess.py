@@ -16,9 +16,9 @@ from tests.e2e.faults.fault_cases import Case, check, check_unpoisoned, ids, pla
 from tests.e2e.faults.wire_behaviours import (
     BOMB,
     GRANT,
-    compressed,
-    compressed_grant,
+    bombs,
     floods,
+    grants_in_gzip,
     has_body,
     metadata,
     says,
@@ -53,10 +53,10 @@ CASES = [
     Case(name="200 MiB with a length", plays=(floods("length"),), **REFUSED_200),
     Case(name="200 MiB in chunks", plays=(floods("chunks"),), **REFUSED_200),
     Case(name="200 MiB until close", plays=(floods("close"),), **REFUSED_200),
-    Case(name="gzip bomb", plays=(compressed("gzip"),), **REFUSED_200),
-    Case(name="deflate bomb", plays=(compressed("deflate"),), **REFUSED_200),
-    Case(name="br", plays=(compressed("br"),), **REFUSED_200),
-    Case(name="a grant in gzip", plays=(compressed_grant,), **REFUSED_200),
+    Case(name="gzip bomb", plays=(bombs("gzip"),), **REFUSED_200),
+    Case(name="deflate bomb", plays=(bombs("deflate"),), **REFUSED_200),
+    Case(name="br", plays=(bombs("br"),), **REFUSED_200),
+    Case(name="a grant in gzip", plays=(grants_in_gzip,), **REFUSED_200),
     Case(name="a header of 64 KiB", plays=(header_of(65_536),), **BROKEN_HEAD),
     Case(name="a header of 9 KB", plays=(header_of(9_000),), **BROKEN_HEAD),
     Case(name="a header of 8 KB", plays=(header_of(8_000),)),
@@ -93,7 +93,7 @@ def test_excess_is_refused_cheaply(
     assert not (reused and "200 MiB" in case.name)
 
 
-def padded(members: dict[str, Any], size: int, framing: str) -> Behaviour:
+def answers_padded(members: dict[str, Any], size: int, framing: str) -> Behaviour:
     """Answer with *members* in a body of exactly *size* bytes."""
     body = json.dumps(members).encode().ljust(size)
     if framing == "length":
@@ -109,7 +109,7 @@ def test_answer_is_read_up_to_its_limit(
     """An answer of 256 KiB is one like any other, and a byte more is too much."""
     grant = {"access_token": "at", **GRANT}
     server.token = Script(
-        padded(grant, LIMIT, framing), padded(grant, LIMIT + 1, framing)
+        answers_padded(grant, LIMIT, framing), answers_padded(grant, LIMIT + 1, framing)
     )
     within, beyond = caller.exchange(), caller.exchange()
 
@@ -127,9 +127,9 @@ def test_document_is_read_up_to_its_limit(
     """Metadata of 512 KiB is read, and a byte more is too much."""
     members = metadata(server.issuer)
     server.discovery = Script(
-        padded(members, DOCUMENT_LIMIT + 1, framing),
-        padded(members, DOCUMENT_LIMIT + 1, framing),
-        padded(members, DOCUMENT_LIMIT, framing),
+        answers_padded(members, DOCUMENT_LIMIT + 1, framing),
+        answers_padded(members, DOCUMENT_LIMIT + 1, framing),
+        answers_padded(members, DOCUMENT_LIMIT, framing),
     )
     beyond, within = caller.exchange(), caller.exchange()
 
@@ -147,5 +147,5 @@ def test_compression_is_never_asked_for(
 
     assert outcome.error is None
     assert ["identity"] * 2 == [
-        each.header("accept-encoding") for each in server.requests
+        request.header("accept-encoding") for request in server.requests
     ]

@@ -22,8 +22,8 @@ from tests.e2e.faults.fault_cases import (
 from tests.e2e.faults.wire_behaviours import (
     GRANT,
     after,
-    granted,
-    granted_with_surplus,
+    grants,
+    grants_with_surplus,
     late,
     says,
     two_lengths,
@@ -40,7 +40,7 @@ LENGTH = ("Content-Length", str(len(json.dumps(GRANT))))
 CHUNKED = ("Transfer-Encoding", "chunked")
 
 
-def framed(
+def answers_framed(
     *headers: tuple[str, str],
     junk: bytes = b"",
     body: bytes = json.dumps(GRANT).encode(),
@@ -65,18 +65,34 @@ BENT = [
     Case(name="no HTTP at all", plays=(says(GARBAGE),), **NOT_HTTP),
     Case(name="HTTP 0.9", plays=(says(b'{"access_token": "x"}\r\n'),), **NOT_HTTP),
     Case(name="two lengths", plays=(two_lengths,), **NOT_HTTP),
-    Case(name="one length twice", plays=(framed(LENGTH, LENGTH),), **NOT_HTTP),
+    Case(name="one length twice", plays=(answers_framed(LENGTH, LENGTH),), **NOT_HTTP),
     Case(
         name="chunks and a length",
-        plays=(framed(CHUNKED, LENGTH, body=chunk(b"{}") + chunk(b"")),),
+        plays=(answers_framed(CHUNKED, LENGTH, body=chunk(b"{}") + chunk(b"")),),
         **NOT_HTTP,
     ),
-    Case(name="below zero", plays=(framed(("Content-Length", "-1")),), **NOT_HTTP),
-    Case(name="signed", plays=(framed(("Content-Length", "+44")),), **NOT_HTTP),
-    Case(name="underscore", plays=(framed(("Content-Length", "4_4")),), **NOT_HTTP),
-    Case(name="no number", plays=(framed(("Content-Length", "many")),), **NOT_HTTP),
-    Case(name="space in a name", plays=(framed(("X-Odd ", "1"), LENGTH),), **NOT_HTTP),
-    Case(name="no colon", plays=(framed(LENGTH, junk=b"junk\r\n"),), **NOT_HTTP),
+    Case(
+        name="below zero", plays=(answers_framed(("Content-Length", "-1")),), **NOT_HTTP
+    ),
+    Case(name="signed", plays=(answers_framed(("Content-Length", "+44")),), **NOT_HTTP),
+    Case(
+        name="underscore",
+        plays=(answers_framed(("Content-Length", "4_4")),),
+        **NOT_HTTP,
+    ),
+    Case(
+        name="no number",
+        plays=(answers_framed(("Content-Length", "many")),),
+        **NOT_HTTP,
+    ),
+    Case(
+        name="space in a name",
+        plays=(answers_framed(("X-Odd ", "1"), LENGTH),),
+        **NOT_HTTP,
+    ),
+    Case(
+        name="no colon", plays=(answers_framed(LENGTH, junk=b"junk\r\n"),), **NOT_HTTP
+    ),
 ]
 
 
@@ -112,7 +128,7 @@ def test_surplus_answer_is_never_the_next_calls(
     """A second answer that nobody asked for is thrown away with its connection."""
     server = new_server(tls=tls)
     caller = new_caller(domain=server.domain)
-    server.token = Script(granted_with_surplus, granted)
+    server.token = Script(grants_with_surplus, grants)
     first = caller.exchange()
     caller.rest(0.05)
     second = caller.exchange(subject_token=ANOTHER)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -13,7 +13,7 @@ from aiohttp.http_parser import HttpResponseParserPy
 
 from tests.e2e.faults.callers import SUBJECT, AsyncCaller, Caller
 from tests.e2e.faults.fault_cases import ANOTHER
-from tests.e2e.faults.wire_behaviours import GRANT, answers, grant_of, granted, metadata
+from tests.e2e.faults.wire_behaviours import GRANT, answers, grant_of, grants, metadata
 from tests.e2e.faults.wire_certificates import Certificates
 from tests.e2e.faults.wire_http import answer, head, json_answer
 from tests.e2e.faults.wire_server import (
@@ -84,15 +84,31 @@ def caller(
     caller.close()
 
 
-def grants_then(stray: bytes) -> Behaviour:
-    """Grant, and send more when the answer has been read."""
+class Stray:
+    """What a server sends on a connection at rest, and whether it has.
 
-    def play(wire: Wire, request: WireRequest) -> None:
-        granted(wire, request)
+    Args:
+        stray: What it sends.
+        count: How often.
+    """
+
+    def __init__(self, stray: bytes, count: int = 1) -> None:
+        self._stray = stray
+        self._sent = threading.Semaphore(0)
+        self._count = count
+
+    def grants(self, wire: Wire, request: WireRequest) -> None:
+        """Grant, and send more when the answer has been read."""
+        grants(wire, request)
         wire.pause(0.02)
-        wire.send(stray)
+        if self._stray:
+            wire.send(self._stray)
+        self._sent.release()
 
-    return play
+    def wait(self) -> None:
+        """Wait until all was sent."""
+        for _ in range(self._count):
+            assert self._sent.acquire(timeout=10)
 
 
 def grants_after(rest: bytes, connection: int) -> Behaviour:
@@ -101,20 +117,23 @@ def grants_after(rest: bytes, connection: int) -> Behaviour:
     def play(wire: Wire, request: WireRequest) -> None:
         if wire.number == connection:
             wire.send(rest)
-        granted(wire, request)
+        grants(wire, request)
 
     return play
 
 
 def check_stray(name: str, server: WireServer, caller: Caller, *, runs: bool) -> None:
     """Assert that stray bytes close their connection, and are no call's answer."""
-    stray, rest = STRAY[name]
-    server.token = Script(grants_then(stray))
+    first_bytes, rest = STRAY[name]
+    stray = Stray(first_bytes)
+    server.token = Script(stray.grants)
     first = caller.exchange()
     connection = server.posts[-1].connection
     server.token = Script(grants_after(rest, connection))
+    stray.wait()
     # An event loop that runs has read the bytes by the next call; else the system has them.
-    caller.rest(0.05) if runs else time.sleep(0.05)
+    if runs:
+        caller.rest(0.02)
     second = caller.exchange(subject_token=ANOTHER)
     third = caller.exchange()
 
@@ -163,7 +182,7 @@ def test_surplus_in_one_piece_is_nobodys_answer(
         # A reader that takes 8 KiB at a time stops at the forged answer.
         wire.send(own + padded[:-4] + padding + padded[-4:] + FORGED)
 
-    server.token = Script(play, granted)
+    server.token = Script(play, grants)
     first = caller.exchange()
     caller.rest(0.05)
     second = caller.exchange(subject_token=ANOTHER)
@@ -198,27 +217,32 @@ def test_next_quiet_connection_is_taken(
     world = AsyncWorld(new_loop)
     caller = world.caller(server.domain, certificates.ca_file, own_session=own_session)
     assert isinstance(caller, AsyncCaller)
-    slowly = _grants_slowly
-    server.token = Script(slowly(FORGED), slowly(FORGED), slowly(b""), granted)
+    stray = Stray(FORGED, 2)
+    quiet = Stray(b"")
+    server.token = Script(
+        _slowly(stray.grants), _slowly(stray.grants), _slowly(quiet.grants), grants
+    )
     first = caller.exchange_at_once(3)
-    caller.rest(0.2)
+    stray.wait()
+    quiet.wait()
+    caller.rest(0.02)
     second = caller.exchange_at_once(1, subject_token=ANOTHER)
     third = caller.exchange(subject_token=ANOTHER)
     connections = [post.connection for post in server.posts]
-    quiet = connections[2]
     caller.close()
 
     assert [f"for-{SUBJECT}"] * 3 == [outcome.access_token for outcome in first]
     assert [f"for-{ANOTHER}"] == [outcome.access_token for outcome in second]
     assert f"for-{ANOTHER}" == third.access_token
-    assert [quiet, quiet] == connections[3:]
+    assert [connections[2]] * 2 == connections[3:]
 
 
-def _grants_slowly(stray: bytes) -> Behaviour:
-    """Grant when all three calls have come, and send more afterwards."""
+def _slowly(behaviour: Behaviour) -> Behaviour:
+    """Do it when all three calls have come."""
 
     def play(wire: Wire, request: WireRequest) -> None:
-        wire.pause(0.1)
-        grants_then(stray)(wire, request)
+        while len(wire.server.posts) < 3:
+            wire.pause(0.01)
+        behaviour(wire, request)
 
     return play

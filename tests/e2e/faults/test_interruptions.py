@@ -10,6 +10,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -31,11 +32,11 @@ from tests.e2e.faults.wire_proxy import Proxy
 from tests.e2e.faults.wire_server import Script, Wire, WireServer
 from tests.e2e.faults.worlds import World
 from tests.secret_needles import Needles
-from tests.secret_scanner import Interrupt, Scanner
+from tests.secret_scanner import Interrupt, Interrupted, Scanner, TimeLimit
 
 TOKEN = "access-token-Xq8!vB2n~Lw0"
 PASSWORD = "proxy-password-Jt5*uC9m"
-_SETTLE = 0.1
+_SETTLE = 0.15
 """Seconds in which a task comes to its wait."""
 
 
@@ -89,6 +90,7 @@ def client_auth(request: pytest.FixtureRequest) -> str:
 
 def stop(
     caller: Caller,
+    server: WireServer,
     interrupt: Interrupt,
     scanner: Scanner,
     count: Callable[[], int],
@@ -98,17 +100,22 @@ def stop(
 
     Args:
         caller: Whose exchange it is.
+        server: Where it goes.
         interrupt: The fixture.
         scanner: What searches the frames.
         count: Goes up when the exchange is about to wait.
         **options: Of the exchange.
     """
     before = count()
-    interrupt(lambda: caller.exchange(**options), lambda: count() > before)
+    error = Interrupted if isinstance(caller, AsyncCaller) else TimeLimit
+    interrupt(lambda: caller.exchange(**options), lambda: count() > before, error)
     if isinstance(caller, AsyncCaller):
         with pytest.raises(asyncio.CancelledError) as caught:
             caller.run(_cancel_exchange(caller, count, options))
         scanner.note_interruption(caught.value)
+    # Lets go of what the session's own connector still waits for.
+    server.drop_connections()
+    caller.rest(0.05)
 
 
 async def _cancel_exchange(
@@ -139,7 +146,7 @@ def test_waiting_for(
     needles.add(TOKEN)
     server.token = Script(BEHAVIOURS[name])
     caller = new_caller(own_session=own_session, client_auth=client_auth)
-    stop(caller, interrupt, secret_scanner, lambda: len(server.posts))
+    stop(caller, server, interrupt, secret_scanner, lambda: len(server.posts))
 
     assert [] == secret_scanner.found()
     assert server.posts
@@ -167,7 +174,7 @@ def test_waiting_for_a_connection(
     caller = new_caller(
         domain=server.domain, own_session=own_session, client_auth=client_auth
     )
-    stop(caller, interrupt, secret_scanner, lambda: len(server.requests))
+    stop(caller, server, interrupt, secret_scanner, lambda: len(server.requests))
 
     assert [] == secret_scanner.found()
 
@@ -184,7 +191,7 @@ def test_waiting_for_the_handshake(
     server.discovery = Script(last_document)
     server.greeting = Script(greet.rightly, greet.hangs)
     caller = new_caller(own_session=own_session, client_auth=client_auth)
-    stop(caller, interrupt, secret_scanner, lambda: len(server.wires[1:]))
+    stop(caller, server, interrupt, secret_scanner, lambda: len(server.wires[1:]))
 
     assert [] == secret_scanner.found()
 
@@ -204,7 +211,7 @@ def test_waiting_for_a_proxy(
     caller = new_caller(
         proxy=proxy.url.replace("//", f"//user:{PASSWORD}@"), client_auth=client_auth
     )
-    stop(caller, interrupt, secret_scanner, lambda: len(proxy.connects[1:]))
+    stop(caller, server, interrupt, secret_scanner, lambda: len(proxy.connects[1:]))
     caller.close_client()
     proxy.stop()
 
@@ -229,6 +236,7 @@ def test_waiting_between_two_attempts(
     )
     stop(
         caller,
+        server,
         interrupt,
         secret_scanner,
         lambda: len(server.posts),
@@ -258,6 +266,7 @@ def test_waiting_for_a_free_connection(
         server.drop_connections()
         holder.join()
     else:
-        interrupt(lambda: caller.exchange_at_once(2), lambda: server.posts)
+        exchange_two = partial(caller.exchange_at_once, 2)
+        interrupt(exchange_two, lambda: server.posts, Interrupted)
 
     assert [] == secret_scanner.found()

@@ -15,7 +15,7 @@ from tests.e2e.faults.callers import SUBJECT, Caller, Outcome
 from tests.e2e.faults.fault_cases import check_silent
 from tests.e2e.faults.wire_behaviours import (
     answers,
-    compressed,
+    bombs,
     drips_body,
     floods,
     has_body,
@@ -81,7 +81,7 @@ FAULTS: dict[str, tuple[Behaviour, int]] = {
     "a page": (has_body(200, *PAGE), 2),
     "an array": (has_body(200, b"[]"), 2),
     "302": (redirects(302, "https://localhost:1/"), 1),
-    "gzip bomb": (compressed("gzip"), 2),
+    "gzip bomb": (bombs("gzip"), 2),
     "flood with a length": (floods("length"), 2),
     "flood in chunks": (floods("chunks"), 2),
     "reset": (resets, 3),
@@ -265,7 +265,9 @@ def test_failing_fetch_for_an_unknown_key_leaves_the_good_ones(
     caller = new_caller(clock=clock)
     tokens = [caller.exchange(**ACTOR_OPTIONS).tokens for _ in range(4)]
 
-    assert [ACTOR, None, ACTOR, None] == [each.act for each in tokens if each]
+    assert [ACTOR, None, ACTOR, None] == [
+        response.act for response in tokens if response
+    ]
     # The second unknown one is within half a minute of the first.
     assert 1 + FAULTS[name][1] == len(server.at(JWKS))
 

@@ -37,13 +37,13 @@ from tests.e2e.faults.fault_cases import (
 from tests.e2e.faults.wire_behaviours import (
     after,
     answers,
+    bombs,
     breaks_tls,
     chunks_cut,
     closes,
-    compressed,
     document,
     floods,
-    granted,
+    grants,
     last_document,
     late,
     redirects,
@@ -74,7 +74,7 @@ OURS = "Basic " + base64.b64encode(f"client:{CLIENT_SECRET}".encode()).decode()
 MOST_MEMORY = 4 * 1024 * 1024
 
 CASES = [
-    Case(name="grant", plays=(granted,), keywords=OWN),
+    Case(name="grant", plays=(grants,), keywords=OWN),
     Case(name="reset before any byte", plays=(resets,), **LOST),
     Case(name="closed before any byte", plays=(closes,), **LOST),
     Case(name="body cut short", plays=(stops_after(-12, reset=False),), **LOST),
@@ -82,8 +82,8 @@ CASES = [
     Case(name="TLS broken off", plays=(breaks_tls,), **LOST),
     Case(name="200 MiB with a length", plays=(floods("length"),), **REFUSED_200),
     Case(name="200 MiB in chunks", plays=(floods("chunks"),), **REFUSED_200),
-    Case(name="gzip bomb", plays=(compressed("gzip"),), **REFUSED_200),
-    Case(name="deflate bomb", plays=(compressed("deflate"),), **REFUSED_200),
+    Case(name="gzip bomb", plays=(bombs("gzip"),), **REFUSED_200),
+    Case(name="deflate bomb", plays=(bombs("deflate"),), **REFUSED_200),
 ]
 
 
@@ -143,7 +143,7 @@ def test_own_session_that_blocks_gets_its_connections_back(
     with session:
         caller = BlockingCaller(server.domain, {"session": session})
         interim = says(head(103))
-        server.token = Script(floods("length"), interim, chunks_cut, granted)
+        server.token = Script(floods("length"), interim, chunks_cut, grants)
         outcomes = [caller.exchange() for _ in range(4)]
         caller.close_client()
 
@@ -182,12 +182,12 @@ def test_own_session_without_a_name_sent_nothing(
 ) -> None:
     """A name that does not resolve any more is an unsent request, and not ambiguous."""
 
-    def unresolved(*args: Any, **kwargs: Any) -> Any:
+    def fail_to_resolve(*args: Any, **kwargs: Any) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     def after_discovery(event: object) -> None:
         if isinstance(event, MetadataFetched):
-            monkeypatch.setattr(socket, "getaddrinfo", unresolved)
+            monkeypatch.setattr(socket, "getaddrinfo", fail_to_resolve)
 
     server.discovery = Script(last_document)
     outcome = new_caller(**OWN, on_event=after_discovery).exchange()
@@ -215,7 +215,7 @@ def test_own_sessions_baggage_stays_behind(
     netrc = home / ".netrc"
     netrc.write_text("machine localhost login netrc-user password netrc-password\n")
     netrc.chmod(0o600)
-    server.token = Script(with_headers([("Set-Cookie", "did=1; Path=/")]), granted)
+    server.token = Script(with_headers([("Set-Cookie", "did=1; Path=/")]), grants)
     caller = new_caller(**OWN, laden=True, client_auth=method)
     first, second = caller.exchange(), caller.exchange()
 
@@ -292,7 +292,7 @@ def test_own_session_behind_a_server_that_cannot_prove_itself(
 ) -> None:
     """A certificate that ran out ends it before the request, without another try."""
     server.discovery = Script(last_document)
-    server.greeting = Script(greet.rightly, greet.shows(certificates.expired()))
+    server.greeting = Script(greet.rightly, greet.shows(certificates.out_of_date()))
     outcome = new_caller(**OWN).exchange()
 
     assert (NotSentError, "tls_failed", None, False) == outcome.summary

@@ -129,7 +129,7 @@ def test_proxys_credentials_go_to_the_proxy_alone(
     url = proxy.url.replace("//", "//user:proxy-password@")
     outcome = new_caller(proxy=url).exchange()
     expected = "Basic " + base64.b64encode(b"user:proxy-password").decode()
-    behind = [name for each in server.requests for name, _ in each.headers]
+    behind = [name for request in server.requests for name, _ in request.headers]
 
     assert outcome.error is None
     assert expected == proxy.connects[0].header("proxy-authorization")

@@ -41,7 +41,7 @@ def test_redirect_is_refused(
     led_to, location = target
     server.token = Script(redirects(status, location))
     outcome = caller.exchange(subject_token_reusable=reusable)
-    elsewhere = [each for each in led_to.requests if each.path == "/elsewhere"]
+    elsewhere = [request for request in led_to.requests if request.path == "/elsewhere"]
 
     assert (InvalidResponseError, "invalid_response", status, False) == outcome.summary
     assert outcome.error is not None

@@ -26,9 +26,9 @@ from tests.e2e.faults.wire_behaviours import (
     body_until_close,
     chunks_cut,
     closes,
-    compressed_grant,
     document,
-    granted,
+    grants,
+    grants_in_gzip,
     has_body,
     last_document,
     redirects,
@@ -91,7 +91,7 @@ ROWS = {
     "500 global limit": Row(answers(500, GLOBAL), 1, 1, 2),
     "200 truncated": Row(body_until_close, 1, 2, 2),
     "200 page": Row(has_body(200, *PAGE), 1, 2, 2),
-    "200 compressed": Row(compressed_grant, 1, 2, None),
+    "200 compressed": Row(grants_in_gzip, 1, 2, None),
     "201": Row(answers(201, {}), 1, 1, 1),
     "400": Row(answers(400, {"error": "invalid_grant"}), 1, 1, 1),
     "401": Row(answers(401, {"error": "invalid_client"}), 1, 1, 1),
@@ -112,7 +112,7 @@ def test_grant_is_sent_as_often_as_its_failure_allows(
     """A grant that may have taken effect is sent once, unless its token is reusable."""
     row = ROWS[name]
     expected = row.reusable if reusable else row.one_time
-    server.discovery, server.token = Script(last_document), Script(row.failure, granted)
+    server.discovery, server.token = Script(last_document), Script(row.failure, grants)
     caller = new_caller(retry=RetryPolicy(**{**FAST, **row.policy}))
     outcome = caller.exchange(subject_token_reusable=reusable)
 
@@ -217,7 +217,7 @@ def test_certificate_does_not_get_better_by_asking(
     server: WireServer, caller: Caller, certificates: Certificates
 ) -> None:
     """A certificate that was refused is not looked at twice, even for a reusable token."""
-    expired = greet.shows(certificates.expired())
+    expired = greet.shows(certificates.out_of_date())
     server.discovery = Script(last_document)
     server.greeting = Script(greet.rightly, expired, greet.rightly)
     outcome = caller.exchange(subject_token_reusable=True)
@@ -245,7 +245,7 @@ def test_malformed_answer_is_asked_for_again_once(
     server: WireServer, caller: Caller
 ) -> None:
     """A second broken answer is the server's way, and not worth a third send."""
-    server.token = Script(has_body(200, *PAGE), has_body(200, *PAGE), granted)
+    server.token = Script(has_body(200, *PAGE), has_body(200, *PAGE), grants)
     outcome = caller.exchange(subject_token_reusable=True)
 
     assert outcome.error is not None
@@ -254,7 +254,7 @@ def test_malformed_answer_is_asked_for_again_once(
 
 def test_failures_of_different_kinds_add_up(server: WireServer, caller: Caller) -> None:
     """The attempts are those of the call, whatever each of them met."""
-    server.token = Script(resets, has_body(502, *PAGE), answers(429, BUSY), granted)
+    server.token = Script(resets, has_body(502, *PAGE), answers(429, BUSY), grants)
     outcome = caller.exchange(subject_token_reusable=True)
 
     assert outcome.error is not None
@@ -280,9 +280,9 @@ def test_successes_pay_for_retries(
     caller = new_caller(retry=RetryPolicy(transient_delay=0.0, attempts=2, budget=5))
     server.token = Script(resets, resets)
     caller.exchange(subject_token_reusable=True)
-    server.token = Script(*[granted] * 4, resets)
+    server.token = Script(*[grants] * 4, resets)
     after_four = [caller.exchange(subject_token_reusable=True) for _ in range(5)]
-    server.token = Script(granted, resets, granted)
+    server.token = Script(grants, resets, grants)
     after_five = [caller.exchange(subject_token_reusable=True) for _ in range(2)]
 
     assert [0] * 5 == [outcome.retries for outcome in after_four]
@@ -297,14 +297,14 @@ def test_each_send_is_signed_anew(
     """A grant sent again has the same parameters and an assertion of its own."""
     key = ec.generate_private_key(ec.SECP256R1())
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    server.token = Script(resets, has_body(503, *PAGE), granted)
+    server.token = Script(resets, has_body(503, *PAGE), grants)
     caller = new_caller(
         client_assertion_signing_key=pem, client_assertion_signing_alg="ES256"
     )
     outcome = caller.exchange(subject_token_reusable=True)
     forms = [post.form for post in server.posts]
     assertions = [form.pop("client_assertion") for form in forms]
-    ids = {jws.extract_compact(each.encode()).payload for each in assertions}
+    ids = {jws.extract_compact(assertion.encode()).payload for assertion in assertions}
 
     assert f"for-{SUBJECT}" == outcome.access_token
     assert ATTEMPTS == len(forms)

@@ -25,7 +25,7 @@ from tests.e2e.faults.fault_cases import (
     ids,
     play,
 )
-from tests.e2e.faults.wire_behaviours import answers, granted, has_body, late
+from tests.e2e.faults.wire_behaviours import answers, grants, has_body, late
 from tests.e2e.faults.wire_server import Behaviour, Script, WireServer
 
 NOON = 1_700_000_000  # Tue, 14 Nov 2023 22:13:20 GMT
@@ -41,7 +41,7 @@ def busy(*headers: tuple[str, str]) -> Behaviour:
     return answers(429, BUSY, *headers)
 
 
-def limited(
+def make_limited_case(
     name: str, wait: float | None, *headers: tuple[str, str], sends: int = 1
 ) -> Case:
     """Make a case of a rate limit that is the caller's to sit out."""
@@ -59,11 +59,13 @@ def limited(
     )
 
 
-def retried(name: str, *headers: tuple[str, str], seconds: float = 0.0) -> Case:
+def make_retried_case(
+    name: str, *headers: tuple[str, str], seconds: float = 0.0
+) -> Case:
     """Make a case of a rate limit that is sat out here."""
     return Case(
         name=name,
-        plays=(busy(*headers), granted),
+        plays=(busy(*headers), grants),
         sends=2,
         keywords=AT_NOON,
         lasts=(seconds, seconds + 1.5),
@@ -81,25 +83,29 @@ def reset(value: object) -> tuple[str, str]:
 
 
 WAITS: list[Case] = [
-    retried("a second", after("1"), seconds=1.0),
-    retried("no time at all", after("0")),
-    retried("a date in the past", after("Tue, 14 Nov 2023 22:13:19 GMT")),
-    limited("a minute", 60.0, after("60")),
-    limited("a date", 3600.0, after("Tue, 14 Nov 2023 23:13:20 GMT")),
-    limited("a date of RFC 850", 3600.0, after("Tuesday, 14-Nov-23 23:13:20 GMT")),
-    limited("a date of asctime", 3600.0, after("Tue Nov 14 23:13:20 2023")),
-    limited("30,000 years", float(DAY), after("1000000000000")),
-    limited("a reset", 30.0, reset(NOON + 30)),
-    limited("a reset by a clock two days fast", float(DAY), reset(NOON + 2 * DAY)),
-    limited("both", 60.0, after("60"), reset(NOON + 30)),
-    retried("a reset by a clock a day slow", reset(NOON - DAY)),
+    make_retried_case("a second", after("1"), seconds=1.0),
+    make_retried_case("no time at all", after("0")),
+    make_retried_case("a date in the past", after("Tue, 14 Nov 2023 22:13:19 GMT")),
+    make_limited_case("a minute", 60.0, after("60")),
+    make_limited_case("a date", 3600.0, after("Tue, 14 Nov 2023 23:13:20 GMT")),
+    make_limited_case(
+        "a date of RFC 850", 3600.0, after("Tuesday, 14-Nov-23 23:13:20 GMT")
+    ),
+    make_limited_case("a date of asctime", 3600.0, after("Tue Nov 14 23:13:20 2023")),
+    make_limited_case("30,000 years", float(DAY), after("1000000000000")),
+    make_limited_case("a reset", 30.0, reset(NOON + 30)),
+    make_limited_case(
+        "a reset by a clock two days fast", float(DAY), reset(NOON + 2 * DAY)
+    ),
+    make_limited_case("both", 60.0, after("60"), reset(NOON + 30)),
+    make_retried_case("a reset by a clock a day slow", reset(NOON - DAY)),
     *(
-        limited(f"not a time {value!a}", None, after(value), sends=ATTEMPTS)
+        make_limited_case(f"not a time {value!a}", None, after(value), sends=ATTEMPTS)
         for value in ("soon", "-5", "1e3", "1.5", THREE, "1, 2", "", "9" * 400 + "x")
     ),
-    limited("two times", None, after("1"), after("2"), sends=ATTEMPTS),
-    limited("not a reset", None, reset("soon"), sends=ATTEMPTS),
-    limited("nothing", None, sends=ATTEMPTS),
+    make_limited_case("two times", None, after("1"), after("2"), sends=ATTEMPTS),
+    make_limited_case("not a reset", None, reset("soon"), sends=ATTEMPTS),
+    make_limited_case("nothing", None, sends=ATTEMPTS),
 ]
 
 BLOCKED = {"error": "too_many_attempts", "error_description": "suspicious behavior"}
@@ -116,7 +122,7 @@ FAILURES: list[Case] = [
     *(
         Case(
             name=f"blocked {'reusable' if options else 'one-time'}",
-            plays=(answers(429, BLOCKED, after("1")), granted),
+            plays=(answers(429, BLOCKED, after("1")), grants),
             error=BlockedError,
             code="too_many_attempts",
             status=429,
@@ -147,13 +153,13 @@ FAILURES: list[Case] = [
     ),
     Case(
         name="503 without a word",
-        plays=(has_body(503, b""), granted),
+        plays=(has_body(503, b""), grants),
         status=503,
         **OUTAGE,
     ),
     Case(
         name="503 that names a time",
-        plays=(answers(503, {}, after("0")), granted),
+        plays=(answers(503, {}, after("0")), grants),
         error=RefusedError,
         code=Code.TOKEN_EXCHANGE_FAILED,
         status=503,
@@ -161,14 +167,14 @@ FAILURES: list[Case] = [
     ),
     Case(
         name="global limit as 500",
-        plays=(answers(500, GLOBAL), granted),
+        plays=(answers(500, GLOBAL), grants),
         error=RateLimitError,
         code="access_denied",
         status=500,
     ),
     Case(
         name="global limit as 500, reusable",
-        plays=(answers(500, GLOBAL), granted),
+        plays=(answers(500, GLOBAL), grants),
         error=RateLimitError,
         code="access_denied",
         status=500,
@@ -186,7 +192,7 @@ FAILURES: list[Case] = [
     ),
     Case(
         name="429 without retries",
-        plays=(busy(), granted),
+        plays=(busy(), grants),
         error=RateLimitError,
         code="too_many_requests",
         status=429,
@@ -215,7 +221,7 @@ def test_wait_past_the_deadline_is_not_begun(
     """A wait that would end after the deadline is the caller's, at once."""
     case = Case(
         name="late",
-        plays=(busy(after("2")), granted),
+        plays=(busy(after("2")), grants),
         error=RateLimitError,
         code="too_many_requests",
         status=429,
@@ -242,7 +248,7 @@ def test_wait_holds_for_every_call(
 ) -> None:
     """With fail_fast, calls within a wait are refused here and told what is left of it."""
     behaviour, error, seconds, safe = WAITS_FOR_ALL[name]
-    server.token = Script(behaviour, granted)
+    server.token = Script(behaviour, grants)
     caller = new_caller(retry=RetryPolicy(fail_fast=True))
     first = caller.exchange()
     later = [caller.exchange(subject_token=f"{n}-{ANOTHER}") for n in range(3)]
@@ -263,7 +269,7 @@ def test_wait_that_is_over_is_probed_by_one_call(
 ) -> None:
     """With fail_fast, one of those who come after a wait is sent, and its end opens the way."""
     policy = RetryPolicy(attempts=1, fail_fast=True)
-    server.token = Script(busy(after("1")), late(0.5), granted)
+    server.token = Script(busy(after("1")), late(0.5), grants)
     caller = new_caller(retry=policy)
     caller.exchange()
     caller.rest(1.1)
@@ -271,8 +277,8 @@ def test_wait_that_is_over_is_probed_by_one_call(
     probed = len(server.posts)
     afterwards = caller.exchange()
 
-    assert [None] == [each.error for each in outcomes if each.error is None]
-    assert 3 == sum(isinstance(each.error, RateLimitError) for each in outcomes)
+    assert [None] == [outcome.error for outcome in outcomes if outcome.error is None]
+    assert 3 == sum(isinstance(outcome.error, RateLimitError) for outcome in outcomes)
     assert 2 == probed
     assert afterwards.error is None
 
@@ -282,7 +288,7 @@ def test_refused_token_is_remembered(
 ) -> None:
     """With remember_refusals_seconds, a token that was refused is refused here, for its time."""
     denied = answers(400, {"error": "invalid_grant", "error_description": "no"})
-    server.token = Script(denied, granted)
+    server.token = Script(denied, grants)
     caller = new_caller(retry=RetryPolicy(remember_refusals_seconds=1.0))
     looped = [caller.exchange() for _ in range(5)]
     other = caller.exchange(subject_token=ANOTHER)
@@ -300,8 +306,10 @@ def test_refused_token_is_remembered(
 def test_nothing_is_refused_here_unasked(server: WireServer, caller: Caller) -> None:
     """Without these switches every call is sent, whatever became of those before it."""
     denied = answers(400, {"error": "invalid_grant"})
-    server.token = Script(denied, denied, answers(429, BLOCKED), granted)
+    server.token = Script(denied, denied, answers(429, BLOCKED), grants)
     outcomes = [caller.exchange() for _ in range(4)]
 
-    assert [False, False, False, True] == [each.error is None for each in outcomes]
+    assert [False, False, False, True] == [
+        outcome.error is None for outcome in outcomes
+    ]
     assert 4 == len(server.posts)

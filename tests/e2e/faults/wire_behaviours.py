@@ -30,7 +30,7 @@ def grant_of(request: WireRequest) -> dict[str, Any]:
     return {"access_token": f"for-{request.form['subject_token']}", **GRANT}
 
 
-def granted(wire: Wire, request: WireRequest) -> None:
+def grants(wire: Wire, request: WireRequest) -> None:
     """Grant what was asked."""
     wire.send(json_answer(200, grant_of(request)))
 
@@ -66,7 +66,7 @@ def last_document(wire: Wire, request: WireRequest) -> None:
     wire.close()
 
 
-def late(seconds: float, behaviour: Behaviour = granted) -> Behaviour:
+def late(seconds: float, behaviour: Behaviour = grants) -> Behaviour:
     """Do it, *seconds* late."""
 
     def play(wire: Wire, request: WireRequest) -> None:
@@ -204,7 +204,7 @@ def _drip(wire: Wire, drop: bytes, interval: float) -> None:
         wire.pause(interval)
 
 
-def sliced(interval: float) -> Behaviour:
+def grants_bytewise(interval: float) -> Behaviour:
     """Grant, a byte at a time."""
 
     def play(wire: Wire, request: WireRequest) -> None:
@@ -241,7 +241,7 @@ def floods(framing: str) -> Behaviour:
     return play
 
 
-def compressed(encoding: str) -> Behaviour:
+def bombs(encoding: str) -> Behaviour:
     """Answer with 200 KiB that inflate to 200 MiB."""
     body = _bomb(encoding)
     return says(answer(200, body, (JSON, ("Content-Encoding", encoding))))
@@ -257,7 +257,7 @@ def _bomb(encoding: str) -> bytes:
     return b"".join((*pieces, pressed.flush()))
 
 
-def compressed_grant(wire: Wire, request: WireRequest) -> None:
+def grants_in_gzip(wire: Wire, request: WireRequest) -> None:
     """Grant, in gzip that nobody asked for."""
     body = gzip.compress(json_answer(200, grant_of(request)).partition(b"\r\n\r\n")[2])
     wire.send(answer(200, body, (JSON, ("Content-Encoding", "gzip"))))
@@ -281,12 +281,12 @@ def after(prelude: bytes, seconds: float = 0.0) -> Behaviour:
     def play(wire: Wire, request: WireRequest) -> None:
         wire.send(prelude)
         wire.pause(seconds)
-        granted(wire, request)
+        grants(wire, request)
 
     return play
 
 
-def granted_with_surplus(wire: Wire, request: WireRequest) -> None:
+def grants_with_surplus(wire: Wire, request: WireRequest) -> None:
     """Grant, with a second answer behind the first that nobody asked for."""
     forged = json_answer(200, {"access_token": "for-nobody", **GRANT})
     wire.send(json_answer(200, grant_of(request)) + forged)

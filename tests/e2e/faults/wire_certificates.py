@@ -46,8 +46,8 @@ class Certificates:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._authority = _issued("wire CA", is_authority=True)
-        self._stranger = _issued("stranger CA", is_authority=True)
+        self._authority = _issue("wire CA", is_authority=True)
+        self._stranger = _issue("stranger CA", is_authority=True)
         self._issuing = threading.Lock()
         self.ca_file = str(directory / "ca.pem")
         (directory / "ca.pem").write_bytes(_pem(self._authority.certificate))
@@ -58,7 +58,7 @@ class Certificates:
         """Serve with what the authority issued for loopback."""
         return self._context("good", "localhost", by=self._authority)
 
-    def expired(self) -> ssl.SSLContext:
+    def out_of_date(self) -> ssl.SSLContext:
         """Serve with a certificate that ran out yesterday."""
         return self._context("expired", "localhost", by=self._authority, days=(-9, -1))
 
@@ -86,7 +86,7 @@ class Certificates:
         # Deadline cases play side by side, and all want the same one first.
         with self._issuing:
             if not path.exists():
-                pair = _issued(name, by=by, days=days)
+                pair = _issue(name, by=by, days=days)
                 path.write_bytes(_private_pem(pair.key) + _pem(pair.certificate))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(path)
@@ -96,7 +96,7 @@ class Certificates:
         return context
 
 
-def _issued(
+def _issue(
     name: str,
     *,
     by: Pair | None = None,
@@ -140,7 +140,10 @@ def _issued(
 def _names(name: str) -> x509.SubjectAlternativeName:
     addresses = ["127.0.0.1", "::1"] if name == "localhost" else []
     return x509.SubjectAlternativeName(
-        [x509.DNSName(name), *(x509.IPAddress(ip_address(each)) for each in addresses)]
+        [
+            x509.DNSName(name),
+            *(x509.IPAddress(ip_address(address)) for address in addresses),
+        ]
     )
 
 

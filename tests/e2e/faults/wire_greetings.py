@@ -114,5 +114,5 @@ class FullQueue:
 
     def close(self) -> None:
         """Refuse connections, as nobody listens any more."""
-        for each in self._held:
-            each.close()
+        for held in self._held:
+            held.close()

@@ -9,10 +9,10 @@ import socket
 def listen(port: int, backlog: int) -> tuple[int, list[socket.socket]]:
     """Listen on both loopback addresses at one port; 0 takes a free one."""
     while True:
-        first = _bound(socket.AF_INET, "127.0.0.1", port)
+        first = _bind(socket.AF_INET, "127.0.0.1", port)
         taken: int = first.getsockname()[1]
         try:
-            second = _bound(socket.AF_INET6, "::1", taken)
+            second = _bind(socket.AF_INET6, "::1", taken)
         except OSError as error:
             if error.errno == errno.EADDRINUSE and port == 0:
                 first.close()
@@ -26,7 +26,7 @@ def listen(port: int, backlog: int) -> tuple[int, list[socket.socket]]:
         return taken, listeners
 
 
-def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -49,8 +49,8 @@ class Proxy:
                 sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(5.0)
-        for each in (*self._listeners, *self._sockets):
-            each.close()
+        for sock in (*self._listeners, *self._sockets):
+            sock.close()
 
     def _accept(self, listener: socket.socket) -> None:
         with selectors.DefaultSelector() as selector:

@@ -1,6 +1,6 @@
 """A server on loopback that a test scripts byte by byte: a thread for each connection.
 
-    server.token = Script(reset, granted)      # the first POST, then every later one
+    server.token = Script(reset, grants)      # the first POST, then every later one
 
 A behaviour plays on one request; a greeting plays on a new connection, before its first.
 """
@@ -56,7 +56,7 @@ class Wire:
         self.sock = context.wrap_socket(
             self.sock, server_side=True, do_handshake_on_connect=False
         )
-        self._guarded(lambda: self._tls().do_handshake())
+        self._guard(lambda: self._tls().do_handshake())
 
     def _tls(self) -> ssl.SSLSocket:
         assert isinstance(self.sock, ssl.SSLSocket)
@@ -64,12 +64,12 @@ class Wire:
 
     def send(self, data: bytes) -> None:
         """Write all of *data*."""
-        self._guarded(lambda: self.sock.sendall(data))
+        self._guard(lambda: self.sock.sendall(data))
         self.sent += len(data)
 
     def read_request(self) -> WireRequest | None:
         """Read the next request."""
-        return self._guarded(lambda: read_request(self.sock.recv, self.number))
+        return self._guard(lambda: read_request(self.sock.recv, self.number))
 
     def pause(self, seconds: float) -> None:
         """Let time pass."""
@@ -78,7 +78,7 @@ class Wire:
 
     def hold(self) -> None:
         """Say nothing until the client leaves."""
-        while self._guarded(lambda: self.sock.recv(65_536)):
+        while self._guard(lambda: self.sock.recv(65_536)):
             pass
         self.close()
 
@@ -101,7 +101,7 @@ class Wire:
             # The plain socket's own: that of a TLS socket would drop its state as well.
             socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
-    def _guarded(self, act: Callable[[], T]) -> T:
+    def _guard(self, act: Callable[[], T]) -> T:
         try:
             return act()
         except OSError as error:
@@ -216,8 +216,8 @@ class WireServer:
             thread.join(5.0)
         assert not [thread for thread in self._threads if thread.is_alive()]
 
-    def ended(self, wire: Wire, *, within: float) -> bool:
-        """Tell whether the connection comes to its end within so many seconds."""
+    def wait_for_end(self, wire: Wire, *, within: float) -> bool:
+        """Return whether the connection comes to its end within so many seconds."""
         self._threads[wire.number - 1].join(within)
         return not wire.is_open
 

@@ -71,8 +71,8 @@ subjects: dict[Tenant, str] = {}
 """A subject token of each tenant, for it to echo."""
 
 
-def echoed(tenant: Tenant) -> Change:
-    """Give options whose subject token the tenant knows to echo."""
+def echo_options(tenant: Tenant) -> Change:
+    """Return options whose subject token the tenant knows to echo."""
     return {"subject_token": subjects[tenant]}
 
 
@@ -157,13 +157,13 @@ CASES = {
         ),
     ),
     "echo in a broken answer": Case(
-        InvalidResponseError, options=echoed, prepare=echo(200, access_token="")
+        InvalidResponseError, options=echo_options, prepare=echo(200, access_token="")
     ),
     "echo": Case(
-        RefusedError, options=echoed, prepare=echo(400, error_description="no:")
+        RefusedError, options=echo_options, prepare=echo(400, error_description="no:")
     ),
     "echo as the code": Case(
-        RefusedError, options=echoed, prepare=echo(403, error="no:")
+        RefusedError, options=echo_options, prepare=echo(403, error="no:")
     ),
     "no such user": Case(
         RefusedError,

@@ -13,7 +13,7 @@ _DEEPEST = 8
 
 
 def everything_in(error: BaseException) -> Iterator[tuple[str, str]]:
-    """Give each place that an error exposes, with the text that is there."""
+    """Return each place that an error exposes, with the text that is there."""
     yield from in_error(error)
     yield "formatted", "".join(traceback.format_exception(error))
     captured = traceback.TracebackException.from_exception(error, capture_locals=False)
@@ -24,18 +24,18 @@ def everything_in(error: BaseException) -> Iterator[tuple[str, str]]:
             name = f"{frame.f_code.co_filename}:{line}"
             yield name, pprint.pformat(frame.f_locals)
             for variable, value in frame.f_locals.items():
-                yield from walked(value, f"{name} {variable}")
+                yield from walk(value, f"{name} {variable}")
 
 
-def walked(value: Any, path: str, deepest: int = _DEEPEST) -> Iterator[tuple[str, str]]:
+def walk(value: Any, path: str, deepest: int = _DEEPEST) -> Iterator[tuple[str, str]]:
     """Walk into containers; any other object shows what its repr does."""
     yield path, repr(value)
     if deepest == 0 or isinstance(value, (str, bytes)):
         return
     if isinstance(value, Mapping):
-        for name, each in value.items():
-            yield from walked(name, f"{path} key", deepest - 1)
-            yield from walked(each, f"{path}[{name!r}]", deepest - 1)
+        for name, element in value.items():
+            yield from walk(name, f"{path} key", deepest - 1)
+            yield from walk(element, f"{path}[{name!r}]", deepest - 1)
     elif isinstance(value, (Sequence, Set)):
-        for each in value:
-            yield from walked(each, f"{path}[…]", deepest - 1)
+        for element in value:
+            yield from walk(element, f"{path}[…]", deepest - 1)

@@ -32,7 +32,9 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
         timeout=120,
     )
     return {
-        case.attrib["name"]: "".join(each.attrib.get("message", "") for each in case)
+        case.attrib["name"]: "".join(
+            result.attrib.get("message", "") for result in case
+        )
         for case in ElementTree.parse(report).iter("testcase")
     }
 

@@ -31,7 +31,7 @@ def tenant(auth0_tenant: Tenant, needles: Needles) -> Tenant:
 
 
 def error_of(case: Case, world: World, tenant: Tenant) -> Auth0Error:
-    """Give the error that the case ends in, raised or as ``act_error``."""
+    """Return the error that the case ends in, raised or as ``act_error``."""
     settings = settings_of(tenant, **case.settings(tenant))
     options = options_of(tenant, **case.options(tenant))
     case.prepare(tenant)

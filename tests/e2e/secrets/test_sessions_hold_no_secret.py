@@ -53,7 +53,7 @@ class FailingStore(MemoryStore):
 
 
 def options_of(tenant: Tenant) -> LoginWithCustomTokenExchangeOptions:
-    """Give the options of a login."""
+    """Return the options of a login."""
     return LoginWithCustomTokenExchangeOptions(
         subject_token=tenant.subject_token("auth0|alice"),
         subject_token_type="urn:acme:legacy-token",
@@ -67,7 +67,7 @@ def ask(
     """Take steps with one client; give what each gave, or its error."""
     if world == "blocking":
         with ServerClient(**settings) as client:
-            return [_ended(lambda step=step: step(client)) for step in steps]
+            return [_find_end(lambda step=step: step(client)) for step in steps]
 
     async def in_tasks() -> list[Any]:
         async with AsyncServerClient(**settings) as client:
@@ -82,7 +82,7 @@ def ask(
     return asyncio.run(in_tasks())
 
 
-def _ended(step: Callable[[], Any]) -> Any:
+def _find_end(step: Callable[[], Any]) -> Any:
     try:
         return step()
     except Auth0Error as error:
@@ -90,7 +90,7 @@ def _ended(step: Callable[[], Any]) -> Any:
 
 
 def sessions_of(tenant: Tenant, store: Any) -> dict[str, Any]:
-    """Give the keywords of a client that keeps sessions."""
+    """Return the keywords of a client that keeps sessions."""
     return settings_of(tenant, secret=SECRET, state_store=store)
 
 
@@ -106,11 +106,11 @@ class Followed(Browser):
         options = self.request()
         end = client.login_with_custom_token_exchange(options_of(tenant), options)
         if asyncio.iscoroutine(end):
-            return self._taken(end, options)
+            return self._take_later(end, options)
         self._take(options)
         return end
 
-    async def _taken(self, end: Any, options: Any) -> Any:
+    async def _take_later(self, end: Any, options: Any) -> Any:
         result = await end
         self._take(options)
         return result

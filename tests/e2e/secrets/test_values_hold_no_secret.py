@@ -189,7 +189,7 @@ def test_nothing_outlives_a_client(
 
 
 def holds(holder: object, text: str) -> bool:
-    """Tell whether a container holds a string or bytes with *text* in it."""
+    """Return whether a container holds a string or bytes with *text* in it."""
     if type(holder) is dict:
         inner: Any = list(holder.values())
     elif type(holder) in (list, tuple, set, frozenset):
@@ -197,9 +197,9 @@ def holds(holder: object, text: str) -> bool:
     else:
         inner = gc.get_referents(holder) if attrs.has(type(holder)) else ()
     return any(
-        (isinstance(each, str) and text in each)
-        or (isinstance(each, bytes) and text.encode() in each)
-        for each in inner
+        (isinstance(element, str) and text in element)
+        or (isinstance(element, bytes) and text.encode() in element)
+        for element in inner
     )
 
 

@@ -18,7 +18,7 @@ WORLDS: tuple[World, ...] = ("blocking", "async")
 
 
 def settings_of(tenant: Tenant, **changes: Any) -> dict[str, Any]:
-    """Give the keywords of a client of the tenant's."""
+    """Return the keywords of a client of the tenant's."""
     return {
         "domain": tenant.domain,
         "client_id": tenant.client_id,
@@ -29,7 +29,7 @@ def settings_of(tenant: Tenant, **changes: Any) -> dict[str, Any]:
 
 
 def options_of(tenant: Tenant, **changes: Any) -> CustomTokenExchangeOptions:
-    """Give the options of a delegated exchange."""
+    """Return the options of a delegated exchange."""
     return CustomTokenExchangeOptions(
         **{
             "subject_token": tenant.subject_token("auth0|alice"),
