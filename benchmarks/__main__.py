@@ -19,25 +19,25 @@ from . import (
     rows_sessions,
 )
 from .bench import Bench
-from .report import Row, markdown
+from .report import Row, format_table
 
 ROWS: dict[str, Callable[[Bench], list[Row]]] = {
-    "control": rows_exchange.control,
-    "blocking": rows_exchange.blocking,
-    "async": rows_exchange.asynchronous,
-    "core": rows_core.core,
-    "peer": rows_peer.peer,
-    "id-token": rows_core.verification,
-    "assertion": rows_core.assertion,
-    "sessions": rows_sessions.sessions,
-    "cache": rows_cache.cache,
-    "events": rows_events.events,
-    "fleet": rows_fleet.fleet,
-    "first": rows_process.first,
-    "import": rows_process.imports,
-    "crowd": rows_crowd.crowd,
-    "cold": rows_crowd.cold,
-    "memory": rows_process.memory,
+    "control": rows_exchange.measure_noise,
+    "blocking": rows_exchange.measure_blocking,
+    "async": rows_exchange.measure_async,
+    "core": rows_core.measure_core,
+    "peer": rows_peer.measure_peer,
+    "id-token": rows_core.measure_verification,
+    "assertion": rows_core.measure_assertions,
+    "sessions": rows_sessions.measure_sessions,
+    "cache": rows_cache.measure_cache,
+    "events": rows_events.measure_events,
+    "fleet": rows_fleet.measure_fleet,
+    "first": rows_process.measure_first_exchange,
+    "import": rows_process.measure_imports,
+    "crowd": rows_crowd.measure_crowd,
+    "cold": rows_crowd.measure_cold_crowd,
+    "memory": rows_process.measure_memory,
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
@@ -63,7 +63,7 @@ def main() -> None:
         for name in arguments.rows or ROWS:
             print(f"{name} …", file=sys.stderr, flush=True)
             rows += ROWS[name](bench)
-    table = markdown(rows)
+    table = format_table(rows)
     print(table)
     output = arguments.output
     if output is None and not arguments.rows and not arguments.quick:

@@ -1,4 +1,4 @@
-"""What a row is given: the server, and how long to measure."""
+"""The bench that each row gets: the server, and how long to measure."""
 
 from __future__ import annotations
 
@@ -56,15 +56,15 @@ class Bench:
         self._process.wait(10)
         self._bundle.close()
 
-    def counts(self) -> dict[str, Any]:
-        """Give what the server has counted since it was last asked."""
+    def take_counts(self) -> dict[str, Any]:
+        """Return the server's counts since the last call."""
         assert self._process.stdin is not None
         self._process.stdin.write("counts\n")
         self._process.stdin.flush()
         return self._read()
 
-    def scaled(self, full: int, quick: int) -> int:
-        """Give a count of rounds or operations for this run."""
+    def scale(self, full: int, quick: int) -> int:
+        """Return the number of rounds or operations for this run."""
         return quick if self.quick else full
 
     def _read(self) -> dict[str, Any]:

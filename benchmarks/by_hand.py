@@ -1,4 +1,4 @@
-"""The other side: what one writes with ``requests`` or ``aiohttp`` and no library of ours."""
+"""The other side: exchanges written by hand with ``requests`` or ``aiohttp``."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class Requests:
     def __init__(self, bench: Bench) -> None:
         self._session = requests.Session()
         self._url = bench.token_endpoint
-        # Said at each call: the session's own is overruled by REQUESTS_CA_BUNDLE.
+        # Passed to each call: REQUESTS_CA_BUNDLE overrules the setting of the session.
         self._ca_file = bench.ca_file
 
-    def burst(self, count: int) -> None:
+    def exchange_serially(self, count: int) -> None:
         """Exchange so many times, one after another."""
         for _ in range(count):
             answer = self._session.post(
@@ -69,19 +69,19 @@ class Aiohttp:
         assert answer["access_token"]
         return answer
 
-    def burst(self, count: int) -> None:
+    def exchange_serially(self, count: int) -> None:
         """Exchange so many times, one after another."""
-        self._loop.run_until_complete(self._one_by_one(count))
+        self._loop.run_until_complete(self._exchange_serially(count))
 
-    def concurrent(self, count: int) -> None:
+    def exchange_concurrently(self, count: int) -> None:
         """Exchange so many times at once."""
-        self._loop.run_until_complete(self._at_once(count))
+        self._loop.run_until_complete(self._exchange_concurrently(count))
 
-    async def _one_by_one(self, count: int) -> None:
+    async def _exchange_serially(self, count: int) -> None:
         for _ in range(count):
             await self.exchange()
 
-    async def _at_once(self, count: int) -> None:
+    async def _exchange_concurrently(self, count: int) -> None:
         await asyncio.gather(*(self.exchange() for _ in range(count)))
 
     def close(self) -> None:

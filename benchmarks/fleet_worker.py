@@ -18,7 +18,7 @@ THREADS = 10
 
 
 def main() -> list[float]:
-    """Do as standard input says; give the seconds of each call."""
+    """Make the calls that standard input describes; return the seconds of each."""
     told: dict[str, Any] = json.loads(sys.stdin.readline())
     keywords = told["keywords"]
     if told["redis"] is not None:

@@ -1,4 +1,4 @@
-"""Two things in turns, in short bursts: what slows the machine then slows both.
+"""Measure two things in turns, in short bursts: a slow machine then slows both.
 
 CPU time is the process's own, with all its threads, so that neither the server nor the
 machine's other work is in it.
@@ -15,7 +15,7 @@ from typing import TypeAlias
 import attrs
 
 Burst: TypeAlias = Callable[[int], object]
-"""Does the thing so many times."""
+"""Performs an operation so many times."""
 
 
 @attrs.frozen
@@ -34,7 +34,7 @@ class Side:
 
 
 @attrs.frozen
-class Paired:
+class Comparison:
     """Our bursts, and the other side's."""
 
     ours: Side = attrs.field(factory=Side)
@@ -42,22 +42,24 @@ class Paired:
 
     @property
     def ratio(self) -> float:
-        """Give the ratio of the medians of the CPU times."""
+        """Return the ratio of the medians of the CPU times."""
         return median(self.ours.cpu) / median(self.theirs.cpu)
 
-    def told(self) -> str:
-        """Tell the figures behind the ratio."""
+    def describe(self) -> str:
+        """Return the figures behind the ratio, as text."""
         return (
-            f"{microseconds(median(self.ours.cpu))} over "
-            f"{microseconds(median(self.theirs.cpu))} of CPU; "
+            f"{format_seconds(median(self.ours.cpu))} over "
+            f"{format_seconds(median(self.theirs.cpu))} of CPU; "
             f"ratio of minima {min(self.ours.cpu) / min(self.theirs.cpu):.2f}, "
             f"of wall time {median(self.ours.wall) / median(self.theirs.wall):.2f}"
         )
 
 
-def paired(ours: Burst, theirs: Burst, *, count: int, rounds: int) -> Paired:
+def measure_in_turns(
+    ours: Burst, theirs: Burst, *, count: int, rounds: int
+) -> Comparison:
     """Measure *ours* and *theirs* in turns, each first in every other round."""
-    result = Paired()
+    result = Comparison()
     # Both have their connections, their caches and their code warm.
     ours(count)
     theirs(count)
@@ -69,8 +71,8 @@ def paired(ours: Burst, theirs: Burst, *, count: int, rounds: int) -> Paired:
     return result
 
 
-def microseconds(seconds: float) -> str:
-    """Write a short time for people."""
+def format_seconds(seconds: float) -> str:
+    """Return a short time as text, in a unit that suits it."""
     if seconds < 100e-6:
         return f"{seconds * 1e6:.1f} µs"
     if seconds < 10e-3:

@@ -1,4 +1,4 @@
-"""A world where each request is built and answered at once: what is measured is ours alone."""
+"""A world that answers each request at once, so that only the library is measured."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class NoWire:
     def __init__(self, *, id_token: bool = False) -> None:
         answers = Answers(ISSUER)
         issued = answers.token_with_actor if id_token else answers.token
-        self._token = _response(issued)
+        self._token = parse_response(issued)
         self._documents = {
-            f"{ISSUER.rstrip('/')}{path.decode()}": _response(wire)
+            f"{ISSUER.rstrip('/')}{path.decode()}": parse_response(wire)
             for path, wire in answers.documents.items()
         }
 
@@ -37,15 +37,15 @@ class NoWire:
     def share(
         self, share: Share[object], run_flow: Callable[[Flow[object]], object]
     ) -> object:
-        """Run a flow, as there is nobody to share it with."""
+        """Run a flow: no other call shares it."""
         return run_flow(share.flow())
 
-    def world(self) -> BlockingWorld:
-        """Return what a driver needs, without a subscriber."""
+    def build_world(self) -> BlockingWorld:
+        """Return the world of a driver, without a subscriber."""
         return BlockingWorld(self.send, self.share, None)
 
 
-def _response(wire: bytes) -> Response:
+def parse_response(wire: bytes) -> Response:
     head, _, body = wire.partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")[1:]
     headers = tuple(

@@ -18,8 +18,8 @@ from .tokens import (
 )
 
 
-def options(**more: Any) -> CustomTokenExchangeOptions:
-    """Make the options of one exchange, as every caller does anew."""
+def build_options(**more: Any) -> CustomTokenExchangeOptions:
+    """Build the options of one exchange; every caller builds its own."""
     return CustomTokenExchangeOptions(
         subject_token=SUBJECT_TOKEN,
         subject_token_type=SUBJECT_TOKEN_TYPE,
@@ -40,10 +40,10 @@ class Blocking:
             verify=bench.ca_file,
         )
 
-    def burst(self, count: int) -> None:
+    def exchange_serially(self, count: int) -> None:
         """Exchange so many times, one after another."""
         for _ in range(count):
-            answer = self._client.custom_token_exchange(options())
+            answer = self._client.custom_token_exchange(build_options())
             assert answer.access_token
 
     def close(self) -> None:
@@ -68,23 +68,23 @@ class Async:
 
     async def exchange(self, **more: Any) -> None:
         """Exchange once."""
-        answer = await self._client.custom_token_exchange(options(**more))
+        answer = await self._client.custom_token_exchange(build_options(**more))
         assert answer.access_token
         assert answer.act_error is None
 
-    def burst(self, count: int) -> None:
+    def exchange_serially(self, count: int) -> None:
         """Exchange so many times, one after another."""
-        self._loop.run_until_complete(self._one_by_one(count))
+        self._loop.run_until_complete(self._exchange_serially(count))
 
-    def concurrent(self, count: int, **more: Any) -> None:
+    def exchange_concurrently(self, count: int, **more: Any) -> None:
         """Exchange so many times at once."""
-        self._loop.run_until_complete(self._at_once(count, **more))
+        self._loop.run_until_complete(self._exchange_concurrently(count, **more))
 
-    async def _one_by_one(self, count: int) -> None:
+    async def _exchange_serially(self, count: int) -> None:
         for _ in range(count):
             await self.exchange()
 
-    async def _at_once(self, count: int, **more: Any) -> None:
+    async def _exchange_concurrently(self, count: int, **more: Any) -> None:
         await asyncio.gather(*(self.exchange(**more) for _ in range(count)))
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The Redis that rows with a cache are measured on, where there is one."""
+"""The Redis for the rows with a cache, if there is one."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ URL = os.environ.get("AUTH0_TX_TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
 
 
 @contextmanager
-def redis_here() -> Iterator[tuple[redis.Redis, str] | None]:
-    """Give a connection and a prefix for keys, which are deleted; or nothing."""
+def connect_redis() -> Iterator[tuple[redis.Redis, str] | None]:
+    """Yield a connection and a prefix for keys, which are deleted later; ``None`` without Redis."""
     prefix = f"auth0_tx-bench:{token_hex(8)}:"
     with redis.Redis.from_url(URL) as connection:
         try:

@@ -1,4 +1,4 @@
-"""The figures as a table: what, its target, what was measured, and whether it is met."""
+"""The figures as a table: subject, target, figure, and whether it is met."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import attrs
 
-from .measure import Paired
+from .measure import Comparison
 
 _PACKAGES = (
     "auth0-tx",
@@ -33,7 +33,7 @@ code against itself and show the noise.
 
 @attrs.frozen
 class Row:
-    """One line of the table; *met* is ``None`` where nothing was promised or measured."""
+    """A line of the table; *met* is ``None`` if nothing was promised or measured."""
 
     what: str
     target: str
@@ -42,25 +42,27 @@ class Row:
     details: str
 
 
-def ratio_row(what: str, measured: Paired, at_most: float | None = None) -> Row:
-    """Make the line of a ratio."""
+def build_ratio_row(
+    what: str, measured: Comparison, at_most: float | None = None
+) -> Row:
+    """Build the row of a ratio."""
     ratio = measured.ratio
     if at_most is None:
-        return Row(what, "", f"{ratio:.2f}", None, measured.told())
+        return Row(what, "", f"{ratio:.2f}", None, measured.describe())
     return Row(
-        what, f"≤ {at_most:.2f}", f"{ratio:.2f}", ratio <= at_most, measured.told()
+        what, f"≤ {at_most:.2f}", f"{ratio:.2f}", ratio <= at_most, measured.describe()
     )
 
 
-def markdown(rows: Iterable[Row]) -> str:
-    """Write the table and what it was measured with."""
+def format_table(rows: Iterable[Row]) -> str:
+    """Return the table, with the versions that were measured."""
     lines = [
         "# Benchmarks",
         "",
         _METHOD,
         f"{datetime.now(UTC):%Y-%m-%d}, {platform.python_implementation()} "
         f"{platform.python_version()} on {platform.system()} {platform.machine()}; "
-        f"{', '.join(_versions())}.",
+        f"{', '.join(_list_versions())}.",
         "",
         "| what | target | figure | met | details |",
         "|---|---|---|---|---|",
@@ -73,7 +75,7 @@ def markdown(rows: Iterable[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _versions() -> Iterable[str]:
+def _list_versions() -> Iterable[str]:
     for package in _PACKAGES:
         try:
             yield f"{package} {version(package)}"

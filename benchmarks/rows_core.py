@@ -1,4 +1,4 @@
-"""What needs no network: the core alone, an ID token, a client assertion."""
+"""Rows without a network: the core alone, an ID token, a client assertion."""
 
 from __future__ import annotations
 
@@ -20,48 +20,48 @@ from auth0_tx.frameworks.cookies import HttpCookies
 from auth0_tx.shells.drivers import make_context, run
 
 from .bench import Bench
-from .measure import Side, microseconds, paired
+from .measure import Side, format_seconds, measure_in_turns
 from .no_wire import DOMAIN, ISSUER, NoWire
-from .ours import options
-from .report import Row, ratio_row
-from .tokens import CLIENT_ID, CLIENT_SECRET, id_token, jwks, signing_key
+from .ours import build_options
+from .report import Row, build_ratio_row
+from .tokens import CLIENT_ID, CLIENT_SECRET, build_jwks, generate_key, sign_id_token
 
 
-def core(bench: Bench) -> list[Row]:
-    """Options, request, driver, answer: all of an exchange but its transport."""
+def measure_core(bench: Bench) -> list[Row]:
+    """Measure options, request, driver and response: an exchange without its transport."""
     settings = configure(
         domain=DOMAIN, client_id=CLIENT_ID, client_secret=CLIENT_SECRET
     )
     context, world, side = (
         make_context(settings, HttpCookies()),
-        NoWire().world(),
+        NoWire().build_world(),
         Side(),
     )
 
     def burst(count: int) -> None:
         for _ in range(count):
-            run(custom_token_exchange(context, options()), world)
+            run(custom_token_exchange(context, build_options()), world)
 
     burst(100)
-    for _ in range(bench.scaled(200, 2)):
+    for _ in range(bench.scale(200, 2)):
         side.time(burst, 200)
     seconds = median(side.cpu)
     return [
         Row(
             "core alone: build, drive, parse",
             "≤ 25 µs",
-            microseconds(seconds),
+            format_seconds(seconds),
             seconds <= 25e-6,
-            f"minimum {microseconds(min(side.cpu))}",
+            f"minimum {format_seconds(min(side.cpu))}",
         )
     ]
 
 
-def verification(bench: Bench) -> list[Row]:
-    """An ID token with the keys held, over joserfc with a held ``KeySet``."""
-    key = signing_key()
-    token = id_token(key, ISSUER)
-    key_set = read_jwks(jwks(key))
+def measure_verification(bench: Bench) -> list[Row]:
+    """Measure an ID token with cached keys, over joserfc with a cached ``KeySet``."""
+    key = generate_key()
+    token = sign_id_token(key, ISSUER)
+    key_set = read_jwks(build_jwks(key))
     their_keys = KeySet([key])
     registry = jwt.JWTClaimsRegistry(
         leeway=60,
@@ -72,43 +72,45 @@ def verification(bench: Bench) -> list[Row]:
         iat={"essential": True},
     )
 
-    def ours(count: int) -> None:
+    def verify(count: int) -> None:
         for _ in range(count):
             expected = Expected(issuer=ISSUER, client_id=CLIENT_ID, now=time.time())
             check_id_token(token, key_set, expected, algorithms=("RS256",))
 
-    def theirs(count: int) -> None:
+    def decode(count: int) -> None:
         for _ in range(count):
             decoded = jwt.decode(token, their_keys, algorithms=["RS256"])
             registry.validate(decoded.claims)
 
-    measured = paired(ours, theirs, count=50, rounds=bench.scaled(100, 2))
+    measured = measure_in_turns(verify, decode, count=50, rounds=bench.scale(100, 2))
     return [
-        ratio_row("verified ID token over joserfc with a held KeySet", measured, 1.15)
+        build_ratio_row(
+            "verified ID token over joserfc with a held KeySet", measured, 1.15
+        )
     ]
 
 
-def assertion(bench: Bench) -> list[Row]:
-    """A ``private_key_jwt`` assertion over one bare signature with a held key."""
+def measure_assertions(bench: Bench) -> list[Row]:
+    """Measure a ``private_key_jwt`` assertion over one bare signature with a loaded key."""
     rsa_key, ec_key = RSAKey.generate_key(2048), ECKey.generate_key("P-256")
     rsa_private, ec_private = rsa_key.private_key, ec_key.private_key
     assert isinstance(rsa_private, rsa.RSAPrivateKey)
     assert isinstance(ec_private, ec.EllipticCurvePrivateKey)
     message = b"x" * 400
 
-    def bare_rsa() -> bytes:
+    def sign_rsa() -> bytes:
         return rsa_private.sign(message, padding.PKCS1v15(), SHA256())
 
-    def bare_ec() -> bytes:
+    def sign_ec() -> bytes:
         return ec_private.sign(message, ec.ECDSA(SHA256()))
 
     return [
-        _assertion(bench, "RS256", rsa_key, bare_rsa, 1.3),
-        _assertion(bench, "ES256", ec_key, bare_ec, None),
+        _measure_assertion(bench, "RS256", rsa_key, sign_rsa, 1.3),
+        _measure_assertion(bench, "ES256", ec_key, sign_ec, None),
     ]
 
 
-def _assertion(
+def _measure_assertion(
     bench: Bench,
     algorithm: str,
     key: RSAKey | ECKey,
@@ -120,15 +122,15 @@ def _assertion(
     )
     number = iter(range(10**9))
 
-    def ours(count: int) -> None:
+    def encode(count: int) -> None:
         for _ in range(count):
             method.encode_parameters(ISSUER, time.time, lambda: str(next(number)))
 
-    def theirs(count: int) -> None:
+    def sign_bare(count: int) -> None:
         for _ in range(count):
             sign()
 
-    measured = paired(ours, theirs, count=20, rounds=bench.scaled(60, 2))
-    return ratio_row(
+    measured = measure_in_turns(encode, sign_bare, count=20, rounds=bench.scale(60, 2))
+    return build_ratio_row(
         f"private_key_jwt over one bare signature, {algorithm}", measured, at_most
     )

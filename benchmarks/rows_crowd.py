@@ -1,4 +1,4 @@
-"""Many callers at once on one client: what it costs, and how long the loop stands still."""
+"""Many callers at once on one client: their cost, and the longest stall of the loop."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 
 from .bench import Bench
 from .by_hand import Aiohttp
-from .measure import paired
+from .measure import measure_in_turns
 from .ours import Async
-from .report import Row, ratio_row
+from .report import Row, build_ratio_row
 
 _CONNECTIONS = 100
 _LONGEST_STALL = 0.2
 
 
 class _Ticker:
-    """Notes the longest time between two turns of the loop, and of CPU within one."""
+    """Records the longest time between two turns of the loop, and the most CPU in one."""
 
     def __init__(self) -> None:
         self.longest = self.busiest = 0.0
@@ -34,48 +34,53 @@ class _Ticker:
             wall, cpu = wall_now, cpu_now
 
 
-async def _watched(
+async def _watch_exchanges(
     exchange: Callable[[], Coroutine[Any, Any, object]], count: int
 ) -> tuple[_Ticker, int]:
-    """Exchange so many times at once; give the stalls, and how many failed."""
+    """Exchange so many times at once; return the stalls and the number of failures."""
     ticker = _Ticker()
     ticking = asyncio.ensure_future(ticker.run())
     outcomes = await asyncio.gather(
         *(exchange() for _ in range(count)), return_exceptions=True
     )
     ticking.cancel()
-    return ticker, sum(isinstance(each, BaseException) for each in outcomes)
+    return ticker, sum(isinstance(outcome, BaseException) for outcome in outcomes)
 
 
-def crowd(bench: Bench) -> list[Row]:
-    """Ten thousand exchanges at once, over hand-written aiohttp with 100 connections."""
-    count, rounds = bench.scaled(10_000, 300), bench.scaled(5, 1)
+def measure_crowd(bench: Bench) -> list[Row]:
+    """Measure ten thousand exchanges at once, over aiohttp by hand with 100 connections."""
+    count, rounds = bench.scale(10_000, 300), bench.scale(5, 1)
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
         ours = Async(bench, loop, timeout=120.0, max_connections=_CONNECTIONS)
         theirs = Aiohttp(bench, loop)
-        measured = paired(
-            ours.concurrent, theirs.concurrent, count=count, rounds=rounds
+        measured = measure_in_turns(
+            ours.exchange_concurrently,
+            theirs.exchange_concurrently,
+            count=count,
+            rounds=rounds,
         )
-        their_stalls, _ = loop.run_until_complete(_watched(theirs.exchange, count))
+        their_stalls, _ = loop.run_until_complete(
+            _watch_exchanges(theirs.exchange, count)
+        )
         theirs.close()
-        # TLS says good-bye first: theirs must not be counted with ours.
+        # The other side closes TLS first: its connections must not be counted with ours.
         loop.run_until_complete(asyncio.sleep(1))
-        bench.counts()
+        bench.take_counts()
         watched = [
-            loop.run_until_complete(_watched(ours.exchange, count))
+            loop.run_until_complete(_watch_exchanges(ours.exchange, count))
             for _ in range(rounds)
         ]
-        sockets = bench.counts()["most_open"]
+        sockets = bench.take_counts()["most_open"]
         ours.close()
     what = f"{count:,} exchanges at once"
-    # Of CPU: what other processes take of the machine is no stall of this loop's making.
+    # In CPU time: a stall that other processes cause is not the loop's doing.
     stall = median(ticker.busiest for ticker, _ in watched)
     wall = median(ticker.longest for ticker, _ in watched)
     return [
-        ratio_row(f"{what} over hand-written aiohttp", measured, 0.75),
-        _counted(f"{what}: errors", sum(failed for _, failed in watched), 0),
-        _counted(f"{what}: connections", sockets, _CONNECTIONS),
+        build_ratio_row(f"{what} over hand-written aiohttp", measured, 0.75),
+        _build_count_row(f"{what}: errors", sum(failed for _, failed in watched), 0),
+        _build_count_row(f"{what}: connections", sockets, _CONNECTIONS),
         Row(
             f"{what}: longest stall of the loop",
             f"≤ {_LONGEST_STALL} s",
@@ -87,24 +92,26 @@ def crowd(bench: Bench) -> list[Row]:
     ]
 
 
-def cold(bench: Bench) -> list[Row]:
-    """A thousand first calls at once, with actors, on a client that knows nothing yet."""
-    count = bench.scaled(1_000, 100)
-    bench.counts()
+def measure_cold_crowd(bench: Bench) -> list[Row]:
+    """Measure a thousand first calls at once, with actors, on a new client."""
+    count = bench.scale(1_000, 100)
+    bench.take_counts()
     with asyncio.Runner() as runner:
         client = Async(bench, runner.get_loop(), timeout=120.0)
         actor = {"actor_token": "agent-session", "actor_token_type": "urn:acme:agent"}
-        client.concurrent(count, **actor)
+        client.exchange_concurrently(count, **actor)
         client.close()
-    paths = bench.counts()["paths"]
+    paths = bench.take_counts()["paths"]
     what = f"{count:,} first calls at once"
     return [
-        _counted(
+        _build_count_row(
             f"{what}: discovery requests", paths["/.well-known/openid-configuration"], 1
         ),
-        _counted(f"{what}: JWKS requests", paths.get("/.well-known/jwks.json", 0), 1),
+        _build_count_row(
+            f"{what}: JWKS requests", paths.get("/.well-known/jwks.json", 0), 1
+        ),
     ]
 
 
-def _counted(what: str, number: int, at_most: int) -> Row:
+def _build_count_row(what: str, number: int, at_most: int) -> Row:
     return Row(what, f"≤ {at_most}", str(number), number <= at_most, "")

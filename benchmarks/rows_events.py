@@ -1,4 +1,4 @@
-"""What it costs to tell of an exchange, without a network: to nobody, and to OpenTelemetry."""
+"""The cost of an exchange's events without a network: unheard, and for OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -20,44 +20,47 @@ from auth0_tx.integrations.otel import OpenTelemetrySubscriber
 from auth0_tx.shells.drivers import make_context, run
 
 from .bench import Bench
-from .measure import Burst, microseconds, paired
+from .measure import Burst, format_seconds, measure_in_turns
 from .no_wire import DOMAIN, NoWire
-from .ours import options
+from .ours import build_options
 from .report import Row
 from .tokens import CLIENT_ID, CLIENT_SECRET
 
 _CHECKS = 4
-"""How often a core that has no subscriber asks whether it has one, for one exchange."""
+"""How often the core looks for a subscriber in one exchange, if there is none."""
 
 
-def events(bench: Bench) -> list[Row]:
-    """What is promised of events."""
+def measure_events(bench: Bench) -> list[Row]:
+    """Measure events without a subscriber, and with OpenTelemetry."""
     tracers, meters = TracerProvider(), MeterProvider([InMemoryMetricReader()])
-    rounds = bench.scaled(200, 2)
+    rounds = bench.scale(200, 2)
     subscribers = OpenTelemetrySubscriber(tracers, meters), ByHand(tracers, meters)
     measured, by_hand = (
-        paired(_exchanging(each), _exchanging(None), count=100, rounds=rounds)
-        for each in subscribers
+        measure_in_turns(
+            _build_burst(subscriber), _build_burst(None), count=100, rounds=rounds
+        )
+        for subscriber in subscribers
     )
     more, least = (
-        median(each.ours.cpu) - median(each.theirs.cpu) for each in (measured, by_hand)
+        median(comparison.ours.cpu) - median(comparison.theirs.cpu)
+        for comparison in (measured, by_hand)
     )
     tracers.shutdown()
     meters.shutdown()
     return [
-        _nobody(bench),
+        _measure_without_subscriber(bench),
         Row(
             "an exchange told to OpenTelemetry, over one told to nobody",
             "≤ 30 µs more",
-            microseconds(more),
+            format_seconds(more),
             more <= 30e-6,
-            f"{measured.told()}; {microseconds(least)} by OpenTelemetry's own calls alone",
+            f"{measured.describe()}; {format_seconds(least)} by OpenTelemetry's own calls alone",
         ),
     ]
 
 
 class ByHand:
-    """The least there is: a span and one measurement, each with the domain, of OpenTelemetry's."""
+    """The least with OpenTelemetry by hand: a span and a measurement, each with the domain."""
 
     def __init__(self, tracers: TracerProvider, meters: MeterProvider) -> None:
         self._tracer = tracers.get_tracer("by hand")
@@ -65,7 +68,7 @@ class ByHand:
         self._span: Span | None = None
 
     def __call__(self, event: Event) -> None:
-        """Take an event."""
+        """Record an event."""
         if isinstance(event, ExchangeStarted):
             self._span = self._tracer.start_span(
                 "exchange",
@@ -77,35 +80,35 @@ class ByHand:
             self._span.end()
 
 
-def _exchanging(subscriber: Callable[[Event], object] | None) -> Burst:
-    context, world = _context(subscriber), NoWire().world()
+def _build_burst(subscriber: Callable[[Event], object] | None) -> Burst:
+    context, world = _build_context(subscriber), NoWire().build_world()
     world.on_event = subscriber
 
     def burst(count: int) -> None:
         for _ in range(count):
-            run(custom_token_exchange(context, options()), world)
+            run(custom_token_exchange(context, build_options()), world)
 
     return burst
 
 
-def _context(subscriber: Callable[[Event], object] | None) -> Context:
-    def told(event: Event) -> None:
-        """Be a subscriber, where there is one; the world is told, and not this."""
+def _build_context(subscriber: Callable[[Event], object] | None) -> Context:
+    def ignore_event(event: Event) -> None:
+        """Stand in for the subscriber, which gets its events from the world."""
 
     return make_context(
         configure(
             domain=DOMAIN,
             client_id=CLIENT_ID,
             client_secret=CLIENT_SECRET,
-            on_event=None if subscriber is None else told,
+            on_event=None if subscriber is None else ignore_event,
         ),
         HttpCookies(),
     )
 
 
-def _nobody(bench: Bench) -> Row:
-    """What the core does for nobody's sake: ask whether there is anybody."""
-    context, rounds = _context(None), bench.scaled(200_000, 1_000)
+def _measure_without_subscriber(bench: Bench) -> Row:
+    """Measure the core's looks for a subscriber that is not there."""
+    context, rounds = _build_context(None), bench.scale(200_000, 1_000)
     started = time.process_time()
     for _ in range(rounds):
         pass

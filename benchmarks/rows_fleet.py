@@ -1,4 +1,4 @@
-"""A fleet: four workers that ask for tokens of the same fifty users, with and without a cache."""
+"""A fleet: four workers exchange tokens of the same fifty users, with and without a cache."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from statistics import quantiles
 from typing import Any
 
 from .bench import ROOT, Bench
-from .redis_here import URL, redis_here
+from .redis_here import URL, connect_redis
 from .report import Row
 from .tokens import CLIENT_ID, CLIENT_SECRET
 
@@ -19,18 +19,18 @@ _CALLS = 1_000
 _USERS = 50
 
 
-def fleet(bench: Bench) -> list[Row]:
-    """What reaches the tenant, and how long callers wait."""
-    with redis_here() as here:
-        rows = [_row(bench, None, "")]
+def measure_fleet(bench: Bench) -> list[Row]:
+    """Measure the requests to the tenant, and how long callers wait."""
+    with connect_redis() as here:
+        rows = [_measure(bench, None, "")]
         if here is not None:
-            rows.append(_row(bench, URL, here[1]))
+            rows.append(_measure(bench, URL, here[1]))
     return rows
 
 
-def _row(bench: Bench, redis_url: str | None, prefix: str) -> Row:
-    calls = bench.scaled(_CALLS, 20)
-    bench.counts()
+def _measure(bench: Bench, redis_url: str | None, prefix: str) -> Row:
+    calls = bench.scale(_CALLS, 20)
+    bench.take_counts()
     workers = [
         subprocess.Popen(
             [sys.executable, "-m", "benchmarks.fleet_worker"],
@@ -56,19 +56,19 @@ def _row(bench: Bench, redis_url: str | None, prefix: str) -> Row:
             "calls": calls,
             "seed": seed,
         }
-        _say(worker, json.dumps(told))
+        _write_line(worker, json.dumps(told))
     for worker in workers:
         assert worker.stdout is not None
         assert worker.stdout.readline() == "ready\n"
     started = time.perf_counter()
     for worker in workers:
-        _say(worker, "go")
+        _write_line(worker, "go")
     taken: list[float] = []
     for worker in workers:
         output, _ = worker.communicate(timeout=300)
         taken += json.loads(output)
     seconds = time.perf_counter() - started
-    requests = bench.counts()["paths"].get("/oauth/token", 0)
+    requests = bench.take_counts()["paths"].get("/oauth/token", 0)
     cuts = quantiles(taken, n=100)
     cached = redis_url is not None
     most = _USERS if cached else _WORKERS * calls
@@ -84,7 +84,7 @@ def _row(bench: Bench, redis_url: str | None, prefix: str) -> Row:
     )
 
 
-def _say(worker: subprocess.Popen[str], line: str) -> None:
+def _write_line(worker: subprocess.Popen[str], line: str) -> None:
     assert worker.stdin is not None
     worker.stdin.write(line + "\n")
     worker.stdin.flush()

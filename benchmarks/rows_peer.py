@@ -1,4 +1,4 @@
-"""Auth0's own asynchronous SDK, at the same work on the same server."""
+"""Auth0's own async SDK, with the same exchanges on the same server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from unittest import mock
 
 from .bench import Bench
-from .measure import paired
+from .measure import measure_in_turns
 from .ours import Async
 from .report import Row
 from .tokens import (
@@ -27,7 +27,7 @@ _TARGET = "≥ 60"
 
 
 class _Auth0:
-    """One ``ServerClient`` of theirs, its metadata cached like ours."""
+    """One ``ServerClient`` of Auth0's SDK, its metadata cached like ours."""
 
     def __init__(self, bench: Bench, loop: asyncio.AbstractEventLoop) -> None:
         # Imported here: only the environment of the benchmarks has it.
@@ -53,21 +53,21 @@ class _Auth0:
         )
         assert answer.access_token
 
-    async def _at_once(self, count: int) -> None:
+    async def _exchange_concurrently(self, count: int) -> None:
         await asyncio.gather(*(self._exchange() for _ in range(count)))
 
-    def concurrent(self, count: int) -> None:
+    def exchange_concurrently(self, count: int) -> None:
         """Exchange so many times at once."""
-        self._loop.run_until_complete(self._at_once(count))
+        self._loop.run_until_complete(self._exchange_concurrently(count))
 
 
-def peer(bench: Bench) -> list[Row]:
-    """Their SDK over our client."""
+def measure_peer(bench: Bench) -> list[Row]:
+    """Measure Auth0's SDK over our client."""
     try:
         installed = version(_PACKAGE)
     except PackageNotFoundError:
         return [Row(_WHAT, _TARGET, "not installed", None, f"needs {_PACKAGE}")]
-    # Their HTTP library takes its CAs from here, and has no other way to be told.
+    # Their HTTP library reads its CAs only from this variable.
     with (
         mock.patch.dict(os.environ, {"SSL_CERT_FILE": bench.ca_file}),
         asyncio.Runner() as runner,
@@ -75,13 +75,13 @@ def peer(bench: Bench) -> list[Row]:
         loop = runner.get_loop()
         ours = Async(bench, loop)
         theirs = _Auth0(bench, loop)
-        measured = paired(
-            theirs.concurrent,
-            ours.concurrent,
-            count=bench.scaled(100, 10),
-            rounds=bench.scaled(5, 1),
+        measured = measure_in_turns(
+            theirs.exchange_concurrently,
+            ours.exchange_concurrently,
+            count=bench.scale(100, 10),
+            rounds=bench.scale(5, 1),
         )
         ours.close()
-    details = f"{_PACKAGE} {installed}; {measured.told()}"
+    details = f"{_PACKAGE} {installed}; {measured.describe()}"
     met = measured.ratio >= 60
     return [Row(_WHAT, _TARGET, f"{measured.ratio:.0f}", met, details)]

@@ -1,4 +1,4 @@
-"""What a process pays: to import, to exchange for the first time, and for a long life."""
+"""The cost for a process: to import, to exchange once, and to run for long."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 
 from .bench import ROOT, Bench
-from .measure import Paired, Side
-from .report import Row, ratio_row
+from .measure import Comparison, Side
+from .report import Row, build_ratio_row
 
 _LIBRARIES = ("aiohttp", "authlib", "cryptography", "joserfc", "requests", "urllib3")
 _MEGABYTE = 2**20
@@ -25,35 +25,41 @@ print(time.process_time() - start)
 _LOADED = "import auth0_tx, sys; print(*sorted(sys.modules))"
 
 
-def first(bench: Bench) -> list[Row]:
-    """The first exchange of a fresh process, from ``python`` to its exit."""
-    rounds = bench.scaled(25, 1)
+def measure_first_exchange(bench: Bench) -> list[Row]:
+    """Measure the first exchange of a new process, from ``python`` to its exit."""
+    rounds = bench.scale(25, 1)
 
-    def whole(side: Side, script: str) -> None:
+    def time_script(side: Side, script: str) -> None:
         arguments = [f"benchmarks/fresh/{script}", bench.domain, bench.ca_file]
         _time_process(side, arguments)
 
-    blocking = _in_turns("ours_blocking.py", "theirs_requests.py", whole, rounds)
-    asynchronous = _in_turns("ours_async.py", "theirs_aiohttp.py", whole, rounds)
+    blocking = _measure_in_turns(
+        "ours_blocking.py", "theirs_requests.py", time_script, rounds
+    )
+    asynchronous = _measure_in_turns(
+        "ours_async.py", "theirs_aiohttp.py", time_script, rounds
+    )
     return [
-        ratio_row("first exchange of a process, over requests", blocking, 1.10),
-        ratio_row("first exchange of a process, over aiohttp", asynchronous, 1.10),
+        build_ratio_row("first exchange of a process, over requests", blocking, 1.10),
+        build_ratio_row(
+            "first exchange of a process, over aiohttp", asynchronous, 1.10
+        ),
     ]
 
 
-def imports(bench: Bench) -> list[Row]:
-    """``import auth0_tx`` over ``import attrs``, and what the former brings along."""
+def measure_imports(bench: Bench) -> list[Row]:
+    """Measure ``import auth0_tx`` over ``import attrs``, and list the libraries it loads."""
 
-    def timed(side: Side, module: str) -> None:
+    def time_import(side: Side, module: str) -> None:
         started = time.perf_counter()
-        output = _python("-c", _TIMED_IMPORT.format(module=module))
+        output = _run_python("-c", _TIMED_IMPORT.format(module=module))
         side.wall.append(time.perf_counter() - started)
         side.cpu.append(float(output))
 
-    measured = _in_turns("auth0_tx", "attrs", timed, bench.scaled(40, 2))
-    loaded = set(_python("-c", _LOADED).split()) & set(_LIBRARIES)
+    measured = _measure_in_turns("auth0_tx", "attrs", time_import, bench.scale(40, 2))
+    loaded = set(_run_python("-c", _LOADED).split()) & set(_LIBRARIES)
     return [
-        ratio_row("import auth0_tx over import attrs", measured, 2.0),
+        build_ratio_row("import auth0_tx over import attrs", measured, 2.0),
         Row(
             "HTTP and JOSE libraries that import auth0_tx loads",
             "none",
@@ -64,9 +70,9 @@ def imports(bench: Bench) -> list[Row]:
     ]
 
 
-def memory(bench: Bench) -> list[Row]:
-    """What fifty thousand exchanges leave behind, after a warm-up."""
-    count = bench.scaled(50_000, 200)
+def measure_memory(bench: Bench) -> list[Row]:
+    """Measure the growth in memory and descriptors by fifty thousand exchanges."""
+    count = bench.scale(50_000, 200)
     rows = []
     for world in ("blocking", "async"):
         script = (
@@ -77,7 +83,7 @@ def memory(bench: Bench) -> list[Row]:
             bench.ca_file,
             str(count),
         )
-        grown = json.loads(_python(*script))
+        grown = json.loads(_run_python(*script))
         what = f"{count:,} {world} exchanges"
         rss, descriptors = grown["rss"] / _MEGABYTE, grown["descriptors"]
         rows += [
@@ -95,10 +101,10 @@ def memory(bench: Bench) -> list[Row]:
     return rows
 
 
-def _in_turns(
+def _measure_in_turns(
     ours: str, theirs: str, measure: Callable[[Side, str], None], rounds: int
-) -> Paired:
-    result = Paired()
+) -> Comparison:
+    result = Comparison()
     # Once for nothing: files are then in the page cache, and compiled.
     measure(Side(), ours)
     measure(Side(), theirs)
@@ -111,7 +117,9 @@ def _in_turns(
 
 def _time_process(side: Side, arguments: list[str]) -> None:
     started = time.perf_counter()
-    child = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=_environment())
+    child = subprocess.Popen(
+        [sys.executable, *arguments], cwd=ROOT, env=_build_environment()
+    )
     _, status, usage = os.wait4(child.pid, 0)
     side.wall.append(time.perf_counter() - started)
     child.returncode = os.waitstatus_to_exitcode(status)
@@ -120,19 +128,19 @@ def _time_process(side: Side, arguments: list[str]) -> None:
     side.cpu.append(usage.ru_utime + usage.ru_stime)
 
 
-def _python(*arguments: str) -> str:
+def _run_python(*arguments: str) -> str:
     command = [sys.executable, *arguments]
     return subprocess.run(
         command,
         cwd=ROOT,
-        env=_environment(),
+        env=_build_environment(),
         check=True,
         capture_output=True,
         text=True,
     ).stdout
 
 
-def _environment() -> dict[str, str]:
-    """Give an environment in which the package is found, and compiled but once."""
+def _build_environment() -> dict[str, str]:
+    """Return an environment that finds the package, and compiles it only once."""
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     return {**kept, "PYTHONPATH": str(ROOT)}

@@ -1,4 +1,4 @@
-"""What a login session costs, without a network: sealing, reading a user, logging in."""
+"""The cost of login sessions without a network: sealing, reading a user, logging in."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from auth0_tx.shells.drivers import make_context, run
 from auth0_tx.values import LoginWithCustomTokenExchangeOptions
 
 from .bench import Bench
-from .measure import Paired, Side, microseconds, paired
+from .measure import Comparison, Side, format_seconds, measure_in_turns
 from .no_wire import DOMAIN, ISSUER, NoWire
-from .ours import options
-from .report import Row, ratio_row
+from .ours import build_options
+from .report import Row, build_ratio_row
 from .tokens import (
     AUDIENCE,
     CLIENT_ID,
@@ -46,7 +46,7 @@ _LONGEST = 150e-6
 
 
 class _Answer:
-    """A response as frameworks have them, of which nothing is kept."""
+    """A response like those of frameworks, which keeps nothing."""
 
     def __init__(self) -> None:
         self.headers: dict[str, str] = {}
@@ -55,93 +55,97 @@ class _Answer:
         """Set a cookie."""
 
 
-def sessions(bench: Bench) -> list[Row]:
-    """What is promised of login sessions."""
-    return [_seal_and_open(bench), _user(bench), _login(bench)]
+def measure_sessions(bench: Bench) -> list[Row]:
+    """Measure the seal, ``get_user`` and a login."""
+    return [_measure_seal(bench), _measure_get_user(bench), _measure_login(bench)]
 
 
-def _seal_and_open(bench: Bench) -> Row:
-    """Both together, of a session of 4 KiB."""
-    whole, payload, side = sealer((_SECRET,), _PURPOSE), _session(), Side()
+def _measure_seal(bench: Bench) -> Row:
+    """Measure sealing and opening together, with a session of 4 KiB."""
+    whole, payload, side = sealer((_SECRET,), _PURPOSE), _build_session(), Side()
 
     def burst(count: int) -> None:
         for _ in range(count):
             assert whole.open(whole.seal(payload))
 
     burst(100)
-    for _ in range(bench.scaled(200, 2)):
+    for _ in range(bench.scale(200, 2)):
         side.time(burst, 100)
     seconds = median(side.cpu)
     return Row(
         "seal and open a 4 KiB session",
         "≤ 150 µs",
-        microseconds(seconds),
+        format_seconds(seconds),
         seconds <= _LONGEST,
-        f"the sum of both; minimum {microseconds(min(side.cpu))}",
+        f"the sum of both; minimum {format_seconds(min(side.cpu))}",
     )
 
 
-def _user(bench: Bench) -> Row:
-    """``get_user`` of a request, cookies read and checks made, over a bare decryption."""
-    context, world = _context(), NoWire().world()
-    sealed = sealer((_SECRET,), _PURPOSE).seal(_session())
+def _measure_get_user(bench: Bench) -> Row:
+    """Measure ``get_user``, from cookies to checks, over a bare decryption."""
+    context, world = _build_context(), NoWire().build_world()
+    sealed = sealer((_SECRET,), _PURPOSE).seal(_build_session())
     request = SimpleNamespace(cookies=split(_COOKIE, sealed, CookieStore()))
     octets = secrets.token_bytes(32)
     key = OctKey.import_key(octets)
     registry = jwe.JWERegistry(algorithms=["dir", "A256GCM"])
     # The same text under a key that is known, as joserfc would have written it.
-    theirs_sealed = direct_key(octets, kid="bare-key").encrypt(_session())
+    theirs_sealed = direct_key(octets, kid="bare-key").encrypt(_build_session())
     assert len(theirs_sealed) == len(sealed)
 
-    def ours(count: int) -> None:
+    def get_ours(count: int) -> None:
         for _ in range(count):
             user = run(get_user(context, {"request": request}), world)
             assert user is not None
 
-    def theirs(count: int) -> None:
+    def decrypt(count: int) -> None:
         for _ in range(count):
             assert jwe.decrypt_compact(theirs_sealed, key, registry=registry).plaintext
 
-    measured = paired(ours, theirs, count=100, rounds=bench.scaled(200, 2))
-    return ratio_row(
+    measured = measure_in_turns(
+        get_ours, decrypt, count=100, rounds=bench.scale(200, 2)
+    )
+    return build_ratio_row(
         "get_user from a cookie over the bare joserfc open of the same cookie",
         measured,
         1.2,
     )
 
 
-def _login(bench: Bench) -> Row:
-    """A login, its ID token verified and its cookies set, less the exchange in it."""
-    context, world = _context(), NoWire(id_token=True).world()
+def _measure_login(bench: Bench) -> Row:
+    """Measure a login, from ID token to cookies, less the exchange in it."""
+    context, world = _build_context(), NoWire(id_token=True).build_world()
 
     def login(count: int) -> None:
         for _ in range(count):
             request = SimpleNamespace(cookies={})
             store_options = {"request": request, "response": _Answer()}
-            flow = login_with_custom_token_exchange(context, _options(), store_options)
+            flow = login_with_custom_token_exchange(
+                context, _build_login_options(), store_options
+            )
             assert run(flow, world).state_data["user"]
 
     def exchange(count: int) -> None:
         for _ in range(count):
-            assert run(custom_token_exchange(context, options()), world).id_token
+            assert run(custom_token_exchange(context, build_options()), world).id_token
 
-    measured = paired(login, exchange, count=50, rounds=bench.scaled(200, 2))
-    seconds = _difference(median, measured)
-    least = microseconds(_difference(min, measured))
+    measured = measure_in_turns(login, exchange, count=50, rounds=bench.scale(200, 2))
+    seconds = _subtract(median, measured)
+    least = format_seconds(_subtract(min, measured))
     return Row(
         "verified login over exchange, keys held",
         "≤ 150 µs more",
-        microseconds(seconds),
+        format_seconds(seconds),
         seconds <= _LONGEST,
-        f"of minima {least}; {measured.told()}",
+        f"of minima {least}; {measured.describe()}",
     )
 
 
-def _difference(of: Callable[[list[float]], float], measured: Paired) -> float:
+def _subtract(of: Callable[[list[float]], float], measured: Comparison) -> float:
     return of(measured.ours.cpu) - of(measured.theirs.cpu)
 
 
-def _context() -> Context:
+def _build_context() -> Context:
     settings = configure(
         domain=DOMAIN,
         client_id=CLIENT_ID,
@@ -151,7 +155,7 @@ def _context() -> Context:
     return make_context(settings, HttpCookies())
 
 
-def _options() -> LoginWithCustomTokenExchangeOptions:
+def _build_login_options() -> LoginWithCustomTokenExchangeOptions:
     return LoginWithCustomTokenExchangeOptions(
         subject_token=SUBJECT_TOKEN,
         subject_token_type=SUBJECT_TOKEN_TYPE,
@@ -160,8 +164,8 @@ def _options() -> LoginWithCustomTokenExchangeOptions:
     )
 
 
-def _session() -> bytes:
-    """Write a session of 4 KiB: a user, an actor, and tokens as long as Auth0's are."""
+def _build_session() -> bytes:
+    """Build a session of 4 KiB: a user, an actor, and tokens as long as Auth0's."""
     now = int(time.time())
     tokens = [
         {

@@ -1,7 +1,7 @@
 """The server that both sides talk to: TLS on loopback, fixed answers, a process of its own.
 
-It does next to nothing for a request, and what it does is not counted to the client.  A
-line on its standard input is answered by what it has counted since the line before.
+It does little for a request, and its CPU time is not counted to the client.  For a line on
+its standard input it prints its counts since the line before.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import cast
 
 from auth0_tx.tenant.certificates import Certificates
 
-from .tokens import id_token, jwks, signing_key
+from .tokens import build_jwks, generate_key, sign_id_token
 
 _ACCESS_TOKEN = "eyJhbGciOiJSUzI1NiJ9." + "a" * 700 + "." + "b" * 342
 
 
 class Counts:
-    """What the server has seen."""
+    """Counts of the requests and connections."""
 
     def __init__(self) -> None:
         self.paths: Counter[str] = Counter()
         self.open = 0
         self.most_open = 0
 
-    def taken(self) -> dict[str, object]:
-        """Give the counts, and start them anew."""
+    def take(self) -> dict[str, object]:
+        """Return the counts, and start them anew."""
         told = {"paths": dict(self.paths), "most_open": self.most_open}
         self.paths.clear()
         self.most_open = self.open
@@ -39,17 +39,19 @@ class Answers:
     """The answers, as the bytes that go on the wire."""
 
     def __init__(self, issuer: str) -> None:
-        key = signing_key()
+        key = generate_key()
         tokens = {
             "access_token": _ACCESS_TOKEN,
             "scope": "openid read:data",
             "expires_in": 86_400,
             "token_type": "Bearer",
         }
-        self.token = _http(tokens)
-        self.token_with_actor = _http(tokens | {"id_token": id_token(key, issuer)})
+        self.token = _encode_response(tokens)
+        self.token_with_actor = _encode_response(
+            tokens | {"id_token": sign_id_token(key, issuer)}
+        )
         self.documents = {
-            b"/.well-known/openid-configuration": _http(
+            b"/.well-known/openid-configuration": _encode_response(
                 {
                     "issuer": issuer,
                     "token_endpoint": f"{issuer}oauth/token",
@@ -58,18 +60,18 @@ class Answers:
                     "id_token_signing_alg_values_supported": ["RS256"],
                 }
             ),
-            b"/.well-known/jwks.json": _http(jwks(key)),
+            b"/.well-known/jwks.json": _encode_response(build_jwks(key)),
         }
 
-    def to(self, path: bytes, body: bytes) -> bytes:
-        """Give the answer to a request."""
+    def find_answer(self, path: bytes, body: bytes) -> bytes:
+        """Return the answer to a request."""
         document = self.documents.get(path)
         if document is not None:
             return document
         return self.token_with_actor if b"&actor_token=" in body else self.token
 
 
-def _http(document: object) -> bytes:
+def _encode_response(document: object) -> bytes:
     body = json.dumps(document).encode()
     return (
         b"HTTP/1.1 200 OK\r\n"
@@ -104,17 +106,17 @@ class Connection(asyncio.Protocol):
         self._received += data
         while (head_end := self._received.find(b"\r\n\r\n")) >= 0:
             head = self._received[:head_end]
-            end = head_end + 4 + _content_length(head)
+            end = head_end + 4 + _read_content_length(head)
             if len(self._received) < end:
                 return
             body = self._received[head_end + 4 : end]
             self._received = self._received[end:]
             path = head.split(b" ", 2)[1]
             self._counts.paths[path.decode()] += 1
-            self._transport.write(self._answers.to(path, body))
+            self._transport.write(self._answers.find_answer(path, body))
 
 
-def _content_length(head: bytes) -> int:
+def _read_content_length(head: bytes) -> int:
     _, found, rest = head.lower().partition(b"\r\ncontent-length:")
     return int(rest.partition(b"\r\n")[0]) if found else 0
 
@@ -125,30 +127,30 @@ async def serve() -> None:
     certificates, counts = Certificates(), Counts()
     answers: Answers | None = None
 
-    def connection() -> Connection:
+    def create_connection() -> Connection:
         assert answers is not None
         return Connection(answers, counts)
 
     server = await loop.create_server(
-        connection, "127.0.0.1", ssl=certificates.server_context(), backlog=1024
+        create_connection, "127.0.0.1", ssl=certificates.server_context(), backlog=1024
     )
     port = server.sockets[0].getsockname()[1]
     answers = Answers(f"https://localhost:{port}/")
-    _say({"port": port, "ca_file": certificates.ca_file})
+    _write_line({"port": port, "ca_file": certificates.ca_file})
     ended = loop.create_future()
 
-    def asked() -> None:
+    def report_counts() -> None:
         if sys.stdin.readline():
-            _say(counts.taken())
+            _write_line(counts.take())
         else:
             loop.remove_reader(sys.stdin)
             ended.set_result(None)
 
-    loop.add_reader(sys.stdin, asked)
+    loop.add_reader(sys.stdin, report_counts)
     await ended
 
 
-def _say(told: object) -> None:
+def _write_line(told: object) -> None:
     print(json.dumps(told), flush=True)
 
 

@@ -1,4 +1,4 @@
-"""A process that exchanges many times and tells what it has grown by.
+"""A process that exchanges many times and prints its growth.
 
 Run as ``python -m benchmarks.steady blocking|async DOMAIN CA_FILE COUNT``.
 """
@@ -26,27 +26,30 @@ def main(world: str, domain: str, ca_file: str, count: str) -> None:
 
         burst: Callable[[int], None]
         if world == "blocking":
-            burst = Blocking(bench).burst  # type: ignore[arg-type]
+            burst = Blocking(bench).exchange_serially  # type: ignore[arg-type]
         else:
-            burst = Async(bench, runner.get_loop()).concurrent  # type: ignore[arg-type]
-        _exchange(burst, int(count) // 10)
-        rss, descriptors = _rss(), _descriptors()
-        _exchange(burst, int(count))
-        grown = {"rss": _rss() - rss, "descriptors": _descriptors() - descriptors}
+            burst = Async(bench, runner.get_loop()).exchange_concurrently  # type: ignore[arg-type]
+        _exchange_in_bursts(burst, int(count) // 10)
+        rss, descriptors = _read_rss(), _count_descriptors()
+        _exchange_in_bursts(burst, int(count))
+        grown = {
+            "rss": _read_rss() - rss,
+            "descriptors": _count_descriptors() - descriptors,
+        }
     print(json.dumps(grown))
 
 
-def _exchange(burst: Callable[[int], None], count: int) -> None:
+def _exchange_in_bursts(burst: Callable[[int], None], count: int) -> None:
     for _ in range(0, count, _BURST):
         burst(_BURST)
     gc.collect()
 
 
-def _rss() -> int:
+def _read_rss() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
 
 
-def _descriptors() -> int:
+def _count_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 

@@ -16,17 +16,17 @@ AUDIENCE = "https://api.example.com"
 SCOPE = "openid read:data"
 
 
-def signing_key() -> RSAKey:
-    """Make a key as Auth0's are: RSA, 2048 bits, with an id."""
+def generate_key() -> RSAKey:
+    """Generate a key like those of Auth0: RSA, 2048 bits, with an id."""
     return RSAKey.generate_key(2048, {"kid": "benchmark", "use": "sig", "alg": "RS256"})
 
 
-def jwks(key: RSAKey) -> dict[str, Any]:
-    """Give the public half as a tenant publishes it."""
+def build_jwks(key: RSAKey) -> dict[str, Any]:
+    """Return the public half as a tenant publishes it."""
     return {"keys": [key.as_dict(private=False)]}
 
 
-def id_token(key: RSAKey, issuer: str) -> str:
+def sign_id_token(key: RSAKey, issuer: str) -> str:
     """Sign an ID token that names an actor, good for ten hours."""
     now = int(time.time())
     claims = {
