@@ -218,6 +218,9 @@ class RetryState:
         # At least a second, so that a probe on a slow network is not joined by the crowd.
         probe = (now + max(self.policy.longest_delay, 1.0), error)
         self._closed_until[domain] = probe
+        # A success in another thread may have called it calm just as the wait began.  Then
+        # no probe's success would end the wait.
+        self.is_calm = False
         return None
 
     def reopen(self, domain: str) -> None:

@@ -497,3 +497,14 @@ def test_calm() -> None:
     state.reopen(DOMAIN)
     state.record_success()
     assert state.is_calm
+
+
+def test_calm_set_by_another_thread() -> None:
+    """A success in another thread, as a wait begins, does not keep its probe from ending it."""
+    state = fail_fast()
+    state.record_failure(DOMAIN, build_limit(30.0), NOW)
+    # The other thread looked before the wait began, and wrote after it.
+    state.is_calm = True
+
+    assert state.find_closure(DOMAIN, NOW + 30) is None
+    assert not state.is_calm
