@@ -14,7 +14,7 @@ from ..errors import ConfigurationError
 from ..secret import Unpicklable
 from .aiohttp_transport import AiohttpTransport
 from .drivers import AsyncWorld, make_context
-from .failures import closed_error
+from .failures import client_closed_error
 from .tls import Trust
 
 
@@ -60,7 +60,7 @@ class AsyncShell(Unpicklable):
 
     def _check_open(self) -> None:
         if self._world.is_closed:
-            raise closed_error()
+            raise client_closed_error()
 
     async def aclose(self) -> None:
         """Close the client's connections; a session of the application's stays open."""

@@ -38,7 +38,7 @@ from ..secret import SecretBytes, SecretStr
 from . import after_fork
 from .after_fork import leave_alone, register_renewable, renew_if_forked
 from .aiohttp_connector import BorrowedConnector, Connector
-from .failures import TOO_LATE, closed_error, timeout_error, to_transport_error
+from .failures import TOO_LATE, client_closed_error, timeout_error, to_transport_error
 from .loop_limits import Deadlines, Gate
 from .proxies import environment_proxy, split_credentials
 from .task_flights import TaskFlights
@@ -182,7 +182,7 @@ class AiohttpTransport:
                     parameter="session",
                 )
             if self._session.closed:
-                raise closed_error("the client's session")
+                raise client_closed_error("the client's session")
         session = self._open()
         guard = self._guard(loop, session)
         return LoopState(loop, session, deadlines, gate, flights, guard)
@@ -277,9 +277,9 @@ class AiohttpTransport:
             raise timeout_error(TOO_LATE)
         try:
             if self._session is not None and self._session.closed:
-                raise closed_error("the client's session")
+                raise client_closed_error("the client's session")
             if state.session.closed:
-                raise closed_error()
+                raise client_closed_error()
             outcome = await self._exchange(state, send, send.prepare())
         finally:
             gate.leave()

@@ -40,7 +40,7 @@ from ..core.effects import (
 from ..core.session.cookies import Cookies
 from ..errors import Auth0Error, ConfigurationError
 from ..events import Event
-from .failures import TOO_LATE, closed_error, timeout_error
+from .failures import TOO_LATE, client_closed_error, timeout_error
 
 T = TypeVar("T")
 
@@ -218,7 +218,7 @@ def _check_open(world: BlockingWorld | AsyncWorld) -> None:
     user logged out.
     """
     if world.is_closed:
-        raise closed_error()
+        raise client_closed_error()
 
 
 def _perform(effect: Share[Any] | Sleep | Warn, world: BlockingWorld) -> Any:

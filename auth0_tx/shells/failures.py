@@ -75,7 +75,7 @@ def timeout_error(message: str, phase: Phase = "send") -> NotSentError:
     return NotSentError(message, Code.TIMEOUT, retry_safe=True, phase=phase)
 
 
-def closed_error(what: str = "the client") -> ClientClosedError:
+def client_closed_error(what: str = "the client") -> ClientClosedError:
     """Return the error for a call on something that is closed, or was closed meanwhile."""
     return ClientClosedError(f"{what} is closed")
 

@@ -13,7 +13,7 @@ from ..core.session.cookies import Cookies
 from ..errors import ConfigurationError
 from ..secret import Unpicklable
 from .drivers import BlockingWorld, make_context
-from .failures import closed_error
+from .failures import client_closed_error
 from .flights import ThreadFlights
 from .requests_transport import RequestsTransport
 from .tls import Trust
@@ -56,7 +56,7 @@ class BlockingShell(Unpicklable):
 
     def _check_open(self) -> None:
         if self._world.is_closed:
-            raise closed_error()
+            raise client_closed_error()
 
     def close(self) -> None:
         """Close the client's connections; a session of the application's stays open."""

@@ -41,7 +41,7 @@ from .after_fork import register_renewable, renew_if_forked
 from .deadline_adapter import DeadlineAdapter, HeaderValue, current_call
 from .failures import (
     TOO_LATE,
-    closed_error,
+    client_closed_error,
     iterate_causes,
     timeout_error,
     to_transport_error,
@@ -176,7 +176,7 @@ class RequestsTransport:
         if not gate.enter(send.deadline, send.first):
             raise timeout_error(TOO_LATE)
         try:
-            outcome = closed_error() if self._closed else self._exchange(send)
+            outcome = client_closed_error() if self._closed else self._exchange(send)
         finally:
             gate.leave()
             if self._closed:
