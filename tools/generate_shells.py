@@ -144,30 +144,30 @@ class Source(NamedTuple):
         text = path.read_text()
         return cls(path, text, ast.parse(text))
 
-    def functions(self) -> Iterator[ast.FunctionDef]:
+    def list_functions(self) -> Iterator[ast.FunctionDef]:
         for node in self.tree.body:
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
                 yield node
 
-    def flows(self) -> Iterator[ast.FunctionDef]:
+    def list_flows(self) -> Iterator[ast.FunctionDef]:
         """Return the public flows: those that a client starts, with its context."""
-        for function in self.functions():
+        for function in self.list_functions():
             names = [arg.arg for arg in function.args.args]
             if names[:1] == ["context"] and "Flow[" in ast.unparse(
                 function.returns or ast.Constant(0)
             ):
                 yield function
 
-    def written(self, node: ast.expr) -> str:
+    def get_text(self, node: ast.expr) -> str:
         return ast.get_source_segment(self.text, node) or ast.unparse(node)
 
     def fail(self, node: ast.AST, why: str) -> SystemExit:
         return SystemExit(f"{self.path}:{getattr(node, 'lineno', 0)}: {why}")
 
 
-def annotation(source: Source, node: ast.expr, world: World) -> str:
-    """Give it as written, but the blocking world cannot await what it is handed."""
-    text = source.written(node)
+def write_annotation(source: Source, node: ast.expr, world: World) -> str:
+    """Return an annotation as written, without awaitable types for the blocking world."""
+    text = source.get_text(node)
     if world.awaits:
         return text
     for part in ast.walk(node):
@@ -177,13 +177,13 @@ def annotation(source: Source, node: ast.expr, world: World) -> str:
                 right=ast.Subscript(value=ast.Name(id="Awaitable"))
                 | ast.Name(id="AsyncStateStore" | "AsyncTokenCache"),
             ):
-                text = text.replace(source.written(part), source.written(plain))
+                text = text.replace(source.get_text(part), source.get_text(plain))
             case _:
                 pass
     return text
 
 
-def parameters(
+def write_parameters(
     source: Source, function: ast.FunctionDef, world: World, skip: int
 ) -> list[str]:
     given = function.args
@@ -191,23 +191,23 @@ def parameters(
     absent: list[ast.expr | None] = [None] * (len(positional) - len(given.defaults))
     pairs = list(zip(positional, [*absent, *given.defaults], strict=True))[skip:]
     keywords = list(zip(given.kwonlyargs, given.kw_defaults, strict=True))
-    lines = [parameter(source, arg, default, world) for arg, default in pairs]
+    lines = [write_parameter(source, arg, default, world) for arg, default in pairs]
     if keywords and positional[skip:]:
         lines.append("*,")
-    lines += [parameter(source, arg, default, world) for arg, default in keywords]
+    lines += [write_parameter(source, arg, default, world) for arg, default in keywords]
     return lines
 
 
-def parameter(
+def write_parameter(
     source: Source, arg: ast.arg, default: ast.expr | None, world: World
 ) -> str:
     if arg.annotation is None:
         raise source.fail(arg, f"{arg.arg} has no annotation")
-    value = f" = {source.written(default)}" if default is not None else ""
-    return f"{arg.arg}: {annotation(source, arg.annotation, world)}{value},"
+    value = f" = {source.get_text(default)}" if default is not None else ""
+    return f"{arg.arg}: {write_annotation(source, arg.annotation, world)}{value},"
 
 
-def arguments(function: ast.FunctionDef, skip: int) -> list[str]:
+def write_arguments(function: ast.FunctionDef, skip: int) -> list[str]:
     given = function.args
     positional = [*given.posonlyargs, *given.args][skip:]
     return [f"{arg.arg}," for arg in positional] + [
@@ -215,14 +215,14 @@ def arguments(function: ast.FunctionDef, skip: int) -> list[str]:
     ]
 
 
-def docstring(source: Source, function: ast.FunctionDef) -> str:
+def write_docstring(source: Source, function: ast.FunctionDef) -> str:
     doc = ast.get_docstring(function)
     if doc is None:
         raise source.fail(function, f"{function.name} has no docstring")
     return indent(doc, " " * 4).lstrip() + ("\n    " if "\n" in doc else "")
 
 
-def method(source: Source, function: ast.FunctionDef, world: World) -> str:
+def write_method(source: Source, function: ast.FunctionDef, world: World) -> str:
     match function.returns:
         case ast.Subscript(value=ast.Name(id="Flow"), slice=result):
             pass
@@ -233,11 +233,13 @@ def method(source: Source, function: ast.FunctionDef, world: World) -> str:
         run=world.run if is_generator(function) else world.run_in_turn,
         module=source.path.stem,
         name=function.name,
-        parameters=indented(parameters(source, function, world, 1), 4),
-        arguments=" ".join(["self._context,", *arguments(function, 1)]).rstrip(","),
-        concealed=concealed(function),
-        result=source.written(result),
-        doc=docstring(source, function),
+        parameters=indent_lines(write_parameters(source, function, world, 1), 4),
+        arguments=" ".join(["self._context,", *write_arguments(function, 1)]).rstrip(
+            ","
+        ),
+        concealed=write_conceals(function),
+        result=source.get_text(result),
+        doc=write_docstring(source, function),
     )
 
 
@@ -251,13 +253,13 @@ def is_generator(function: ast.FunctionDef) -> bool:
     )
 
 
-def concealed(function: ast.FunctionDef) -> str:
+def write_conceals(function: ast.FunctionDef) -> str:
     """Rebind what may hold tokens, so that a traceback with locals shows none of them."""
     names = [arg.arg for arg in function.args.args if arg.arg in HELD_TOKENS]
     return "".join(f"    {name} = conceal({name})\n" for name in names)
 
 
-def constructor(source: Source, configure: ast.FunctionDef, world: World) -> str:
+def write_constructor(source: Source, configure: ast.FunctionDef, world: World) -> str:
     secrets = next(
         ast.literal_eval(node.value)
         for node in source.tree.body
@@ -265,14 +267,16 @@ def constructor(source: Source, configure: ast.FunctionDef, world: World) -> str
     )
     return CONSTRUCTOR.format(
         world=world,
-        parameters=indented(parameters(source, configure, world, 0), 4),
-        concealed=indented([f"{name} = conceal({name})" for name in secrets], 4),
-        arguments=indented(arguments(configure, 0), 8),
+        parameters=indent_lines(write_parameters(source, configure, world, 0), 4),
+        concealed=indent_lines([f"{name} = conceal({name})" for name in secrets], 4),
+        arguments=indent_lines(write_arguments(configure, 0), 8),
     )
 
 
-def class_docstring(source: Source, configure: ast.FunctionDef, world: World) -> str:
-    """Give the world's summary, then what the keywords are."""
+def write_class_docstring(
+    source: Source, configure: ast.FunctionDef, world: World
+) -> str:
+    """Return the world's summary, then the sections of the keywords."""
     doc = ast.get_docstring(configure) or ""
     _, args, rest = doc.partition("Args:")
     session = (
@@ -286,11 +290,11 @@ def class_docstring(source: Source, configure: ast.FunctionDef, world: World) ->
     return indent(text, " " * 4).lstrip() + "\n    "
 
 
-def indented(lines: list[str], by: int) -> str:
+def indent_lines(lines: list[str], by: int) -> str:
     return indent("\n".join(lines), " " * by)
 
 
-def imports(sources: list[Source], body: str, world: World) -> str:
+def write_imports(sources: list[Source], body: str, world: World) -> str:
     """Carry the imports of every name that the module uses."""
     used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
     found = find_imports(sources, used)
@@ -304,7 +308,7 @@ def imports(sources: list[Source], body: str, world: World) -> str:
     drivers = {"cut_traceback", world.run.split()[-1], world.run_in_turn.split()[-1]}
     found[".shells.drivers"] = drivers & used
     found[f".shells.{world.base_module}"] = {world.base}
-    listed = [line(module, names) for module, names in found.items()]
+    listed = [write_import(module, names) for module, names in found.items()]
     return "\n".join([f"import {world.session_library}", *filter(None, listed)])
 
 
@@ -325,24 +329,24 @@ def find_imports(sources: list[Source], used: set[str]) -> dict[str, set[str]]:
     return found
 
 
-def line(module: str, names: set[str]) -> str:
+def write_import(module: str, names: set[str]) -> str:
     return f"from {module} import {', '.join(sorted(names))}" if names else ""
 
 
-def client(world: World) -> str:
+def write_client(world: World) -> str:
     configuration = Source.read(CONFIGURATION)
-    configure = next(f for f in configuration.functions() if f.name == "configure")
+    configure = next(f for f in configuration.list_functions() if f.name == "configure")
     flows = [Source.read(PACKAGE / f"core/flows/{name}.py") for name in CONVERSATIONS]
-    made = constructor(configuration, configure, world)
+    made = write_constructor(configuration, configure, world)
     methods = "\n\n".join(
-        method(source, function, world)
+        write_method(source, function, world)
         for source in flows
-        for function in source.flows()
+        for function in source.list_flows()
     )
     return MODULE.format(
         world=world,
-        imports=imports([configuration, *flows], f"{made}\n\n{methods}", world),
-        doc=class_docstring(configuration, configure, world),
+        imports=write_imports([configuration, *flows], f"{made}\n\n{methods}", world),
+        doc=write_class_docstring(configuration, configure, world),
         constructor=indent(made, " " * 4),
         methods=indent(methods, " " * 4),
     )
@@ -438,29 +442,30 @@ REQUEST_METHOD = '''\
     )'''
 
 
-def request_client(world: World) -> tuple[Path, str]:
+def write_request_client(world: World) -> tuple[Path, str]:
     """Return the module of a world's request-bound client: its path, and its text."""
     flows = [Source.read(PACKAGE / f"core/flows/{name}.py") for name in CONVERSATIONS]
     found = {
         function.name: (source, function)
         for source in flows
-        for function in source.flows()
+        for function in source.list_flows()
     }
     module, name = REQUEST_MODULES[world.client]
     methods = "\n\n".join(
-        request_method(bound, *found[bound.calls], world) for bound in REQUEST_METHODS
+        write_request_method(bound, *found[bound.calls], world)
+        for bound in REQUEST_METHODS
     )
     used = {
-        each.id for each in ast.walk(ast.parse(methods)) if isinstance(each, ast.Name)
+        node.id for node in ast.walk(ast.parse(methods)) if isinstance(node, ast.Name)
     }
     modules = find_imports(flows, used)
     modules[f".{Path(world.module).stem}"] = {world.client}
     listed = [
         # The request clients are one folder below the package.
-        line(f".{module}" if module[0] == "." else module, names)
+        write_import(f".{module}" if module[0] == "." else module, names)
         for module, names in modules.items()
     ]
-    listed.append(line(".request_base", {"RequestBase"}))
+    listed.append(write_import(".request_base", {"RequestBase"}))
     text = REQUEST_MODULE.format(
         world=world,
         name=name,
@@ -470,17 +475,19 @@ def request_client(world: World) -> tuple[Path, str]:
     return PACKAGE / "integrations" / module, text
 
 
-def request_method(
+def write_request_method(
     bound: BoundMethod, source: Source, function: ast.FunctionDef, world: World
 ) -> str:
     given = {"store_options": "self.store_options", **bound.given}
-    listed = parameters(source, function, world, 1)
-    kept = [each for each in listed if each.partition(":")[0] not in given]
+    listed = write_parameters(source, function, world, 1)
+    kept = [
+        parameter for parameter in listed if parameter.partition(":")[0] not in given
+    ]
     if kept[:1] == ["*,"] and len(kept) == 1:
         kept = []
     passed = [
-        f"{given[name]}," if (name := each.rstrip(",")) in given else each
-        for each in arguments(function, 1)
+        f"{given[name]}," if (name := argument.rstrip(",")) in given else argument
+        for argument in write_arguments(function, 1)
     ]
     is_property = bool(bound.reads_as) and not world.awaits
     assert isinstance(function.returns, ast.Subscript)
@@ -488,16 +495,18 @@ def request_method(
         decorator="@property\n" if is_property else "",
         define=world.define,
         name=bound.reads_as if is_property else bound.name,
-        parameters="\n" + indented(["self,", *kept], 4) + "\n" if kept else "self",
-        result=source.written(function.returns.slice),
-        doc=indent(bound_docstring(bound, source, function, given), " " * 4).lstrip()
+        parameters="\n" + indent_lines(["self,", *kept], 4) + "\n" if kept else "self",
+        result=source.get_text(function.returns.slice),
+        doc=indent(
+            write_bound_docstring(bound, source, function, given), " " * 4
+        ).lstrip()
         + "    ",
         call=("await " if world.awaits else "") + f"self.client.{bound.calls}",
-        arguments=indented(passed, 8),
+        arguments=indent_lines(passed, 8),
     )
 
 
-def bound_docstring(
+def write_bound_docstring(
     bound: BoundMethod,
     source: Source,
     function: ast.FunctionDef,
@@ -510,7 +519,9 @@ def bound_docstring(
         title, *lines = section.splitlines()
         # An entry goes on for as long as its lines are indented further.
         entries = re.split(r"\n(?=    \S)", "\n".join(lines))
-        kept = [each for each in entries if each.strip().partition(":")[0] not in given]
+        kept = [
+            entry for entry in entries if entry.strip().partition(":")[0] not in given
+        ]
         if kept:
             sections.append("\n".join([title, *kept]))
     if "Raises:" not in doc:
@@ -548,8 +559,8 @@ def format_source(text: str, path: Path) -> str:
 def main(check: bool) -> int:
     stale = False
     written = [
-        *((PACKAGE / world.module, client(world)) for world in WORLDS),
-        *map(request_client, WORLDS),
+        *((PACKAGE / world.module, write_client(world)) for world in WORLDS),
+        *map(write_request_client, WORLDS),
     ]
     for path, text in written:
         new = format_source(text, path)
