@@ -1,4 +1,4 @@
-"""What the whole suite shares: every test is searched for the secrets it used.
+"""Plugins and profiles of the whole suite; each test is searched for its secrets.
 
 ``--hypothesis-profile quick`` tries fewer texts.
 """

@@ -3,9 +3,9 @@
     python -m pytest -p tests.documentation README.md docs
 
 Each document is one namespace, read from top to bottom.  A function that an example calls
-``test_…`` is run as pytest would, with the fixture it asks for.  What readers need not see is
-in comments, as an ``invisible-code-block``; there, ``visitor_of`` serves an application and
-gives a browser for it, and ``redis_url`` says where a Redis is.
+``test_…`` is run as pytest would, with the fixture it asks for.  Code that readers need
+not see is in comments, as an ``invisible-code-block``; there, ``visitor_of`` serves an
+application and returns a browser for it, and ``redis_url`` is the URL of a Redis.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 from sybil.sybil import SybilCollection
 
 from auth0_tx.tenant import Certificates, KeySupply, Tenant
-from tests.documented_sites import Visitor, served
+from tests.documented_sites import Visitor, serve
 
 pytest_plugins = ["tests.redis_server"]
 
@@ -34,11 +34,11 @@ class ExampleParser(PythonCodeBlockParser):
         problem = super().evaluate(example)
         for name in set(example.namespace) - before:
             if name.startswith("test_"):
-                _call(example.namespace[name])
+                run_test(example.namespace[name])
         return problem
 
 
-def _call(function: Any) -> None:
+def run_test(function: Any) -> None:
     if "auth0_tenant" not in inspect.signature(function).parameters:
         function()
         return
@@ -50,11 +50,11 @@ def _set_up(namespace: dict[str, Any]) -> None:
     stack = namespace["_sites"] = ExitStack()
 
     def visitor_of(app: Any) -> Visitor:
-        visitor = Visitor(stack.enter_context(served(app)))
+        visitor = Visitor(stack.enter_context(serve(app)))
         return stack.enter_context(visitor)
 
     namespace["visitor_of"] = visitor_of
-    # Flask looks for the folder of the module that it is given the name of.
+    # Flask finds its folder through the name of the module that it gets.
     namespace["__name__"] = "__main__"
 
 
@@ -65,7 +65,7 @@ def _tear_down(namespace: dict[str, Any]) -> None:
             value.stop()
 
 
-def _documents(*patterns: str, fixtures: tuple[str, ...] = ()) -> Sybil:
+def build_collection(*patterns: str, fixtures: tuple[str, ...] = ()) -> Sybil:
     return Sybil(
         parsers=[ExampleParser()],
         patterns=patterns,
@@ -80,7 +80,7 @@ _keys, _certificates = KeySupply(), Certificates()
 
 pytest_collect_file = SybilCollection(
     (
-        _documents("README.md"),
-        _documents("docs/*.md", fixtures=("redis_url",)),
+        build_collection("README.md"),
+        build_collection("docs/*.md", fixtures=("redis_url",)),
     )
 ).pytest()

@@ -23,7 +23,7 @@ from tests.frameworks.uvicorn_server import serve_uvicorn
 
 
 class Visitor(requests.Session):
-    """A browser: it sends ``Secure`` cookies to loopback, and shows where it is sent to."""
+    """A browser: sends ``Secure`` cookies to loopback, and follows no redirect."""
 
     def __init__(self, port: int) -> None:
         super().__init__()
@@ -31,8 +31,8 @@ class Visitor(requests.Session):
         self._url = f"http://127.0.0.1:{port}"
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> Any:
-        """Ask for a path."""
-        pairs = [f"{each.name}={each.value}" for each in self.cookies]
+        """Send a request for a path."""
+        pairs = [f"{cookie.name}={cookie.value}" for cookie in self.cookies]
         if pairs:
             self.headers["Cookie"] = "; ".join(pairs)
         else:
@@ -41,20 +41,20 @@ class Visitor(requests.Session):
         return super().request(method, f"{self._url}{url}", *args, **kwargs)
 
 
-def served(app: Any) -> AbstractContextManager[int]:
-    """Serve an application of any framework until the caller is done; give its port."""
+def serve(app: Any) -> AbstractContextManager[int]:
+    """Serve an application of any framework until the caller is done; return its port."""
     site: Callable[[], AbstractAsyncContextManager[int]]
     if isinstance(app, web.Application):
-        site = partial(_aiohttp, app)
+        site = partial(serve_aiohttp, app)
     elif iscoroutinefunction(app) or iscoroutinefunction(type(app).__call__):
         site = partial(serve_uvicorn, app, lifespan="auto")
     else:
-        return _wsgi(app)
+        return serve_wsgi(app)
     return serve_in_thread(site)
 
 
 @asynccontextmanager
-async def _aiohttp(app: web.Application) -> AsyncIterator[int]:
+async def serve_aiohttp(app: web.Application) -> AsyncIterator[int]:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
@@ -70,7 +70,7 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def _wsgi(app: Any) -> Iterator[int]:
+def serve_wsgi(app: Any) -> Iterator[int]:
     with make_server("127.0.0.1", 0, app, handler_class=_Quiet) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()

@@ -1,6 +1,6 @@
 """A pytest plugin: a real RabbitMQ for the tests that need one.
 
-It is the one that ``AUTH0_TX_TEST_AMQP_URL`` names, or the one on the default port, or the one
+``AUTH0_TX_TEST_AMQP_URL`` names it.  Otherwise it is the one on the default port, or the one
 that ``rabbitmq-server`` starts there.
 """
 
@@ -20,11 +20,11 @@ _HOST, _PORT = "127.0.0.1", 5672
 _DEFAULT = f"amqp://guest:guest@{_HOST}:{_PORT}//"
 
 
-def _answers() -> bool:
+def is_answering() -> bool:
     try:
         with socket.create_connection((_HOST, _PORT), 2) as connection:
             connection.settimeout(2)
-            # What is not AMQP is answered with the version that is.
+            # AMQP 0-9-1 section 4.2.2: a wrong protocol header is answered with the right one.
             connection.sendall(b"AMQP\x09\x09\x09\x09")
             return connection.recv(4) == b"AMQP"
     except OSError:
@@ -33,15 +33,15 @@ def _answers() -> bool:
 
 @pytest.fixture(scope="session")
 def amqp_url() -> Iterator[str]:
-    """Give the URL of a RabbitMQ that all tests share: take a queue of your own."""
+    """The URL of a RabbitMQ that all tests share, so each uses its own queue."""
     given = os.environ.get("AUTH0_TX_TEST_AMQP_URL")
     if given:
         yield given
         return
-    if _answers():
+    if is_answering():
         yield _DEFAULT
         return
-    # Debian has it where only administrators look.
+    # Debian installs it in /usr/sbin, which is not on every user's PATH.
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"])
     program = shutil.which("rabbitmq-server", path=path)
     if program is None:
@@ -51,7 +51,7 @@ def amqp_url() -> Iterator[str]:
         pytest.skip(reason)
     subprocess.run([program, "-detached"], check=True, capture_output=True)
     until = time.monotonic() + 60
-    while not _answers():
+    while not is_answering():
         assert time.monotonic() < until, "RabbitMQ does not answer"
         time.sleep(0.2)
     yield _DEFAULT

@@ -1,8 +1,8 @@
 """A pytest plugin: a real Redis for the tests that need one.
 
-It is the one that ``AUTH0_TX_TEST_REDIS_URL`` names, or the one on the default port, or one
-that is started, where a ``redis-server`` or ``valkey-server`` is installed.  A test whose Redis
-must fail starts one of its own.
+``AUTH0_TX_TEST_REDIS_URL`` names it.  Otherwise it is the one on the default port, or one that
+is started if ``redis-server`` or ``valkey-server`` is installed.  A test whose Redis must fail
+starts its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SETTINGS = ("--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
 
 
 class RedisServer:
-    """A Redis of a test's own, in memory alone, which it may kill and start again."""
+    """A Redis for one test, in memory only, which may kill it and start it again."""
 
     def __init__(self) -> None:
         self._folder = tempfile.mkdtemp(prefix="redis-")
@@ -35,7 +35,7 @@ class RedisServer:
         self.start()
 
     def start(self, *options: str) -> None:
-        """Start it, empty, on its port, and wait until it answers."""
+        """Start an empty server on the port, and wait until it answers."""
         program = next(filter(None, map(shutil.which, _PROGRAMS)))
         self._process = subprocess.Popen(
             [
@@ -46,23 +46,23 @@ class RedisServer:
             stderr=subprocess.DEVNULL,
         )
         until = time.monotonic() + 10
-        while not _answers("127.0.0.1", self.port):
+        while not is_answering("127.0.0.1", self.port):
             assert self._process.poll() is None, "the Redis of the test does not start"
             assert time.monotonic() < until, "the Redis of the test does not answer"
             time.sleep(0.02)
 
     def kill(self) -> None:
-        """End it at once, as a crash would."""
+        """Kill the server at once, as a crash would."""
         self._process.kill()
         self._process.wait()
 
     def close(self) -> None:
-        """End it and remove what it left."""
+        """Kill the server, and remove its folder."""
         self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _answers(host: str, port: int) -> bool:
+def is_answering(host: str, port: int) -> bool:
     try:
         with socket.create_connection((host, port), 1) as connection:
             connection.settimeout(1)
@@ -72,11 +72,11 @@ def _answers(host: str, port: int) -> bool:
         return False
 
 
-def _can_start() -> bool:
+def has_program() -> bool:
     return any(map(shutil.which, _PROGRAMS))
 
 
-def _none_here() -> None:
+def skip_without_redis() -> None:
     reason = "no Redis: install redis-server, or set AUTH0_TX_TEST_REDIS_URL"
     if os.environ.get("CI"):
         pytest.fail(reason)
@@ -85,23 +85,23 @@ def _none_here() -> None:
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """Give the URL of a Redis that all tests share: take a prefix of your own."""
+    """The URL of a Redis that all tests share, so each uses its own prefix."""
     given = os.environ.get("AUTH0_TX_TEST_REDIS_URL")
     if given:
         yield given
-    elif _answers("127.0.0.1", 6379):
+    elif is_answering("127.0.0.1", 6379):
         yield "redis://127.0.0.1:6379/0"
-    elif _can_start():
+    elif has_program():
         server = RedisServer()
         yield server.url
         server.close()
     else:
-        _none_here()
+        skip_without_redis()
 
 
 @pytest.fixture
 def redis_prefix(redis_url: str) -> Iterator[str]:
-    """Give a prefix for the keys of one test, which are deleted after it."""
+    """A prefix for the keys of one test, which are deleted after it."""
     import redis
 
     prefix = f"auth0_tx-test:{token_hex(8)}:"
@@ -113,9 +113,9 @@ def redis_prefix(redis_url: str) -> Iterator[str]:
 
 @pytest.fixture
 def redis_server() -> Iterator[Callable[[], RedisServer]]:
-    """Start servers of a test's own, which end with it."""
-    if not _can_start():
-        _none_here()
+    """A function that starts servers for one test, which end with it."""
+    if not has_program():
+        skip_without_redis()
     servers: list[RedisServer] = []
 
     def start() -> RedisServer:

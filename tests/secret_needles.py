@@ -1,7 +1,7 @@
 """The secrets that a test uses, and finding them in text: whole, in part, or in disguise.
 
 A text is searched for every secret at once, so that a test of ten thousand tokens costs no
-more to search than one of ten.
+more time to search than one of ten.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SHORTEST = 16
 _MOST_TOKENS = 2_000
 _FEWEST_KINDS = 6
 
-# What neither a repr, nor a traceback, nor a log line puts inside of a token.
+# A word of a text: none of the characters that a repr, traceback or log puts around a token.
 _word = re.compile(r"""[^\s"'\\,()<>\[\]{}]{16,}""")
 _public = re.compile(r"(?:urn:|https?://)")
 
@@ -32,11 +32,11 @@ class Needles:
         self._open: set[str] = set()
 
     def add(self, *values: object, name: str = "a secret", keep: bool = False) -> None:
-        """Look for these from now on, where they are text that could be secret.
+        """Look for these values from now on, if they are text that could be secret.
 
         Args:
             *values: text or bytes; anything else holds nothing to look for.
-            name: what a hit is called.
+            name: the name of a hit.
             keep: whether to look for them until the end of the run, not of the test.
         """
         for value in values:
@@ -44,45 +44,45 @@ class Needles:
             if not isinstance(text, str) or text in self._tokens or _public.match(text):
                 continue
             if not keep:
-                # Ever more of the same kind would leak in the same places, if at all.
+                # More tokens of the same kind would leak in the same places, if at all.
                 if len(self._tokens) >= _MOST_TOKENS:
                     continue
                 self._tokens.add(text)
             fragments = self._kept if keep else self._passing
-            fragments.update(dict.fromkeys(_fragments(text), name))
+            fragments.update(dict.fromkeys(_split_secret(text), name))
 
     def allow(self, *values: object) -> None:
-        """Let these be, for one test: one that gives the same text as what is no secret."""
+        """Ignore these values for one test, which uses the same text where it isn't secret."""
         for value in values:
             if isinstance(value, str) and not _public.match(value):
                 for word in _word.findall(value):
-                    self._open.update(_windows(word))
+                    self._open.update(_iterate_windows(word))
 
     def forget(self) -> None:
-        """Look no more for what was added for one test."""
+        """Forget the secrets that were added for one test."""
         self._passing.clear()
         self._tokens.clear()
         self._open.clear()
 
     def find(self, text: str) -> str | None:
-        """Give the name of a secret that *text* holds, with where it starts, or ``None``."""
+        """Return the name of a secret that *text* holds, with its start, or ``None``."""
         if not self._passing and not self._kept:
             return None
         for word in _word.findall(text):
-            for piece in _windows(word):
+            for piece in _iterate_windows(word):
                 name = self._passing.get(piece) or self._kept.get(piece)
                 if name is not None and piece not in self._open:
                     return f"{name} ({piece}…)"
         return None
 
 
-def _windows(word: str) -> Iterator[str]:
+def _iterate_windows(word: str) -> Iterator[str]:
     return (word[start : start + SHORTEST] for start in range(len(word) - SHORTEST + 1))
 
 
-def _fragments(secret: str) -> Iterator[str]:
-    """Give pieces, one of which is in any part of *secret* that is twice as long."""
-    for form in _forms(str.__str__(secret)):
+def _split_secret(secret: str) -> Iterator[str]:
+    """Yield pieces of *secret*: any part of it that is twice as long holds one of them."""
+    for form in _encode_secret(str.__str__(secret)):
         # PEM text goes by its lines, as a traceback would print them.
         for word in _word.findall(form):
             starts = (*range(0, len(word) - SHORTEST, SHORTEST), len(word) - SHORTEST)
@@ -93,7 +93,7 @@ def _fragments(secret: str) -> Iterator[str]:
                     yield piece
 
 
-def _forms(secret: str) -> Iterator[str]:
+def _encode_secret(secret: str) -> Iterator[str]:
     yield secret
     yield quote(secret, safe="", errors="surrogatepass")
     yield quote_plus(secret, errors="surrogatepass")

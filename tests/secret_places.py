@@ -1,4 +1,4 @@
-"""Where a secret could show: all that can be read off an error, and off a log record."""
+"""The places where a secret could show: all text of an error and of a log record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import auth0_tx
 
 PACKAGE = str(Path(auth0_tx.__file__).parent) + "/"
 _TESTS = str(Path(__file__).parent) + "/"
-# The tenant stands for the server, which knows the secrets; it is no part of a client.
+# The tenant stands for Auth0, which knows the secrets; it isn't part of a client.
 _SERVER = (PACKAGE + "tenant/", PACKAGE + "testing/")
 _LIBRARIES = tuple(
     f"/site-packages/{name}/"
@@ -25,26 +25,26 @@ _LIBRARIES = tuple(
 )
 
 
-def in_error(error: BaseException) -> Iterator[tuple[str, str]]:
-    """Give each place of an error and of its whole chain, with the text that is there."""
-    yield from _in_chain(error, type(error).__name__, set())
+def iterate_error(error: BaseException) -> Iterator[tuple[str, str]]:
+    """Yield each place of an error and of its whole chain, with its text."""
+    yield from _iterate_chain(error, type(error).__name__, set())
     copied = copy.copy(error)
     yield "a copy", f"{copied!s} {copied!r} {copied.args!r} {vars(copied)!r}"
-    # What cannot be pickled shows nothing there; that it can is another test's to say.
+    # An error that cannot be pickled shows nothing there; another test proves that ours can.
     with suppress(pickle.PicklingError, AttributeError, TypeError):
         yield "a pickle", pickle.dumps(error).decode("latin-1")
 
 
-def in_interruption(error: BaseException) -> Iterator[tuple[str, str]]:
-    """Yield each place of what a signal or a cancellation raised, with the text that is there.
+def iterate_interruption(error: BaseException) -> Iterator[tuple[str, str]]:
+    """Yield each place of an error that a signal or a cancellation raised, with its text.
 
     An error tracker shows every frame that it passed: those of the standard library and of
     the event loop too.
     """
-    yield from _in_chain(error, type(error).__name__, set(), is_not_a_tests)
+    yield from _iterate_chain(error, type(error).__name__, set(), is_not_from_tests)
 
 
-def _in_chain(
+def _iterate_chain(
     error: BaseException,
     path: str,
     seen: set[int],
@@ -65,34 +65,34 @@ def _in_chain(
     linked = {"__cause__": error.__cause__, "__context__": error.__context__}
     for name, other in linked.items():
         if other is not None and id(other) not in seen:
-            yield from _in_chain(other, f"{path}.{name}", seen, watches)
+            yield from _iterate_chain(other, f"{path}.{name}", seen, watches)
 
 
-def is_the_librarys(error: BaseException) -> bool:
-    """Tell whether an error was made, or passed on, by the library, not raised by a test."""
+def is_from_library(error: BaseException) -> bool:
+    """Return whether the library made an error or passed it on; a test may have raised it."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     return not frames or any(map(is_watched, frames))
 
 
 def is_watched(frame: FrameType) -> bool:
-    """Tell whether a frame is the library's, or of one it calls; a test's holds tokens."""
+    """Return whether a frame belongs to the library or one it calls; a test's holds tokens."""
     file = frame.f_code.co_filename
     if file.startswith(PACKAGE):
         return not file.startswith(_SERVER)
     return any(library in file for library in _LIBRARIES)
 
 
-def is_not_a_tests(frame: FrameType) -> bool:
-    """Return whether a frame is of no test, and not of the tenant that stands for Auth0."""
+def is_not_from_tests(frame: FrameType) -> bool:
+    """Return whether a frame is neither a test's nor the tenant's, which stands for Auth0."""
     return not frame.f_code.co_filename.startswith((_TESTS, *_SERVER))
 
 
-def in_record(record: logging.LogRecord) -> Iterator[tuple[str, str]]:
-    """Give each place of a log record, with the text that is there."""
+def iterate_record(record: logging.LogRecord) -> Iterator[tuple[str, str]]:
+    """Yield each place of a log record, with its text."""
     place = f"a log record of {record.name}"
     yield place, f"{record.getMessage()} {record.args!r}"
     if record.exc_info and record.exc_info[1] is not None:
         yield from (
             (f"{place}, {where}", text)
-            for where, text in _in_chain(record.exc_info[1], "exception", set())
+            for where, text in _iterate_chain(record.exc_info[1], "exception", set())
         )

@@ -1,4 +1,4 @@
-"""A pytest plugin: no secret that a test used may show in what the library printed of it.
+"""A pytest plugin: no secret of a test may show in anything that the library prints.
 
 It knows by itself the secrets that go through the library (options, responses, the keywords
 of a client, an MFA token) and all that the local tenant issues; a test names others::
@@ -40,14 +40,19 @@ from auth0_tx.errors import Auth0Error, MfaRequiredError
 from auth0_tx.tenant import Application, ReceivedRequest, Reply, Tenant
 from auth0_tx.values import CustomTokenExchangeOptions, TokenExchangeResponse
 from tests.secret_needles import Needles
-from tests.secret_places import in_error, in_interruption, in_record, is_the_librarys
+from tests.secret_places import (
+    is_from_library,
+    iterate_error,
+    iterate_interruption,
+    iterate_record,
+)
 
-# An error that is held holds the frames it passed, so not too many are.
+# A kept error keeps the frames it passed, so only so many are kept.
 _MOST_ERRORS = 256
 
 
 class Scanner(logging.Handler):
-    """What is to be searched when the test ends, and what was found."""
+    """Keeps texts and errors until the test ends, and searches them for secrets."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,8 +63,8 @@ class Scanner(logging.Handler):
         self._searching = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a log record's texts, as what it refers to may change."""
-        for place, text in in_record(record):
+        """Keep a log record's texts, as its arguments may change."""
+        for place, text in iterate_record(record):
             self.note(place, text)
 
     def note(self, place: str, text: str) -> None:
@@ -67,7 +72,7 @@ class Scanner(logging.Handler):
         self._texts.setdefault(text, place)
 
     def note_error(self, error: Auth0Error) -> None:
-        """Keep an error to search, once it has gone where it goes."""
+        """Keep an error, to search it once it has passed its frames."""
         # A copy that the search makes is one of the places it searches.
         if self._searching:
             return
@@ -77,11 +82,11 @@ class Scanner(logging.Handler):
 
     def note_interruption(self, error: BaseException) -> None:
         """Keep the locals of every frame that *error* passed, the libraries' included."""
-        for place, text in in_interruption(error):
+        for place, text in iterate_interruption(error):
             self.note(place, text)
 
-    def found(self) -> list[str]:
-        """Search what was kept, and let go of it; give each place of a secret once."""
+    def search(self) -> list[str]:
+        """Search the texts and errors, and forget them; return each place of a secret once."""
         found: dict[str, None] = {}
         while self._errors:
             self._read_error(self._errors.popleft())
@@ -93,18 +98,18 @@ class Scanner(logging.Handler):
         return list(found)
 
     def _read_error(self, error: Auth0Error) -> None:
-        if not is_the_librarys(error):
+        if not is_from_library(error):
             return
         self._searching = True
         try:
-            for place, text in in_error(error):
+            for place, text in iterate_error(error):
                 self.note(place, text)
         finally:
             self._searching = False
 
 
-def _after(kind: type, method: str, act: Callable[..., object]) -> None:
-    """Have *act* called with what a method was called with, and its result, after it."""
+def _call_after(kind: type, method: str, act: Callable[..., object]) -> None:
+    """Call *act* after each call of a method, with its result and its arguments."""
     original = getattr(kind, method)
 
     @functools.wraps(original)
@@ -117,7 +122,7 @@ def _after(kind: type, method: str, act: Callable[..., object]) -> None:
 
 
 def _watch_values(needles: Needles) -> None:
-    def options(self: CustomTokenExchangeOptions, _: object) -> None:
+    def add_options(self: CustomTokenExchangeOptions, _: object) -> None:
         needles.add(self.subject_token, name="a subject token")
         needles.add(self.actor_token, name="an actor token")
         given = self.authorization_params
@@ -127,47 +132,47 @@ def _watch_values(needles: Needles) -> None:
         needles.allow(self.subject_token_type, self.actor_token_type, self.audience)
         needles.allow(self.scope, self.organization)
 
-    def response(self: TokenExchangeResponse, _: object) -> None:
+    def add_tokens(self: TokenExchangeResponse, _: object) -> None:
         needles.add(self.access_token, name="an access token")
         needles.add(self.id_token, name="an ID token")
         needles.add(self.refresh_token, name="a refresh token")
 
-    def settings(self: Settings, _: object) -> None:
+    def add_client_secrets(self: Settings, _: object) -> None:
         needles.add(*self.own_secrets, name="a client secret", keep=True)
 
-    def private_key(self: PrivateKeyJwt, *_: object) -> None:
+    def add_private_key(self: PrivateKeyJwt, *_: object) -> None:
         needles.add(self._key.as_pem(private=True), name="a private key", keep=True)
         numbers = self._key.as_dict(private=True)
         for number in ("d", "p", "q", "dp", "dq", "qi"):
             needles.add(numbers.get(number), name="a private key", keep=True)
 
-    def mfa(self: MfaRequiredError, *_: object) -> None:
+    def add_mfa_token(self: MfaRequiredError, *_: object) -> None:
         needles.add(self.mfa_token, name="an MFA token")
 
-    _after(CustomTokenExchangeOptions, "__init__", options)
-    _after(TokenExchangeResponse, "__init__", response)
-    _after(Settings, "__init__", settings)
-    _after(PrivateKeyJwt, "__init__", private_key)
-    _after(MfaRequiredError, "with_mfa", mfa)
+    _call_after(CustomTokenExchangeOptions, "__init__", add_options)
+    _call_after(TokenExchangeResponse, "__init__", add_tokens)
+    _call_after(Settings, "__init__", add_client_secrets)
+    _call_after(PrivateKeyJwt, "__init__", add_private_key)
+    _call_after(MfaRequiredError, "with_mfa", add_mfa_token)
 
 
 def _watch_tenants(scanner: Scanner) -> None:
     needles = scanner.needles
 
-    def application(self: Application, *_: object) -> None:
+    def add_client_secret(self: Application, *_: object) -> None:
         needles.add(self.client_secret, name="a client secret", keep=True)
 
-    def issued(_: Tenant, token: str, *__: object) -> None:
-        needles.add(token, name="a token of the tenant's")
+    def add_issued_token(_: Tenant, token: str, *__: object) -> None:
+        needles.add(token, name="a token of the tenant")
 
-    def replied(_: Tenant, reply: Reply, *__: object) -> None:
+    def add_reply_tokens(_: Tenant, reply: Reply, *__: object) -> None:
         if b"_token" not in reply.body or not reply.body.startswith(b"{"):
             return
         members = reply.members
         for name in ("access_token", "id_token", "refresh_token", "mfa_token"):
             needles.add(members.get(name), name=f"the tenant's {name}")
 
-    def received(self: ReceivedRequest, *_: object) -> None:
+    def note_request(self: ReceivedRequest, *_: object) -> None:
         if not self.headers.get("user-agent", "").startswith("auth0-tx/"):
             return
         if b"client_assertion=" in self.body:
@@ -178,19 +183,19 @@ def _watch_tenants(scanner: Scanner) -> None:
             if header not in ("authorization", "dpop"):
                 scanner.note(f"the header {header}", value)
 
-    _after(Application, "__init__", application)
+    _call_after(Application, "__init__", add_client_secret)
     for method in ("subject_token", "id_token", "sign"):
-        _after(Tenant, method, issued)
-    _after(Tenant, "respond", replied)
-    _after(ReceivedRequest, "__init__", received)
+        _call_after(Tenant, method, add_issued_token)
+    _call_after(Tenant, "respond", add_reply_tokens)
+    _call_after(ReceivedRequest, "__init__", note_request)
 
 
-def _as_if_not_here(
+def _build_log_filter(
     capturing: logging.Handler, level: int
 ) -> Callable[[logging.LogRecord], bool]:
-    """Filter what pytest itself captures, as the root logger's level was lowered for us."""
+    """Return a filter for pytest's own handlers: the root logger's level is lowered for us."""
 
-    def admits(record: logging.LogRecord) -> bool:
+    def is_admitted(record: logging.LogRecord) -> bool:
         if capturing.level:
             return True
         logger = logging.getLogger(record.name)
@@ -198,7 +203,7 @@ def _as_if_not_here(
             logger = logger.parent
         return record.levelno >= (level if logger.parent is None else logger.level)
 
-    return admits
+    return is_admitted
 
 
 class Watch:
@@ -209,24 +214,24 @@ class Watch:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self) -> Generator[None, Any, Any]:
-        """Fail a test in which a secret showed."""
+        """Fail a test that showed a secret."""
         result = yield
         self._check()
         return result
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_teardown(self) -> Generator[None, Any, Any]:
-        """Do the same for what its fixtures did, and start anew."""
+        """Fail a test whose fixtures showed a secret, and start anew."""
         try:
             result = yield
             self._check()
         finally:
-            self._scanner.found()
+            self._scanner.search()
             self._scanner.needles.forget()
         return result
 
     def _check(self) -> None:
-        found = self._scanner.found()
+        found = self._scanner.search()
         if found:
             pytest.fail("a secret shows: " + "; ".join(found), pytrace=False)
 
@@ -239,9 +244,9 @@ def pytest_configure(config: pytest.Config) -> None:
     scanner = config.stash[_scanner] = Scanner()
     _watch_values(scanner.needles)
     _watch_tenants(scanner)
-    _after(Auth0Error, "__init__", lambda error, *_: scanner.note_error(error))
-    # Made for each warning that is shown; pytest tells of them when the test is over.
-    _after(
+    _call_after(Auth0Error, "__init__", lambda error, *_: scanner.note_error(error))
+    # One is made for each warning; pytest reports them only after the test.
+    _call_after(
         warnings.WarningMessage,
         "__init__",
         lambda warning, *_: scanner.note("a warning", str(warning.message)),
@@ -250,33 +255,33 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Listen to every logger, and leave what tests themselves capture as it was."""
+    """Listen to every logger, without a change to the records that tests capture."""
     root = logging.getLogger()
     capturing = session.config.pluginmanager.get_plugin("logging-plugin")
     if capturing is not None:
-        # Also what it writes to a file that is nobody's: a forked child would wait for
-        # ever for the lock of a file that another thread was writing to.
+        # The handler of the log file too, although no file is set: a forked child would wait
+        # forever for its lock if another thread was writing.
         for name in ("caplog", "report", "log_cli", "log_file"):
             handler: logging.Handler = getattr(capturing, f"{name}_handler")
-            handler.addFilter(_as_if_not_here(capturing.caplog_handler, root.level))
+            handler.addFilter(_build_log_filter(capturing.caplog_handler, root.level))
     root.addHandler(session.config.stash[_scanner])
     root.setLevel(logging.DEBUG)
 
 
 @pytest.fixture
 def needles(request: pytest.FixtureRequest) -> Needles:
-    """What to look for; ``needles.add(...)`` names a secret of the test's own."""
+    """The secrets to look for; ``needles.add(...)`` adds one of the test."""
     return request.config.stash[_scanner].needles
 
 
 @pytest.fixture
 def secret_scanner(request: pytest.FixtureRequest) -> Scanner:
-    """The scanner; ``secret_scanner.found()`` searches now, and lets go of what it held."""
+    """The scanner; ``secret_scanner.search()`` searches now, and forgets what it kept."""
     return request.config.stash[_scanner]
 
 
 class TimeLimit(Exception):
-    """Raised by a signal handler, as a soft time limit of Celery's is."""
+    """Raised by a signal handler, as Celery's soft time limit is."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -287,7 +292,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interrupt(Protocol):
-    """What the fixture ``interrupt`` does."""
+    """The type of the fixture ``interrupt``."""
 
     def __call__(
         self,
@@ -300,12 +305,12 @@ class Interrupt(Protocol):
 
 
 _SETTLE = 0.15
-"""Seconds in which a call comes to its wait, once it is known to be nearly there."""
+"""Seconds until a call waits, once it is known to be near."""
 
 
 @pytest.fixture
 def interrupt(secret_scanner: Scanner) -> Interrupt:
-    """Interrupt a call by a signal while it waits, and search every frame it was in.
+    """A function that interrupts a call by a signal while it waits, and searches its frames.
 
     The signal strikes soon after *is_near*, its second argument, has become true.
     """

@@ -1,7 +1,7 @@
 """The actions of every site, in any framework: the same in both worlds.
 
-A view hands in its client, its store options, and what the browser asked for.  What it gives
-back is a status, the JSON of the answer, and where to go.
+A view hands in its client, its store options, and the browser's request.  It gets
+back a status, the JSON of the answer, and a location.
 """
 
 from __future__ import annotations

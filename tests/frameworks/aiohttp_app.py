@@ -41,7 +41,7 @@ def serve(world: World) -> Iterator[int]:
     """Serve the site; return its port."""
 
     @asynccontextmanager
-    async def running() -> AsyncIterator[int]:
+    async def run_site() -> AsyncIterator[int]:
         async with open_async_clients(world) as clients:
             runner = web.AppRunner(make_site(clients), access_log=None)
             await runner.setup()
@@ -51,5 +51,5 @@ def serve(world: World) -> Iterator[int]:
             finally:
                 await runner.cleanup()
 
-    with serve_in_thread(running) as port:
+    with serve_in_thread(run_site) as port:
         yield port

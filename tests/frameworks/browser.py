@@ -24,14 +24,14 @@ class Answer:
     headers: list[tuple[str, str]]
     body: bytes
 
-    def fields(self, name: str) -> list[str]:
+    def list_fields(self, name: str) -> list[str]:
         """Return every field of a name."""
         return [value for field, value in self.headers if field.lower() == name.lower()]
 
     @property
     def cookies_set(self) -> list[SentCookie]:
         """The cookies that the server set or deleted."""
-        return [parse_set_cookie(field) for field in self.fields("Set-Cookie")]
+        return [parse_set_cookie(field) for field in self.list_fields("Set-Cookie")]
 
     @property
     def deleted(self) -> set[str]:

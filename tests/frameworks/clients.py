@@ -35,13 +35,13 @@ class Clock:
 
 @attrs.frozen
 class World:
-    """What sites need to know of the world.
+    """The world of the sites.
 
     Attributes:
-        tenant: who issues tokens.
-        clock: what time it is.
-        redis_url: where Redis is.
-        prefix: of this module's keys in it.
+        tenant: issues tokens.
+        clock: the time of tenant and clients.
+        redis_url: the URL of Redis.
+        prefix: the prefix of this module's keys in Redis.
     """
 
     tenant: Tenant
@@ -49,8 +49,8 @@ class World:
     redis_url: str
     prefix: str
 
-    def settings(self) -> dict[str, Any]:
-        """Return what every client is configured with."""
+    def build_settings(self) -> dict[str, Any]:
+        """Return the keywords that every client shares."""
         return {
             "domain": self.tenant.domain,
             "client_id": self.tenant.client_id,
@@ -76,7 +76,7 @@ def open_blocking_clients(world: World) -> Iterator[Mapping[str, ServerClient]]:
         stores["redis"] = RedisStore(connected, prefix=world.prefix, timeout=20)
         yield {
             name: stack.enter_context(
-                ServerClient(state_store=store, **world.settings())
+                ServerClient(state_store=store, **world.build_settings())
             )
             for name, store in stores.items()
         }
@@ -94,7 +94,7 @@ async def open_async_clients(
         stores["redis"] = RedisStore(connected, prefix=world.prefix, timeout=20)
         yield {
             name: await stack.enter_async_context(
-                AsyncServerClient(state_store=store, **world.settings())
+                AsyncServerClient(state_store=store, **world.build_settings())
             )
             for name, store in stores.items()
         }

@@ -58,12 +58,12 @@ def serve(world: World, make: Any = make_site) -> Iterator[int]:
     """Serve a site; return its port."""
 
     @asynccontextmanager
-    async def running() -> AsyncIterator[int]:
+    async def run_site() -> AsyncIterator[int]:
         async with (
             open_async_clients(world) as clients,
             serve_uvicorn(make(clients)) as port,
         ):
             yield port
 
-    with serve_in_thread(running) as port:
+    with serve_in_thread(run_site) as port:
         yield port

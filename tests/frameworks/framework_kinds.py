@@ -44,16 +44,16 @@ class Kind:
     fields: Callable[[Any, str], list[str]]
     cookies: Callable[[Any], list[str]]
 
-    def cookies_set(self, response: Any) -> list[SentCookie]:
+    def read_cookies(self, response: Any) -> list[SentCookie]:
         """Return the cookies that the response sets."""
         return [parse_set_cookie(field) for field in self.cookies(response)]
 
 
-def _environ(cookie: str) -> dict[str, Any]:
+def build_environ(cookie: str) -> dict[str, Any]:
     return EnvironBuilder(headers={"Cookie": cookie}).get_environ()
 
 
-def _scope(cookie: str) -> dict[str, Any]:
+def build_scope(cookie: str) -> dict[str, Any]:
     headers = [(b"cookie", cookie.encode("latin-1"))]
     return {"type": "http", "method": "GET", "path": "/", "headers": headers}
 
@@ -66,7 +66,7 @@ def _list_cookie_fields(response: Any) -> list[str]:
     return list(response.headers.getlist("Set-Cookie"))
 
 
-def _fields(response: Any, name: str) -> list[str]:
+def list_fields(response: Any, name: str) -> list[str]:
     if name not in response.headers:
         return []
     for method in ("getlist", "getall"):
@@ -77,34 +77,34 @@ def _fields(response: Any, name: str) -> list[str]:
 
 DJANGO = Kind(
     "django",
-    lambda cookie: WSGIRequest(_environ(cookie)),
+    lambda cookie: WSGIRequest(build_environ(cookie)),
     lambda request: WSGIRequest(request.environ),
     HttpResponse,
-    _fields,
+    list_fields,
     _list_jar_cookies,
 )
 DJANGO_ASYNC = Kind(
     "django-async",
-    lambda cookie: ASGIRequest(_scope(cookie), BytesIO()),
+    lambda cookie: ASGIRequest(build_scope(cookie), BytesIO()),
     lambda request: ASGIRequest(request.scope, BytesIO()),
     HttpResponse,
-    _fields,
+    list_fields,
     _list_jar_cookies,
 )
 WERKZEUG = Kind(
     "werkzeug",
-    lambda cookie: WerkzeugRequest(_environ(cookie)),
+    lambda cookie: WerkzeugRequest(build_environ(cookie)),
     lambda request: WerkzeugRequest(request.environ),
     WerkzeugResponse,
-    _fields,
+    list_fields,
     _list_cookie_fields,
 )
 STARLETTE = Kind(
     "starlette",
-    lambda cookie: Request(_scope(cookie)),
+    lambda cookie: Request(build_scope(cookie)),
     lambda request: Request(request.scope),
     Response,
-    _fields,
+    list_fields,
     _list_cookie_fields,
 )
 AIOHTTP = Kind(
@@ -112,12 +112,12 @@ AIOHTTP = Kind(
     lambda cookie: make_mocked_request("GET", "/", headers={"Cookie": cookie}),
     lambda request: request.clone(),
     web.Response,
-    _fields,
+    list_fields,
     _list_jar_cookies,
 )
 
 
-def _flask_request(cookie: str) -> Any:
+def build_flask_request(cookie: str) -> Any:
     # Its ``request`` stands for whichever is under way; the fixture ends that again.
     app = flask.Flask(__name__)
     FLASK_CONTEXTS.enter_context(app.test_request_context(headers={"Cookie": cookie}))
@@ -127,10 +127,10 @@ def _flask_request(cookie: str) -> Any:
 FLASK_CONTEXTS = ExitStack()
 FLASK = Kind(
     "flask",
-    _flask_request,
+    build_flask_request,
     lambda _: flask.request,
     flask.Response,
-    _fields,
+    list_fields,
     _list_cookie_fields,
 )
 KINDS = [DJANGO, DJANGO_ASYNC, WERKZEUG, FLASK, STARLETTE, AIOHTTP]

@@ -99,7 +99,7 @@ def make_site(clients: Mapping[str, AsyncServerClient], seen: list[Any]) -> Fast
         await log_in(request, store)
         response = Response("ok")
         response.set_cookie("theme", "dark")
-        response.set_cookie(COOKIE, "of the application's")
+        response.set_cookie(COOKIE, "set by the application")
         response.headers["Cache-Control"] = "public, max-age=60"
         response.headers["Vary"] = "Accept"
         return response
@@ -120,7 +120,7 @@ def make_site(clients: Mapping[str, AsyncServerClient], seen: list[Any]) -> Fast
 
 @pytest.fixture(scope="module")
 def seen() -> list[Any]:
-    """What background tasks saw."""
+    """The users that background tasks saw."""
     return []
 
 
@@ -130,7 +130,7 @@ def ports(world: World, seen: list[Any]) -> Iterator[dict[str, int]]:
     found: dict[str, int] = {}
 
     @asynccontextmanager
-    async def running() -> AsyncIterator[int]:
+    async def run_sites() -> AsyncIterator[int]:
         async with open_async_clients(world) as clients:
             inside, both = make_site(clients, seen), make_site(clients, seen)
             inside.add_middleware(SessionCommitMiddleware)
@@ -143,7 +143,7 @@ def ports(world: World, seen: list[Any]) -> Iterator[dict[str, int]]:
             ):
                 yield 0
 
-    with serve_in_thread(running):
+    with serve_in_thread(run_sites):
         yield found
 
 
@@ -170,8 +170,8 @@ def test_any_response_has_the_cookies(
 
     assert status == answer.status
     assert [COOKIE] == [cookie.name for cookie in answer.cookies_set]
-    assert ["private, no-store"] == answer.fields("Cache-Control")
-    assert ["Cookie"] == answer.fields("Vary")
+    assert ["private, no-store"] == answer.list_fields("Cache-Control")
+    assert ["Cookie"] == answer.list_fields("Vary")
     assert "auth0|alice" == browser.get("me").json
 
 
@@ -190,7 +190,7 @@ def test_attributes(browser: Browser, world: World) -> None:
 
 
 def test_stream_knows_the_user(browser: Browser, world: World) -> None:
-    """What runs while the response is under way can read the session."""
+    """Code that runs while the response is sent can read the session."""
     assert b"begun, auth0|alice" == post(browser, world, "stream").body
 
 
@@ -229,31 +229,31 @@ def test_unhandled_error(ports: dict[str, int], world: World) -> None:
 
 
 def test_joins_what_the_application_set(browser: Browser, world: World) -> None:
-    """The application's cookies stay, save one of the session's name; caches keep nothing."""
+    """The application's cookies stay, except one named like the session; caches keep nothing."""
     answer = post(browser, world, "own")
 
     assert ["theme", COOKIE] == [cookie.name for cookie in answer.cookies_set]
     assert "auth0|alice" == browser.get("me").json
-    assert ["private, no-store"] == answer.fields("Cache-Control")
-    assert ["Accept, Cookie"] == answer.fields("Vary")
+    assert ["private, no-store"] == answer.list_fields("Cache-Control")
+    assert ["Accept, Cookie"] == answer.list_fields("Vary")
 
 
 def test_read_session_is_for_no_cache(browser: Browser) -> None:
     """A response whose request read the session says so; the endpoint's own word is kept."""
     plain, own = browser.get("me"), browser.get("mine")
 
-    assert ["private, no-store"] == plain.fields("Cache-Control")
-    assert ["Cookie"] == plain.fields("Vary")
-    assert ["max-age=60"] == own.fields("Cache-Control")
-    assert ["Accept, Cookie"] == own.fields("Vary")
+    assert ["private, no-store"] == plain.list_fields("Cache-Control")
+    assert ["Cookie"] == plain.list_fields("Vary")
+    assert ["max-age=60"] == own.list_fields("Cache-Control")
+    assert ["Accept, Cookie"] == own.list_fields("Vary")
 
 
 def test_leaves_other_responses_alone(browser: Browser) -> None:
     """A response without a session's cookies is as the application made it."""
     answer = browser.get("cached")
 
-    assert ["public, max-age=60"] == answer.fields("Cache-Control")
-    assert ["Accept"] == answer.fields("Vary")
+    assert ["public, max-age=60"] == answer.list_fields("Cache-Control")
+    assert ["Accept"] == answer.list_fields("Vary")
     assert [] == answer.cookies_set
 
 
@@ -334,7 +334,7 @@ async def test_headers_of_any_case() -> None:
 
 
 async def test_information_before_the_response() -> None:
-    """What may be sent before a response, such as early hints, does not begin it."""
+    """Messages before a response, such as early hints, do not begin it."""
     scope: dict[str, Any] = {"type": "http"}
     messages: list[Any] = []
 

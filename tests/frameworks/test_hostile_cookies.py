@@ -22,8 +22,8 @@ def chunked(running: tuple[str, int], world: World) -> Site:
     return Site(*running, "chunks", world)
 
 
-def has_no_session(site: Site, cookies: dict[str, str]) -> Answer:
-    """Send cookies that must be no session; what it finds must not keep a login away."""
+def check_no_session(site: Site, cookies: dict[str, str]) -> Answer:
+    """Send cookies that must not be a session, and return the answer."""
     browser = Browser(site.port, site.store, dict(cookies))
 
     answer = browser.get("me")
@@ -36,7 +36,7 @@ def has_no_session(site: Site, cookies: dict[str, str]) -> Answer:
 def is_deleted(site: Site, value: str) -> bool:
     """Return whether a cookie that is not a session is deleted.
 
-    What has the form of an id stays: another answer may by now have brought a new one.
+    A cookie with the form of an id stays: another answer may have set a new one meanwhile.
     """
     return not (
         site.store in SERVER_SIDE and re.fullmatch(r"[\w-]{43}", value, re.ASCII)
@@ -69,7 +69,7 @@ def test_changed_value(site: Site) -> None:
 
     for how, change in VALUES.items():
         sent = {**cookies, changed: change(cookies[changed])}
-        answer = has_no_session(site, sent)
+        answer = check_no_session(site, sent)
         # Some versions of Werkzeug show nobody a cookie that is not as it should be.
         hidden = {n for n, v in sent.items() if site.name == "flask" and '"' in v}
         expected = {n for n, v in sent.items() if is_deleted(site, v)}
@@ -92,25 +92,25 @@ def test_any_bit_flipped(site: Site) -> None:
             assert (200, None) == (answer.status, answer.json), (place, bit)
 
 
-def _of(cookies: dict[str, str], *order: int) -> dict[str, str]:
+def reorder(cookies: dict[str, str], *order: int) -> dict[str, str]:
     values = list(cookies.values())
     names = [f"{COOKIE}.{number}" for number in range(len(order))]
     return dict(zip(names, (values[number] for number in order), strict=True))
 
 
 CHUNKS: dict[str, Callable[[dict[str, str], dict[str, str]], dict[str, str]]] = {
-    "two swapped": lambda mine, other: _of(mine, 1, 0, *range(2, len(mine))),
+    "two swapped": lambda mine, other: reorder(mine, 1, 0, *range(2, len(mine))),
     "the first missing": lambda mine, other: dict(list(mine.items())[1:]),
     "one between missing": lambda mine, other: {
         name: value for name, value in mine.items() if not name.endswith(".1")
     },
     "the last missing": lambda mine, other: dict(list(mine.items())[:-1]),
-    "one twice": lambda mine, other: _of(mine, *range(len(mine)), 0),
-    "the first of another's": lambda mine, other: {
+    "one twice": lambda mine, other: reorder(mine, *range(len(mine)), 0),
+    "another user's first": lambda mine, other: {
         **mine,
         f"{COOKIE}.0": other[f"{COOKIE}.0"],
     },
-    "all but the first of another's": lambda mine, other: {
+    "another user's all but the first": lambda mine, other: {
         **other,
         f"{COOKIE}.0": mine[f"{COOKIE}.0"],
     },
@@ -129,7 +129,7 @@ CHUNKS: dict[str, Callable[[dict[str, str], dict[str, str]], dict[str, str]]] = 
 
 
 def test_chunks_not_as_they_were(chunked: Site) -> None:
-    """Chunks that do not belong together are no session, and are all deleted."""
+    """Chunks that do not belong together are not a session, and are all deleted."""
     mine, other = (
         chunked.log_in_new_browser("alice").cookies,
         chunked.log_in_new_browser("bob").cookies,
@@ -138,7 +138,7 @@ def test_chunks_not_as_they_were(chunked: Site) -> None:
 
     for how, change in CHUNKS.items():
         sent = change(mine, other)
-        answer = has_no_session(chunked, sent)
+        answer = check_no_session(chunked, sent)
         assert (how, set(sent)) == (how, answer.deleted)
 
 
@@ -159,9 +159,9 @@ def test_cookie_of_another_store(site: Site) -> None:
     others = SERVER_SIDE if site.store not in SERVER_SIDE else ("cookie", "chunks")
 
     for store in others:
-        has_no_session(attrs.evolve(site, store=store), cookies)
+        check_no_session(attrs.evolve(site, store=store), cookies)
     renamed = {name.replace("__Host-", "__Secure-"): v for name, v in cookies.items()}
-    has_no_session(site, renamed)
+    check_no_session(site, renamed)
 
 
 def test_megabyte(site: Site) -> None:

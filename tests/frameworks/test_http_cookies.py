@@ -38,13 +38,13 @@ def kind(request: pytest.FixtureRequest) -> Iterator[Kind]:
         yield request.param
 
 
-def cookie(value: str, *, name: str = NAME, **attributes: Any) -> SetCookie:
-    """A cookie to set for an hour."""
+def build_cookie(value: str, *, name: str = NAME, **attributes: Any) -> SetCookie:
+    """Build a cookie to set for an hour."""
     return SetCookie(**{"name": name, "value": value, "max_age": 3600, **attributes})
 
 
-def deletion(name: str = NAME, **attributes: Any) -> SetCookie:
-    """A cookie to delete."""
+def build_deletion(name: str = NAME, **attributes: Any) -> SetCookie:
+    """Build a cookie to delete."""
     return SetCookie(**{"name": name, "value": "", "max_age": 0, **attributes})
 
 
@@ -97,7 +97,7 @@ def test_sets_a_cookie(kind: Kind) -> None:
     response = kind.response()
 
     COOKIES.write(
-        {"request": kind.request(""), "response": response}, [cookie("s.1-_")]
+        {"request": kind.request(""), "response": response}, [build_cookie("s.1-_")]
     )
 
     attributes = {
@@ -107,14 +107,14 @@ def test_sets_a_cookie(kind: Kind) -> None:
         "secure": "",
         "samesite": "Lax",
     }
-    assert [(NAME, "s.1-_", attributes)] == kind.cookies_set(response)
+    assert [(NAME, "s.1-_", attributes)] == kind.read_cookies(response)
 
 
 def test_sets_a_cookie_for_a_domain(kind: Kind) -> None:
     """A cookie for a whole domain, or some paths, or plain http, is set as such."""
     response, request = kind.response(), kind.request("")
     domain = {"domain": "example.com", "path": "/app", "same_site": "strict"}
-    mine = cookie("sealed", name="auth0_tx", secure=False, **domain)
+    mine = build_cookie("sealed", name="auth0_tx", secure=False, **domain)
 
     COOKIES.write({"request": request, "response": response}, [mine])
 
@@ -125,7 +125,7 @@ def test_sets_a_cookie_for_a_domain(kind: Kind) -> None:
         "httponly": "",
         "samesite": "Strict",
     }
-    assert [("auth0_tx", "sealed", attributes)] == kind.cookies_set(response)
+    assert [("auth0_tx", "sealed", attributes)] == kind.read_cookies(response)
 
 
 @pytest.mark.parametrize(
@@ -135,11 +135,11 @@ def test_sets_a_cookie_for_a_domain(kind: Kind) -> None:
 def test_deletes_a_cookie(kind: Kind, name: str, domain: str | None, path: str) -> None:
     """A cookie is deleted with the attributes that its prefix stands for."""
     response = kind.response()
-    gone = deletion(name, domain=domain, path=path)
+    gone = build_deletion(name, domain=domain, path=path)
 
     COOKIES.write({"request": kind.request(f"{name}=x"), "response": response}, [gone])
 
-    [(found, value, attributes)] = kind.cookies_set(response)
+    [(found, value, attributes)] = kind.read_cookies(response)
     assert (name, "") == (found, value)
     assert "0" == attributes["max-age"]
     assert "secure" in attributes
@@ -152,12 +152,14 @@ def test_of_two_writes_the_last_holds(kind: Kind) -> None:
     store_options = {"request": request, "response": response}
     response.set_cookie("theme", "dark")
 
-    COOKIES.write(store_options, [cookie("first"), cookie("chunk", name=f"{NAME}.0")])
+    COOKIES.write(
+        store_options, [build_cookie("first"), build_cookie("chunk", name=f"{NAME}.0")]
+    )
     response.set_cookie("shape", "round")
-    COOKIES.write(store_options, [cookie("second"), deletion(f"{NAME}.0")])
+    COOKIES.write(store_options, [build_cookie("second"), build_deletion(f"{NAME}.0")])
 
-    found = {name: value for name, value, _ in kind.cookies_set(response)}
-    assert 4 == len(kind.cookies_set(response))
+    found = {name: value for name, value, _ in kind.read_cookies(response)}
+    assert 4 == len(kind.read_cookies(response))
     assert {"theme": "dark", "shape": "round", NAME: "second", f"{NAME}.0": ""} == found
 
 
@@ -168,7 +170,7 @@ def test_no_cache_keeps_it(kind: Kind) -> None:
     response.headers["vary"] = "Accept-Language"
 
     COOKIES.write(
-        {"request": kind.request(""), "response": response}, [cookie("sealed")]
+        {"request": kind.request(""), "response": response}, [build_cookie("sealed")]
     )
 
     assert ["private, no-store"] == kind.fields(response, "Cache-Control")
@@ -210,22 +212,22 @@ def test_vary_has_cookie_once(kind: Kind) -> None:
     """Writing twice says once that the response depends on the cookies."""
     store_options = {"request": kind.request(""), "response": kind.response()}
 
-    COOKIES.write(store_options, [cookie("first")])
-    COOKIES.write(store_options, [cookie("second")])
+    COOKIES.write(store_options, [build_cookie("first")])
+    COOKIES.write(store_options, [build_cookie("second")])
 
     assert ["Cookie"] == kind.fields(store_options["response"], "Vary")
 
 
 @pytest.mark.parametrize("several", [STARLETTE, AIOHTTP], ids=lambda kind: kind.name)
 def test_keeps_several_vary_fields(several: Kind) -> None:
-    """What several fields of Vary name is kept."""
+    """The names in several Vary fields are kept."""
     response = several.response()
     add = getattr(response.headers, "append", None) or response.headers.add
     add("Vary", "Accept")
     add("Vary", "Origin")
 
     request = several.request("")
-    COOKIES.write({"request": request, "response": response}, [cookie("sealed")])
+    COOKIES.write({"request": request, "response": response}, [build_cookie("sealed")])
 
     assert ["Accept, Origin, Cookie"] == several.fields(response, "Vary")
 
@@ -237,7 +239,7 @@ def test_later_reads_see_what_was_written(kind: Kind) -> None:
 
     COOKIES.write(
         store_options,
-        [cookie("new"), deletion(f"{NAME}.0"), deletion(f"{NAME}.1")],
+        [build_cookie("new"), build_deletion(f"{NAME}.0"), build_deletion(f"{NAME}.1")],
     )
 
     assert {NAME: "new", "theme": "dark"} == COOKIES.read({"request": request})
@@ -249,7 +251,7 @@ def test_writes_of_one_request_are_no_others(kind: Kind) -> None:
     """Another request does not see what was written for this one."""
     store_options = {"request": kind.request(""), "response": kind.response()}
 
-    COOKIES.write(store_options, [cookie("mine")])
+    COOKIES.write(store_options, [build_cookie("mine")])
 
     assert {} == COOKIES.read({"request": kind.request("")})
 
@@ -258,7 +260,9 @@ def test_request_of_any_other_kind() -> None:
     """Any object with cookies is a request; what was written for it is kept with it."""
     request = SimpleNamespace(cookies={"theme": "dark"})
 
-    COOKIES.write({"request": request, "response": AIOHTTP.response()}, [cookie("new")])
+    COOKIES.write(
+        {"request": request, "response": AIOHTTP.response()}, [build_cookie("new")]
+    )
 
     assert {"theme": "dark", NAME: "new"} == COOKIES.read({"request": request})
 
@@ -270,7 +274,7 @@ def test_cannot_write_without_a_response(kind: Kind) -> None:
     assert not COOKIES.can_write({"request": request})
     assert COOKIES.can_write({"request": request, "response": kind.response()})
     with pytest.raises(InvalidInputError, match="store_options must have a response"):
-        COOKIES.write({"request": request}, [cookie("sealed")])
+        COOKIES.write({"request": request}, [build_cookie("sealed")])
 
 
 def collect_refusals(store_options: Any) -> list[str]:
@@ -279,7 +283,7 @@ def collect_refusals(store_options: Any) -> list[str]:
     for use in (
         COOKIES.read,
         COOKIES.can_write,
-        lambda options: COOKIES.write(options, [cookie("sealed")]),
+        lambda options: COOKIES.write(options, [build_cookie("sealed")]),
     ):
         with pytest.raises(InvalidInputError) as failed:
             use(store_options)
@@ -372,11 +376,11 @@ def test_middleware_takes_the_cookies() -> None:
     state = request.scope[RESPONSE_STATE] = ResponseState(has_middleware=True)
 
     assert COOKIES.can_write({"request": request})
-    COOKIES.write({"request": request}, [cookie("first")])
-    COOKIES.write({"request": request, "response": response}, [cookie("second")])
+    COOKIES.write({"request": request}, [build_cookie("first")])
+    COOKIES.write({"request": request, "response": response}, [build_cookie("second")])
 
-    assert {NAME: cookie("second")} == state.cookies
-    assert [] == STARLETTE.cookies_set(response)
+    assert {NAME: build_cookie("second")} == state.cookies
+    assert [] == STARLETTE.read_cookies(response)
     assert {"theme": "dark", NAME: "second"} == COOKIES.read({"request": request})
 
 

@@ -57,15 +57,15 @@ def test_cookies_on_the_wire(site: Site) -> None:
     assert [expected] * len(names) == [
         cookie.attributes for cookie in logged_in.cookies_set
     ]
-    assert 4096 > max(len(field) for field in logged_in.fields("Set-Cookie"))
+    assert 4096 > max(len(field) for field in logged_in.list_fields("Set-Cookie"))
 
 
 def test_response_with_cookies_is_not_kept(site: Site) -> None:
     """A response that sets the session is for no cache, and depends on the cookies."""
     logged_in = site.log_in(site.new_browser())
 
-    assert ["private, no-store"] == logged_in.fields("Cache-Control")
-    vary = ",".join(logged_in.fields("Vary")).lower()
+    assert ["private, no-store"] == logged_in.list_fields("Cache-Control")
+    vary = ",".join(logged_in.list_fields("Vary")).lower()
     assert "cookie" in [name.strip() for name in vary.split(",")]
 
 
@@ -74,12 +74,12 @@ def test_response_that_read_the_session_is_not_kept(site: Site) -> None:
     for browser in (site.log_in_new_browser(), site.new_browser()):
         answer = browser.get("me")
 
-        assert ["private, no-store"] == answer.fields("Cache-Control")
-        assert "cookie" in ",".join(answer.fields("Vary")).lower()
+        assert ["private, no-store"] == answer.list_fields("Cache-Control")
+        assert "cookie" in ",".join(answer.list_fields("Vary")).lower()
 
 
 def test_tokens_are_not_readable(site: Site) -> None:
-    """What the browser holds shows neither tokens nor the user."""
+    """The browser's cookies show neither tokens nor the user."""
     browser = site.log_in_new_browser()
     token = browser.get("token").json
 
@@ -108,13 +108,13 @@ def test_logs_out(site: Site) -> None:
 
     url = f"https://{site.world.tenant.domain}/v2/logout"
     query = "?client_id=local-client&returnTo=https%3A%2F%2Fapp.example.com%2Fbye"
-    assert (303, [url + query]) == (answer.status, answer.fields("Location"))
+    assert (303, [url + query]) == (answer.status, answer.list_fields("Location"))
     assert held == answer.deleted
     assert {"/"} == {cookie.attributes["path"] for cookie in answer.cookies_set}
     assert [] == [
         cookie for cookie in answer.cookies_set if "secure" not in cookie.attributes
     ]
-    assert ["private, no-store"] == answer.fields("Cache-Control")
+    assert ["private, no-store"] == answer.list_fields("Cache-Control")
     assert ({}, None) == (browser.cookies, read_user(browser.get("me")))
 
 
@@ -236,7 +236,7 @@ def list_own_apis(audience: Any) -> list[str]:
 
 
 def call_at_once(*calls: Callable[[], Any]) -> list[Any]:
-    """Make calls in as many threads, and give what they return."""
+    """Make calls in as many threads, and return their results."""
     with ThreadPoolExecutor(len(calls)) as threads:
         return [future.result() for future in [threads.submit(call) for call in calls]]
 

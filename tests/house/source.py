@@ -10,21 +10,21 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "auth0_tx"
 
 
-def modules(room: str = "") -> list[Path]:
-    """Give the modules of a room, or of the whole package."""
+def list_modules(room: str = "") -> list[Path]:
+    """Return the modules of a room, or of the whole package."""
     return sorted((PACKAGE / room).rglob("*.py"))
 
 
-def name_of(path: Path) -> str:
-    """Give a module's name below the package, as ``core.grants``."""
+def get_name(path: Path) -> str:
+    """Return a module's name below the package, such as ``core.wire.grants``."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__")
 
 
-def imports(path: Path) -> Iterator[tuple[int, str]]:
-    """Give each import of a module: its line, and the absolute name imported from.
+def list_imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield each import of a module: its line, and the absolute name imported from.
 
-    What is imported for type checkers only is no arrow: it never runs.
+    An import for type checkers only is left out: it never runs.
     """
     tree = ast.parse(path.read_text())
     unseen = {

@@ -1,4 +1,4 @@
-"""What is public is listed, documented, and told in the changelog."""
+"""Public names are listed and documented, and the changelog is kept."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def test_clients_show_only_documented_methods(kind: Any, close: str) -> None:
     assert all(inspect.getdoc(getattr(kind, name)) for name in shown)
 
 
-def domain_of(store_options: Mapping[str, Any] | None) -> str:
+def refuse_to_resolve(store_options: Mapping[str, Any] | None) -> str:
     """Return the domain of a tenant."""
     raise AssertionError("repr() asked the application's function")
 
 
 @CLIENTS
-@pytest.mark.parametrize("domain", ["tenant.us.auth0.com", domain_of])
+@pytest.mark.parametrize("domain", ["tenant.us.auth0.com", refuse_to_resolve])
 def test_repr_of_a_client(kind: Any, close: str, domain: Any) -> None:
     """A client prints its domain, if it has one, and its client id, but no secret."""
     client = kind(

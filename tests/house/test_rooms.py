@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.source import PACKAGE, imports, modules, name_of
+from tests.house.source import PACKAGE, get_name, list_imports, list_modules
 
 LEAVES = ("bounded", "secret", "version", "token_types", "events")
 ROOMS = {
@@ -82,21 +82,23 @@ OUTSIDE_WORLD = {
 }
 
 
-@pytest.mark.parametrize("path", modules(), ids=name_of)
+@pytest.mark.parametrize("path", list_modules(), ids=get_name)
 def test_arrows_go_down(path: Path) -> None:
     """A module imports only from the rooms that its own room may enter."""
-    room = name_of(path).partition(".")[0]
-    allowed = {f"auth0_tx.{each}".rstrip(".") for each in ROOMS[room]}
+    room = get_name(path).partition(".")[0]
+    allowed = {f"auth0_tx.{below}".rstrip(".") for below in ROOMS[room]}
 
     ours = [
-        (line, name) for line, name in imports(path) if name.split(".")[0] == "auth0_tx"
+        (line, name)
+        for line, name in list_imports(path)
+        if name.split(".")[0] == "auth0_tx"
     ]
-    wrong = [(line, name) for line, name in ours if _room_of(name) not in allowed]
+    wrong = [(line, name) for line, name in ours if find_room(name) not in allowed]
 
     assert wrong == []
 
 
-def _room_of(name: str) -> str:
+def find_room(name: str) -> str:
     parts = name.split(".")
     is_room = len(parts) > 1 and (
         (PACKAGE / parts[1]).is_dir() or (PACKAGE / f"{parts[1]}.py").is_file()
@@ -125,21 +127,21 @@ CORE = {
 }
 
 
-@pytest.mark.parametrize("path", modules("core"), ids=name_of)
+@pytest.mark.parametrize("path", list_modules("core"), ids=get_name)
 def test_arrows_of_the_core_go_down(path: Path) -> None:
     """A room of the core imports only from the rooms below it, as listed here."""
-    room = name_of(path).split(".")[1:2] or [""]
+    room = get_name(path).split(".")[1:2] or [""]
 
     rooms = {
-        _core_room_of(name)
-        for _, name in imports(path)
+        find_core_room(name)
+        for _, name in list_imports(path)
         if name.startswith("auth0_tx.core.")
     }
 
     assert rooms - {room[0], *CORE.get(room[0], ())} == set()
 
 
-def _core_room_of(name: str) -> str:
+def find_core_room(name: str) -> str:
     return name.split(".")[2]
 
 
@@ -148,12 +150,12 @@ def _core_room_of(name: str) -> str:
     [
         path
         for room in ("integrations", "doctor", "cli", "testing")
-        for path in modules(room)
+        for path in list_modules(room)
     ],
-    ids=name_of,
+    ids=get_name,
 )
 def test_nobody_reads_a_clients_insides(path: Path) -> None:
-    """What stands above the clients uses their public methods; flows' context is their own."""
+    """Rooms above the clients use their public methods, never the flows' context."""
     read = [
         node.lineno
         for node in ast.walk(ast.parse(path.read_text()))
@@ -168,19 +170,19 @@ def test_frameworks_are_not_imported() -> None:
     hosts = {"aiohttp", "django", "flask", "starlette", "werkzeug"}
 
     importing = [
-        name_of(path)
-        for path in modules("frameworks")
-        for _, name in imports(path)
+        get_name(path)
+        for path in list_modules("frameworks")
+        for _, name in list_imports(path)
         if name.split(".")[0] in hosts
     ]
 
     assert ["frameworks.aiohttp_keys"] == importing
 
 
-@pytest.mark.parametrize("path", modules("core"), ids=name_of)
+@pytest.mark.parametrize("path", list_modules("core"), ids=get_name)
 def test_core_touches_nothing(path: Path) -> None:
     """The core imports no clock, socket, loop, thread, logger or HTTP library."""
-    names = {name for _, name in imports(path)}
+    names = {name for _, name in list_imports(path)}
 
     assert {
         n for n in names if n in OUTSIDE_WORLD or n.split(".")[0] in OUTSIDE_WORLD
@@ -203,13 +205,13 @@ def test_core_loads_alone(module: str) -> None:
     assert ran.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("path", modules("core/flows"), ids=name_of)
+@pytest.mark.parametrize("path", list_modules("core/flows"), ids=get_name)
 def test_nothing_is_dropped(path: Path) -> None:
     """No flow or effect stands as a bare statement: that is a forgotten ``yield from``."""
     effects = {"Send", "Sleep", "Invoke", "Share", "Emit", "Warn"}
     flows = {
         node.name
-        for module in modules("core/flows")
+        for module in list_modules("core/flows")
         for node in ast.walk(ast.parse(module.read_text()))
         if isinstance(node, ast.FunctionDef)
         and "Flow[" in ast.unparse(node.returns or ast.Constant(0))
@@ -221,22 +223,23 @@ def test_nothing_is_dropped(path: Path) -> None:
         if isinstance(node, ast.Expr)
         and isinstance(node.value, (ast.Call, ast.Yield))
         and (
-            isinstance(node.value, ast.Yield) or _called(node.value) in flows | effects
+            isinstance(node.value, ast.Yield)
+            or get_called_name(node.value) in flows | effects
         )
     ]
 
     assert dropped == []
 
 
-def _called(call: ast.Call) -> str:
+def get_called_name(call: ast.Call) -> str:
     return getattr(call.func, "attr", getattr(call.func, "id", ""))
 
 
 def test_no_flow_yields_while_it_closes() -> None:
     """No flow touches the world in ``finally``: a closed generator could not."""
     yielding = [
-        (name_of(path), inner.lineno)
-        for path in modules("core/flows")
+        (get_name(path), inner.lineno)
+        for path in list_modules("core/flows")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Try)
         for statement in node.finalbody
@@ -247,10 +250,10 @@ def test_no_flow_yields_while_it_closes() -> None:
     assert yielding == []
 
 
-@pytest.mark.parametrize("path", modules(), ids=name_of)
+@pytest.mark.parametrize("path", list_modules(), ids=get_name)
 def test_nothing_is_unpickled(path: Path) -> None:
     """No module reads what could run code: a store may be written by others."""
-    names = {name.split(".")[0] for _, name in imports(path)}
+    names = {name.split(".")[0] for _, name in list_imports(path)}
 
     assert names & {"pickle", "marshal", "shelve", "dill", "yaml"} == set()
 
@@ -259,4 +262,4 @@ def test_names_say_something() -> None:
     """No module has a name that could hold anything."""
     vague = {"utils", "util", "helpers", "helper", "common", "misc", "manager"}
 
-    assert [name_of(path) for path in modules() if path.stem in vague] == []
+    assert [get_name(path) for path in list_modules() if path.stem in vague] == []

@@ -31,7 +31,7 @@ def test_shells_are_current() -> None:
 
 
 def test_every_method_is_in_both() -> None:
-    """What one client can do, the other can."""
+    """Both clients have the same methods."""
     other = [
         name
         for name, member in vars(AsyncServerClient).items()

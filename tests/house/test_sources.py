@@ -1,4 +1,4 @@
-"""What every supported Python must accept."""
+"""Every supported Python accepts every source file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FOLDERS = ("auth0_tx", "benchmarks", "examples", "tools")
 
 
 def find_warning(path: Path) -> str | None:
-    """Return what this Python's compiler says of a file, or `None`."""
+    """Return the warning of this Python's compiler about a file, or ``None``."""
     try:
         compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
     except (SyntaxError, Warning) as error:

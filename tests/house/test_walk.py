@@ -1,4 +1,4 @@
-"""The way of a subject token, as CONTRIBUTING has it, is what runs."""
+"""An exchange runs the functions that CONTRIBUTING lists for a subject token."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 from auth0_tx import CustomTokenExchangeOptions, ServerClient
 from auth0_tx.tenant import Tenant
-from tests.house.source import PACKAGE, ROOT, modules, name_of
+from tests.house.source import PACKAGE, ROOT, get_name, list_modules
 
 HEADING = "## The way of a `subject_token`"
-MODULES = {name_of(path).replace(".", "/") for path in modules()}
+MODULES = {get_name(path).replace(".", "/") for path in list_modules()}
 
 
 def list_steps() -> list[tuple[str, str]]:

@@ -148,7 +148,7 @@ def test_waiting_for(
     caller = new_caller(own_session=own_session, client_auth=client_auth)
     stop(caller, server, interrupt, secret_scanner, lambda: len(server.posts))
 
-    assert [] == secret_scanner.found()
+    assert [] == secret_scanner.search()
     assert server.posts
 
 
@@ -176,7 +176,7 @@ def test_waiting_for_a_connection(
     )
     stop(caller, server, interrupt, secret_scanner, lambda: len(server.requests))
 
-    assert [] == secret_scanner.found()
+    assert [] == secret_scanner.search()
 
 
 def test_waiting_for_the_handshake(
@@ -193,7 +193,7 @@ def test_waiting_for_the_handshake(
     caller = new_caller(own_session=own_session, client_auth=client_auth)
     stop(caller, server, interrupt, secret_scanner, lambda: len(server.wires[1:]))
 
-    assert [] == secret_scanner.found()
+    assert [] == secret_scanner.search()
 
 
 def test_waiting_for_a_proxy(
@@ -215,7 +215,7 @@ def test_waiting_for_a_proxy(
     caller.close_client()
     proxy.stop()
 
-    assert [] == secret_scanner.found()
+    assert [] == secret_scanner.search()
     assert 2 <= len(proxy.connects)
 
 
@@ -243,7 +243,7 @@ def test_waiting_between_two_attempts(
         subject_token_reusable=True,
     )
 
-    assert [] == secret_scanner.found()
+    assert [] == secret_scanner.search()
     assert server.posts
 
 
@@ -269,4 +269,4 @@ def test_waiting_for_a_free_connection(
         exchange_two = partial(caller.exchange_at_once, 2)
         interrupt(exchange_two, lambda: server.posts, Interrupted)
 
-    assert [] == secret_scanner.found()
+    assert [] == secret_scanner.search()

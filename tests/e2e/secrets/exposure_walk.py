@@ -1,4 +1,4 @@
-"""What an error reporter would send: each frame's locals, walked into, leaf by leaf."""
+"""The text that an error reporter would send: each frame's locals, leaf by leaf."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from tests.secret_places import in_error, is_watched
+from tests.secret_places import is_watched, iterate_error
 
 _DEEPEST = 8
 
 
 def everything_in(error: BaseException) -> Iterator[tuple[str, str]]:
     """Return each place that an error exposes, with the text that is there."""
-    yield from in_error(error)
+    yield from iterate_error(error)
     yield "formatted", "".join(traceback.format_exception(error))
     captured = traceback.TracebackException.from_exception(error, capture_locals=False)
     yield "captured", "".join(captured.format())

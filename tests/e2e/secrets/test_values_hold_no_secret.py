@@ -163,7 +163,7 @@ def test_nothing_outlives_a_client(
 
     def holders() -> int:
         auth0_tenant.clear()
-        secret_scanner.found()
+        secret_scanner.search()
         gc.collect()
         return sum(holds(holder, unique) for holder in gc.get_objects())
 
