@@ -237,9 +237,11 @@ class Deadlines:
     def _wake(self) -> None:
         self._timer, self._wakes_at = None, inf
         now = time.monotonic()
-        for deadline in [each for each in self._running if each.when <= now]:
+        passed = [deadline for deadline in self._running if deadline.when <= now]
+        # In their order, also when the loop stood still for longer than they lie apart.
+        for deadline in sorted(passed, key=lambda deadline: deadline.when):
             self._running.discard(deadline)
             deadline.pass_by()
         if self._running:
-            earliest = min(each.when for each in self._running)
+            earliest = min(deadline.when for deadline in self._running)
             self._wake_at(max(earliest, now + _LATEST))

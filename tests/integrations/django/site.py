@@ -13,6 +13,7 @@ from django.http import (
     StreamingHttpResponse,
 )
 from django.urls import path
+from django.utils.cache import patch_cache_control
 from django.views.decorators.cache import cache_control, cache_page
 
 from auth0_tx import Auth0Error, LoginWithCustomTokenExchangeOptions
@@ -153,10 +154,12 @@ def user_kept_by_browsers(request: Any) -> HttpResponse:
     return user(request)
 
 
-@cache_control(max_age=60)
 async def user_kept_by_browsers_async(request: Any) -> HttpResponse:
     """Do the same in an async view."""
-    return await user_async(request)
+    response = await user_async(request)
+    # Before Django 5.0 its decorators call an async view and do not await it.
+    patch_cache_control(response, max_age=60)
+    return response
 
 
 def nothing(request: Any) -> HttpResponse:
