@@ -19,6 +19,7 @@ from collections.abc import Callable, Coroutine, Hashable
 from typing import Any
 
 from ..core.effects import Flow, Share
+from ..errors import Auth0Error
 from .failures import timeout_error
 from .flights import MOST_FAILURES, copy_error
 
@@ -41,7 +42,10 @@ class _TaskFlight:
             _wake(waiter)
         if not task.cancelled():
             # Mark the exception as seen.  If all who waited are gone, asyncio would log it.
-            task.exception()
+            error = task.exception()
+            if isinstance(error, Auth0Error):
+                # Each caller raises a copy; the frames of the run would keep its tokens.
+                error.with_traceback(None)
 
     async def wait_until(self, deadline: float) -> None:
         """Wait until the run ends, or *deadline* and a moment have passed.

@@ -191,7 +191,8 @@ def _lead(lookup: _Lookup) -> Flow[SharedOutcome]:
     except CustomTokenExchangeError as error:
         # Returned, not raised: a flight that raises is flown again for its waiters, and a
         # refusal would be asked for twice.
-        return SharedOutcome(lookup, error)
+        # Without its traceback, whose frames hold the leader's tokens.
+        return SharedOutcome(lookup, error.with_traceback(None))
 
 
 def _exchange_under_lock(lookup: _Lookup) -> Flow[TokenExchangeResponse]:

@@ -104,7 +104,8 @@ def _create_session(
     try:
         session = yield from keeper.create(state)
     except StoreError as error:
-        failure = error
+        # Without its traceback, which keeps this frame, and the tokens in it.
+        failure = error.with_traceback(None)
     else:
         return LoginWithCustomTokenExchangeResult(
             state_data=cast(SessionData, conceal_tokens(session.state))

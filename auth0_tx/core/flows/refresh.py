@@ -227,7 +227,11 @@ def _spend(
     if _is_spent(failure):
         context.rotations.add(key, failure.evolve(), context.monotonic())
     yield from report_rotation(call, session, "refresh_token", started, failure)
-    raise failure
+    try:
+        raise failure
+    finally:
+        # Or the frame keeps the error that keeps the frame, and both keep the tokens.
+        del failure
 
 
 def _request_refresh(

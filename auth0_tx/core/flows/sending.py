@@ -147,7 +147,12 @@ def send_with_retries(
         )
         # The wait is decided before it is paid for: a retry that is not made costs nothing.
         if delay is None or not context.retries.pay_for_retry(outcome):
-            raise outcome
+            try:
+                raise outcome
+            finally:
+                # Its traceback keeps this frame: a frame that kept it too would hold the
+                # tokens in memory until the garbage collector comes.
+                del outcome
         if call.settings.on_event is not None:
             yield from Emit(
                 ExchangeRetried(

@@ -135,7 +135,8 @@ class StoredSessions:
                     return saved
                 latest = yield from self._read(session.id, self.call.context.clock())
             except StoreError as error:
-                failure = error
+                # Without its traceback, which keeps this frame, and the tokens in it.
+                failure = error.with_traceback(None)
                 break
             if latest is None:
                 # It was ended meanwhile, and a late write must not bring it back.
