@@ -52,6 +52,7 @@ from ..wire.replies import TokenRequestInfo
 from .sending import Grant, request_tokens
 from .session import check_writable
 from .session_keeper import Session, SessionKeeper
+from .stored_sessions import StoredSessions
 from .tenant_documents import load_metadata
 from .verification import verify_id_token
 
@@ -164,7 +165,7 @@ def _refresh_for_all(
         The session as it is stored by then.  Without a store, what the refresh brought:
         each request then saves it in its own cookies.
     """
-    if not keeper.is_shared:
+    if not isinstance(keeper, StoredSessions):
         return (yield from _spend(call, session, audience, scope))
 
     def act(latest: Session, until: float) -> Flow[Session]:

@@ -10,7 +10,7 @@ and only its own response can replace it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import attrs
 
@@ -24,8 +24,6 @@ from ..effects import Flow, Invoke
 from ..session.cookies import CookieStore, SetCookie, join, list_session_cookies, split
 from ..session.legacy import LEGACY_COOKIE
 from ..session.state import State, is_alive, read_session, write_session
-
-T = TypeVar("T")
 
 
 @attrs.frozen(eq=False)
@@ -87,26 +85,6 @@ class SessionKeeper(Protocol):
         """
         ...
 
-    def run_exclusively(
-        self,
-        session: Session,
-        deadline: float,
-        act: Callable[[Session, float], Flow[T]],
-    ) -> Flow[T]:
-        """Act on a session as the only one who does, if others can at all.
-
-        Args:
-            session: the session, as it was read before.
-            deadline: when to give up waiting, on the context's monotonic clock.
-            act: is given the session as it is by then, and until when it may act.
-
-        Raises:
-            LoginRequiredError: the session has ended.
-            NotSentError: others held the lock until the deadline.
-            StoreError: the store failed.
-        """
-        ...
-
     def end(self) -> Flow[None]:
         """End the browser's session: delete its cookies, and what is stored.
 
@@ -160,15 +138,6 @@ class CookieSessions:
         state = change(session.state)
         saved = yield from self.save(session, state)
         return saved or attrs.evolve(session, state=state)
-
-    def run_exclusively(
-        self,
-        session: Session,
-        deadline: float,
-        act: Callable[[Session, float], Flow[T]],
-    ) -> Flow[T]:
-        """Act at once: no other process can see this copy."""
-        return (yield from act(session, deadline))
 
     def end(self) -> Flow[None]:
         """Delete the session's cookies."""
