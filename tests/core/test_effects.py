@@ -34,7 +34,7 @@ REQUEST = Request(
 RESPONSE = Response(200, [("Date", "now")], SECRETS["access_token"].encode())
 
 
-def asks(effect: Effect) -> Flow[Any]:
+def ask_for(effect: Effect) -> Flow[Any]:
     """Ask for *effect* and return the reply."""
     return (yield from effect)
 
@@ -43,32 +43,32 @@ def test_send() -> None:
     """The reply to a request is the response."""
     send = Send(lambda: REQUEST, 1.0, 2)
 
-    assert RESPONSE is play(asks(send), RESPONSE)[0]
+    assert RESPONSE is play(ask_for(send), RESPONSE)[0]
 
 
 def test_failed_send() -> None:
     """A request that fails does so where it was asked for."""
     failure = NotSentError("no")
 
-    assert failure is fail(asks(Send(lambda: REQUEST, 1.0, 2)), failure)[0]
+    assert failure is fail(ask_for(Send(lambda: REQUEST, 1.0, 2)), failure)[0]
 
 
 def test_call() -> None:
     """The reply to a call is what the function gives."""
-    assert 5 == play(asks(Invoke(lambda *given: sum(given), (2, 3))))[0]
+    assert 5 == play(ask_for(Invoke(lambda *given: sum(given), (2, 3))))[0]
 
 
 def test_share() -> None:
     """The reply to a shared flow is what the flow returns."""
-    share = Share("key", lambda: asks(Invoke(lambda: 7)), 1.0)
+    share = Share("key", lambda: ask_for(Invoke(lambda: 7)), 1.0)
 
-    assert 7 == play(asks(share))[0]
+    assert 7 == play(ask_for(share))[0]
 
 
 @pytest.mark.parametrize("effect", [Sleep(1.0), Emit("event")], ids=repr)
 def test_no_reply(effect: Effect) -> None:
     """Waiting and telling have no reply."""
-    assert play(asks(effect))[0] is None
+    assert play(ask_for(effect))[0] is None
 
 
 @pytest.mark.parametrize("message", [REQUEST, RESPONSE], ids=["request", "response"])

@@ -30,7 +30,7 @@ class Result(NamedTuple):
     location: str | None = None
 
 
-def _login_options(subject_token: str, query: Mapping[str, str]) -> Any:
+def build_login_options(subject_token: str, query: Mapping[str, str]) -> Any:
     return LoginWithCustomTokenExchangeOptions(
         subject_token=subject_token,
         subject_token_type="urn:acme:legacy-token",
@@ -52,7 +52,7 @@ def act(
             if action == "again":
                 client.logout(options)
             made = client.login_with_custom_token_exchange(
-                _login_options(body, query), options
+                build_login_options(body, query), options
             )
             if action == "login":
                 return Result(made.state_data["user"])
@@ -85,7 +85,7 @@ async def act_async(
             if action == "again":
                 await client.logout(options)
             made = await client.login_with_custom_token_exchange(
-                _login_options(body, query), options
+                build_login_options(body, query), options
             )
             if action == "login":
                 return Result(made.state_data["user"])

@@ -38,18 +38,20 @@ def make_site(clients: Mapping[str, AsyncServerClient], seen: list[Any]) -> Fast
         )
 
     @app.get("/{store}/me")
-    async def me(request: Request, store: str) -> Any:
+    async def show_me(request: Request, store: str) -> Any:
         user = await clients[store].get_user({"request": request})
         return None if user is None else user["sub"]
 
     @app.post("/{store}/redirect")
-    async def redirect(request: Request, store: str, response: Response) -> Response:
+    async def redirect_after_login(
+        request: Request, store: str, response: Response
+    ) -> Response:
         response.set_cookie("lost", "by FastAPI")
         await log_in(request, store)
         return RedirectResponse("/", 303)
 
     @app.post("/{store}/stream")
-    async def stream(request: Request, store: str) -> Response:
+    async def stream_after_login(request: Request, store: str) -> Response:
         await log_in(request, store)
 
         async def parts() -> AsyncIterator[str]:
@@ -60,7 +62,7 @@ def make_site(clients: Mapping[str, AsyncServerClient], seen: list[Any]) -> Fast
         return StreamingResponse(parts())
 
     @app.post("/{store}/late")
-    async def late(request: Request, store: str) -> Response:
+    async def log_in_late(request: Request, store: str) -> Response:
         await request.body()
 
         async def parts() -> AsyncIterator[str]:
@@ -73,7 +75,7 @@ def make_site(clients: Mapping[str, AsyncServerClient], seen: list[Any]) -> Fast
         return StreamingResponse(parts())
 
     @app.post("/{store}/background")
-    async def background(
+    async def run_in_background(
         request: Request, store: str, after: BackgroundTasks
     ) -> Response:
         async def look() -> None:
@@ -85,17 +87,17 @@ def make_site(clients: Mapping[str, AsyncServerClient], seen: list[Any]) -> Fast
         return JSONResponse(None, background=after)
 
     @app.post("/{store}/teapot")
-    async def teapot(request: Request, store: str) -> None:
+    async def raise_teapot(request: Request, store: str) -> None:
         await log_in(request, store)
         raise HTTPException(418)
 
     @app.post("/{store}/crash")
-    async def crash(request: Request, store: str) -> None:
+    async def crash_after_login(request: Request, store: str) -> None:
         await log_in(request, store)
         raise ArithmeticError("nobody handles this")
 
     @app.post("/{store}/own")
-    async def own(request: Request, store: str) -> Response:
+    async def set_own_cookies(request: Request, store: str) -> Response:
         await log_in(request, store)
         response = Response("ok")
         response.set_cookie("theme", "dark")
@@ -105,13 +107,13 @@ def make_site(clients: Mapping[str, AsyncServerClient], seen: list[Any]) -> Fast
         return response
 
     @app.get("/{store}/mine")
-    async def mine(request: Request, store: str) -> Response:
+    async def set_own_headers(request: Request, store: str) -> Response:
         await clients[store].get_user({"request": request})
         headers = {"Cache-Control": "max-age=60", "Vary": "Accept"}
         return Response("ok", headers=headers)
 
     @app.get("/{store}/cached")
-    async def cached() -> Response:
+    async def show_cached() -> Response:
         headers = {"Cache-Control": "public, max-age=60", "Vary": "Accept"}
         return Response("ok", headers=headers)
 

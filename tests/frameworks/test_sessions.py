@@ -264,18 +264,18 @@ def test_users_never_mix(site: Site) -> None:
         "auth0|bob": site.log_in_new_browser("bob"),
     }
 
-    def asked(user: str, action: str) -> tuple[str, str]:
+    def ask(user: str, action: str) -> tuple[str, str]:
         answer = users[user].copy().get(action)
         found = read_payload(answer.json) if action == "token" else answer.json
         return user, found["sub"]
 
-    def logs_in(user: str) -> tuple[str, str]:
+    def log_in(user: str) -> tuple[str, str]:
         browser = site.log_in_new_browser(user.removeprefix("auth0|"))
         return user, browser.get("me").json["sub"]
 
     calls = [
-        *(lambda u=u, a=a: asked(u, a) for u in users for a in ("me", "token") * 6),
-        *(lambda u=u: logs_in(u) for u in users),
+        *(lambda u=u, a=a: ask(u, a) for u in users for a in ("me", "token") * 6),
+        *(lambda u=u: log_in(u) for u in users),
     ]
     pairs = call_at_once(*calls)
 

@@ -11,7 +11,7 @@ import redis
 from auth0_tx import AsyncServerClient, ServerClient
 from auth0_tx.stores import CookieStore, MemoryStore, RedisStore
 from auth0_tx.tenant import Tenant
-from tests.e2e.sessions.logins import Browser, login_options, make_settings
+from tests.e2e.sessions.logins import Browser, build_login_options, make_settings
 from tests.stores.both_worlds import resolve, run_together
 
 
@@ -62,7 +62,7 @@ class Site:
         self, browser: Browser, name: str = "alice", client: Any = None
     ) -> Any:
         """Log a user in, and return the new session."""
-        options = login_options(self.tenant, f"auth0|{name}")
+        options = build_login_options(self.tenant, f"auth0|{name}")
         method = "login_with_custom_token_exchange"
         result = await self.call(browser, method, options, client=client)
         return result.state_data

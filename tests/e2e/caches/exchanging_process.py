@@ -24,7 +24,7 @@ def main(world: str, count: int) -> list[str]:
         subject_token_type="urn:acme:legacy-token",
     )
     if world == "async":
-        return asyncio.run(_tasks(told, url, prefix, options, count))
+        return asyncio.run(exchange_in_tasks(told, url, prefix, options, count))
     cache = RedisTokenCache(redis.Redis.from_url(url), prefix=prefix, timeout=20)
     with ServerClient(**told, token_cache=cache) as client:
         _wait()
@@ -35,7 +35,7 @@ def main(world: str, count: int) -> list[str]:
             return [answer.access_token for answer in answers]
 
 
-async def _tasks(
+async def exchange_in_tasks(
     told: dict[str, Any],
     url: str,
     prefix: str,

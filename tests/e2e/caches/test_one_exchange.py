@@ -37,7 +37,9 @@ PROCESSES = 4
 CHILD = Path(__file__).with_name("exchanging_process.py")
 
 
-def options(tenant: Tenant, user: str = "auth0|alice") -> CustomTokenExchangeOptions:
+def build_options(
+    tenant: Tenant, user: str = "auth0|alice"
+) -> CustomTokenExchangeOptions:
     """Return the options of an exchange of a token of *user*."""
     return CustomTokenExchangeOptions(
         subject_token=tenant.subject_token(user),
@@ -100,7 +102,7 @@ def test_threads(
 ) -> None:
     """Two hundred threads with one cold token make one exchange."""
     together = Barrier(CALLERS)
-    wanted = options(auth0_tenant)
+    wanted = build_options(auth0_tenant)
     with (
         open_cache(redis_url, redis_prefix) as cache,
         ServerClient(**make_settings(auth0_tenant, token_cache=cache)) as client,
@@ -127,7 +129,7 @@ async def test_tasks(
     open_cache: Callable[[str, str], Any],
 ) -> None:
     """Two hundred tasks with one cold token make one exchange."""
-    wanted = options(auth0_tenant)
+    wanted = build_options(auth0_tenant)
     async with (
         open_cache(redis_url, redis_prefix) as cache,
         AsyncServerClient(**make_settings(auth0_tenant, token_cache=cache)) as client,
@@ -148,7 +150,7 @@ def start_children(
         **make_settings(tenant),
         "redis": url,
         "prefix": prefix,
-        "subject_token": str(options(tenant).subject_token),
+        "subject_token": str(build_options(tenant).subject_token),
     }
     children = [
         Popen(
@@ -216,7 +218,7 @@ def test_process_that_dies(
         open_redis_cache(redis_url, redis_prefix) as cache,
         ServerClient(**make_settings(auth0_tenant, token_cache=cache)) as client,
     ):
-        answer = client.custom_token_exchange(options(auth0_tenant))
+        answer = client.custom_token_exchange(build_options(auth0_tenant))
 
     assert answer.access_token
     assert 2 == count_exchanges(auth0_tenant)
@@ -233,7 +235,7 @@ async def test_cancelled(
 ) -> None:
     """If any of the waiting callers is cancelled, the others share one response."""
     auth0_tenant.inject(faults.latency(0.2), path="/oauth/token", times=1)
-    wanted = options(auth0_tenant)
+    wanted = build_options(auth0_tenant)
     async with (
         open_cache(redis_url, redis_prefix) as cache,
         AsyncServerClient(**make_settings(auth0_tenant, token_cache=cache)) as client,
@@ -247,7 +249,7 @@ async def test_cancelled(
             task.cancel()
         answers = await asyncio.gather(*tasks[5:])
         # All who wait go away, and so does their exchange.
-        other = options(auth0_tenant, "auth0|bob")
+        other = build_options(auth0_tenant, "auth0|bob")
         auth0_tenant.inject(faults.silence(), path="/oauth/token", times=1)
         alone = asyncio.create_task(client.custom_token_exchange(other))
         while count_exchanges(auth0_tenant) == 1:
@@ -298,7 +300,7 @@ def test_users_are_apart(
     users = [f"auth0|user_{number}" for number in range(20)]
     for user in users:
         auth0_tenant.users.add(User(user))
-    tokens = {user: options(auth0_tenant, user) for user in users}
+    tokens = {user: build_options(auth0_tenant, user) for user in users}
     with (
         open_redis_cache(redis_url, redis_prefix) as cache,
         ServerClient(**make_settings(auth0_tenant, token_cache=cache)) as client,
@@ -325,7 +327,7 @@ def test_redis_goes_down(
 ) -> None:
     """When Redis goes down, exchanges go on without it; when it is back, so is the cache."""
     server = redis_server()
-    wanted = options(auth0_tenant)
+    wanted = build_options(auth0_tenant)
     with (
         caplog.at_level(logging.WARNING, "auth0_tx"),
         redis.Redis.from_url(server.url) as connection,

@@ -20,7 +20,7 @@ def main(world: str, count: int) -> list[str]:
     cookies, url, prefix = told.pop("cookies"), told.pop("redis"), told.pop("prefix")
     told["secret"] = SECRET
     if world == "async":
-        return asyncio.run(_tasks(told, cookies, url, prefix, count))
+        return asyncio.run(ask_in_tasks(told, cookies, url, prefix, count))
     store = RedisStore(redis.Redis.from_url(url), prefix=prefix, timeout=20)
     with ServerClient(**told, state_store=store) as client:
         _wait()
@@ -35,7 +35,7 @@ def main(world: str, count: int) -> list[str]:
             )
 
 
-async def _tasks(
+async def ask_in_tasks(
     told: dict[str, object], cookies: dict[str, str], url: str, prefix: str, count: int
 ) -> list[str]:
     connection = redis.asyncio.Redis.from_url(url)

@@ -68,7 +68,9 @@ def make_settings(tenant: Tenant, **changes: Any) -> dict[str, Any]:
     }
 
 
-def login_options(tenant: Tenant, user: str) -> LoginWithCustomTokenExchangeOptions:
+def build_login_options(
+    tenant: Tenant, user: str
+) -> LoginWithCustomTokenExchangeOptions:
     """Return the options of a login that brings a refresh token."""
     return LoginWithCustomTokenExchangeOptions(
         subject_token=tenant.subject_token(user),
@@ -79,7 +81,7 @@ def login_options(tenant: Tenant, user: str) -> LoginWithCustomTokenExchangeOpti
 
 
 @contextmanager
-def _short_tokens(tenant: Tenant) -> Iterator[None]:
+def shorten_tokens(tenant: Tenant) -> Iterator[None]:
     """Make the tenant issue tokens that are about to expire."""
     tenant.apis.change(AUDIENCE, token_lifetime=30)
     try:
@@ -92,8 +94,10 @@ def log_in(client: ServerClient, tenant: Tenant, user: str = "auth0|alice") -> B
     """Log a user in with a token that is about to expire, and return the browser."""
     browser = Browser()
     options = browser.request()
-    with _short_tokens(tenant):
-        client.login_with_custom_token_exchange(login_options(tenant, user), options)
+    with shorten_tokens(tenant):
+        client.login_with_custom_token_exchange(
+            build_login_options(tenant, user), options
+        )
     browser.take(options)
     return browser
 
@@ -104,9 +108,9 @@ async def log_in_async(
     """Log a user in with a token that is about to expire, and return the browser."""
     browser = Browser()
     options = browser.request()
-    with _short_tokens(tenant):
+    with shorten_tokens(tenant):
         await client.login_with_custom_token_exchange(
-            login_options(tenant, user), options
+            build_login_options(tenant, user), options
         )
     browser.take(options)
     return browser

@@ -86,14 +86,14 @@ def test_threads(
 
         with ThreadPoolExecutor(CALLERS) as threads:
             answers = list(threads.map(ask, range(CALLERS)))
-        kept = {_refresh_token(client, cookies) for _, cookies in answers}
+        kept = {read_refresh_token(client, cookies) for _, cookies in answers}
 
     assert 1 == count_refreshes(auth0_tenant)
     assert 1 == len({token for token, _ in answers})
     assert 1 == len(kept)
 
 
-def _refresh_token(client: ServerClient, cookies: dict[str, str]) -> str:
+def read_refresh_token(client: ServerClient, cookies: dict[str, str]) -> str:
     session = client.get_session(Browser(cookies).request())
     assert session is not None
     return str(session["refresh_token"])
