@@ -1,7 +1,7 @@
 """Mappings that stay small in a process that runs for months.
 
-What a client learns is kept under names that come from outside: domains that a resolver
-returns, refresh tokens, subject tokens.  Whoever can make up names could fill the memory, so
+The keys of a client's mappings come from outside: domains that a resolver returns, refresh
+tokens, subject tokens.  Whoever can make up names could fill the memory, so
 each mapping has a bound, and forgets the oldest entry to keep it.
 
 Threads share these mappings without a lock.  Each method is a few single steps of an

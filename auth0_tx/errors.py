@@ -325,7 +325,7 @@ class BackchannelLogoutError(SessionError):
 
 
 def parse_code(code: str) -> str:
-    """Return the enum's member if *code* is one of the library's, else the text itself."""
+    """Return the enum's member if the library has *code*, else the text itself."""
     try:
         return CustomTokenExchangeErrorCode(code)
     except ValueError:

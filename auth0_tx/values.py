@@ -230,13 +230,13 @@ class LoginWithCustomTokenExchangeResult(Unpicklable):
 
 @attrs.frozen(kw_only=True)
 class TenantCheck:
-    """What a tenant answered when its documents were fetched for a check.
+    """A tenant's answers when its documents were fetched for a check.
 
     Attributes:
         issuer: the tenant's issuer, as its ID tokens name it.
         signing_keys: how many of its published keys can verify a token.
         keys_error: the reason why the keys could not be fetched or read, if so.
-        clock_skew: seconds that this machine's clock is ahead of the tenant's, to a second
+        clock_skew: seconds that this machine's clock is ahead of the tenant, to a second
             or two; ``None`` if the tenant's answer has no valid ``Date``.
     """
 

@@ -34,7 +34,7 @@ from .rendering.style import Style, choose_style
 
 @attrs.frozen(kw_only=True)
 class Console:
-    """What a run reads from, and where it writes.
+    """The streams that a run reads from and writes to.
 
     Attributes:
         stdin: standard input, as bytes.

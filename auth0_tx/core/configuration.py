@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     import ssl
 
 StoreOptions: TypeAlias = Mapping[str, Any]
-"""What the application hands through to its domain resolver: its request, its response."""
+"""The application's request and response, handed through to its domain resolver."""
 
 DomainResolver: TypeAlias = Callable[[StoreOptions | None], str | Awaitable[str]]
 
 Verify: TypeAlias = "bool | str | os.PathLike[str] | ssl.SSLContext"
-"""``True`` for the public CAs, the path of a bundle, or a context of the application's own."""
+"""``True`` for the public CAs, the path of a bundle, or an ``SSLContext``."""
 
 SECRETS = (
     "client_secret",
@@ -68,7 +68,7 @@ _NUMBERS = ("transient_delay", "throttled_delay", "longest_delay", "blocked_seco
 
 @attrs.frozen(kw_only=True)
 class Settings(Unpicklable):
-    """What a client was configured with, checked.
+    """The checked configuration of a client.
 
     Attributes:
         domain: the normalised domain, or ``None`` where *resolver* gives it.
@@ -306,8 +306,8 @@ def _session_secret(secret: object) -> Problem | None:
     secrets = [secret] if isinstance(secret, str) else secret
     if not isinstance(secrets, (list, tuple)) or not secrets:
         return Problem("secret", "must be a string, or a list of strings, newest first")
-    for each in secrets:
-        if not isinstance(each, str) or not each.strip():
+    for text in secrets:
+        if not isinstance(text, str) or not text.strip():
             return Problem("secret", "must not be empty, nor hold anything but strings")
     return None
 
@@ -316,7 +316,7 @@ def _secrets(secret: str | Sequence[str] | None) -> tuple[str, ...]:
     if secret is None:
         return ()
     given = [secret] if isinstance(secret, str) else secret
-    return tuple(secret_text(each) for each in given)
+    return tuple(secret_text(text) for text in given)
 
 
 def _legacy(secret: object, *, keeps: bool) -> Problem | None:

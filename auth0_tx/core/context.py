@@ -1,4 +1,4 @@
-"""What the flows of one client share, and what the steps of one call share.
+"""The state that the flows of one client share, and that the steps of one call share.
 
 A ``Context`` lives as long as its client: settings, clocks, chance, and what the client has
 learnt.  A ``Call`` lives as long as one call of a public method: when it started, when it
@@ -33,7 +33,7 @@ V = TypeVar("V")
 
 @attrs.frozen
 class CachedDocument(Generic[V]):
-    """A document of the tenant's and its age.
+    """A document of the tenant, and its age.
 
     Attributes:
         value: what was read from it.
@@ -67,7 +67,7 @@ class BoundedCache(BoundedDict[str, CachedDocument[V]]):
 
 @attrs.frozen(eq=False)
 class Context:
-    """What the flows of one client share.
+    """The state that the flows of one client share.
 
     Attributes:
         settings: the client's settings.
@@ -146,7 +146,7 @@ class Call(Unpicklable):
     exchange_id: int = 0
 
     def limit_to(self, deadline: float) -> Call:
-        """Return this call with an earlier *deadline*, for a part of it that is no exchange."""
+        """Return this call with an earlier *deadline*, for a part of it that isn't an exchange."""
         return Call(
             self.context,
             self.settings,

@@ -1,4 +1,4 @@
-"""What a flow may ask of the outside world: inert values, each typed by its own reply.
+"""Effects, a flow's requests to the outside world: inert values, each typed by its reply.
 
 A flow writes ``response = yield from Send(...)``.  A driver performs the effect and sends
 the reply back in, or throws the failure in where it happened.  So a flow holds the whole of

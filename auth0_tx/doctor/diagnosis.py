@@ -6,7 +6,7 @@ checks follow the way of a request, and each stands on those before it:
 
 1. installation and extras; never fail.
 2. configuration, sessions, proxy, CA certificates, netrc: values only, nothing is sent.
-3. DNS, then TLS: with sockets of the doctor's own, as no HTTP library says how long a
+3. DNS, then TLS: with the doctor's own sockets, as no HTTP library says how long a
    certificate is still valid. Through a proxy the client resolves no name and opens no
    direct connection, so both are skipped.
 4. discovery, keys, clock: ``ServerClient.check_tenant()``, with the application's keywords.
@@ -169,5 +169,5 @@ def _configure(keywords: Mapping[str, Any]) -> Settings | Verdict:
         "failed",
         f"{' and '.join(missing)} {verb} missing"
         if missing
-        else "a keyword is not one of the client's",
+        else "a keyword is unknown to the client",
     )

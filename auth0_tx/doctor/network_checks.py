@@ -1,6 +1,6 @@
 """The connection to the tenant: its address and its certificate.
 
-These checks use sockets of the doctor's own: the operating system's resolver and a TLS
+These checks use the doctor's own sockets: the operating system's resolver and a TLS
 handshake, each with a time limit. Of the client they take its trust, so that a certificate
 is accepted here if and only if the client accepts it.
 """

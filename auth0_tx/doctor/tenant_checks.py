@@ -1,4 +1,4 @@
-"""What the tenant answers: its documents, its clock, and one exchange.
+"""Checks of the tenant's answers: its documents, its clock, and one exchange.
 
 All of it goes through a ``ServerClient``, so what is checked is what the application's own
 client would do: the same requests, the same trust, the same proxy, the same errors.

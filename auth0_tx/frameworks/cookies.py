@@ -12,8 +12,8 @@ No framework is imported.  All of them have the cookies of a request as a mappin
    serves redirects, streams and error pages, too.  Without a middleware, the changes go
    directly to the ``response`` in *store_options*.
 
-What goes out with the response is one visitor's alone, so caches are told in both cases.  A
-cache that does not know keeps one user's page, or session, for all others (CVE-2025-48947).
+Such a response belongs to one visitor, so its headers say so to caches in both cases.  A cache
+that does not know keeps one user's page, or session, for all others (CVE-2025-48947).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SHARED_PLACES = ("scope", "META", "environ")
 
 @attrs.define(eq=False)
 class ResponseState:
-    """What the response to one request must say because the request used its session.
+    """The headers that a response needs because its request used the session.
 
     Attributes:
         cookies: the cookies to set, by name.

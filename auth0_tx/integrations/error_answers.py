@@ -1,4 +1,4 @@
-"""What an API answers when an exchange fails: a status and a code, and no detail.
+"""An API's answer to a failed exchange: a status and a code, without details.
 
 A caller can change its own token and its login; everything between this service and Auth0 goes
 to the service's log.  The order of the rules matters: the first that holds decides.

@@ -1,4 +1,4 @@
-"""What the request-bound clients of both worlds share; their methods are generated.
+"""The base of the request-bound clients of both worlds; their methods are generated.
 
 ``RequestAuth0`` and ``AsyncRequestAuth0`` have the client's methods, with *store_options* and
 the request's bearer token already given.  ``tools/generate_shells.py`` writes them.

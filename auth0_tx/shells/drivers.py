@@ -1,8 +1,8 @@
 """One driver for each world: the only code that blocks or awaits on a flow's behalf.
 
 A driver performs what a flow asks for and sends the reply back in, or throws the failure in
-where it happened.  It always closes the flow.  What is not an ``Exception`` (an interrupt, a
-cancelled task) passes around the flow, whose own clean-up still runs.
+where it happened.  It always closes the flow.  A ``BaseException`` that is not an ``Exception``
+(an interrupt, a cancelled task) passes around the flow, whose own clean-up still runs.
 
 A *world* is what a driver needs of a client: how to send, how to share a run among callers,
 whom to tell of events, and whether the client is closed.  Time, chance and ids come from
@@ -56,7 +56,7 @@ log.addHandler(logging.NullHandler())
 
 @attrs.define(eq=False)
 class BlockingWorld:
-    """What the blocking driver needs of a client.
+    """The parts of a client that the blocking driver needs.
 
     Attributes:
         send: puts a request on the wire, and returns the whole answer.
@@ -73,7 +73,7 @@ class BlockingWorld:
 
 @attrs.define(eq=False)
 class AsyncWorld:
-    """What the asyncio driver needs of a client.
+    """The parts of a client that the asyncio driver needs.
 
     Attributes:
         send: puts a request on the wire, and returns the whole answer.
@@ -192,7 +192,7 @@ def cut_traceback(error: Auth0Error) -> Auth0Error:
     The frames below a client's method are of no use to its caller, and full of tokens.  So
     are those of an error that this one replaced, as when a store fails while a flow notes a
     refusal.  The error that the caller was handling stays: it was caught in the caller's
-    frame, and one of the call's in a frame of the library's.
+    frame, and an error of the call in one of the library's frames.
     """
     context = error.__context__
     while context is not None and _was_caught_here(context):
@@ -213,7 +213,7 @@ def _was_caught_here(error: BaseException) -> bool:
 def _check_open(world: BlockingWorld | AsyncWorld) -> None:
     """Refuse a call, a request or a shared run of a client that is closed.
 
-    What does not need a connection goes on: a session store must still get the tokens that
+    Work without a connection goes on: a session store must still get the tokens that
     were issued while the client was being closed, or a rotated refresh token is lost and its
     user logged out.
     """

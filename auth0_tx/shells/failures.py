@@ -1,4 +1,4 @@
-"""What went wrong on the way: exceptions of the HTTP libraries, read and let go of.
+"""Failures of the transport: exceptions of the HTTP libraries, read and then dropped.
 
 Exceptions of ``requests``, ``urllib3`` and ``aiohttp`` refer to the request, with its body
 and headers.  So they are neither a cause nor a context of ours: they are read here, and a

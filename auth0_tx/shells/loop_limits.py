@@ -1,7 +1,7 @@
-"""What limits the calls on one event loop: places on the wire, and deadlines.
+"""The limits of the calls on one event loop: places on the wire, and deadlines.
 
 A call waits for a place before its request is built, and in a crowd before its flow begins,
-so ten thousand who wait are little more than a future each.  What a crowd costs is its
+so ten thousand who wait are little more than a future each.  The cost of a crowd is its
 beginning: all of it happens in one turn of the loop, which stands still meanwhile.
 
 One timer serves all who wait for a place, and one all deadlines.  Each call with a timer of
@@ -19,7 +19,7 @@ from math import inf
 from types import TracebackType
 
 _LATEST = 0.01
-"""Seconds that a deadline may be kept late, so that ten thousand are no more work than one."""
+"""Seconds that a deadline may be kept late, so that ten thousand cost as much as one."""
 
 
 class WaitingLine:
@@ -58,7 +58,7 @@ class WaitingLine:
         return turn
 
     def admit_next(self) -> bool:
-        """Give the first who still waits its turn; return whether there was one."""
+        """Let the first caller that still waits go on; return whether there was one."""
         while self._turns:
             self._deadlines.popleft()
             turn = self._turns.popleft()
@@ -133,7 +133,7 @@ class Gate:
             raise
 
     def leave(self) -> None:
-        """Give the place to the first who still waits, or back."""
+        """Hand the place to the first caller that still waits, or free it."""
         if self._outside:
             self._let_in_soon()
         if not self._at_gate.admit_next():

@@ -1,6 +1,6 @@
 """Single flight among the tasks of one event loop, by the same rules as among threads.
 
-See ``flights`` for the rules.  What differs:
+See ``flights`` for the rules.  The differences:
 
 - A flight is a task of its own, so a caller that is cancelled leaves the run to the others.
   The last to leave cancels it, and waits for its end, so that no connection is still being

@@ -55,7 +55,7 @@ class Trust:
     def renew(self) -> None:
         """Have this process make a context of its own.
 
-        A context holds locks of OpenSSL's, and a thread of the parent may have held one of
+        A context holds locks of OpenSSL, and a thread of the parent may have held one of
         them during a handshake.  A context that the application gave is used as it is.
         """
         if self._made is not None:

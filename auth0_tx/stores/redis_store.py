@@ -59,7 +59,7 @@ class RedisStore(Unpicklable):
     ``ServerClient``.  Commands go through the client's ``execute_command``, so fakeredis
     works, and instruments see them.  You close the client.
 
-    A ``redis.Redis`` is copied, with connections of the store's own, at most 100 or as many
+    A ``redis.Redis`` is copied, with its own connections, at most 100 or as many
     as your pool may have: yours may wait for a reply for minutes.  A client with another
     class of pool or connections than redis-py's is used as it is; its own timeouts and
     retries then bound a command.

@@ -7,7 +7,7 @@
 the server (``server.py``, ``connection.py``, ``http1.py``), the service that records it
 and plays faults (``service.py``), and an endpoint: ``token_endpoint.py`` with its
 grants (``token_exchange.py``, ``on_behalf_of.py``, ``refresh.py``), ``metadata.py``,
-``userinfo.py``, ``logout.py``. What the tenant knows is in ``state.py``.
+``userinfo.py``, ``logout.py``. The tenant's state is in ``state.py``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ``api`` object of an Action: Auth0's, nested as there, in snake_case.
+"""The ``api`` object of an Action, nested as Auth0 has it, in snake_case.
 
 Theory of operation. The methods check their arguments as Auth0's published validators
 do and record a decision; they change nothing in the tenant. The token exchange acts on

@@ -63,7 +63,7 @@ def craft_access_token(
         client_id: The application it is issued to.
         sub: The user.
         audience: The API's identifier.
-        scope: Its scopes, separated by spaces; ``None`` for all of the API's.
+        scope: Its scopes, separated by spaces; ``None`` for all that the API has.
         actor: The ``act`` claim, or ``None``.
         expires_in: Its life in seconds; negative for one that has expired.
 

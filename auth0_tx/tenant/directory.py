@@ -156,7 +156,7 @@ class Api:
         skip_consent: Whether first-party applications need no consent.
         token_lifetime: How long an access token lives, in seconds.
         signing_algorithm: The algorithm that signs its access tokens.
-        token_dialect: Auth0's own profile of claims, or RFC 9068's.
+        token_dialect: Auth0's own profile of claims, or that of RFC 9068.
     """
 
     identifier: str = field(validator=_check_identifier)

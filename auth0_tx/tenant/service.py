@@ -149,7 +149,7 @@ class TenantService:
     def _take_fault(self, fits: Callable[[_InjectedFault], bool]) -> Fault | None:
         """Use the first injected fault that ``fits`` and return it, or ``None``."""
         with self._lock:
-            injected = next((each for each in self._injected if fits(each)), None)
+            injected = next((fault for fault in self._injected if fits(fault)), None)
             if injected is None:
                 return None
             if injected.times_left is not None:

@@ -63,7 +63,7 @@ class LogEvent:
         user_id: The user's, if it is known.
         subject_token_type: As requested.
         actor: The actor that the Action set.
-        metadata: What the Action set with ``api.transaction.set_metadata``.
+        metadata: The values that the Action set with ``api.transaction.set_metadata``.
         ip: The address that the request counts against.
     """
 

@@ -145,7 +145,7 @@ def test_throttled(auth0_tenant: Tenant) -> None:
         ({"domain": "10.0.0.1"}, "IP addresses are not accepted"),
         ({"client_secret": None}, "is needed"),
         ({"timeout": -1}, "positive"),
-        ({"colour": "red"}, "a keyword is not one of the client's"),
+        ({"colour": "red"}, "a keyword is unknown to the client"),
     ],
     ids=["domain", "secret", "timeout", "keyword"],
 )

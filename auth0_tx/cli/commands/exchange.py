@@ -178,7 +178,7 @@ def _missing(source: Source) -> CommandError:
 
 @attrs.define
 class _Progress:
-    """What a client reports of an exchange: retries are logged, its end is remembered."""
+    """The subscriber of an exchange: logs retries, and remembers the end."""
 
     log: Callable[[str], None]
     finished: ExchangeFinished | None = None

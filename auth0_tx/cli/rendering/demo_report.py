@@ -63,7 +63,7 @@ class Exchange:
 
     @property
     def timing(self) -> str:
-        """What took how long, in words."""
+        """The duration of each step, in words."""
         parts = (
             ("discovery", self._add_seconds(MetadataFetched)),
             ("signing keys", self._add_seconds(KeysFetched)),

@@ -20,7 +20,7 @@ SUBJECT_TOKEN_TYPE = "urn:acme:legacy-token"
 
 @attrs.frozen(kw_only=True)
 class ConnectionFacts:
-    """What a client needs to use a local tenant.
+    """The facts that a client needs to use a local tenant.
 
     Attributes:
         issuer: its URL, with the trailing slash.

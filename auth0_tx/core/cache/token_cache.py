@@ -5,8 +5,8 @@ and renewal are the library's (``tokens``), so a cache of your own is four short
 of which touches one key.
 
 The cache in memory holds the tokens themselves and answers without a step through the
-driver: most calls of a busy application are such hits.  Threads use it without a lock.  Each
-step is one of the interpreter's.  A thread that loses a race between two steps misses an
+driver: most calls of a busy application are such hits.  Threads use it without a lock.  The
+interpreter does not interrupt a step.  A thread that loses a race between two steps misses an
 entry, or drops one that another thread has just dropped: neither does harm.
 
 A shared cache can fail.  ``CacheState`` keeps its failures from every call: after one the

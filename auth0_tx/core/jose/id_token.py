@@ -47,7 +47,7 @@ _OTHER_KIND = "the ID token's typ is that of another kind of token"
 
 @attrs.frozen(kw_only=True)
 class Expected:
-    """What an ID token must say.
+    """The values that an ID token must have.
 
     Attributes:
         issuer: the issuer, exactly as the tenant's metadata has it.

@@ -177,7 +177,7 @@ def merge_tokens(
 ) -> State:
     """Add new tokens to a session, in place of those for the same audience and scope.
 
-    What the response leaves out stays: a server need not issue a new refresh token (RFC 6749
+    Members that the response leaves out stay: a server need not issue a new refresh token (RFC 6749
     section 6), and issues an ID token only for the scope ``openid``.
 
     Args:

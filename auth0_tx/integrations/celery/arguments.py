@@ -1,7 +1,7 @@
 """Refuse tokens in the arguments of tasks: brokers, result backends and logs keep those.
 
 Any value may be a token, so two signs are looked for: the form (a JWT, or an ``Authorization``
-value), and the name of the argument or key.  What is found is refused before it is sent.
+value), and the name of the argument or key.  A task with either is refused before it is sent.
 """
 
 from __future__ import annotations

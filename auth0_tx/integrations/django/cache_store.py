@@ -1,7 +1,7 @@
 """Login sessions and exchanged tokens in Django's cache, sealed.
 
 A cache backend takes bytes under a key and can add a key in one step, but it cannot compare
-and set.  What must be compared is compared under a lock: a key that is added, and that
+and set.  So values are compared under a lock: a key that is added, and that
 expires by itself if its owner dies.
 """
 
