@@ -185,7 +185,7 @@ class AsyncServerClient(AsyncShell):
 
         For an API that was called with *access_token* and calls another API itself (Auth0:
         On-Behalf-Of Token Exchange, a profile of RFC 8693).  Verify the token before: Auth0
-        checks it too, but an answer is no reason to serve the caller.  The ``act`` claim of the
+        checks it too, but its answer does not tell that the caller may be served.  The ``act`` claim of the
         new token names who acts, and who did before.
 
         Args:

@@ -55,16 +55,6 @@ RULES = {
 ALLOWED = (
     # A list of possessives shares one noun: "Flask's and Django's own cookies".
     "Flask's and Django's own cookies",
-    # Sentences of the flows, and of the client's methods, whose docstrings are the flows'.
-    "an answer is no reason to serve the caller",
-    "of another tenant is no session",
-    "an outage of the documents is no outage of ours",
-    "an error of one caller's own",
-    "What became of a shared exchange",
-    "What a call of a shared cache returns",
-    "What another exchange brought",
-    "What was issued must not be lost",
-    "What it raised may hold",
 )
 
 

@@ -86,7 +86,7 @@ class _Lookup:
 
 @attrs.frozen(eq=False)
 class SharedOutcome:
-    """What became of a shared exchange, and the lookup of the call that led it."""
+    """The outcome of a shared exchange, and the lookup of the call that led it."""
 
     leader: object
     result: TokenExchangeResponse | CustomTokenExchangeError
@@ -308,7 +308,7 @@ def _is_final(error: CustomTokenExchangeError) -> bool:
 
 
 def _copy_error(error: CustomTokenExchangeError) -> CustomTokenExchangeError:
-    """Return an error of one caller's own: a raised one collects the frames it passes."""
+    """Return an error for one caller alone: a raised one collects the frames it passes."""
     copy = error.evolve()
     if isinstance(copy, MfaRequiredError) and isinstance(error, MfaRequiredError):
         copy.with_mfa(error.mfa_token, error.mfa_requirements)

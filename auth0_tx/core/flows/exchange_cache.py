@@ -31,7 +31,7 @@ LOCK_SECONDS = 5.0
 """How long a lock lasts whose owner has died."""
 
 _FAILED = object()
-"""What a call of a shared cache returns that failed, or was not made after a failure."""
+"""Stands for the result of a call that failed, or was not made after a failure."""
 
 _LOGGER = "auth0_tx.cache"
 

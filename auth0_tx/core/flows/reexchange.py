@@ -35,7 +35,7 @@ SubjectTokenSupplier: TypeAlias = Callable[
 
 @attrs.frozen(eq=False)
 class _Reexchanged:
-    """What another exchange brought, and whom its ID token names."""
+    """The tokens of another exchange, and the user whom its ID token names."""
 
     outcome: RefreshOutcome
     claims: dict[str, Any] = attrs.field(repr=False)

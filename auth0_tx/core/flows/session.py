@@ -1,7 +1,7 @@
 """The login session of a request: loaded, kept alive, and shown to the application.
 
-Whatever a browser sends is never an error.  A session that does not open, has expired or is
-of another tenant is no session.
+Whatever a browser sends is never an error.  If a session does not open, has expired or
+is of another tenant, there is no session.
 
 A session that is used lasts longer: now and then its use is noted, which is a write.  In
 the same way it is sealed anew when it was sealed with an older secret, and a session of

@@ -154,7 +154,7 @@ def forget_cookies(
     Nothing is done if there are none, or no response to do it on.
     """
     names = list_session_cookies(name, cookies) if name else []
-    changes = [_make_cookie(call, each, "", 0) for each in names if each != keep]
+    changes = [_make_cookie(call, chunk, "", 0) for chunk in names if chunk != keep]
     if call.settings.legacy_secret is not None:
         secure = call.settings.session_policy.cookie_secure
         changes += [

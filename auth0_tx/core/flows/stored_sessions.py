@@ -54,8 +54,8 @@ _MOST_SAVES = 5
 """Attempts at a save that others are faster than: they hold no lock, but seldom write."""
 
 _AT_ONCE = 0.25
-"""Seconds within which a write must have failed to be tried again.  What was issued must not
-be lost to one bad moment, nor a caller wait twice for a store that hangs."""
+"""Seconds within which a write must have failed to be tried again.  One bad moment must
+not lose the tokens that were issued, and no caller should wait twice for a store that hangs."""
 
 
 @attrs.frozen(eq=False)
@@ -212,8 +212,8 @@ def call_store(
     """Call a method of a store.
 
     Raises:
-        StoreError: it failed.  What it raised may hold what it was given, so neither its
-            words nor the error itself go on.
+        StoreError: it failed.  The store's own error may hold its arguments, so neither its
+            words nor the error itself are passed on.
     """
     try:
         return (yield from Invoke(partial(function, *arguments, **keywords)))

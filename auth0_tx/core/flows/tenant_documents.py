@@ -6,7 +6,8 @@ Both documents are kept, and looked up in the same order.
 2. Otherwise one caller fetches it for all who ask meanwhile, ahead of the grants that wait
    for a connection: they may all need it.
 3. When the fetch fails, a document that is not older than a day goes on being used, and the
-   next fetch waits 30 seconds, so that an outage of the documents is no outage of ours.
+   next fetch waits 30 seconds, so that an outage of the documents does not stop
+   exchanges.
 4. Nothing of a grant was sent by then: whatever went wrong is told as ``NotSentError`` or
    ``DiscoveryError``, and the same call may be made again.
 
