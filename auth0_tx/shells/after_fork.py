@@ -34,7 +34,7 @@ class Renewable(Protocol):
 
 _holders: weakref.WeakSet[Renewable] = weakref.WeakSet()
 _left_alone: list[object] = []
-process_id = os.getpid()
+process_id: int = os.getpid()
 """The process that made, or last renewed, what the holders hold."""
 
 # One lock for each process: a single one could have been inherited locked.

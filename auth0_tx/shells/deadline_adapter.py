@@ -96,6 +96,10 @@ def _require_time_left() -> float:
 class _DeadlineReader(io.RawIOBase):
     """The reading end of a socket, each of whose waits ends at the call's deadline."""
 
+    # For a reader whose making an interrupt cut short: it is closed all the same, when it is
+    # freed.
+    _raw: Any = None
+
     def __init__(self, sock: Any) -> None:
         self._sock = sock
         # The socket's own raw reader counts as a user of it, so that it outlives a close.
@@ -110,7 +114,7 @@ class _DeadlineReader(io.RawIOBase):
         return count
 
     def close(self) -> None:
-        if not self.closed:
+        if not self.closed and self._raw is not None:
             self._raw.close()
         super().close()
 
@@ -135,6 +139,10 @@ class _FinalResponse(http.client.HTTPResponse):
     The parent passes over 100 alone.  It would take a 103 for the response, and the grant
     that follows would go to whoever uses the connection next.
     """
+
+    # For a response whose making an interrupt cut short, which the parent closes as if it
+    # were whole.
+    fp: Any = None
 
     def _read_status(self) -> tuple[str, int, str]:
         while True:

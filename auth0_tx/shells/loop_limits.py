@@ -104,7 +104,8 @@ class Gate:
     __slots__ = ("_at_gate", "_is_letting_in", "_loop", "_outside", "_places", "free")
 
     def __init__(self, places: int, loop: asyncio.AbstractEventLoop) -> None:
-        self._places = self.free = places
+        self.free: int = places
+        self._places = places
         self._loop = loop
         self._at_gate, self._outside = WaitingLine(loop), WaitingLine(loop)
         self._is_letting_in = False

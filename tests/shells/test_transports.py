@@ -14,6 +14,7 @@ import pytest
 from auth0_tx import ClientClosedError, ConfigurationError, NotSentError
 from auth0_tx.core.effects import Request, Send
 from auth0_tx.shells.aiohttp_transport import AiohttpTransport
+from auth0_tx.shells.deadline_adapter import _DeadlineReader, _FinalResponse
 from auth0_tx.shells.requests_transport import RequestsTransport
 from auth0_tx.shells.tls import Trust
 
@@ -134,3 +135,13 @@ async def test_what_a_child_inherits_is_let_be() -> None:
         await transport.state()
     assert {} == transport._states
     assert (True, True) == (session.closed, connector.closed)
+
+
+@pytest.mark.parametrize("kind", [_DeadlineReader, _FinalResponse])
+def test_parts_that_were_cut_short_are_closed(kind: type[Any]) -> None:
+    """A reader or a response whose making was interrupted is closed without a word."""
+    part = kind.__new__(kind)
+
+    part.close()
+
+    assert part.closed
