@@ -95,6 +95,9 @@ class Unpicklable:
 
 def conceal(value: Any) -> Any:
     """Wrap every secret in *value*: in text, bytes, a list or a mapping such as a JWK."""
+    # The values of this library wrap their own, and are nearly all that comes here.
+    if isinstance(value, Unpicklable):
+        return value
     if isinstance(value, bytes):
         return SecretBytes(value)
     if isinstance(value, (list, tuple)):

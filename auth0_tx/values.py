@@ -36,15 +36,17 @@ def _format_names(value: object) -> str:
 
 
 def _to_text(value: str) -> str:
-    # The characters of a ``TokenType``, or another subclass of ``str``, whose own
-    # ``__str__`` and ``__format__`` may say something else.
-    if isinstance(value, str) and type(value) is not str:
-        return str.__str__(value)
-    return value
+    # Nearly every text is a plain one.  Otherwise the characters of a ``TokenType``, or of
+    # another subclass of ``str``, whose own ``__str__`` and ``__format__`` may say something
+    # else.
+    if type(value) is str or not isinstance(value, str):
+        return value
+    return str.__str__(value)
 
 
 def _to_optional_text(value: str | None) -> str | None:
-    return None if value is None else _to_text(value)
+    # Half of an exchange's options are not given.
+    return value if value is None or type(value) is str else _to_text(value)
 
 
 def _copy_parameters(value: Mapping[str, str] | None) -> Mapping[str, str] | None:

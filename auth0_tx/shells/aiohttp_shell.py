@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -44,13 +43,14 @@ class AsyncShell(Unpicklable):
         )
         # Nothing here refers to the client, so that it is freed with its last reference.
         self._world = AsyncWorld(
-            self._transport.send, self._transport.share, settings.on_event
+            self._transport.send,
+            self._transport.share,
+            settings.on_event,
+            settings.timeout,
         )
         if settings.token_cache is None:
             # With a cache, a call may be answered at once, and must not queue.
-            self._world.join_crowd = partial(
-                self._transport.join_crowd, settings.timeout
-            )
+            self._world.find_call_gate = self._transport.find_call_gate
 
     def __repr__(self) -> str:
         context = getattr(self, "_context", None)

@@ -26,6 +26,7 @@ import io
 import os
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -79,6 +80,7 @@ class LoopState:
         loop: the event loop.
         session: of aiohttp, ours.
         deadlines: of the requests on the wire.
+        calls: limits how many calls have begun.
         gate: limits how many requests are on the wire.
         flights: the runs that several callers share.
         guard: closes the session when it is closed, or when the loop ends.
@@ -87,6 +89,7 @@ class LoopState:
     loop: asyncio.AbstractEventLoop
     session: aiohttp.ClientSession
     deadlines: Deadlines
+    calls: Gate
     gate: Gate
     flights: TaskFlights
     guard: AsyncGenerator[None, None]
@@ -131,7 +134,7 @@ class AiohttpTransport:
         leave_alone(self._states)
         self._states, self._latest = {}, None
 
-    async def state(self) -> LoopState:
+    def _find_state(self) -> LoopState:
         """Return the state of the running loop, made at its first use there.
 
         Raises:
@@ -139,31 +142,23 @@ class AiohttpTransport:
                 or another loop.
             ClientClosedError: the application's session is closed.
         """
-        latest = self._latest_here()
-        if latest is not None:
-            return latest
+        # The comparison is here too, because a call for it would cost as much again.
+        if os.getpid() != after_fork.process_id:
+            renew_if_forked()
+        state = self._latest
         loop = asyncio.get_running_loop()
+        # Nearly all calls get the state that was used last, without a look-up.
+        if state is not None and state.loop is loop:
+            return state
         state = self._states.get(id(loop))
         if state is None or state.loop is not loop:
             state = self._make_state(loop)
             self._states[id(loop)] = state
             # Runs the guard to its yield: only a generator that has begun is shut down.
-            await anext(state.guard)
+            with suppress(StopIteration):
+                state.guard.__anext__().send(None)
         self._latest = state
         return state
-
-    def _latest_here(self) -> LoopState | None:
-        """Return the state that was used last, if it is of this process and this loop.
-
-        Nearly all calls get it here, without a look-up or a coroutine.
-        """
-        # The comparison is here too, because a call for it would cost as much again.
-        if os.getpid() != after_fork.process_id:
-            renew_if_forked()
-        state = self._latest
-        if state is not None and state.loop is asyncio.get_running_loop():
-            return state
-        return None
 
     def _make_state(self, loop: asyncio.AbstractEventLoop) -> LoopState:
         if loop in self._inherited:
@@ -174,6 +169,8 @@ class AiohttpTransport:
             )
         deadlines, flights = Deadlines(loop), TaskFlights()
         gate = Gate(self._max_connections, loop)
+        # As many again, so that whoever leaves the wire finds a next one that is ready.
+        calls = Gate(2 * self._max_connections, loop)
         if self._session is not None:
             if getattr(self._session, "_loop", loop) is not loop:
                 raise ConfigurationError(
@@ -185,7 +182,7 @@ class AiohttpTransport:
                 raise client_closed_error("the client's session")
         session = self._open()
         guard = self._guard(loop, session)
-        return LoopState(loop, session, deadlines, gate, flights, guard)
+        return LoopState(loop, session, deadlines, calls, gate, flights, guard)
 
     def _open(self) -> aiohttp.ClientSession:
         """Open a session, on the application's connections if it gave a session.
@@ -235,24 +232,15 @@ class AiohttpTransport:
                 self._latest = None
             await session.close()
 
-    def join_crowd(self, timeout: float) -> asyncio.Future[bool] | None:
-        """Return the turn that a call must wait for before it begins, if there is a crowd.
-
-        Args:
-            timeout: seconds that the call may take.
-        """
-        state = self._latest_here()
-        # While a place is free, nobody waits.
-        if state is None or state.gate.free:
-            return None
-        return state.gate.join_crowd(time.monotonic() + timeout)
+    def find_call_gate(self) -> Gate:
+        """Return the gate that a call passes before it begins, on the running loop."""
+        return self._find_state().calls
 
     async def share(
         self, share: Share[Any], run: Callable[[Flow[Any]], Coroutine[Any, Any, Any]]
     ) -> Any:
         """Run a flow once for all tasks of the running loop that ask for it."""
-        state = await self.state()
-        return await state.flights.share(share, run)
+        return await self._find_state().flights.share(share, run)
 
     async def close(self) -> None:
         """Close the running loop's connections; other loops close theirs as they end."""
@@ -269,11 +257,11 @@ class AiohttpTransport:
             AmbiguousError: something left, and no complete response came back.
             ClientClosedError: the client was closed while this request waited.
         """
-        state = self._latest_here() or await self.state()
+        state = self._find_state()
         gate = state.gate
-        if not (
-            gate.enter_at_once() or await gate.enter_in_turn(send.deadline, send.first)
-        ):
+        if gate.free:
+            gate.free -= 1
+        elif not await gate.wait(gate.join(send.deadline, send.first)):
             raise timeout_error(TOO_LATE)
         try:
             if self._session is not None and self._session.closed:

@@ -18,9 +18,9 @@ import random
 import secrets
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 import attrs
 
@@ -41,6 +41,10 @@ from ..core.session.cookies import Cookies
 from ..errors import Auth0Error, ConfigurationError
 from ..events import Event
 from .failures import TOO_LATE, client_closed_error, timeout_error
+
+if TYPE_CHECKING:
+    # It imports asyncio, which a blocking client must not pay for.
+    from .loop_limits import Gate
 
 T = TypeVar("T")
 
@@ -79,7 +83,9 @@ class AsyncWorld:
         send: puts a request on the wire, and returns the whole answer.
         share: runs a flow, with what it is given to run one, once for all tasks that ask.
         on_event: the application's subscriber.
-        join_crowd: returns the turn that a call must wait for before it begins, if any.
+        timeout: seconds that a call may take.
+        find_call_gate: returns the gate that a call passes before it begins; ``None`` if no
+            call of the client does.
         is_closed: whether the client was closed.
     """
 
@@ -89,7 +95,8 @@ class AsyncWorld:
         Coroutine[Any, Any, Any],
     ]
     on_event: Callable[[Event], object] | None
-    join_crowd: Callable[[], Awaitable[bool] | None] = lambda: None
+    timeout: float = 0.0
+    find_call_gate: Callable[[], Gate] | None = None
     is_closed: bool = False
 
 
@@ -146,10 +153,28 @@ def run(flow: Flow[T], world: BlockingWorld) -> T:
 
 async def run_in_turn(flow: Flow[T], world: AsyncWorld) -> T:
     """Drive *flow* to its end in this task; in a crowd, begin it when its turn has come."""
-    turn = world.join_crowd()
-    if turn is not None and not await turn:
-        raise timeout_error(TOO_LATE)
-    return await run_async(flow, world)
+    _check_open(world)
+    if world.find_call_gate is None:
+        return await run_async(flow, world)
+    gate = world.find_call_gate()
+    if gate.free:
+        gate.free -= 1
+    else:
+        # Here and not in a coroutine of its own: ten thousand who wait are as many frames.
+        turn = gate.join(time.monotonic() + world.timeout)
+        try:
+            if not await turn:
+                raise timeout_error(TOO_LATE)
+        except BaseException:
+            gate.hand_on(turn)
+            raise
+    try:
+        return await run_async(flow, world)
+    finally:
+        if gate.is_awaited:
+            gate.leave()
+        else:
+            gate.free += 1
 
 
 async def run_async(flow: Flow[T], world: AsyncWorld) -> T:

@@ -1,7 +1,8 @@
 """The limits of the calls on one event loop: places on the wire, and deadlines.
 
-A call waits for a place before its request is built, and in a crowd before its flow begins,
-so ten thousand who wait are little more than a future each.  The cost of a crowd is its
+A call passes two gates.  Its flow begins at the first, which lets twice as many in as may
+have a request on the wire; its request is built behind the second.  So of ten thousand who
+call at once, nearly all are little more than a future each.  The cost of a crowd is its
 beginning: all of it happens in one turn of the loop, which stands still meanwhile.
 
 One timer serves all who wait for a place, and one all deadlines.  Each call with a timer of
@@ -93,79 +94,49 @@ class WaitingLine:
 class Gate:
     """At most so many at once: first come, first served, and cheap for those who wait.
 
-    Calls wait in two lines.  Those with a request to send stand at the gate, no more of
-    them than there are places.  All others of a crowd stand outside, where their flows have
-    not begun: ten thousand of them are then few objects, and soon made.
+    Most callers find a place and leave nobody behind, and need not call anything for it.
 
     Attributes:
-        free: places that nobody has.
+        free: places that nobody has; take one from it while it is above 0.
+        is_awaited: whether anybody may wait for a place; ``leave`` if so, else give it back
+            to ``free``.
     """
 
-    __slots__ = ("_at_gate", "_is_letting_in", "_loop", "_outside", "_places", "free")
+    __slots__ = ("_line", "free", "is_awaited")
 
     def __init__(self, places: int, loop: asyncio.AbstractEventLoop) -> None:
         self.free: int = places
-        self._places = places
-        self._loop = loop
-        self._at_gate, self._outside = WaitingLine(loop), WaitingLine(loop)
-        self._is_letting_in = False
+        self.is_awaited: bool = False
+        self._line = WaitingLine(loop)
 
-    def enter_at_once(self) -> bool:
-        """Take a place if one is free."""
-        if not self.free:
-            return False
-        self.free -= 1
-        return True
-
-    async def enter_in_turn(self, deadline: float, first: bool = False) -> bool:
-        """Take the next place to become free; return ``False`` if none did by *deadline*.
+    def join(self, deadline: float, first: bool = False) -> asyncio.Future[bool]:
+        """Return the turn of who came while no place was free.
 
         Args:
             deadline: on the monotonic clock.
             first: go before those who wait already.
         """
-        turn = self._at_gate.join(deadline, first)
+        self.is_awaited = True
+        return self._line.join(deadline, first)
+
+    async def wait(self, turn: asyncio.Future[bool]) -> bool:
+        """Wait for a turn; return whether it came in time, and brought a place."""
         try:
             return await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled() and turn.result():
-                # The place was handed over in the same instant; hand it on.
-                self.leave()
+            self.hand_on(turn)
             raise
 
+    def hand_on(self, turn: asyncio.Future[bool]) -> None:
+        """Hand a place on that came in the instant in which its call was cancelled."""
+        if turn.done() and not turn.cancelled() and turn.result():
+            self.leave()
+
     def leave(self) -> None:
-        """Hand the place to the first caller that still waits, or free it."""
-        if self._outside:
-            self._let_in_soon()
-        if not self._at_gate.admit_next():
+        """Hand the place to the first who still waits, or add it to ``free``."""
+        if not self._line.admit_next():
             self.free += 1
-
-    def join_crowd(self, deadline: float) -> asyncio.Future[bool] | None:
-        """Return the turn that a call must wait for before it begins, if there is a crowd.
-
-        Args:
-            deadline: on the monotonic clock.
-        """
-        if not self._outside and len(self._at_gate) < self._places:
-            return None
-        return self._outside.join(deadline)
-
-    def _let_in_soon(self) -> None:
-        if not self._is_letting_in:
-            self._is_letting_in = True
-            self._loop.call_soon(self._let_in)
-
-    def _let_in(self) -> None:
-        """Let as many in as the gate has room for; look again when they have come.
-
-        Not all of them will come to the gate: a call may end without sending anything.
-        """
-        self._is_letting_in = False
-        room = self._places - len(self._at_gate)
-        while room > 0 and self._outside.admit_next():
-            room -= 1
-        if self._outside and self._places > len(self._at_gate):
-            self._let_in_soon()
+            self.is_awaited = False
 
 
 class Deadline:

@@ -80,7 +80,7 @@ async def test_the_applications_session(replies: aioresponses) -> None:
     async with aiohttp.ClientSession() as session:
         async with AsyncServerClient(**SETTINGS, session=session) as client:
             await client.custom_token_exchange(OPTIONS)
-            used = (await client._transport.state()).session.connector
+            used = client._transport._find_state().session.connector
         left_open = not session.closed
         connector = session.connector
         assert connector is not None
@@ -95,7 +95,7 @@ async def test_its_own_session(replies: aioresponses) -> None:
     replies.post(TOKEN_URL, body=TOKENS)
     async with AsyncServerClient(**SETTINGS) as client:
         await client.custom_token_exchange(OPTIONS)
-        made = (await client._transport.state()).session
+        made = client._transport._find_state().session
         before = made.closed
 
     assert (False, True) == (before, made.closed)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 
+from auth0_tx import ClientClosedError, NotSentError
+from auth0_tx.core.effects import Flow, Sleep
+from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
+from auth0_tx.shells.drivers import AsyncWorld, run_in_turn
 from auth0_tx.shells.loop_limits import Gate
 
 
@@ -14,8 +19,16 @@ from auth0_tx.shells.loop_limits import Gate
 async def gate() -> Gate:
     """A gate with one place, which is taken."""
     gate = Gate(1, asyncio.get_running_loop())
-    assert gate.enter_at_once()
+    assert enter(gate)
     return gate
+
+
+def enter(gate: Gate) -> bool:
+    """Take a place if one is free."""
+    if not gate.free:
+        return False
+    gate.free -= 1
+    return True
 
 
 def soon() -> float:
@@ -27,7 +40,7 @@ async def waiting(
     gate: Gate, deadline: float, first: bool = False
 ) -> asyncio.Task[bool]:
     """Have a task stand at the gate."""
-    task = asyncio.create_task(gate.enter_in_turn(deadline, first))
+    task = asyncio.create_task(gate.wait(gate.join(deadline, first)))
     await asyncio.sleep(0)
     return task
 
@@ -36,7 +49,7 @@ async def test_first_come_first_served(gate: Gate) -> None:
     """A place that is left goes to who waits longest, not to who comes next."""
     first, second = await waiting(gate, soon()), await waiting(gate, soon())
     gate.leave()
-    newcomer = gate.enter_at_once()
+    newcomer = enter(gate)
     entered = await first
     done = second.done()
     gate.leave()
@@ -44,7 +57,7 @@ async def test_first_come_first_served(gate: Gate) -> None:
     assert (True, False, False) == (entered, done, newcomer)
     assert await second
     gate.leave()
-    assert gate.enter_at_once()
+    assert enter(gate)
 
 
 async def test_documents_go_first(gate: Gate) -> None:
@@ -89,7 +102,7 @@ async def test_place_of_a_cancelled_task(gate: Gate) -> None:
     assert await other
     assert cancelled.cancelled()
     gate.leave()
-    assert gate.enter_at_once()
+    assert enter(gate)
 
 
 async def test_cancelled_while_waiting(gate: Gate) -> None:
@@ -99,7 +112,7 @@ async def test_cancelled_while_waiting(gate: Gate) -> None:
     await asyncio.wait({cancelled})
     gate.leave()
 
-    assert gate.enter_at_once()
+    assert enter(gate)
 
 
 async def test_a_crowd(gate: Gate) -> None:
@@ -107,7 +120,7 @@ async def test_a_crowd(gate: Gate) -> None:
     came: list[int] = []
 
     async def call(number: int) -> None:
-        assert await gate.enter_in_turn(soon())
+        assert await gate.wait(gate.join(soon()))
         came.append(number)
         gate.leave()
 
@@ -118,7 +131,7 @@ async def test_a_crowd(gate: Gate) -> None:
         gate.leave()
 
     assert [*range(1_000)] == came
-    assert gate.enter_at_once()
+    assert enter(gate)
 
 
 async def test_deadlines_of_a_crowd(gate: Gate) -> None:
@@ -144,117 +157,81 @@ async def test_a_timer_that_finds_nobody(gate: Gate) -> None:
     assert not await late
 
 
-async def at_the_gate(gate: Gate, count: int = 1) -> list[asyncio.Task[bool]]:
-    """Have so many tasks stand at the gate, for as long as a test may take."""
-    return [await waiting(gate, soon()) for _ in range(count)]
+# A call passes a gate of its own before its flow begins.
 
 
-async def settle() -> None:
-    """Let the loop do what it has been told to."""
-    for _ in range(5):
-        await asyncio.sleep(0)
+def build_world(gate: Gate, timeout: float = 60.0) -> AsyncWorld:
+    """Return a world whose calls pass *gate*, and whose flows ask for nothing but time."""
+
+    async def refuse(*_: Any) -> Any:
+        raise AssertionError("nothing is sent or shared here")
+
+    return AsyncWorld(refuse, refuse, None, timeout, lambda: gate)
 
 
-async def test_no_crowd(gate: Gate) -> None:
-    """A call goes on at once while fewer stand at the gate than it has places."""
-    before = gate.join_crowd(soon())
-    stands = await at_the_gate(gate)
-    after = gate.join_crowd(soon())
+def wait_in_flow(begun: list[int], number: int) -> Flow[int]:
+    """Begin, and end without a request after a moment."""
+    begun.append(number)
+    yield from Sleep(0.0)
+    return number
 
-    assert before is None
-    assert after is not None
+
+async def test_a_crowd_begins_in_turn() -> None:
+    """As many flows begin as the gate lets in, in order; each that ends lets in the next."""
+    gate, begun = Gate(2, asyncio.get_running_loop()), []
+    calls = [
+        asyncio.create_task(run_in_turn(wait_in_flow(begun, n), build_world(gate)))
+        for n in range(5)
+    ]
+    await asyncio.sleep(0)
+    first = list(begun)
+
+    assert [0, 1] == first
+    assert [*range(5)] == await asyncio.gather(*calls)
+    assert [*range(5)] == begun
+    assert 2 == gate.free
+
+
+async def test_a_call_whose_turn_does_not_come(gate: Gate) -> None:
+    """A call whose turn does not come in time has not begun, and is told so."""
+    begun: list[int] = []
+    with pytest.raises(NotSentError) as caught:
+        await run_in_turn(wait_in_flow(begun, 1), build_world(gate, 0.02))
+
+    assert (Code.TIMEOUT, True) == (caught.value.code, caught.value.retry_safe)
+    assert [] == begun
     gate.leave()
-    assert [True] == await asyncio.gather(*stands)
+    assert 1 == gate.free
 
 
-async def test_a_crowd_waits_outside(gate: Gate) -> None:
-    """As many are let in as may stand at the gate, in the order in which they came."""
-    await at_the_gate(gate)
-    came: list[str] = []
-
-    async def call(name: str) -> None:
-        turn = gate.join_crowd(soon())
-        assert turn is not None
-        await turn
-        came.append(name)
-        assert await gate.enter_in_turn(soon())
-
-    seen = []
-    async with asyncio.TaskGroup() as calls:
-        calls.create_task(call("first"))
-        calls.create_task(call("second"))
-        for _ in range(4):
-            await settle()
-            seen.append(list(came))
-            gate.leave()
-
-    assert [[], ["first"], ["first", "second"], ["first", "second"]] == seen
-
-
-async def test_a_newcomer_to_a_crowd(gate: Gate) -> None:
-    """Who comes while others are outside is behind them, also when the gate has room."""
-    await at_the_gate(gate)
-    outside = gate.join_crowd(soon())
-    gate.leave()
-    newcomer = gate.join_crowd(soon())
-
-    assert outside is not None
-    assert newcomer is not None
-    await settle()
-    assert outside.done()
-    assert newcomer.done()
-
-
-async def test_calls_that_never_come_to_the_gate(gate: Gate) -> None:
-    """Those who are let in and end without a request keep nobody outside."""
-    await at_the_gate(gate)
-    crowd = [gate.join_crowd(soon()) for _ in range(20)]
-    gate.leave()
-    async with asyncio.timeout(10):
-        await asyncio.gather(*(turn for turn in crowd if turn is not None))
-
-    assert 20 == len([turn for turn in crowd if turn is not None])
-
-
-async def test_out_of_time_outside(gate: Gate) -> None:
-    """Whose time is up outside is told so, and nobody else is."""
-    await at_the_gate(gate)
-    now = time.monotonic()
-    cancelled, late = gate.join_crowd(now + 0.01), gate.join_crowd(now + 0.02)
-    other = gate.join_crowd(soon())
-    assert cancelled is not None
-    assert late is not None
-    assert other is not None
+@pytest.mark.parametrize("is_handed_over", [False, True])
+async def test_a_cancelled_call_leaves_its_turn(
+    gate: Gate, is_handed_over: bool
+) -> None:
+    """A call that is cancelled while it waits, or as its turn comes, takes no place along."""
+    begun: list[int] = []
+    world = build_world(gate)
+    cancelled, other = (
+        asyncio.create_task(run_in_turn(wait_in_flow(begun, n), world)) for n in (1, 2)
+    )
+    await asyncio.sleep(0)
+    if is_handed_over:
+        gate.leave()
     cancelled.cancel()
+    if not is_handed_over:
+        await asyncio.wait({cancelled})
+        gate.leave()
 
-    assert not await late
-    assert not other.done()
-    gate.leave()
-    await other
-
-
-async def test_cancelled_outside(gate: Gate) -> None:
-    """Who is cancelled outside is passed over."""
-    await at_the_gate(gate)
-    cancelled, other = gate.join_crowd(soon()), gate.join_crowd(soon())
-    assert cancelled is not None
-    assert other is not None
-    cancelled.cancel()
-    gate.leave()
-    await settle()
-
-    assert other.done()
-    assert not other.cancelled()
+    assert 2 == await other
+    assert cancelled.cancelled()
+    assert ([2], 1) == (begun, gate.free)
 
 
-async def test_the_last_outside(gate: Gate) -> None:
-    """The timer of a crowd that is gone finds nobody, and does nothing."""
-    await at_the_gate(gate)
-    outside = gate.join_crowd(time.monotonic() + 0.01)
-    assert outside is not None
-    gate.leave()
-    await outside
-    await asyncio.sleep(0.02)
+async def test_a_closed_client_lets_nobody_begin(gate: Gate) -> None:
+    """A call of a closed client is refused without waiting for a turn."""
+    world = build_world(gate)
+    world.is_closed = True
+    with pytest.raises(ClientClosedError):
+        await run_in_turn(wait_in_flow([], 1), world)
 
-    assert outside.done()
-    assert gate.join_crowd(soon()) is None
+    assert 0 == gate.free

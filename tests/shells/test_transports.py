@@ -53,7 +53,7 @@ def in_tasks(prepared: Prepared, seconds: float, *, full: bool = False) -> None:
     async def send() -> None:
         transport = AiohttpTransport(None, Trust(True, False), None, False, 1)
         if full:
-            assert (await transport.state()).gate.enter_at_once()
+            transport._find_state().gate.free -= 1
         await transport.send(sending(prepared, seconds))
 
     asyncio.run(send())
@@ -111,8 +111,8 @@ def test_closed_in_the_queue_of_threads() -> None:
 async def test_closed_in_the_queue_of_tasks() -> None:
     """The same among tasks."""
     transport = AiohttpTransport(None, Trust(True, False), None, False, 1)
-    state, prepared = await transport.state(), Prepared()
-    state.gate.enter_at_once()
+    state, prepared = transport._find_state(), Prepared()
+    state.gate.free -= 1
     task = asyncio.create_task(transport.send(sending(prepared, 60)))
     await asyncio.sleep(0)
     await transport.close()
@@ -126,13 +126,13 @@ async def test_closed_in_the_queue_of_tasks() -> None:
 async def test_what_a_child_inherits_is_let_be() -> None:
     """In a child what is on a loop of the parent's is given up, so that nothing closes it."""
     transport = AiohttpTransport(None, Trust(True, False), None, False, 1)
-    session = (await transport.state()).session
+    session = transport._find_state().session
     connector = session.connector
     assert connector is not None
     transport.renew()
 
     with pytest.raises(ConfigurationError, match="loop was inherited through a fork"):
-        await transport.state()
+        transport._find_state()
     assert {} == transport._states
     assert (True, True) == (session.closed, connector.closed)
 

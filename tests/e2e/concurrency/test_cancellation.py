@@ -24,14 +24,14 @@ MOMENTS = get_args(Moment)
 
 async def is_idle(client: AsyncServerClient, places: int) -> bool:
     """Return whether no connection, place, flight or task is held by anyone."""
-    state = await client._transport.state()
+    state = client._transport._find_state()
     connector = state.session.connector
     assert connector is not None
     if (
         connector._acquired
-        or places != state.gate.free
-        or any(not turn.done() for turn in state.gate._at_gate._turns)
-        or any(not turn.done() for turn in state.gate._outside._turns)
+        or (places, 2 * places) != (state.gate.free, state.calls.free)
+        or any(not turn.done() for turn in state.gate._line._turns)
+        or any(not turn.done() for turn in state.calls._line._turns)
         or state.flights._flights
     ):
         return False

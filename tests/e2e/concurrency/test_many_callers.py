@@ -8,6 +8,7 @@ import pytest
 
 from auth0_tx import AsyncServerClient, InvalidInputError, ServerClient
 from auth0_tx.caches import MemoryTokenCache
+from auth0_tx.events import Event
 from tests.e2e.concurrency.volume import (
     KEYS,
     METADATA,
@@ -158,3 +159,20 @@ async def test_a_crowd_keeps_no_other_call_waiting(issuer: VolumeIssuer) -> None
     assert "for.known" == found.access_token
     assert [True, True] == waiting
     assert [[f"for.{n}" for n in range(9)]] * 2 == answers
+
+
+async def test_a_crowd_of_first_calls_begins_in_turn(issuer: VolumeIssuer) -> None:
+    """On a client that knows nothing yet, no more calls begin than two for each connection."""
+    started: list[Event] = []
+    issuer.tell(delay={METADATA: 0.2})
+    settings = issuer.settings(max_connections=1, on_event=started.append)
+    async with AsyncServerClient(**settings) as client:
+        crowd = asyncio.gather(
+            *(client.custom_token_exchange(options(f"{n}")) for n in range(20))
+        )
+        await asyncio.sleep(0.05)
+        begun = len(started)
+        answers = [answer.access_token for answer in await crowd]
+
+    assert 2 == begun
+    assert [f"for.{n}" for n in range(20)] == answers
