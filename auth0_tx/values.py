@@ -50,6 +50,10 @@ def _to_optional_text(value: str | None) -> str | None:
 
 
 def _copy_parameters(value: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    # Most exchanges have none, and to ask whether ``None`` is a ``Mapping`` takes longer than
+    # all the rest of the options.
+    if value is None:
+        return None
     # The caller may change its mapping between the check and the request.
     if isinstance(value, Mapping):
         return MappingProxyType(

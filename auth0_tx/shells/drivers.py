@@ -106,7 +106,9 @@ def make_context(settings: Settings, cookies: Cookies) -> Context:
         settings,
         settings.clock or _read_clock,
         time.monotonic,
-        random.random,
+        # Of the system: workers that were forked without Python's hooks share the state of
+        # ``random``, and would come back from a wait in the same instant.
+        random.SystemRandom().random,
         _make_id,
         _make_secret,
         os.urandom(32),
