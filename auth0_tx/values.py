@@ -52,14 +52,12 @@ def _to_optional_text(value: str | None) -> str | None:
 def _copy_parameters(value: Mapping[str, str] | None) -> Mapping[str, str] | None:
     # Most exchanges have none, and to ask whether ``None`` is a ``Mapping`` takes longer than
     # all the rest of the options.
-    if value is None:
-        return None
+    if value is None or not isinstance(value, Mapping):
+        return value
     # The caller may change its mapping between the check and the request.
-    if isinstance(value, Mapping):
-        return MappingProxyType(
-            {_to_text(name): secret(text) for name, text in value.items()}
-        )
-    return value
+    return MappingProxyType(
+        {_to_text(name): secret(text) for name, text in value.items()}
+    )
 
 
 class UserClaims(TypedDict, total=False):
