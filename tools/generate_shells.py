@@ -550,7 +550,8 @@ def format_source(text: str, path: Path) -> str:
         )
         if ran.returncode:
             raise SystemExit(
-                ran.stderr or "ruff is needed: pip install 'ruff>=0.17,<0.18'"
+                f"{ran.stderr}the generator formats with ruff: "
+                "pip install 'ruff>=0.17,<0.18'"
             )
         text = ran.stdout
     return text

@@ -12,7 +12,7 @@ from ..core.session.cookies import Cookies
 from ..errors import ConfigurationError
 from ..secret import Unpicklable
 from .aiohttp_transport import AiohttpTransport
-from .drivers import AsyncWorld, make_context
+from .drivers import AsyncWorld, describe_client, make_context
 from .failures import client_closed_error
 from .tls import Trust
 
@@ -53,10 +53,7 @@ class AsyncShell(Unpicklable):
             self._world.find_call_gate = self._transport.find_call_gate
 
     def __repr__(self) -> str:
-        context = getattr(self, "_context", None)
-        name = type(self).__name__
-        # A traceback with locals shows a client whose configuration was refused, too.
-        return f"{name}(refused)" if context is None else context.describe(name)
+        return describe_client(self)
 
     def _check_open(self) -> None:
         if self._world.is_closed:

@@ -116,6 +116,13 @@ def make_context(settings: Settings, cookies: Cookies) -> Context:
     )
 
 
+def describe_client(client: object) -> str:
+    """Return how a client shows itself: its domain and its client id, and no secret."""
+    context, kind = getattr(client, "_context", None), type(client).__name__
+    # A traceback with locals shows a client whose configuration was refused, too.
+    return f"{kind}(refused)" if context is None else context.describe(kind)
+
+
 def run(flow: Flow[T], world: BlockingWorld) -> T:
     """Drive *flow* to its end in this thread."""
     failure: Exception | None = None

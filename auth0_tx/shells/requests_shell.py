@@ -12,7 +12,7 @@ from ..core.configuration import Settings
 from ..core.session.cookies import Cookies
 from ..errors import ConfigurationError
 from ..secret import Unpicklable
-from .drivers import BlockingWorld, make_context
+from .drivers import BlockingWorld, describe_client, make_context
 from .failures import client_closed_error
 from .flights import ThreadFlights
 from .requests_transport import RequestsTransport
@@ -49,10 +49,7 @@ class BlockingShell(Unpicklable):
         )
 
     def __repr__(self) -> str:
-        context = getattr(self, "_context", None)
-        name = type(self).__name__
-        # A traceback with locals shows a client whose configuration was refused, too.
-        return f"{name}(refused)" if context is None else context.describe(name)
+        return describe_client(self)
 
     def _check_open(self) -> None:
         if self._world.is_closed:
