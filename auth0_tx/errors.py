@@ -156,9 +156,19 @@ class Auth0Error(Exception):
         )
 
     def evolve(self, **changes: Any) -> Self:
-        """Return a copy of the error with some of its attributes changed."""
+        """Return a copy of the error for another caller, with some attributes changed.
+
+        A raised error collects the frames that it passes, so no two callers share one.  The
+        copy has what was attached to the error too: an MFA token, a login's tokens, notes.
+        """
         state = dict(zip(_STATE, self.args, strict=True))
-        return type(self)(**(state | changes))
+        copy = type(self)(**(state | changes))
+        for name, value in vars(self).items():
+            if name not in _STATE:
+                # A list or dictionary of its own, as its caller may add to it.
+                own = value.copy() if isinstance(value, (list, dict)) else value
+                setattr(copy, name, own)
+        return copy
 
     def __str__(self) -> str:
         status = f" (HTTP {self.status})" if self.status is not None else ""

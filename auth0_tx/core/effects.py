@@ -110,12 +110,18 @@ class Share(Generic[T]):
     When its caller goes away, those who wait for a flow carry it on.  When it fails, one of
     them tries it once more, and everyone shares the second failure.
 
+    A flow that spends a token for one use *outlives its callers*.  If all of them are
+    cancelled, it still runs to its end, because what it was issued would be lost.  Whoever
+    asks under the same key meanwhile joins it.  (A thread that is interrupted cannot go on:
+    only tasks can be outlived.)
+
     Attributes:
         key: equal for callers who ask for the same thing.
         flow: makes the flow that one of them runs.
         deadline: when this caller stops waiting, on the context's monotonic clock.
         too_late: the message of the error for a caller whose deadline passed meanwhile.
         phase: the phase of that error.
+        outlives_callers: whether the flow runs to its end although nobody waits for it.
     """
 
     key: Hashable
@@ -125,6 +131,7 @@ class Share(Generic[T]):
         "another call was still fetching the tenant's documents at the deadline"
     )
     phase: Phase = "discover"
+    outlives_callers: bool = False
 
     def __iter__(self) -> Flow[T]:
         reply: T = yield self

@@ -60,7 +60,11 @@ class AsyncShell(Unpicklable):
             raise client_closed_error()
 
     async def aclose(self) -> None:
-        """Close the client's connections; a session of the application's stays open."""
+        """Close the client's connections; a session of the application's stays open.
+
+        A refresh that is under way is waited for, up to its deadline: closing its connection
+        would lose the refresh token that it brings.
+        """
         self._world.is_closed = True
         await self._transport.close()
 

@@ -243,10 +243,14 @@ class AiohttpTransport:
         return await self._find_state().flights.share(share, run)
 
     async def close(self) -> None:
-        """Close the running loop's connections; other loops close theirs as they end."""
+        """Close the running loop's connections; other loops close theirs as they end.
+
+        Runs that outlive their callers end first, as what they were issued would be lost.
+        """
         renew_if_forked()
         state = self._states.get(id(asyncio.get_running_loop()))
         if state is not None:
+            await state.flights.finish()
             await state.guard.aclose()
 
     async def send(self, send: Send) -> Response:

@@ -81,7 +81,10 @@ class ThreadFlights:
             if isinstance(flight.failure, Exception):
                 failures += 1
             if failures == MOST_FAILURES:
-                raise copy_error(flight.failure)
+                # A copy, as a raised error collects the frames that it passes.  Anything
+                # but the library's own errors is a bug, and is raised as it is.
+                failure = flight.failure
+                raise failure.evolve() if isinstance(failure, Auth0Error) else failure
 
     def _join_or_lead(
         self, key: Hashable, failed: _ThreadFlight | None
@@ -108,7 +111,8 @@ class ThreadFlights:
         try:
             flight.result = run(share.flow())
         except BaseException as error:
-            flight.failure = error
+            # A copy: the leader's caller may note on its own error whose request it was.
+            flight.failure = error.evolve() if isinstance(error, Auth0Error) else error
             raise
         finally:
             # In this order: a caller who comes now starts anew, and does not join an end.
@@ -116,12 +120,3 @@ class ThreadFlights:
                 del self._flights[share.key]
             flight.done.set()
         return flight.result
-
-
-def copy_error(failure: BaseException) -> BaseException:
-    """Return an error for one of several callers.
-
-    Each needs its own, because a raised error collects the frames that it passes.  Anything
-    but the library's own errors is a bug, and is raised as it is.
-    """
-    return failure.evolve() if isinstance(failure, Auth0Error) else failure

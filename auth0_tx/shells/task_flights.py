@@ -5,6 +5,9 @@ See ``flights`` for the rules.  The differences:
 - A flight is a task of its own, so a caller that is cancelled leaves the run to the others.
   The last to leave cancels it, and waits for its end, so that no connection is still being
   closed when that caller goes on.
+- A run that outlives its callers is not cancelled by the last of them.  It stays under its
+  key until it ends, so the next caller joins it.  Closing the client waits for it, and the
+  end of its event loop ends it.
 - A run keeps the deadline that it was started with, and its own error says best why it
   failed.  So a caller waits a moment longer than its deadline before it gives up.
 
@@ -21,7 +24,7 @@ from typing import Any
 from ..core.effects import Flow, Share
 from ..errors import Auth0Error
 from .failures import timeout_error
-from .flights import MOST_FAILURES, copy_error
+from .flights import MOST_FAILURES
 
 _GRACE = 0.05
 """Seconds that a run has, after a deadline of its own, to say how it ended."""
@@ -30,10 +33,12 @@ _GRACE = 0.05
 class _TaskFlight:
     """One run, as a task of its own, and the futures of those who wait for it."""
 
-    __slots__ = ("task", "waiters")
+    __slots__ = ("deadline", "outlives_callers", "task", "waiters")
 
-    def __init__(self, task: asyncio.Task[Any]) -> None:
+    def __init__(self, task: asyncio.Task[Any], share: Share[Any]) -> None:
         self.task = task
+        self.deadline: float = share.deadline
+        self.outlives_callers: bool = share.outlives_callers
         self.waiters: set[asyncio.Future[None]] = set()
         task.add_done_callback(self._wake_all)
 
@@ -50,7 +55,7 @@ class _TaskFlight:
     async def wait_until(self, deadline: float) -> None:
         """Wait until the run ends, or *deadline* and a moment have passed.
 
-        The last caller to leave before the end cancels the run.
+        The last caller to leave before the end cancels the run, unless it outlives them.
         """
         loop = asyncio.get_running_loop()
         # A future of its own: to wait for the task itself would cancel it with the caller.
@@ -63,7 +68,8 @@ class _TaskFlight:
         finally:
             timer.cancel()
             self.waiters.discard(waiter)
-            if not self.waiters and not self.task.done():
+            is_left = not self.waiters and not self.outlives_callers
+            if is_left and not self.task.done():
                 self.task.cancel()
                 await asyncio.wait({self.task})
 
@@ -89,14 +95,8 @@ class TaskFlights:
             flight = self._flights.get(share.key)
             leads = flight is None or flight.task.done()
             if flight is None or leads:
-                flight = _TaskFlight(asyncio.ensure_future(run(share.flow())))
-                self._flights[share.key] = flight
-            try:
-                await flight.wait_until(share.deadline)
-            finally:
-                # Another flight may have the key by now.
-                if flight.task.done() and self._flights.get(share.key) is flight:
-                    del self._flights[share.key]
+                flight = self._start(share, run)
+            await flight.wait_until(share.deadline)
             if not flight.task.done():
                 raise timeout_error(share.too_late, share.phase)
             if flight.task.cancelled():
@@ -109,7 +109,46 @@ class TaskFlights:
                 return flight.task.result()
             failures += 1
             if leads or failures == MOST_FAILURES:
-                raise copy_error(failure)
+                # A copy, as a raised error collects the frames that it passes.  Anything
+                # but the library's own errors is a bug, and is raised as it is.
+                raise failure.evolve() if isinstance(failure, Auth0Error) else failure
+
+    def _start(
+        self, share: Share[Any], run: Callable[[Flow[Any]], Coroutine[Any, Any, Any]]
+    ) -> _TaskFlight:
+        flight = _TaskFlight(asyncio.ensure_future(run(share.flow())), share)
+        # Kept here also after its callers have left: a loop refers to its tasks weakly.
+        self._flights[share.key] = flight
+
+        def forget(_: object) -> None:
+            # Another flight may have the key by now.
+            if self._flights.get(share.key) is flight:
+                del self._flights[share.key]
+
+        flight.task.add_done_callback(forget)
+        return flight
+
+    async def finish(self) -> None:
+        """Wait for the runs that outlive their callers; end those that miss their deadline.
+
+        Closing the connections under them would lose the tokens that a server has issued.
+        """
+        current = asyncio.current_task()
+        lasting = [
+            flight
+            for flight in self._flights.values()
+            # A run whose own code closes the client would wait for itself.
+            if flight.outlives_callers and flight.task is not current
+        ]
+        if not lasting:
+            return
+        tasks = {flight.task for flight in lasting}
+        late = max(flight.deadline for flight in lasting) - time.monotonic() + _GRACE
+        _, unfinished = await asyncio.wait(tasks, timeout=late)
+        for task in unfinished:
+            task.cancel()
+        if unfinished:
+            await asyncio.wait(unfinished)
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:

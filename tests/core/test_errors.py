@@ -37,6 +37,7 @@ from auth0_tx.errors import (
     StoreError,
     TransportError,
 )
+from auth0_tx.values import TokenExchangeResponse
 from tests.core.world import SECRETS
 
 Code = CustomTokenExchangeErrorCode
@@ -277,13 +278,47 @@ def test_mfa() -> None:
     assert "needle" not in shown
 
 
-@pytest.mark.parametrize("journey", JOURNEYS.values(), ids=JOURNEYS.keys())
-def test_mfa_token_stays(journey: Any) -> None:
+@pytest.mark.parametrize("journey", JOURNEYS.keys() - {"evolve"})
+def test_mfa_token_stays(journey: str) -> None:
     """A copied or pickled error does not have the MFA token."""
-    back = journey(create_mfa_error())
+    back: Any = JOURNEYS[journey](create_mfa_error())
 
     assert MfaRequiredError is type(back)
     assert (None, None) == (back.mfa_token, back.mfa_requirements)
+
+
+def test_evolve_mfa() -> None:
+    """``evolve`` copies what the MFA API needs, for another caller alone."""
+    error = create_mfa_error()
+    other = error.evolve(retry_safe=True)
+    assert other.mfa_requirements is not None
+    other.mfa_requirements["challenge"] = []
+
+    assert SECRETS["mfa_token"] == other.mfa_token
+    assert "needle" not in f"{vars(other)!r}"
+    assert {"challenge": [{"type": "otp"}]} == error.mfa_requirements
+
+
+def test_evolve_response() -> None:
+    """``evolve`` copies the tokens of a login that could not be stored."""
+    tokens = TokenExchangeResponse(access_token="needle", token_type="Bearer")
+    error = StoreError("no").with_response(tokens)
+
+    assert tokens is error.evolve(message="still no").response
+
+
+@EVERY
+def test_evolve_attachments(kind: type[Auth0Error]) -> None:
+    """``evolve`` copies notes and an application's attributes; neither error gets the other's."""
+    error = kind("x")
+    error.add_note("a note")
+    error.own = 5  # type: ignore[attr-defined]
+    other = error.evolve()
+    other.add_note("another note")
+
+    assert 5 == other.own  # type: ignore[attr-defined]
+    assert ["a note", "another note"] == other.__notes__
+    assert ["a note"] == error.__notes__
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

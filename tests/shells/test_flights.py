@@ -167,3 +167,26 @@ def test_renewal() -> None:
     flights.renew()
 
     assert "a document" == flights.share(share(), runs)
+
+
+def test_notes_of_the_leader() -> None:
+    """Notes that a leader's caller adds to its error are not in the others' errors."""
+    flights, runs = ThreadFlights(), Runs(RefusedError("no"), RefusedError("no"))
+
+    def lead() -> Any:
+        error = outcome(lambda: flights.share(share(), runs))
+        error.add_note("the request of Alice")
+        return error
+
+    with ThreadPoolExecutor(FOLLOWERS + 1) as pool:
+        leader = pool.submit(lead)
+        while not runs.count:
+            time.sleep(0.001)
+        others = [pool.submit(lead) for _ in range(FOLLOWERS)]
+        until_wait(flights._flights["key"].done, FOLLOWERS)
+        runs.go.set()
+        errors = [leader.result(), *(other.result() for other in others)]
+
+    assert [["the request of Alice"]] * (FOLLOWERS + 1) == [
+        error.__notes__ for error in errors
+    ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from auth0_tx import NotSentError, RefusedError
+from auth0_tx import MfaRequiredError, NotSentError, RefusedError
 from auth0_tx.core.effects import Flow, Share
 from auth0_tx.shells.task_flights import TaskFlights
 
@@ -195,3 +195,123 @@ async def test_a_run_that_nobody_has_time_for() -> None:
     assert "timeout" == caught.value.code
     assert (1, 1) == (runs.count, runs.cancelled)
     assert {} == flights._flights
+
+
+async def test_the_leaders_error() -> None:
+    """The leader's error has all that the run's has, a second factor's token among it."""
+    flights = TaskFlights()
+    runs = Runs(MfaRequiredError("more").with_mfa("the-mfa-token", {"challenge": []}))
+    runs.go.set()
+    with pytest.raises(MfaRequiredError) as caught:
+        await flights.share(share(), runs)
+
+    assert "the-mfa-token" == caught.value.mfa_token
+    assert {"challenge": []} == caught.value.mfa_requirements
+
+
+def lasting(seconds: float = 60.0) -> Share[Any]:
+    """Wish for what a run brings that outlives its callers."""
+    return Share("key", flow, time.monotonic() + seconds, outlives_callers=True)
+
+
+async def abandon(flights: TaskFlights, runs: Runs, seconds: float = 60.0) -> None:
+    """Begin a run that outlives its callers, and cancel the only one."""
+    task = asyncio.create_task(flights.share(lasting(seconds), runs))
+    while not runs.count:
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+
+
+async def test_a_run_that_outlives_its_callers() -> None:
+    """It goes on when the last caller is cancelled, and the next caller joins it."""
+    flights, runs = TaskFlights(), Runs("a document")
+    await abandon(flights, runs)
+    newcomer = asyncio.create_task(flights.share(lasting(), runs))
+    await asyncio.sleep(0)
+    runs.go.set()
+
+    assert "a document" == await newcomer
+    assert (1, 0) == (runs.count, runs.cancelled)
+    assert {} == flights._flights
+
+
+async def test_a_run_that_ends_for_nobody() -> None:
+    """A run whose callers have left is kept until its end, and forgotten then."""
+    flights, runs = TaskFlights(), Runs(RefusedError("no"))
+    await abandon(flights, runs)
+    (flight,) = flights._flights.values()
+    runs.go.set()
+    await asyncio.wait({flight.task})
+    await asyncio.sleep(0)
+
+    assert {} == flights._flights
+    assert (1, 0) == (runs.count, runs.cancelled)
+
+
+async def test_a_run_that_outlives_a_deadline() -> None:
+    """A caller whose time is up leaves it to run on."""
+    flights, runs = TaskFlights(), Runs("a document")
+    with pytest.raises(NotSentError):
+        await flights.share(lasting(seconds=0.05), runs)
+    newcomer = asyncio.create_task(flights.share(lasting(), runs))
+    await asyncio.sleep(0)
+    runs.go.set()
+
+    assert "a document" == await newcomer
+    assert (1, 0) == (runs.count, runs.cancelled)
+
+
+async def test_finish() -> None:
+    """Finishing waits for what outlives its callers, and for nothing else."""
+    flights, runs, others = TaskFlights(), Runs("a document"), Runs("another")
+    await abandon(flights, runs)
+    other = asyncio.create_task(flights.share(share("other"), others))
+    await asyncio.sleep(0)
+    finishing = asyncio.create_task(flights.finish())
+    await asyncio.sleep(0.01)
+    assert not finishing.done()
+    runs.go.set()
+    await finishing
+
+    assert (1, 0) == (runs.count, runs.cancelled)
+    assert not other.done()
+    other.cancel()
+    await asyncio.wait({other})
+
+
+async def test_finish_at_the_deadline() -> None:
+    """A run that misses its deadline is ended."""
+    flights, runs = TaskFlights(), Runs("a document")
+    await abandon(flights, runs, seconds=0.05)
+    await flights.finish()
+
+    assert (1, 1) == (runs.count, runs.cancelled)
+    assert {} == flights._flights
+
+
+async def test_finish_within_a_run() -> None:
+    """A run that finishes the flights itself does not wait for itself."""
+    flights = TaskFlights()
+
+    async def finish(flow: Flow[Any]) -> str:
+        flow.close()
+        await flights.finish()
+        return "finished"
+
+    assert "finished" == await flights.share(lasting(), finish)
+
+
+def test_the_end_of_an_event_loop() -> None:
+    """An event loop that ends ends the runs on it, without a word."""
+    runs: list[Runs] = []
+
+    async def main() -> None:
+        flights, run = TaskFlights(), Runs("a document")
+        runs.append(run)
+        await abandon(flights, run)
+
+    asyncio.run(main())
+
+    assert [(1, 1)] == [(run.count, run.cancelled) for run in runs]

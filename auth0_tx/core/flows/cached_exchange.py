@@ -22,7 +22,6 @@ import attrs
 from ...errors import (
     BlockedError,
     CustomTokenExchangeError,
-    MfaRequiredError,
     RateLimitError,
     RefusedError,
 )
@@ -180,7 +179,8 @@ def _join_or_lead(lookup: _Lookup) -> Flow[TokenExchangeResponse]:
         # Once only: with an outage of Auth0, callers that retried in turn would each wait for
         # all the others.
         if has_led or not may_try_again or not result.retry_safe:
-            raise _copy_error(result)
+            # A copy, as a raised error collects the frames of each caller it passes.
+            raise result.evolve()
         may_try_again = False
 
 
@@ -305,11 +305,3 @@ def _is_final(error: CustomTokenExchangeError) -> bool:
     return isinstance(error, RefusedError) and not (
         error.retry_safe or isinstance(error, (RateLimitError, BlockedError))
     )
-
-
-def _copy_error(error: CustomTokenExchangeError) -> CustomTokenExchangeError:
-    """Return an error for one caller alone: a raised one collects the frames it passes."""
-    copy = error.evolve()
-    if isinstance(copy, MfaRequiredError) and isinstance(error, MfaRequiredError):
-        copy.with_mfa(error.mfa_token, error.mfa_requirements)
-    return copy

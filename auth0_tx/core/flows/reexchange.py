@@ -66,6 +66,8 @@ def reexchange(
         ("reexchange", session.id, user["sub"], internal["sid"], audience, scope),
         lambda: _reexchange_for_all(call, session, audience, scope, supplier),
         call.deadline,
+        # The supplier's token may be good for one use.
+        outlives_callers=True,
     )
     yield from keeper.save_change(session, partial(_merge_result, result=result))
     token: str = result.outcome.response.access_token

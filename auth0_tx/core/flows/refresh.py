@@ -80,6 +80,7 @@ def refresh_session(
             ("refresh", _hash_refresh_token(call.context, session)),
             partial(_refresh_for_all, call, keeper, session, audience, scope),
             call.deadline,
+            outlives_callers=True,
         )
         try:
             result = yield from flight
