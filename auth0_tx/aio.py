@@ -58,8 +58,8 @@ class AsyncServerClient(AsyncShell):
         client_auth: how the client authenticates (RFC 6749 section 2.3, RFC 7523):
             ``client_secret_post`` unless a key is given, ``client_secret_basic``,
             ``private_key_jwt``, or ``none`` for a public application.
-        secret: the secret of the login session, or several, newest first; those after the
-            first still open what they sealed.
+        secret: the secret of the login session, or several, newest first.  The newest has
+            32 characters or more; those after it still open what they sealed.
         state_store: where login sessions are kept, a store of ``auth0_tx.stores`` or your
             own; the browser's cookies where *secret* is given alone.
         session_policy: how long sessions last, and what their cookies are like.

@@ -11,6 +11,8 @@ application and returns a browser for it, and ``redis_url`` is the URL of a Redi
 from __future__ import annotations
 
 import inspect
+import os
+import secrets
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,9 @@ from auth0_tx.tenant import Certificates, KeySupply, Tenant
 from tests.documented_sites import Visitor, serve
 
 pytest_plugins = ["tests.redis_server"]
+
+for _name in ("AUTH0_SECRET", "NEW_AUTH0_SECRET", "SECRET_KEY"):
+    os.environ.setdefault(_name, secrets.token_urlsafe(32))
 
 
 class ExampleParser(PythonCodeBlockParser):

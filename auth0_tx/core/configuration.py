@@ -49,6 +49,12 @@ SECRETS = (
 )
 """The keywords whose values must not show in a traceback."""
 
+SHORTEST_SECRET = 32
+"""Characters of the newest secret: as many as an AES-256 key has bytes.  Whoever has one
+sealed cookie can try secrets against it offline, and finds a word or a short one in minutes."""
+
+_MAKE_SECRET = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
+
 _MOST_SECONDS = 10**8
 _CO_COROUTINE = 0x80
 
@@ -154,8 +160,8 @@ def configure(
         client_auth: how the client authenticates (RFC 6749 section 2.3, RFC 7523):
             ``client_secret_post`` unless a key is given, ``client_secret_basic``,
             ``private_key_jwt``, or ``none`` for a public application.
-        secret: the secret of the login session, or several, newest first; those after the
-            first still open what they sealed.
+        secret: the secret of the login session, or several, newest first.  The newest has
+            32 characters or more; those after it still open what they sealed.
         state_store: where login sessions are kept, a store of ``auth0_tx.stores`` or your
             own; the browser's cookies where *secret* is given alone.
         session_policy: how long sessions last, and what their cookies are like.
@@ -186,7 +192,7 @@ def configure(
         _text("client_id", client_id)
         or _credentials(method, client_secret, client_assertion_signing_key)
         or _algorithm(client_assertion_signing_alg)
-        or _session_secret(secret)
+        or check_secret(secret)
         or _session(state_store, session_policy)
         or _legacy(legacy_secret, keeps=secret is not None or state_store is not None)
         or _token_cache(token_cache, cache_policy)
@@ -219,7 +225,7 @@ def configure(
         retry=retry,
         max_connections=max_connections,
         on_event=on_event,
-        secrets=_secrets(secret),
+        secrets=list_secrets(secret),
         state_store=CookieStore() if state_store is None and secret else state_store,
         session_policy=session_policy,
         session_cookie=cookie_name(
@@ -237,7 +243,7 @@ def configure(
             client_id,
             method,
             client_secret or client_assertion_signing_key,
-            _secrets(secret)[0] if secret else "",
+            list_secrets(secret)[0] if secret else "",
         ),
         verify=verify,
         proxy=proxy,
@@ -300,7 +306,12 @@ def _algorithm(algorithm: object) -> Problem | None:
     )
 
 
-def _session_secret(secret: object) -> Problem | None:
+def check_secret(secret: object) -> Problem | None:
+    """Return the rule that what seals sessions or tokens breaks, or ``None``.
+
+    Args:
+        secret: a secret, or several, newest first; ``None`` if there is none.
+    """
     if secret is None:
         return None
     secrets = [secret] if isinstance(secret, str) else secret
@@ -309,10 +320,18 @@ def _session_secret(secret: object) -> Problem | None:
     for text in secrets:
         if not isinstance(text, str) or not text.strip():
             return Problem("secret", "must not be empty, nor hold anything but strings")
+    # The newest seals.  Older ones are only read, so that a short one can be replaced
+    # without logging anybody out.
+    if len(secrets[0].strip()) < SHORTEST_SECRET:
+        return Problem(
+            "secret",
+            f"must have {SHORTEST_SECRET} characters or more; make one with {_MAKE_SECRET}",
+        )
     return None
 
 
-def _secrets(secret: str | Sequence[str] | None) -> tuple[str, ...]:
+def list_secrets(secret: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the secrets that :func:`check_secret` found no problem in, newest first."""
     if secret is None:
         return ()
     given = [secret] if isinstance(secret, str) else secret

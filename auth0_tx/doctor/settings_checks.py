@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ..core.configuration import Settings
+from ..core.configuration import SHORTEST_SECRET, Settings
 from ..core.session.cookies import CookieStore
 from ..version import __version__
 from .verdict import Verdict
@@ -28,10 +28,6 @@ EXTRAS = {
     "starlette": "starlette",
 }
 """The package that each extra installs."""
-
-# As many characters as a key of AES-256 has bytes. A shorter secret can be guessed offline
-# from any one session cookie.
-_SHORTEST_SECRET = 32
 
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
@@ -82,12 +78,13 @@ def check_sessions(settings: Settings) -> Verdict:
         found = "login sessions are off: neither secret nor state_store is set"
         return Verdict("sessions", "skipped", found)
     shortest = min(map(len, settings.secrets), default=None)
-    if shortest is not None and shortest < _SHORTEST_SECRET:
+    # The client refuses a newest secret this short, and still reads with older ones.
+    if shortest is not None and shortest < SHORTEST_SECRET:
         return Verdict(
             "sessions",
             "warning",
-            f"a secret has {shortest} characters",
-            f"use {_SHORTEST_SECRET} random ones or more: it encrypts every session",
+            f"an older secret has {shortest} characters",
+            "remove it as soon as you can: who guesses it can make sessions with it",
         )
     if isinstance(store, CookieStore) and not settings.session_policy.cookie_secure:
         return Verdict(

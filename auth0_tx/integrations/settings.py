@@ -7,10 +7,10 @@ of every host without a line here.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..core.configuration import configure
+from ..core.configuration import check_secret, configure
 from ..errors import ConfigurationError
 from ..secret import conceal
 from ..values import CachePolicy, RetryPolicy, SessionPolicy
@@ -47,6 +47,26 @@ def to_keywords(settings: Mapping[str, Any], template: str) -> dict[str, Any]:
             value = _to_policy(keyword, value, template.format(name))
         keywords[keyword] = conceal(value) if isinstance(value, str) else value
     return keywords
+
+
+def use_host_keys(keys: Sequence[str], setting: str) -> list[str] | None:
+    """Return a framework's own keys as the secret of sessions, or ``None`` if it has none.
+
+    Args:
+        keys: the framework's ``SECRET_KEY``, and those before it.
+        setting: the setting that would be used instead, as an error shows it.
+
+    Raises:
+        ConfigurationError: the first of them breaks a rule.
+    """
+    keys = conceal([key for key in keys if key])
+    problem = check_secret(keys or None)
+    if problem is not None:
+        raise ConfigurationError(
+            f"{setting} is not set, so SECRET_KEY encrypts sessions: it {problem.rule}",
+            parameter=problem.parameter,
+        )
+    return list(keys) or None
 
 
 def check_keywords(keywords: Mapping[str, Any], template: str) -> None:

@@ -25,6 +25,7 @@ from tests.core.exposure import collect_texts
 from tests.core.vectors_tokens import P256, RSA
 
 NEEDLE = "needle-of-this-test"
+LONG = "a secret with 32 characters, not random"
 LEAST: dict[str, Any] = {
     "domain": "tenant.us.auth0.com",
     "client_id": "the-client",
@@ -80,7 +81,7 @@ def test_everything() -> None:
     """Every keyword is kept as it was given."""
     settings = configure_client(
         domain="HTTPS://Tenant.US.auth0.com/",
-        secret=["new" * 8, "old" * 8],
+        secret=["new" * 11, "old" * 8],
         verify="/etc/ssl/ca.pem",
         proxy="http://user:password@proxy.example.com:3128",
         trust_env=True,
@@ -259,7 +260,7 @@ BAD: list[tuple[str, list[Any], str]] = [
     ),
     (
         "secret",
-        ["", "  ", [], (), ["a", ""], ["a", 1], 5, {"a": 1}, b"secret"],
+        ["", "  ", [], (), [LONG, ""], [LONG, 1], 5, {"a": 1}, b"secret" * 6],
         "secret",
     ),
     ("timeout", [0, *NUMBERS], "timeout"),
@@ -300,10 +301,32 @@ def test_keyword_refused(keyword: str, value: Any, parameter: str) -> None:
     assert " must " in error.message
 
 
-@pytest.mark.parametrize("secret", ["s" * 32, ["a", "b"], ("a", "b")], ids=repr)
+@pytest.mark.parametrize("secret", [LONG, [LONG, "b"], (LONG, "b")], ids=repr)
 def test_session_secret(secret: Any) -> None:
     """The secret of the login session is one text, or several."""
     assert "the-client" == configure_client(secret=secret).client_id
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        NEEDLE,
+        NEEDLE.ljust(31, "x"),
+        NEEDLE.ljust(40),
+        [NEEDLE],
+        [NEEDLE, LONG],
+        (NEEDLE, LONG),
+    ],
+    ids=["short", "31", "padded", "in a list", "newest", "newest of a tuple"],
+)
+def test_short_secret(secret: Any) -> None:
+    """The newest secret has 32 characters or more; the error says how to make one."""
+    error = find_refusal(secret=secret)
+
+    assert "secret" == error.parameter
+    assert "32 characters" in error.message
+    assert "secrets.token_urlsafe(32)" in error.message
+    assert NEEDLE not in str(error)
 
 
 DELAYS = (
@@ -335,9 +358,9 @@ def test_sessions() -> None:
     """A secret alone keeps sessions in cookies; a store is kept as it is; else there are none."""
     store, policy = PaperStore(lambda: 0.0), SessionPolicy(cookie_domain="example.com")
 
-    assert CookieStore() == configure_client(secret=["new", "old"]).state_store
-    assert ("new", "old") == configure_client(secret=["new", "old"]).secrets
-    assert store is configure_client(secret="s", state_store=store).state_store
+    assert CookieStore() == configure_client(secret=[LONG, "old"]).state_store
+    assert (LONG, "old") == configure_client(secret=[LONG, "old"]).secrets
+    assert store is configure_client(secret=LONG, state_store=store).state_store
     assert policy is configure_client(session_policy=policy).session_policy
     assert (None, ()) == (configure_client().state_store, configure_client().secrets)
 

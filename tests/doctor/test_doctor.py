@@ -185,7 +185,7 @@ def test_public_client(auth0_tenant: Tenant) -> None:
 @pytest.mark.parametrize(
     ("changes", "level"),
     [
-        ({"secret": "short"}, "warning"),
+        ({"secret": [SECRET, "short"]}, "warning"),
         ({"secret": SECRET}, "ok"),
         ({"state_store": MemoryStore()}, "ok"),
         ({}, "skipped"),
@@ -193,7 +193,7 @@ def test_public_client(auth0_tenant: Tenant) -> None:
     ids=["short", "long", "store", "none"],
 )
 def test_sessions(auth0_tenant: Tenant, changes: dict[str, Any], level: str) -> None:
-    """A secret that is too short for encryption is a warning."""
+    """An older secret that is too short for encryption is a warning."""
     verdicts = examine(make_keywords(auth0_tenant, **changes), probe=False)
 
     assert level == verdicts["sessions"].level

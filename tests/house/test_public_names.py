@@ -71,7 +71,7 @@ def test_repr_of_a_client(kind: Any, close: str, domain: Any) -> None:
         domain=domain,
         client_id="the-id",
         client_secret="needle-client-secret",
-        secret=["needle-session-secret", "needle-older-secret"],
+        secret=["needle-session-secret" * 2, "needle-older-secret"],
         legacy_secret="needle-legacy-secret",
         proxy="http://user:needle@proxy.example.com",
     )

@@ -20,6 +20,7 @@ from hashlib import sha256
 from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ...core.configuration import check_secret, list_secrets
 from ...core.session.seal import Sealer, sealer
 from ...errors import Auth0Error, ConfigurationError, InvalidInputError, StoreError
 from ...secret import SecretStr, Unpicklable, conceal
@@ -82,7 +83,11 @@ class _Vault(Unpicklable):
             raise ConfigurationError(
                 f"redis is a {found}: use {vault}", parameter="redis"
             )
-        self._secrets = [secret] if isinstance(secret, str) else list(secret or [""])
+        problem = check_secret(secret)
+        if problem is not None:
+            raise problem.configuration_error()
+        # Without one, the handle alone makes the key: 256 bits that Redis does not have.
+        self._secrets = list_secrets(secret) or ("",)
         self._prefix, self._ttl = prefix, _check_ttl(ttl)
 
     def __repr__(self) -> str:
@@ -148,7 +153,7 @@ class SubjectTokenVault(_Vault):
     Args:
         redis: a ``redis.Redis``, used as ``RedisStore`` uses it.
         secret: what seals in addition to the handles, or several, newest first; the same
-            for all who put and take.
+            for all who put and take.  The newest has 32 characters or more.
         prefix: the beginning of all keys.
         ttl: seconds that a token is kept.
         timeout: seconds after which a command has failed.
@@ -221,7 +226,7 @@ class AsyncSubjectTokenVault(_Vault):
     Args:
         redis: a ``redis.asyncio.Redis``, which you close.
         secret: what seals in addition to the handles, or several, newest first; the same
-            for all who put and take.
+            for all who put and take.  The newest has 32 characters or more.
         prefix: the beginning of all keys.
         ttl: seconds that a token is kept.
         timeout: seconds after which a command has failed.

@@ -35,7 +35,7 @@ def check_settings(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
             checks.Error(
                 error.message,
                 hint=error.hint or "See AUTH0_TX in the project's settings.",
-                id="auth0_tx.E001",
+                id="auth0_tx.E005" if error.parameter == "secret" else "auth0_tx.E001",
             )
         ]
     return [*_check_sessions(keywords), *_check_caches(keywords), *_check_users()]

@@ -14,7 +14,7 @@ from ...client import ServerClient
 from ...errors import ConfigurationError
 from ...secret import conceal
 from ...shells.after_fork import register_renewable, renew_if_forked
-from ..settings import to_keywords
+from ..settings import to_keywords, use_host_keys
 
 SETTING = "AUTH0_TX"
 SETTING_TEMPLATE = "AUTH0_TX[{!r}]"
@@ -87,7 +87,7 @@ def read_keywords() -> dict[str, Any]:
         # Django's own keys, which the project rotates already.  What seals is derived from
         # them for one purpose, so nothing that Django signs is of use here.
         keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-        keywords["secret"] = conceal([key for key in keys if key]) or None
+        keywords["secret"] = use_host_keys(keys, SETTING_TEMPLATE.format("SECRET"))
     return keywords
 
 

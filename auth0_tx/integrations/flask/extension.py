@@ -29,7 +29,7 @@ from ...values import (
 from ..error_answers import answer_for
 from ..host_session_store import is_login_key
 from ..request_client import RequestAuth0
-from ..settings import check_keywords, to_keywords
+from ..settings import check_keywords, to_keywords, use_host_keys
 from .session_store import FlaskSessionStore
 
 EXTENSION = "auth0_tx"
@@ -181,8 +181,7 @@ def _read_secret_keys(app: Flask) -> list[str] | None:
     texts = [
         key.decode("latin-1") if isinstance(key, bytes) else key for key in keys if key
     ]
-    concealed: list[str] | None = conceal(texts) or None
-    return concealed
+    return use_host_keys(texts, "AUTH0_SECRET")
 
 
 def _get_state(app: Flask | None = None) -> _State:

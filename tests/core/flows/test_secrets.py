@@ -118,7 +118,7 @@ CLIENTS: dict[str, dict[str, Any]] = {
         "on_event": print,
         "retry": RetryPolicy(fail_fast=True, remember_refusals_seconds=60.0),
         "proxy": f"http://user:{SECRETS['subject_token']}@proxy.example.com",
-        "secret": SECRETS["refresh_token"],
+        "secret": SECRETS["refresh_token"] * 2,
     },
 }
 

@@ -54,7 +54,8 @@ RENDERINGS: dict[str, Callable[[Any], str]] = {
 @pytest.fixture
 def values(auth0_tenant: Tenant, needles: Needles) -> dict[str, object]:
     """One of each kind of value that an application, or a debugger, meets."""
-    session_secret, proxy_password = "session-secret-9x7Kq2", "proxy-password-Hd83jz"
+    session_secret = "session-secret-9x7Kq2-of-some-length"
+    proxy_password = "proxy-password-Hd83jz"
     needles.add(session_secret, proxy_password)
     events: list[Event] = []
     settings = settings_of(auth0_tenant, on_event=events.append)

@@ -107,13 +107,25 @@ def test_expiry_is_inside(
 def test_secrets(connection: redis.Redis, redis_prefix: str) -> None:
     """With a secret, who has the handle and Redis alone opens nothing; secrets rotate."""
     given = {"prefix": redis_prefix}
-    old = SubjectTokenVault(connection, secret="an old secret", **given)
-    new = SubjectTokenVault(connection, secret=["a new one", "an old secret"], **given)
+    old = SubjectTokenVault(connection, secret="an old secret" * 3, **given)
+    new = SubjectTokenVault(
+        connection, secret=["a new one" * 4, "an old secret" * 3], **given
+    )
     none = SubjectTokenVault(connection, **given)
 
     assert TOKEN == new.take(old.put(TOKEN))
     with pytest.raises(InvalidInputError):
         none.take(old.put(TOKEN))
+
+
+@pytest.mark.parametrize("secret", ["", "a short one", ["a short one", "x" * 32]])
+def test_short_secret(connection: redis.Redis, secret: str | list[str]) -> None:
+    """The newest secret has 32 characters or more, as that of a client."""
+    with pytest.raises(ConfigurationError) as refused:
+        SubjectTokenVault(connection, secret=secret)
+
+    assert "secret" == refused.value.parameter
+    assert "a short one" not in str(refused.value)
 
 
 def test_lent(vault: SubjectTokenVault) -> None:

@@ -591,6 +591,9 @@ SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
         ({"CLIENT_ID": ...}, {}, {"auth0_tx.E001"}),
         ({"TIMEOUTS": 1}, {}, {"auth0_tx.E001"}),
         ({"CLIENT_SECRET": ...}, {}, {"auth0_tx.E001"}),
+        ({"SECRET": "a short one"}, {}, {"auth0_tx.E005"}),
+        ({"SECRET": ["a short one", "x" * 32]}, {}, {"auth0_tx.E005"}),
+        ({"SECRET": ...}, {"SECRET_KEY": "a short one"}, {"auth0_tx.E005"}),
         ({}, {"MIDDLEWARE": []}, {"auth0_tx.W001"}),
         (
             {"STATE_STORE": "session"},
@@ -605,7 +608,7 @@ SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
         ({"TOKEN_CACHE": "cache:own"}, {}, {"auth0_tx.W004"}),
         ({"STATE_STORE": "cache:none"}, {}, {"auth0_tx.E003"}),
     ],
-    ids=range(9),
+    ids=range(12),
 )
 def test_checks(
     project: Project,

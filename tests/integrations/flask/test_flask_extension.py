@@ -519,8 +519,10 @@ def test_keywords_win(auth0_tenant: Tenant) -> None:
         ({"AUTH0_DOMAIN": None}, "AUTH0_DOMAIN"),
         ({"AUTH0_DOMAIN": "10.0.0.1"}, "domain"),
         ({"AUTH0_CLIENT_SECRET": None}, "client_secret"),
+        ({"AUTH0_SECRET": "a short one"}, "secret must have 32 characters"),
+        ({"AUTH0_SECRET": None, "SECRET_KEY": "a short one"}, "SECRET_KEY"),
     ],
-    ids=["unknown", "field", "missing", "rule", "credentials"],
+    ids=["unknown", "field", "missing", "rule", "credentials", "secret", "key"],
 )
 def test_refused(auth0_tenant: Tenant, changes: dict[str, Any], named: str) -> None:
     """A setting that is unknown, missing or breaks a rule is refused at the start, by name."""
@@ -529,6 +531,7 @@ def test_refused(auth0_tenant: Tenant, changes: dict[str, Any], named: str) -> N
 
     assert named in str(refused.value)
     assert SECRET not in str(refused.value)
+    assert "a short one" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
