@@ -72,6 +72,22 @@ def read_header(response: Response, name: str) -> str | None:
     return ", ".join(values) if values else None
 
 
+COMPRESSED = "the body is compressed although no compression was accepted"
+"""The reason why a body is not JSON, if :func:`is_compressed` says so."""
+
+
+def is_compressed(response: Response) -> bool:
+    """Return whether a body that is not JSON claims to be compressed.
+
+    Ask only about a body that :func:`read_json` refused.  Some servers name a character set
+    in ``Content-Encoding``, and their JSON is readable all the same.
+    """
+    # Not inflated: no request accepts compression, and a small body could inflate without
+    # bound.
+    encoding = read_header(response, "content-encoding")
+    return encoding is not None and encoding.strip().lower() not in ("", "identity")
+
+
 class _BrokenRuleError(ValueError):
     """Carries a rule out through the standard library's parser, which calls the hooks."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import Any
 
 import attrs
@@ -149,7 +150,10 @@ def test_endpoint_elsewhere(name: str, url: Any) -> None:
             attrs.evolve(build_response(DOCUMENT), oversized=True),
             "the body is too large",
         ),
-        (build_response(DOCUMENT, content_encoding="gzip"), "the body is compressed"),
+        (
+            build_response(gzip.compress(b"{}"), content_encoding="gzip"),
+            "the body is compressed",
+        ),
         (build_response(b"<html>"), "the body is not JSON"),
         (build_response(b""), "the body is not JSON"),
         (build_response(b'{"a":1,"a":2}'), "the body is not JSON"),
@@ -167,10 +171,17 @@ def test_no_document(response: Response, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, {"content_type": "text/plain"}, {"content_encoding": "identity"}]
+    "headers",
+    [
+        {},
+        {"content_type": "text/plain"},
+        {"content_encoding": "identity"},
+        {"content_encoding": "utf-8"},
+        {"content_encoding": "gzip"},
+    ],
 )
 def test_document(headers: dict[str, Any]) -> None:
-    """A JSON object is a document, whatever its media type says."""
+    """A JSON object is a document, whatever its media type and encoding are said to be."""
     assert (DOCUMENT, None) == read_document(build_response(DOCUMENT, **headers))
 
 
