@@ -62,9 +62,10 @@ def check_actors(act: object) -> str | None:
         # actor without it could not be identified.
         if not isinstance(subject, str) or not subject:
             return _NO_SUBJECT
-        if "act" not in act:
+        act = act.get("act")
+        # Null too: no other claim makes a difference between null and absent.
+        if act is None:
             return None
-        act = act["act"]
     return _TOO_MANY
 
 
@@ -83,10 +84,10 @@ def read_claimed_expiry(token: str | None) -> float:
         # Lenient on purpose, with json.loads and any padding: this reads the caller's own
         # token to know how long it can be useful, and believes nothing in it.
         _, payload, _ = token.split(".")  # type: ignore[union-attr]
-        expiry = json.loads(urlsafe_b64decode(payload + "==")).get("exp", inf)
+        expiry = json.loads(urlsafe_b64decode(payload + "==")).get("exp")
     except _READ_FAILURES:
         return inf
-    if expiry == inf:
+    if expiry is None:
         return inf
     return float(expiry) if is_date(expiry) else 0.0
 

@@ -129,7 +129,7 @@ def read_claims(
         kind: the name of the kind of token, for the error.
 
     Returns:
-        The claims, or the error for the first rule that they break.
+        The claims that are not null, or the error for the first rule that they break.
     """
     # The length is compared first: parsing a large payload costs memory.
     if len(payload) > MAX_PAYLOAD_LENGTH:
@@ -139,6 +139,9 @@ def read_claims(
         return IdTokenError(f"the {kind}'s payload {problem}")
     if not isinstance(claims, dict):
         return IdTokenError(f"the {kind}'s {_NOT_AN_OBJECT}")
+    # OIDC Core 5.3.2: a claim without a value SHOULD be left out, and some Actions set null.
+    # A required claim that is null is then missing.
+    claims = {name: value for name, value in claims.items() if value is not None}
     for rule in rules:
         problem = rule(claims, expected)
         if problem is not None:
@@ -213,6 +216,15 @@ def _to_date(value: object) -> float | None:
     return value if is_date(value) else None
 
 
+def _check_events(claims: Claims, _expected: Expected) -> str | None:
+    # RFC 8725 3.12: the rules for each kind of token exclude the others.  Auth0's logout
+    # tokens have the typ of an ID token, and every claim that one needs; events, which a
+    # security event token must have (RFC 8417 2.2), tells them apart.
+    if isinstance(claims.get("events"), dict):
+        return "events make it another kind of token"
+    return None
+
+
 def _check_nonce(claims: Claims, expected: Expected) -> str | None:
     # OIDC Core 3.1.3.7, 11: MUST match if one was sent.  An exchange sends none, and then
     # whatever the token has is let pass.
@@ -247,6 +259,7 @@ _RULES: tuple[Rule, ...] = (
     check_audience,
     check_subject,
     check_dates,
+    _check_events,
     _check_nonce,
     _check_organization,
     _check_actors,

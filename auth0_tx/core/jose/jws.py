@@ -9,10 +9,12 @@ A token is judged in this order, and the first failure is the answer:
    come from the maker of the token, who may be an attacker (CVE-2018-0114).
 3. **Base64url** of payload and signature, in its one canonical spelling.
 4. **Key.**  Those of the key set with the token's ``kid`` and ``alg``.  If there are none,
-   the error is a ``SigningKeyError``: the tenant may have rotated its keys, so fetching
-   the JWKS again may help.  It helps with no other failure.
+   the error is a ``SigningKeyError``: the tenant may have rotated its keys.
 5. **Signature.**  joserfc's algorithms, which rest on ``cryptography``, do the arithmetic.
    Its own reader of tokens is not used: of two ``alg`` members it takes the last.
+
+Fetching the JWKS again can only help with the last two: a key may be missing, or replaced
+under its ``kid``.  ``may_pass_with_other_keys`` tells them from the rest.
 
 Errors are returned, not raised: a raised error would carry a traceback through frames
 whose locals hold the token, and error trackers show locals.
@@ -96,6 +98,11 @@ def check_jws(
     if not any(model.verify(message, signature, key) for key in keys):
         return IdTokenError(_SIGNATURE)
     return VerifiedJws(header, payload)
+
+
+def may_pass_with_other_keys(error: IdTokenError) -> bool:
+    """Return whether the token that *error* refuses may be valid under a newer key set."""
+    return isinstance(error, SigningKeyError) or error.message == _SIGNATURE
 
 
 def key_id(token: str) -> str | None:

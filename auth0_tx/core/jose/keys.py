@@ -145,8 +145,12 @@ def decode_base64url(text: str) -> bytes | None:
 def _read_keys(
     entries: list[Any],
 ) -> Iterator[tuple[str | None, frozenset[str], PublicKey]]:
-    for entry in entries:
-        if not isinstance(entry, Mapping) or not _may_verify(entry):
+    for members in entries:
+        if not isinstance(members, Mapping):
+            continue
+        # Some servers write each optional member, as null where they have no value for it.
+        entry = {name: value for name, value in members.items() if value is not None}
+        if not _may_verify(entry):
             continue
         found = _read_key(entry)
         if found is None:

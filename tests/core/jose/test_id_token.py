@@ -230,7 +230,7 @@ def test_audience_of_others(audience: object, party: object) -> None:
     assert "aud" in find_problem(build_payload(aud=audience, azp=party))
 
 
-@pytest.mark.parametrize("party", [None, "", "other", 7, [CLIENT]], ids=repr)
+@pytest.mark.parametrize("party", ["", "other", 7, [CLIENT]], ids=repr)
 def test_authorized_party(party: object) -> None:
     """A token that was issued to another party is not for this client."""
     assert "azp" in find_problem(build_payload(azp=party))
@@ -254,7 +254,7 @@ def test_no_subject(subject: object) -> None:
 @pytest.mark.parametrize("name", ["iat", "exp", "nbf"])
 @pytest.mark.parametrize(
     "date",
-    [None, "", str(NOW), True, False, [NOW], {"at": NOW}, -1, -0.5, 2**62, 1e300],
+    ["", str(NOW), True, False, [NOW], {"at": NOW}, -1, -0.5, 2**62, 1e300],
     ids=repr,
 )
 def test_date_that_is_none(name: str, date: object) -> None:
@@ -274,7 +274,41 @@ def test_number_that_is_none(name: str, text: str) -> None:
 @pytest.mark.parametrize("name", ["iat", "exp"])
 def test_no_date(name: str) -> None:
     """A token must say when it was issued and when it expires."""
-    assert f"{name} is not a date" in find_problem(build_payload(**{name: MISSING}))
+    for date in (MISSING, None):
+        payload = build_payload(**{name: date})
+        assert f"{name} is not a date" in find_problem(payload)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nbf",
+        "azp",
+        "act",
+        "at_hash",
+        "nonce",
+        "auth_time",
+        "session_expiry",
+        "sid",
+        "org_id",
+        "events",
+        "email",
+        "https://acme.com/x",
+    ],
+)
+def test_null(name: str) -> None:
+    """An optional claim that is null is absent, and not among the claims of the user."""
+    expected = expect(access_token=ACCESS_TOKEN)
+    payload = build_payload(**{name: None})
+
+    assert CLAIMS == check_claims(payload, expected, algorithm="RS256")
+
+
+@pytest.mark.parametrize("events", [{}, {"https://schemas.example/event": {}}])
+def test_events(events: object) -> None:
+    """A token about security events is not an ID token, though its typ may be the same."""
+    assert "events" in find_problem(build_payload(events=events))
+    assert is_accepted(build_payload(events=["conference"]))
 
 
 def test_fractions() -> None:
@@ -352,7 +386,7 @@ def test_published_access_token_hash() -> None:
 
 @pytest.mark.parametrize(
     "at_hash",
-    [None, "", 7, [AT_HASH], AT_HASH + "==", AT_HASH[:-1], "x" * 22],
+    ["", 7, [AT_HASH], AT_HASH + "==", AT_HASH[:-1], "x" * 22],
     ids=repr,
 )
 def test_access_token_hash(at_hash: object) -> None:
@@ -433,7 +467,6 @@ def test_actors(depth: int) -> None:
 @pytest.mark.parametrize(
     "act",
     [
-        None,
         "auth0|agent",
         ["auth0|agent"],
         {},
@@ -441,7 +474,7 @@ def test_actors(depth: int) -> None:
         {"sub": 7},
         {"client_id": "a"},
         {"sub": "a", "act": {}},
-        {"sub": "a", "act": None},
+        {"sub": None},
         build_actors(9),
         build_actors(40),
     ],
@@ -641,6 +674,16 @@ def test_any_octets(payload: bytes) -> None:
 )
 def test_any_claims(claims: dict[str, Any]) -> None:
     """Whatever a claim is, the token is taken or refused with an ``IdTokenError``."""
+    absent = {
+        name: MISSING if value is None else value for name, value in claims.items()
+    }
     for expected in (EXPECTED, ASKED):
         checked = check_claims(build_payload(**claims), expected, algorithm="RS256")
-        assert isinstance(checked, dict | IdTokenError)
+        same = check_claims(build_payload(**absent), expected, algorithm="RS256")
+        if isinstance(checked, IdTokenError):
+            assert isinstance(same, IdTokenError)
+            assert checked.message == same.message
+        else:
+            # By their texts: two NaNs would differ.
+            assert repr(checked) == repr(same)
+            assert None not in checked.values()

@@ -68,6 +68,9 @@ USABLE = {
 UNUSABLE: dict[str, Any] = {
     "no object": "RSA",
     "null": None,
+    "null members alone": {"kty": None, "n": None, "e": None},
+    "n that is null": to_public_jwk(RSA, n=None),
+    "crv that is null": to_public_jwk(P256, crv=None),
     "no kty": {"n": "AQAB", "e": "AQAB"},
     "unknown kty": to_public_jwk(RSA, kty="LWE"),
     "kty in another case": to_public_jwk(RSA, kty="rsa"),
@@ -82,7 +85,6 @@ UNUSABLE: dict[str, Any] = {
     "for nothing": to_public_jwk(RSA, key_ops=[]),
     "key_ops that is not a list": to_public_jwk(RSA, key_ops="verify"),
     "kid that is not a string": to_public_jwk(RSA, kid=7),
-    "kid that is null": to_public_jwk(RSA, kid=None),
     "alg that is not a string": to_public_jwk(RSA, alg=["RS256"]),
     "alg of another kind of key": to_public_jwk(RSA, alg="ES256"),
     "alg that is symmetric": to_public_jwk(RSA, alg="HS256"),
@@ -161,6 +163,55 @@ def test_empty_key_set() -> None:
     assert frozenset() == keys.ids
     assert not keys.has(None)
     assert () == keys.find(None, "RS256")
+
+
+OPTIONAL = ["use", "key_ops", "alg", "kid", "x5c", "x5t", "x5t#S256", "x5u", "d", "oth"]
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+@pytest.mark.parametrize("key", [RSA, P256, ED25519], ids=["RSA", "EC", "OKP"])
+def test_null_member(key: Any, name: str) -> None:
+    """An optional member that is null is absent."""
+    entry = {"kid": "k", **to_public_jwk(key)}
+    absent = {other: value for other, value in entry.items() if other != name}
+
+    assert list_findable(absent) == list_findable({**entry, name: None})
+    assert list_findable(absent)
+
+
+def list_findable(entry: dict[str, Any]) -> list[tuple[str | None, str]]:
+    """Return the names and algorithms that a key set of *entry* alone has a key for."""
+    keys = read_jwks({"keys": [entry]})
+    return [
+        (kid, algorithm)
+        for kid in (entry.get("kid"), None)
+        for algorithm in sorted(ALGORITHMS)
+        if keys.find(kid, algorithm)
+    ]
+
+
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from([*OPTIONAL, "kty", "n", "e", "crv", "x", "y", "k"]),
+            st.none()
+            | st.booleans()
+            | st.integers()
+            | st.text(max_size=3)
+            | st.lists(st.none() | st.text(max_size=3), max_size=2)
+            | st.sampled_from(["RSA", "EC", "OKP", "P-256", "Ed25519", "sig", "AQAB"]),
+        ).map(lambda changes: {**to_public_jwk(RSA, kid="k"), **changes})
+    )
+)
+def test_any_members(entries: list[dict[str, Any]]) -> None:
+    """Whatever a key's members are, it is kept or passed over, and null means absent."""
+    absent = [
+        {name: value for name, value in entry.items() if value is not None}
+        for entry in entries
+    ]
+    keys, same = read_jwks({"keys": entries}), read_jwks({"keys": absent})
+
+    assert (keys.ids, len(keys)) == (same.ids, len(same))
 
 
 def test_alg_narrows() -> None:

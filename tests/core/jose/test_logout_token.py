@@ -127,10 +127,12 @@ def test_one_of_two(missing: str) -> None:
 
 def test_neither_of_two() -> None:
     """A token that names neither a user nor a session ends nothing."""
-    assert "sub and sid are both missing" in find_problem_of(sub=MISSING, sid=MISSING)
+    for value in (MISSING, None):
+        problem = find_problem_of(sub=value, sid=value)
+        assert "sub and sid are both missing" in problem
 
 
-@pytest.mark.parametrize("value", [None, "", "s" * 256, 7, True, ["a"], {}], ids=repr)
+@pytest.mark.parametrize("value", ["", "s" * 256, 7, True, ["a"], {}], ids=repr)
 @pytest.mark.parametrize("name", ["sub", "sid", "jti"])
 def test_id(name: str, value: object) -> None:
     """An id that is there is a short string with something in it, whatever else is there."""
@@ -148,6 +150,14 @@ def test_longest_id(name: str) -> None:
 def test_no_token_id() -> None:
     """A token without an id is refused: its replay could not be recognised."""
     assert "jti" in find_problem_of(jti=MISSING)
+    assert "jti" in find_problem_of(jti=None)
+
+
+@pytest.mark.parametrize("name", ["sub", "sid", "nonce", "nbf", "azp"])
+def test_null(name: str) -> None:
+    """An optional claim that is null is absent."""
+    assert read(build_payload(**{name: MISSING})) == read(build_payload(**{name: None}))
+    assert isinstance(read(build_payload(**{name: None})), LogoutToken)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +282,7 @@ def test_more_events(events: object) -> None:
     assert GOOD == read(build_payload(events=events))
 
 
-@pytest.mark.parametrize("nonce", ["n-1", "", None, 7], ids=repr)
+@pytest.mark.parametrize("nonce", ["n-1", "", 7, False], ids=repr)
 def test_nonce(nonce: object) -> None:
     """A token with a nonce could pass for an ID token, and is refused."""
     assert "nonce must be absent" in find_problem_of(nonce=nonce)
@@ -290,6 +300,17 @@ def test_id_token() -> None:
 
     assert isinstance(claims, dict)
     assert isinstance(read(payload, {**HEAD, "typ": "JWT"}), IdTokenError)
+
+
+@pytest.mark.parametrize("kind", ["JWT", "logout+jwt"])
+def test_not_an_id_token(kind: str) -> None:
+    """A logout token is not an ID token of the same user, even with the typ of one."""
+    token = sign({**HEAD, "typ": kind}, build_payload())
+    expected = Expected(issuer=ISSUER, client_id=CLIENT, now=NOW)
+    error = check_id_token(token, KEYS, expected, algorithms=["RS256"])
+
+    assert isinstance(read_token(token), LogoutToken)
+    assert isinstance(error, IdTokenError)
 
 
 @pytest.mark.parametrize(
