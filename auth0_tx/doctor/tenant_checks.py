@@ -89,9 +89,9 @@ def check_documents(client: ServerClient) -> Iterator[Verdict]:
 def _judge_keys(check: TenantCheck) -> Verdict:
     if check.signing_keys:
         return Verdict("keys", "ok", f"{check.signing_keys} usable")
-    found = "the key set has no usable key"
-    if check.keys_error is not None:
-        found = check.keys_error.message
+    # A set without usable keys is an error as well, so one of the two is always there.
+    assert check.keys_error is not None
+    found = check.keys_error.message
     advice = "without signing keys no ID token can be verified"
     return Verdict("keys", "failed", found, advice)
 

@@ -36,10 +36,11 @@ from ..wire.redirects import build_logout_url
 from .session import check_writable, load_session, open_keeper
 from .session_keeper import Session
 from .stored_sessions import call_store, store_value
-from .tenant_documents import load_keys, load_metadata, resolve_domain
-from .verification import ID_TOKEN_ALGORITHMS
+from .tenant_documents import load_metadata, resolve_domain
+from .verification import ID_TOKEN_ALGORITHMS, verify_with_keys
 
 if TYPE_CHECKING:
+    from ..jose.keys import KeySet
     from ..jose.logout_token import LogoutToken
 
 LONGEST_REVOCATION = 3.0
@@ -124,21 +125,23 @@ def handle_backchannel_logout(
         )
     # Here and not at the top: most applications never get a logout token, and the JOSE
     # library takes longer to import than all of the core.
-    from ..jose.jws import key_id
     from ..jose.logout_token import read_logout_token
 
     call = context.begin_call(store_options)
     domain = yield from resolve_domain(call)
     metadata = yield from load_metadata(call, domain)
-    keys = yield from load_keys(call, metadata, key_id(logout_token))
-    token = read_logout_token(
-        logout_token,
-        keys,
-        issuer=metadata.issuer,
-        client_id=context.settings.client_id,
-        now=context.clock(),
-        algorithms=ID_TOKEN_ALGORITHMS,
-    )
+
+    def verify(keys: KeySet) -> LogoutToken | IdTokenError:
+        return read_logout_token(
+            logout_token,
+            keys,
+            issuer=metadata.issuer,
+            client_id=context.settings.client_id,
+            now=context.clock(),
+            algorithms=ID_TOKEN_ALGORITHMS,
+        )
+
+    token = yield from verify_with_keys(call, metadata, logout_token, verify)
     if isinstance(token, IdTokenError):
         raise BackchannelLogoutError(token.message)
     yield from _end_sessions(context, store, token)

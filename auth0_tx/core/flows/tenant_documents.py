@@ -11,8 +11,10 @@ Both documents are kept, and looked up in the same order.
 4. Nothing of a grant was sent by then: whatever went wrong is told as ``NotSentError`` or
    ``DiscoveryError``, and the same call may be made again.
 
-A set of keys that lacks the key a token names may be older than the token, so it is fetched
-again, once per cooldown: forged tokens can name as many keys as they like.
+A set of keys that lacks the key a token names may be older than the token, and so may one
+whose key does not verify it: some tenants replace a key under its old name.  The set is then
+fetched again, once per cooldown, as anybody can forge tokens of both kinds.  A set without
+any usable key counts as a failed fetch: it could only replace keys that work.
 """
 
 from __future__ import annotations
@@ -73,7 +75,7 @@ LONGEST_STALE = 86_400.0
 """Seconds, the most that a document may outlive failing refreshes."""
 
 COOLDOWN = 30.0
-"""Seconds between two fetches that unknown key ids may cause, however many there are."""
+"""Seconds between two fetches that tokens may cause, however many of them fail."""
 
 
 @attrs.frozen
@@ -193,8 +195,21 @@ def load_metadata(call: Call, domain: str) -> Flow[Metadata]:
     return (yield from Share(("metadata", domain), refresh, call.deadline))
 
 
-def load_keys(call: Call, metadata: Metadata, key_id: str | None) -> Flow[KeySet]:
+def load_keys(
+    call: Call,
+    metadata: Metadata,
+    key_id: str | None,
+    *,
+    failed: KeySet | None = None,
+) -> Flow[KeySet]:
     """Return the keys to verify a token that names *key_id*.
+
+    Args:
+        call: the call.
+        metadata: the tenant's.
+        key_id: the ``kid`` of the token, if it has one.
+        failed: a set that did not verify the token; returned again if none newer is known
+            and the cooldown forbids to fetch one.
 
     Raises:
         SigningKeyError: they cannot be fetched.
@@ -202,7 +217,9 @@ def load_keys(call: Call, metadata: Metadata, key_id: str | None) -> Flow[KeySet
     context, url = call.context, metadata.jwks_uri
 
     def is_enough(cached: CachedDocument[KeySet], now: float) -> bool:
-        return cached.is_fresh(now) and not _may_lack_key(cached, key_id, now)
+        return cached.is_fresh(now) and not (
+            _may_lack_key(cached, key_id, now) or _may_be_outdated(cached, failed, now)
+        )
 
     def fetch(cached: CachedDocument[KeySet] | None) -> Flow[CachedDocument[KeySet]]:
         now = context.clock()
@@ -305,6 +322,8 @@ def _fetch_keys(
         call, metadata.domain, metadata.jwks_uri, KEYS_AGE
     )
     keys = read_jwks(document.members)
+    if not len(keys):
+        raise SigningKeyError("the tenant's key set has no usable key")
     now = call.context.clock()
     return CachedDocument(
         keys, now, now + document.fresh_for, asked_again_at=asked_again_at
@@ -319,6 +338,18 @@ def _may_lack_key(
     if key_id is None or cached.value.has(key_id):
         return False
     return not 0 <= now - cached.asked_again_at < COOLDOWN
+
+
+def _may_be_outdated(
+    cached: CachedDocument[KeySet], failed: KeySet | None, now: float
+) -> bool:
+    """Return whether a key that did not verify a token may have been replaced since."""
+    # A newer set than the one that failed is worth a try, not another fetch.
+    if cached.value is not failed:
+        return False
+    # A set that was fetched moments ago has each key as it is now: the token is forged.
+    latest = max(cached.fetched_at, cached.asked_again_at)
+    return not 0 <= now - latest < COOLDOWN
 
 
 def fetch_document(

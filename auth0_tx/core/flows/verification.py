@@ -8,7 +8,8 @@ here must not lose them, so an exchange returns them with ``act_error``.
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
@@ -22,6 +23,8 @@ from .tenant_documents import load_keys
 
 if TYPE_CHECKING:
     from ..jose.keys import KeySet
+
+T = TypeVar("T")
 
 ID_TOKEN_ALGORITHMS = ("RS256", "PS256")
 """Auth0's signature algorithms; HS256 is left out, as its key is the client's secret."""
@@ -41,18 +44,10 @@ def verify_id_token(
     """
     # Here and not at the top: an exchange without an ID token needs no JOSE library.
     from ..jose.id_token import Expected, check_id_token
-    from ..jose.jws import key_id
 
     if tokens.id_token is None:
         raise _NO_ID_TOKEN.evolve()
-    keys: KeySet | SigningKeyError
-    try:
-        keys = yield from load_keys(call, metadata, key_id(tokens.id_token))
-    except SigningKeyError as error:
-        keys = error.evolve(tokens_issued=True)
-    # Raised outside the handler, so that it has no context.
-    if isinstance(keys, SigningKeyError):
-        raise keys
+    id_token = tokens.id_token
     expected = Expected(
         issuer=metadata.issuer,
         client_id=call.settings.client_id,
@@ -61,12 +56,55 @@ def verify_id_token(
         organization=organization,
         access_token=tokens.access_token,
     )
-    claims = check_id_token(
-        tokens.id_token, keys, expected, algorithms=ID_TOKEN_ALGORITHMS
-    )
+
+    def verify(keys: KeySet) -> dict[str, Any] | IdTokenError:
+        return check_id_token(id_token, keys, expected, algorithms=ID_TOKEN_ALGORITHMS)
+
+    claims: dict[str, Any] | IdTokenError
+    try:
+        claims = yield from verify_with_keys(call, metadata, id_token, verify)
+    except SigningKeyError as error:
+        claims = error
+    # Raised outside the handler, so that it has no context.
     if isinstance(claims, IdTokenError):
         raise claims.evolve(tokens_issued=True)
     return claims
+
+
+def verify_with_keys(
+    call: Call,
+    metadata: Metadata,
+    token: str,
+    verify: Callable[[KeySet], T | IdTokenError],
+) -> Flow[T | IdTokenError]:
+    """Verify a token with the tenant's keys, and once more if they turn out to be old.
+
+    Args:
+        call: the call.
+        metadata: the tenant's.
+        token: the token, whose ``kid`` is read from it unverified.
+        verify: verifies the token with a set of keys.
+
+    Returns:
+        The result of *verify*.
+
+    Raises:
+        SigningKeyError: there are no keys to verify it with.
+    """
+    # Here and not at the top: an exchange without an ID token needs no JOSE library.
+    from ..jose.jws import key_id, may_pass_with_other_keys
+
+    kid = key_id(token)
+    keys = yield from load_keys(call, metadata, kid)
+    result = verify(keys)
+    if not (isinstance(result, IdTokenError) and may_pass_with_other_keys(result)):
+        return result
+    try:
+        newer = yield from load_keys(call, metadata, kid, failed=keys)
+    except SigningKeyError:
+        # The first answer stands: there were keys, and they did not verify the token.
+        return result
+    return result if newer is keys else verify(newer)
 
 
 def add_actor(

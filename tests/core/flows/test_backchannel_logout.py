@@ -26,8 +26,8 @@ from tests.core.browser import (
     log_in,
     read_session,
 )
-from tests.core.id_tokens import SIGNING_KEYS
-from tests.core.vectors_tokens import sign
+from tests.core.id_tokens import SIGNING_KEYS, build_jwks_response
+from tests.core.vectors_tokens import OTHER_RSA, build_key_set, sign, to_public_jwk
 from tests.core.world import (
     ISSUER,
     NOW,
@@ -52,7 +52,7 @@ def context(clock: Clock, store: PaperStore) -> Context:
     return build_session_client(clock, state_store=store)
 
 
-def sign_logout_token(**claims: Any) -> str:
+def sign_logout_token(key: Any = SIGNING_KEYS["key-1"], **claims: Any) -> str:
     """Sign a logout token with *claims*; those that are ``...`` are left out."""
     said = {
         "iss": ISSUER,
@@ -66,7 +66,7 @@ def sign_logout_token(**claims: Any) -> str:
     }
     payload = {name: value for name, value in said.items() if value is not ...}
     header = {"alg": "RS256", "typ": "logout+jwt", "kid": "key-1"}
-    token = sign(header, json.dumps(payload).encode(), SIGNING_KEYS["key-1"])
+    token = sign(header, json.dumps(payload).encode(), key)
     # As the client does, whose own frames must not show it.
     return secret(token)
 
@@ -167,6 +167,35 @@ def test_token_that_does_not_hold(context: Context, claims: dict[str, Any]) -> N
     assert ("invalid_logout_token", "verify") == (error.code, error.phase)
     assert read_session(context, browser) is not None
     assert (None, None) == (error.__cause__, error.__context__)
+
+
+def test_replaced_key(context: Context, clock: Clock) -> None:
+    """A token signed by a key that was replaced under its name ends its sessions."""
+    browser = create_browser(context)
+    clock.wait(30)
+    token = sign_logout_token(key=OTHER_RSA)
+    document = build_key_set(to_public_jwk(OTHER_RSA, kid="key-1"))
+    _, asked = play(handle_backchannel_logout(context, token), build_response(document))
+
+    assert 1 == len(asked.requests)
+    assert read_session(context, browser) is None
+
+
+def test_forged_tokens(context: Context, clock: Clock) -> None:
+    """Forged tokens that name a good key cost one fetch in half a minute."""
+    browser, token = create_browser(context), sign_logout_token(key=OTHER_RSA)
+    fetched = 0
+    for _ in range(610):
+        error, asked = fail(
+            handle_backchannel_logout(context, token),
+            lambda request: build_jwks_response("key-1"),
+        )
+        assert isinstance(error, BackchannelLogoutError)
+        fetched += len(asked.requests)
+        clock.wait(0.1)
+
+    assert 2 == fetched
+    assert read_session(context, browser) is not None
 
 
 @pytest.mark.parametrize("token", ["", "a.b.c", 5, None])

@@ -38,6 +38,19 @@ from tests.core.world import (
 
 MINUTE, DAY = 60.0, 86_400.0
 DOWN = build_response(b"", 404)
+BROKEN = {
+    "404": DOWN,
+    "500": build_response(b"", 500),
+    "HTML": build_response(b"<html>"),
+    "redirect": build_response(b"", 302),
+    "no-list": build_response({"keys": {}}),
+    "no-keys": build_response({}),
+    "empty": build_response({"keys": []}),
+    "unusable": build_response({"keys": [to_public_jwk(RSA, kid="key-1", use="enc")]}),
+    "lost": AmbiguousError("lost"),
+    "not-sent": NotSentError("no", retry_safe=True),
+    "closed": ClientClosedError("closed"),
+}
 
 
 def find_keys(
@@ -191,6 +204,63 @@ def test_unknown_key_at_first(context: Context) -> None:
     assert 1 == len(asked.requests)
 
 
+def doubt_keys(
+    context: Context, failed: KeySet, *replies: Any
+) -> tuple[KeySet, EffectLog]:
+    """Ask for the keys again after a token was not verified by those of *failed*."""
+    call = begin_call(context, context.monotonic() + 10)
+    return play(load_keys(call, METADATA, "key-1", failed=failed), *replies)
+
+
+def test_doubt(context: Context, clock: Clock) -> None:
+    """Keys that did not verify a token are fetched again, once they are older than 30 s."""
+    first, _ = find_keys(context, "key-1", build_jwks_response("key-1"))
+    clock.wait(29)
+    assert (first, []) == doubt_keys(context, first)
+    clock.wait(1)
+    newer, asked = doubt_keys(context, first, build_jwks_response("key-1", "key-2"))
+    assert newer is not first
+    assert [Share, Send] == list_kinds(asked)
+    # Whoever else doubts the first is given the newer one; the newer one has its own time.
+    assert (newer, []) == doubt_keys(context, first)
+    clock.wait(29)
+    assert (newer, []) == doubt_keys(context, newer)
+
+
+@pytest.mark.parametrize("reply", BROKEN.values(), ids=BROKEN.keys())
+def test_doubt_in_an_outage(context: Context, clock: Clock, reply: Any) -> None:
+    """Keys that cannot be fetched again stay, for half a minute without another fetch."""
+    first, _ = find_keys(context, "key-1", build_jwks_response("key-1"))
+    clock.wait(30)
+    kept, asked = doubt_keys(context, first, lambda request: reply)
+    clock.wait(29)
+
+    assert kept is first
+    assert asked.requests
+    assert (first, []) == doubt_keys(context, first)
+
+
+def test_doubt_and_unknown_keys(context: Context, clock: Clock) -> None:
+    """Forged tokens of both kinds cost one fetch in half a minute between them."""
+    fetched_at = []
+    found, _ = find_keys(context, "key-1", build_jwks_response("key-1"))
+    for number in range(10_000):
+        # The unknown keys come first by turns, then those that did not verify.
+        if number % 7 < 4:
+            found, asked = doubt_keys(
+                context, found, lambda request: build_jwks_response("key-1")
+            )
+        else:
+            found, asked = find_keys(
+                context, "made-up", lambda request: build_jwks_response("key-1")
+            )
+        fetched_at += [clock.now] * len(asked.requests)
+        clock.wait(0.01)
+
+    assert 4 == len(fetched_at)
+    assert all(b - a >= 30 for a, b in pairwise(fetched_at))
+
+
 def test_rotation(context: Context, clock: Clock) -> None:
     """While the signing key flips ten times, every good token finds its key."""
     fetches = 0
@@ -214,19 +284,6 @@ def test_revoked_key(context: Context, clock: Clock) -> None:
     found, _ = find_keys(context, "key-1", build_jwks_response("key-2"))
 
     assert not found.has("key-1")
-
-
-BROKEN = {
-    "404": DOWN,
-    "500": build_response(b"", 500),
-    "HTML": build_response(b"<html>"),
-    "redirect": build_response(b"", 302),
-    "no-list": build_response({"keys": {}}),
-    "no-keys": build_response({}),
-    "lost": AmbiguousError("lost"),
-    "not-sent": NotSentError("no", retry_safe=True),
-    "closed": ClientClosedError("closed"),
-}
 
 
 @pytest.mark.parametrize("reply", BROKEN.values(), ids=BROKEN.keys())
@@ -317,10 +374,12 @@ def test_waiting_time(context: Context) -> None:
     ids=["empty", "not-keys", "weak", "for-encryption"],
 )
 def test_unusable_keys(context: Context, entries: list[Any]) -> None:
-    """Keys that cannot be used are passed over, and the set is what is left."""
-    found, _ = find_keys(context, "key-1", build_response({"keys": entries}))
+    """A set of which no key can be used is not a set of keys."""
+    flow = load_keys(begin_call(context, context.monotonic() + 10), METADATA, "key-1")
+    error, _ = fail(flow, build_response({"keys": entries}))
 
-    assert 0 == len(found)
+    assert SigningKeyError is type(error)
+    assert "no usable key" in error.message
 
 
 def test_one_bad_key_among_good(context: Context) -> None:

@@ -87,10 +87,11 @@ def test_no_date(date: str | None) -> None:
     ("reply", "message"),
     [
         (build_response({"keys": "none"}), "is not an object with a list of keys"),
+        (build_response({"keys": []}), "no usable key"),
         (build_response(b"", 500), "cannot be fetched"),
         (lambda _: NotSentError("no connection"), "no connection"),
     ],
-    ids=["malformed", "status", "unreachable"],
+    ids=["malformed", "empty", "status", "unreachable"],
 )
 def test_keys_fail(reply: Any, message: str) -> None:
     """Keys that cannot be had do not hide what the metadata says."""
@@ -101,16 +102,6 @@ def test_keys_fail(reply: Any, message: str) -> None:
     assert isinstance(check.keys_error, SigningKeyError)
     assert message in check.keys_error.message
     assert check.keys_error.__traceback__ is None
-
-
-def test_no_usable_key() -> None:
-    """An empty key set is counted as what it is."""
-    context = build_client(Clock(), knows_metadata=False)
-    check, _ = play(
-        check_tenant(context), build_response(DOCUMENT), build_response({"keys": []})
-    )
-
-    assert (0, None) == (check.signing_keys, check.keys_error)
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from joserfc.jwk import OctKey
 
 from auth0_tx.core.context import Context
-from auth0_tx.core.effects import Flow, Send, Share
+from auth0_tx.core.effects import Flow, Response, Send, Share
 from auth0_tx.core.flows.verification import verify_id_token
-from auth0_tx.errors import IdTokenError, SigningKeyError
+from auth0_tx.core.jose.keys import decode_base64url
+from auth0_tx.errors import IdTokenError, NotSentError, SigningKeyError
 from auth0_tx.values import TokenExchangeResponse
 from tests.core.id_tokens import build_jwks_response, forge_id_token, sign_id_token
-from tests.core.vectors_tokens import encode, sign
+from tests.core.vectors_tokens import (
+    OTHER_RSA,
+    RSA,
+    build_key_set,
+    encode,
+    sign,
+    to_public_jwk,
+)
 from tests.core.world import (
     METADATA,
     NOW,
@@ -21,6 +30,7 @@ from tests.core.world import (
     Clock,
     begin_call,
     build_client,
+    build_response,
     fail,
     list_kinds,
     play,
@@ -77,6 +87,103 @@ def test_unknown_key(context: Context) -> None:
 
     assert SigningKeyError is type(error)
     assert [Share, Send] == list_kinds(asked)
+
+
+def build_replaced(kid: str = "key-1", key: Any = OTHER_RSA) -> Response:
+    """Build a key set in which *key* has the name of an earlier one."""
+    return build_response(build_key_set(to_public_jwk(key, kid=kid)))
+
+
+def sign_with(key: Any, algorithm: str = "RS256", **claims: Any) -> str:
+    """Sign an ID token with *key*, under the name of another."""
+    payload = decode_base64url(sign_id_token(**claims).split(".")[1])
+    assert payload is not None
+    return sign({"alg": algorithm, "typ": "JWT", "kid": "key-1"}, payload, key)
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "PS256"])
+def test_replaced_key(context: Context, clock: Clock, algorithm: str) -> None:
+    """A key that was replaced under its name is fetched again, and verifies the token."""
+    play(verify(context, sign_id_token()), build_jwks_response("key-1"))
+    clock.wait(30)
+    flow = verify(context, sign_with(OTHER_RSA, algorithm))
+    claims, asked = play(flow, build_replaced())
+
+    assert "auth0|user" == claims["sub"]
+    assert [Share, Send] == list_kinds(asked)
+    # The old key is no longer believed.
+    assert IdTokenError is type(fail(verify(context, sign_id_token()))[0])
+
+
+def test_key_of_another_algorithm(context: Context, clock: Clock) -> None:
+    """A key that got another algorithm under its name is fetched again, too."""
+    published = [
+        build_response(build_key_set(to_public_jwk(RSA, kid="key-1", alg=algorithm)))
+        for algorithm in ("PS256", "RS256")
+    ]
+    play(verify(context, sign_id_token(algorithm="PS256")), published[0])
+    clock.wait(30)
+    claims, asked = play(verify(context, sign_id_token()), published[1])
+
+    assert "auth0|user" == claims["sub"]
+    assert 1 == len(asked.requests)
+
+
+def test_forged_tokens(context: Context, clock: Clock) -> None:
+    """Ten thousand forged tokens cost one fetch in half a minute, whatever they name."""
+    play(verify(context, sign_id_token()), build_jwks_response("key-1"))
+    forged = [forge_id_token("key-1"), forge_id_token("made-up"), WRONG["other-key"]]
+    fetched_at = []
+    for number in range(10_000):
+        flow = verify(context, forged[number % 3])
+        error, asked = fail(flow, lambda request: build_jwks_response("key-1"))
+        assert isinstance(error, IdTokenError)
+        fetched_at += [clock.now] * len(asked.requests)
+        clock.wait(0.01)
+
+    # The first names a key that is nowhere, which is looked for at once.
+    assert 4 == len(fetched_at)
+    assert all(b - a >= 30 for a, b in pairwise(fetched_at))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [build_response(b"", 404), build_response({"keys": []}), NotSentError("no")],
+    ids=["404", "empty", "not-sent"],
+)
+def test_forged_token_in_an_outage(context: Context, clock: Clock, reply: Any) -> None:
+    """Where newer keys cannot be had, a signature that fails is what is reported."""
+    play(verify(context, sign_id_token()), build_jwks_response("key-1"))
+    clock.wait(30)
+    error, _ = fail(verify(context, sign_with(OTHER_RSA)), lambda request: reply)
+
+    assert IdTokenError is type(error)
+    assert "signature" in error.message
+    assert error.tokens_issued
+    assert (None, None) == (error.__cause__, error.__context__)
+
+
+def test_deadline_of_newer_keys(context: Context, clock: Clock) -> None:
+    """Where another call fetches newer keys for too long, the signature is reported."""
+    play(verify(context, sign_id_token()), build_jwks_response("key-1"))
+    clock.wait(30)
+    flow = verify(context, sign_with(OTHER_RSA))
+    assert isinstance(next(flow), Share)
+
+    with pytest.raises(IdTokenError, match="signature"):
+        flow.throw(NotSentError("the deadline passed"))
+
+
+@pytest.mark.parametrize(
+    "claims", [{"aud": "another-client"}, {"exp": int(NOW) - 61}, {"sub": None}]
+)
+def test_refused_claims(context: Context, clock: Clock, claims: dict[str, Any]) -> None:
+    """A token with a good signature is refused without another look at the keys."""
+    play(verify(context, sign_id_token()), build_jwks_response("key-1"))
+    clock.wait(60)
+    _, asked = fail(verify(context, sign_id_token(**claims)))
+
+    assert [] == asked
 
 
 SYMMETRIC = OctKey.import_key(SECRETS["client_secret"] * 2)
