@@ -58,7 +58,14 @@ _MAKE_SECRET = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
 _MOST_SECONDS = 10**8
 _CO_COROUTINE = 0x80
 
-_STORE_METHODS = ("get", "set", "delete", "add_to_index", "take_index")
+_STORE_METHODS = (
+    "get",
+    "set",
+    "delete",
+    "add_to_index",
+    "read_index",
+    "remove_from_index",
+)
 _CACHE_METHODS = ("get", "set", "lock", "unlock")
 
 # RFC 6265 section 4.1.1: a name is a token; the browser adds our prefixes to it.  Texts of

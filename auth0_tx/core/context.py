@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 
+# A sealer with all of its keys takes some 100 KB, and a resolver may name many domains.
+_MOST_SEALERS = 100
+
 
 @attrs.frozen
 class CachedDocument(Generic[V]):
@@ -82,7 +85,7 @@ class Context:
         key_sets: signing keys by their URL.
         retries: what earlier calls mean for the next.
         rotations: the outcome of recent refreshes.
-        sealers: open and seal sessions, by purpose.
+        sealers: open and seal sessions, by purpose and the tenant's domain.
         cache_state: whether the token cache works, and which of its locks are ours.
         exchange_ids: numbers by which a subscriber joins the events of one exchange.
     """
@@ -103,7 +106,9 @@ class Context:
     )
     retries: RetryState = attrs.field(init=False)
     rotations: Rotations = attrs.field(factory=Rotations)
-    sealers: dict[str, Sealer] = attrs.field(factory=dict)
+    sealers: BoundedDict[tuple[str, str], Sealer] = attrs.field(
+        factory=lambda: BoundedDict[tuple[str, str], "Sealer"](_MOST_SEALERS)
+    )
     cache_state: CacheState = attrs.field(factory=CacheState)
     exchange_ids: Iterator[int] = attrs.field(factory=partial(count, 1))
 
@@ -135,6 +140,7 @@ class Call(Unpicklable):
         started: the same moment on the context's monotonic clock.
         deadline: when it must have ended, on the same clock.
         exchange_id: the number of its exchange in events; 0 for none, as a refresh has.
+        domain: what the resolver returned for it, once it has been asked.
     """
 
     context: Context
@@ -144,6 +150,7 @@ class Call(Unpicklable):
     started: float
     deadline: float
     exchange_id: int = 0
+    domain: str | None = None
 
     def limit_to(self, deadline: float) -> Call:
         """Return this call with an earlier *deadline*, for a part of it that isn't an exchange."""
@@ -154,4 +161,5 @@ class Call(Unpicklable):
             self.now,
             self.started,
             min(deadline, self.deadline),
+            domain=self.domain,
         )

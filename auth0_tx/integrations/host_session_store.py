@@ -7,7 +7,7 @@ signed and not encrypted, so the browser can read them: what is stored here was 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import MutableMapping
+from collections.abc import Collection, MutableMapping
 from typing import Any, ClassVar
 
 from ..errors import CustomTokenExchangeErrorCode as Code
@@ -74,7 +74,7 @@ class HostSessionStore(Unpicklable, ABC):
     def add_to_index(self, label: str, key: str, *, ttl: float) -> None:
         """Do nothing: an index of one browser's session would find no other."""
 
-    def take_index(self, label: str) -> list[str]:
+    def read_index(self, label: str) -> list[str]:
         """Refuse: the sessions of other browsers cannot be reached.
 
         Raises:
@@ -84,6 +84,9 @@ class HostSessionStore(Unpicklable, ABC):
             f"sessions in {self.host}'s own session cannot be ended by Auth0",
             hint=f"for back-channel logout keep sessions in {self.shared_stores}.",
         )
+
+    def remove_from_index(self, label: str, keys: Collection[str]) -> None:
+        """Do nothing: there is no index."""
 
     @abstractmethod
     def _get_session(self) -> MutableMapping[str, Any]:

@@ -1,7 +1,7 @@
 """Stores for login sessions: in memory, in Redis, in the browser, or one of your own.
 
 Give a client a store as ``state_store``.  ``StateStore`` and ``AsyncStateStore`` are the
-protocols for one of your own: five short methods, each of which touches one key.
+protocols for one of your own: six short methods, each of which touches one key.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Four structures under one lock:
 - ``_expiries``: a heap of (end, key), so that expired values are found without a look at all
   others.  It is not updated when a value is written again or deleted: an end that is not the
   value's own any more is skipped, and the heap is rebuilt when most of it is like that.
-- ``_labels`` and ``_labelled``: the index, by label and in order of age.
+- ``_labels`` and ``_labelled``: the index, by label and as a whole, each in order of age.
 
 Memory is bounded whatever visitors do.  A login writes one value and at most two labels, so
 there are at most *max_entries* values and twice as many labels.
@@ -19,7 +19,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ..errors import ConfigurationError
 from ..secret import SecretBytes, Unpicklable
@@ -72,7 +72,7 @@ class MemoryStore(Unpicklable):
         self._clock = clock
         self._values: OrderedDict[str, tuple[SecretBytes, float]] = OrderedDict()
         self._expiries: list[tuple[float, str]] = []
-        self._labels: dict[str, set[str]] = {}
+        self._labels: dict[str, dict[str, None]] = {}
         self._labelled: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -111,16 +111,26 @@ class MemoryStore(Unpicklable):
             # request has just refreshed.
             ends_at = max(self._labelled.pop((label, key), now), now + ttl)
             self._labelled[label, key] = ends_at
-            self._labels.setdefault(label, set()).add(key)
+            keys = self._labels.setdefault(label, {})
+            # Popped, or a key that is added again would stay in its old place.
+            keys.pop(key, None)
+            keys[key] = None
             while len(self._labelled) > _LABELS_EACH * self._most:
                 self._forget_a_label(now)
 
-    def take_index(self, label: str) -> list[str]:
-        """Return the keys under *label* and forget them, in one step."""
+    def read_index(self, label: str) -> list[str]:
+        """Return the keys under *label*, from the one that was added first to the last."""
         with _lock:
             now = self._clock()
-            keys = self._labels.pop(label, ())
-            return [key for key in keys if now < self._labelled.pop((label, key))]
+            keys = self._labels.get(label, ())
+            return [key for key in keys if now < self._labelled[label, key]]
+
+    def remove_from_index(self, label: str, keys: Iterable[str]) -> None:
+        """Forget *keys* under *label*; keys added meanwhile stay."""
+        with _lock:
+            for key in keys:
+                if self._labelled.pop((label, key), None) is not None:
+                    self._forget_key(label, key)
 
     def _read_live(self, key: str, now: float) -> SecretBytes | None:
         value, ends_at = self._values.get(key, (None, now))
@@ -149,7 +159,10 @@ class MemoryStore(Unpicklable):
             self._labelled[label, key] = ends_at
         else:
             (label, key), _ = self._labelled.popitem(last=False)
+        self._forget_key(label, key)
+
+    def _forget_key(self, label: str, key: str) -> None:
         keys = self._labels[label]
-        keys.discard(key)
+        del keys[key]
         if not keys:
             del self._labels[label]

@@ -6,7 +6,7 @@ keys are spread over several servers.  Where Redis has no command for a step, it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -30,25 +30,26 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1
 """
-# An index is a sorted set of keys by their end, in milliseconds of the server's clock: those
-# of its clients may differ.  Expired members go with the next that is added; otherwise the
-# set of a user who logs in every hour would grow for ever.
+# An index is a sorted set of keys by when they were added, in microseconds of the server's
+# clock: those of its clients may differ.  The member without a name has, in microseconds too,
+# the longest time that any of them was added for.  Members older than that go with the next
+# that is added; otherwise the set of a user who logs in every hour would grow for ever.
 _ADD = """
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local ends = now + ARGV[2]
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-ends = math.max(ends, tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or ends))
-redis.call('ZADD', KEYS[1], string.format('%.0f', ends), ARGV[1])
-if redis.call('PTTL', KEYS[1]) < ends - now then
-  redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ends - now))
-end
+local now = time[1] * 1000000 + time[2]
+local longest = math.max(ARGV[2] * 1000, tonumber(redis.call('ZSCORE', KEYS[1], '') or 0))
+longest = string.format('%.0f', longest)
+redis.call('ZADD', KEYS[1], longest, '')
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '(' .. longest, string.format('%.0f', now - longest))
+redis.call('ZADD', KEYS[1], string.format('%.0f', now), ARGV[1])
+redis.call('PEXPIRE', KEYS[1], string.format('%.0f', longest / 1000))
 return 1
 """
-_TAKE = """
-local keys = redis.call('ZRANGE', KEYS[1], 0, -1)
-redis.call('DEL', KEYS[1])
-return keys
+# With no more than the member without a name, a set is empty.
+_REMOVE = """
+for _, key in ipairs(ARGV) do redis.call('ZREM', KEYS[1], key) end
+if redis.call('ZCARD', KEYS[1]) == 1 then redis.call('DEL', KEYS[1]) end
+return 1
 """
 
 
@@ -116,9 +117,13 @@ class RedisStore(Unpicklable):
         milliseconds = ceil(ttl * 1000)
         return self._eval(read_nothing, _ADD, self._prefix + label, key, milliseconds)
 
-    def take_index(self, label: str) -> Any:
-        """Return the keys under *label* and forget them, in one step."""
-        return self._eval(_read_keys, _TAKE, self._prefix + label)
+    def read_index(self, label: str) -> Any:
+        """Return the keys under *label*, from the one that was added first to the last."""
+        return self._send(_read_keys, "ZRANGE", self._prefix + label, 0, -1)
+
+    def remove_from_index(self, label: str, keys: Collection[str]) -> Any:
+        """Forget *keys* under *label*; keys added meanwhile stay."""
+        return self._eval(read_nothing, _REMOVE, self._prefix + label, *keys)
 
     def _eval(
         self, read: Callable[[Any], Any], script: str, *arguments: str | bytes | int
@@ -127,4 +132,4 @@ class RedisStore(Unpicklable):
 
 
 def _read_keys(reply: Any) -> list[str]:
-    return [key.decode() for key in reply]
+    return [key.decode() for key in reply if key]

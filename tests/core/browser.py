@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from auth0_tx.core.context import Context
@@ -49,7 +49,7 @@ class PaperStore:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.values: dict[str, tuple[bytes, float]] = {}
-        self.index: dict[str, set[str]] = defaultdict(set)
+        self.index: dict[str, dict[str, None]] = defaultdict(dict)
         self.calls: list[str] = []
         self.failing: list[str] = []
         self.before: dict[str, Callable[[], object]] = {}
@@ -85,11 +85,16 @@ class PaperStore:
 
     def add_to_index(self, label: str, key: str, *, ttl: float) -> None:
         self._note_call("add_to_index")
-        self.index[label].add(key)
+        self.index[label][key] = None
 
-    def take_index(self, label: str) -> set[str]:
-        self._note_call("take_index")
-        return self.index.pop(label, set())
+    def read_index(self, label: str) -> list[str]:
+        self._note_call("read_index")
+        return list(self.index[label])
+
+    def remove_from_index(self, label: str, keys: Collection[str]) -> None:
+        self._note_call("remove_from_index")
+        for key in keys:
+            self.index[label].pop(key, None)
 
     def list_sessions(self) -> list[str]:
         """Return the keys of the stored sessions."""

@@ -21,6 +21,7 @@ from auth0_tx import (
     ServerClient,
 )
 from auth0_tx.caches import MemoryTokenCache
+from auth0_tx.core.configuration import _STORE_METHODS
 from auth0_tx.core.effects import Response, Send
 from auth0_tx.errors import AmbiguousError
 from tests.core.browser import (
@@ -53,7 +54,7 @@ class AwaitedStore(PaperStore):
 
     def __getattribute__(self, name: str) -> Any:
         method = super().__getattribute__(name)
-        if name not in ("get", "set", "delete", "add_to_index", "take_index"):
+        if name not in _STORE_METHODS:
             return method
 
         async def call(*arguments: Any, **keywords: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Two stores as users would write them: the protocol's five methods over a dictionary."""
+"""Two stores as users would write them: the protocol's six methods over a dictionary."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class OwnStore:
 
     def __init__(self) -> None:
         self.values: dict[str, tuple[bytes, float]] = {}
-        self.labels: dict[str, set[str]] = {}
+        self.labels: dict[str, dict[str, None]] = {}
         self._lock = threading.Lock()
 
     def get(self, key: str) -> bytes | None:
@@ -36,11 +36,19 @@ class OwnStore:
 
     def add_to_index(self, label: str, key: str, *, ttl: float) -> None:
         with self._lock:
-            self.labels.setdefault(label, set()).add(key)
+            self.labels.setdefault(label, {})[key] = None
 
-    def take_index(self, label: str) -> Collection[str]:
+    def read_index(self, label: str) -> Collection[str]:
         with self._lock:
-            return self.labels.pop(label, set())
+            return list(self.labels.get(label, ()))
+
+    def remove_from_index(self, label: str, keys: Collection[str]) -> None:
+        with self._lock:
+            left = dict.fromkeys(
+                key for key in self.labels.pop(label, ()) if key not in keys
+            )
+            if left:
+                self.labels[label] = left
 
 
 class OwnAsyncStore:
@@ -70,6 +78,10 @@ class OwnAsyncStore:
         await asyncio.sleep(0)
         self.inner.add_to_index(label, key, ttl=ttl)
 
-    async def take_index(self, label: str) -> Collection[str]:
+    async def read_index(self, label: str) -> Collection[str]:
         await asyncio.sleep(0)
-        return self.inner.take_index(label)
+        return self.inner.read_index(label)
+
+    async def remove_from_index(self, label: str, keys: Collection[str]) -> None:
+        await asyncio.sleep(0)
+        self.inner.remove_from_index(label, keys)

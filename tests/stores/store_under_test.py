@@ -35,8 +35,11 @@ class StoreUnderTest:
     async def add(self, label: str, key: str, ttl: float = 60) -> None:
         await resolve(self.inner.add_to_index(label, key, ttl=ttl))
 
-    async def take(self, label: str) -> Any:
-        return await resolve(self.inner.take_index(label))
+    async def read(self, label: str) -> list[str]:
+        return list(await resolve(self.inner.read_index(label)))
+
+    async def remove(self, label: str, *keys: str) -> None:
+        await resolve(self.inner.remove_from_index(label, keys))
 
     async def run_together(self, *calls: Any) -> list[Any]:
         return await run_together(calls, are_async=self.is_async)

@@ -44,7 +44,7 @@ def test_expires_by_its_clock(clock: Clock) -> None:
     clock.now += 0.1
 
     assert store.get("a") is None
-    assert [] == store.take_index("label")
+    assert [] == store.read_index("label")
 
 
 def test_what_was_least_recently_written_goes(clock: Clock) -> None:
@@ -96,7 +96,7 @@ def test_labels_of_what_lives_are_kept(clock: Clock) -> None:
         store.add_to_index(f"index:{n}", f"session:{n}", ttl=60)
         store.delete(f"session:{n}")
 
-    assert ["session:old"] == store.take_index("index:old")
+    assert ["session:old"] == store.read_index("index:old")
 
 
 def test_labels_alone_are_bounded(clock: Clock) -> None:
@@ -106,9 +106,9 @@ def test_labels_alone_are_bounded(clock: Clock) -> None:
     for label in ("first", "second", "third"):
         store.add_to_index(label, "a", ttl=60)
 
-    assert [] == store.take_index("first")
-    assert ["a"] == store.take_index("second")
-    assert ["a"] == store.take_index("third")
+    assert [] == store.read_index("first")
+    assert ["a"] == store.read_index("second")
+    assert ["a"] == store.read_index("third")
 
 
 @pytest.mark.parametrize("most", [0, -1, True, 1.5, "10", None])
@@ -166,7 +166,7 @@ def test_fork() -> None:
             n += 1
             put(store, f"session:{n % 50}")
             store.add_to_index(f"index:{n % 50}", f"session:{n}", ttl=60)
-            store.take_index(f"index:{n % 7}")
+            store.remove_from_index(f"index:{n % 7}", [f"session:{n}"])
 
     def act() -> bool:
         held = sum(len(keys) for keys in store._labels.values())

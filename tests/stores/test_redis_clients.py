@@ -80,7 +80,7 @@ async def test_fakeredis_keeps_sessions(fake: Any, is_async: bool) -> None:
     assert await store.set("a", b"\xfe", expected=b"\xff") is True
     assert b"\xfe" == await store.get("a")
     await store.add("index", "a")
-    assert ["a"] == await store.take("index")
+    assert ["a"] == await store.read("index")
     await store.delete("a", expected=b"\xfe")
     assert await store.get("a") is None
 

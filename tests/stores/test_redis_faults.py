@@ -45,7 +45,8 @@ def list_operations(store: StoreUnderTest) -> dict[str, Callable[[], Any]]:
         "delete": lambda: store.delete("a"),
         "delete what is expected": lambda: store.delete("a", expected=b"0"),
         "add": lambda: store.add("index", "a"),
-        "take": lambda: store.take("index"),
+        "read": lambda: store.read("index"),
+        "remove": lambda: store.remove("index", "a"),
     }
 
 
@@ -176,7 +177,7 @@ async def test_killed_in_the_middle(
     assert await store.set("b", b"new") is True
 
 
-@pytest.mark.parametrize("operation", ["set", "replace", "delete", "add", "take"])
+@pytest.mark.parametrize("operation", ["set", "replace", "delete", "add", "remove"])
 async def test_read_only_replica(
     redis_store: Make, redis_server: Callable[[], RedisServer], operation: str
 ) -> None:
@@ -206,7 +207,7 @@ async def test_evicted(redis_store: Make, redis_url: str, redis_prefix: str) -> 
 
     assert await store.get("a") is None
     assert await store.set("a", b"late", expected=b"of a") is False
-    assert [] == await store.take("index")
+    assert [] == await store.read("index")
     assert b"of b" == await store.get("b")
 
 
@@ -221,7 +222,8 @@ async def test_wrong_type(redis_store: Make, redis_url: str, redis_prefix: str) 
             lambda: store.set("a", b"1", expected=b"0"),
             lambda: store.delete("a", expected=b"0"),
             lambda: store.add("index", "a"),
-            lambda: store.take("index"),
+            lambda: store.read("index"),
+            lambda: store.remove("index", "a"),
         ):
             assert isinstance(await expect_failure(call()), redis.ResponseError)
 

@@ -17,7 +17,7 @@ import redis
 import redis.asyncio
 
 from auth0_tx import BackchannelLogoutError, ConfigurationError
-from auth0_tx.core.session.store import session_key
+from auth0_tx.core.session.store import Application, session_key
 from auth0_tx.stores import CookieStore, MemoryStore, RedisStore
 from auth0_tx.tenant import Tenant
 from tests.e2e.sessions.logins import AUDIENCE, SECRET, Browser, count_refreshes
@@ -73,6 +73,12 @@ async def site(
     await site.close()
     if client is not None:
         await close_client(client)
+
+
+def find_key(site: Site, session_id: str) -> str:
+    """Return the key under which a session is stored."""
+    application = Application(site.tenant.issuer, site.tenant.client_id)
+    return session_key(application, session_id)
 
 
 async def test_login(site: Site) -> None:
@@ -170,7 +176,7 @@ async def test_unknown_ids(site: Site) -> None:
     assert planted != browser.cookies[COOKIE]
     assert "auth0|alice" == await site.get_subject(browser)
     assert await site.get_subject(Browser({COOKIE: planted})) is None
-    assert session_key(planted) not in site.read_contents()
+    assert find_key(site, planted) not in site.read_contents()
 
 
 @pytest.mark.parametrize(
@@ -323,7 +329,7 @@ async def test_values_that_were_changed(site: Site, how: str) -> None:
     alice, bob = Browser(), Browser()
     await site.log_in(alice, "alice")
     await site.log_in(bob, "bob")
-    key, other = (session_key(browser.cookies[COOKIE]) for browser in (alice, bob))
+    key, other = (find_key(site, browser.cookies[COOKIE]) for browser in (alice, bob))
     value, another = site.read_sessions()[key], site.read_sessions()[other]
     written = another if how == "another's" else corrupt(value, how)
     assert await resolve(site.store.set(key, written, ttl=60, expected=value))
@@ -358,7 +364,7 @@ async def test_pickles_are_not_read(site: Site, tmp_path: Path) -> None:
     """A pickle planted in the store means no session, and isn't unpickled."""
     browser = Browser()
     await site.log_in(browser)
-    key = session_key(browser.cookies[COOKIE])
+    key = find_key(site, browser.cookies[COOKIE])
     pickled = pickle.dumps(Harmful(tmp_path / "trace"))
     value = site.read_sessions()[key]
     assert await resolve(site.store.set(key, pickled, ttl=60, expected=value))
@@ -372,7 +378,7 @@ async def test_evicted_sessions(site: Site) -> None:
     """A session that the store has lost is gone, and a new login creates another."""
     browser = Browser()
     await site.log_in(browser)
-    await resolve(site.store.delete(session_key(browser.cookies[COOKIE])))
+    await resolve(site.store.delete(find_key(site, browser.cookies[COOKIE])))
 
     assert await site.get_subject(browser) is None
 

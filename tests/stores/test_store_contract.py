@@ -152,16 +152,52 @@ async def test_no_update_is_lost(store: StoreUnderTest) -> None:
 
 
 async def test_index(store: StoreUnderTest) -> None:
-    """Keys under a label are returned once, each one time, and then forgotten."""
-    await store.add("index:sub:a", "session:1")
-    await store.add("index:sub:a", "session:2")
-    await store.add("index:sub:a", "session:1")
+    """Keys under a label are returned each time, each once, from the oldest on."""
+    keys = [f"session:{n}" for n in (3, 1, 2, 9, 5)]
+    for key in keys:
+        await store.add("index:sub:a", key)
     await store.add("index:sub:b", "session:3")
 
-    assert ["session:1", "session:2"] == sorted(await store.take("index:sub:a"))
-    assert [] == list(await store.take("index:sub:a"))
-    assert ["session:3"] == list(await store.take("index:sub:b"))
-    assert [] == list(await store.take("index:sub:c"))
+    assert keys == await store.read("index:sub:a")
+    assert keys == await store.read("index:sub:a")
+    assert ["session:3"] == await store.read("index:sub:b")
+    assert [] == await store.read("index:sub:c")
+
+
+async def test_add_to_index_again(store: StoreUnderTest) -> None:
+    """A key that is added again is there once."""
+    for key in ("session:1", "session:2", "session:1"):
+        await store.add("index:sub:a", key)
+
+    assert ["session:1", "session:2"] == sorted(await store.read("index:sub:a"))
+
+
+async def test_remove_from_index(store: StoreUnderTest) -> None:
+    """Removed keys are gone from their label alone; others stay, in their order."""
+    for n in range(5):
+        await store.add("index:sub:a", f"session:{n}")
+    await store.add("index:sub:b", "session:1")
+    await store.remove("index:sub:a", "session:1", "session:3", "session:unknown")
+
+    assert ["session:0", "session:2", "session:4"] == await store.read("index:sub:a")
+    assert ["session:1"] == await store.read("index:sub:b")
+
+
+async def test_remove_everything_from_index(store: StoreUnderTest) -> None:
+    """A label with nothing under it is as one that never was."""
+    await store.add("index:sub:a", "session:1")
+    await store.remove("index:sub:a")
+    assert ["session:1"] == await store.read("index:sub:a")
+
+    await store.remove("index:sub:a", "session:1")
+    await store.remove("index:sub:a", "session:1")
+    await store.remove("index:sub:b", "session:1")
+
+    assert [] == await store.read("index:sub:a")
+
+    await store.add("index:sub:a", "session:2")
+
+    assert ["session:2"] == await store.read("index:sub:a")
 
 
 async def test_index_lasts_as_its_longest(store: StoreUnderTest) -> None:
@@ -171,7 +207,7 @@ async def test_index_lasts_as_its_longest(store: StoreUnderTest) -> None:
     await store.add("index:sub:a", "session:1", ttl=0.01)
     await asyncio.sleep(0.05)
 
-    assert "session:1" in await store.take("index:sub:a")
+    assert "session:1" in await store.read("index:sub:a")
 
 
 async def test_racing_to_add(store: StoreUnderTest) -> None:
@@ -181,19 +217,18 @@ async def test_racing_to_add(store: StoreUnderTest) -> None:
         *(partial(store.inner.add_to_index, "index:a", key, ttl=60) for key in keys)
     )
 
-    assert sorted(keys) == sorted(await store.take("index:a"))
+    assert sorted(keys) == sorted(await store.read("index:a"))
 
 
-async def test_racing_to_take(store: StoreUnderTest) -> None:
-    """If 16 callers take a label while keys are added, each key goes to one of them."""
+async def test_racing_to_remove(store: StoreUnderTest) -> None:
+    """If 16 keys are removed while others are added, those that were added stay."""
     keys = [f"session:{n}" for n in range(32)]
-    adds = [
-        partial(store.inner.add_to_index, "index:a", key, ttl=60) for key in keys[16:]
-    ]
+    add, remove = store.inner.add_to_index, store.inner.remove_from_index
     for key in keys[:16]:
         await store.add("index:a", key)
-    takes = [partial(store.inner.take_index, "index:a")] * 16
-    answers = await store.run_together(*adds, *takes)
-    taken = [key for answer in answers[16:] for key in answer]
+    await store.run_together(
+        *(partial(add, "index:a", key, ttl=60) for key in keys[16:]),
+        *(partial(remove, "index:a", [key]) for key in keys[:16]),
+    )
 
-    assert sorted(keys) == sorted([*taken, *await store.take("index:a")])
+    assert sorted(keys[16:]) == sorted(await store.read("index:a"))

@@ -145,8 +145,10 @@ class FileStore:
 
     def add_to_index(self, label: str, key: str, *, ttl: float) -> None: ...
 
-    def take_index(self, label: str) -> list[str]:
+    def read_index(self, label: str) -> list[str]:
         return []
+
+    def remove_from_index(self, label: str, keys: Collection[str]) -> None: ...
 
 
 class AsyncFileStore:
@@ -165,12 +167,15 @@ class AsyncFileStore:
 
     async def add_to_index(self, label: str, key: str, *, ttl: float) -> None: ...
 
-    async def take_index(self, label: str) -> Collection[str]:
+    async def read_index(self, label: str) -> Collection[str]:
         return []
+
+    async def remove_from_index(self, label: str, keys: Collection[str]) -> int:
+        return 0
 
 
 class HalfAStore:
-    """A store without ``take_index``, which back-channel logout needs."""
+    """A store without ``read_index``, which back-channel logout needs."""
 
     def get(self, key: str) -> bytes | None:
         return None
@@ -279,11 +284,11 @@ def transferred(client: ServerClient, store_options: dict[str, Any]) -> str:
 
 
 def keys_of(store: StateStore) -> Collection[str]:
-    return store.take_index("label")
+    return store.read_index("label")
 
 
 async def keys_of_async(store: AsyncStateStore) -> Collection[str]:
-    return await store.take_index("label")
+    return await store.read_index("label")
 
 
 class Exchanger(Protocol):

@@ -1,15 +1,27 @@
 """Logging out: from the application, and from Auth0's side (Back-Channel Logout 1.0).
 
-A logout ends the session here before Auth0 is told anything: its cookies first, then what is
-stored, then the refresh token is revoked as a courtesy that nobody waits for long.
+A logout ends the session here before Auth0 is told anything:
 
-A logout token is verified as an ID token is, then claimed by its ``jti`` so that nobody can
-send it a second time, then its sessions are deleted.  If that fails the claim is withdrawn,
-and Auth0 may send the same token again.
+1. Wrong input is refused, before anything ends.
+2. The cookies are deleted.  Nothing can fail before that: whatever does afterwards, a resolver
+   or the store, this browser is logged out.
+3. What is stored is deleted, and removed from the index.
+4. The refresh token is revoked, as a courtesy that nobody waits for long.
+5. If the store failed, that is reported.
+
+A logout token is verified as an ID token is.  Then:
+
+1. Its ``jti`` is looked up: one that is marked was used before.
+2. The index is read, the sessions in it are deleted, then they are removed from the index.
+3. The ``jti`` is marked, so that nobody can send the token a second time.
+
+Every step before the mark may be done again, and the mark is last.  So whatever fails, before
+or after it took effect, Auth0 may send the same token again, and it starts over.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,9 +34,10 @@ from ...errors import (
 )
 from ..configuration import StoreOptions
 from ..context import Call, Context
-from ..effects import Flow, Request, Send
+from ..effects import Flow, Invoke, Request, Send
 from ..session.cookies import CookieStore
 from ..session.store import (
+    Application,
     AsyncStateStore,
     StateStore,
     index_label,
@@ -32,9 +45,9 @@ from ..session.store import (
 )
 from ..wire.grants import grant_request, revocation_form
 from ..wire.metadata import DOCUMENT_LIMIT, Metadata
-from ..wire.redirects import build_logout_url
-from .session import check_writable, load_session, open_keeper
-from .session_keeper import Session
+from ..wire.redirects import build_logout_url, check_return_to
+from .session import check_writable, find_session, open_keeper
+from .session_keeper import Session, forget_cookies, get_application
 from .stored_sessions import call_store, store_value
 from .tenant_documents import load_metadata, resolve_domain
 from .verification import ID_TOKEN_ALGORITHMS, verify_with_keys
@@ -76,27 +89,29 @@ def logout(
     keeper = open_keeper(call)
     # A logout that cannot delete the cookies would leave the browser logged in.
     yield from check_writable(call)
+    check_return_to(return_to)
+    cookies = yield from Invoke(context.cookies.read, (store_options,))
+    yield from forget_cookies(call, context.settings.session_cookie, cookies)
     domain = yield from resolve_domain(call)
-    # Before anything ends: a bad return_to must be refused while the user is still logged
-    # in, and not half-way through.
-    url = build_logout_url(domain, context.settings.client_id, return_to)
     session: Session | None = None
-    if revoke:
-        try:
-            session = yield from load_session(call, keeper)
-        except StoreError:
-            # Without the session there is nothing to revoke; it still ends below.
-            session = None
     try:
-        yield from keeper.end()
+        session = yield from find_session(call, keeper, cookies)
     except StoreError:
-        # The cookies are gone by now, so this browser is logged out either way.
-        if context.settings.session_policy.store_failure == "raise":
-            raise
-    # Last, as it is the only step that waits for Auth0 and the only one nobody depends on.
-    if session is not None and session.state["refresh_token"] is not None:
+        # Without the session there is nothing to revoke; it still ends below.
+        session = None
+    failure: Auth0Error | None = None
+    try:
+        yield from keeper.end(cookies, session)
+    except Auth0Error as error:
+        failure = error.with_traceback(None)
+    # Also if the store failed: a session that is still there cannot renew its tokens then.
+    if revoke and session is not None and session.state["refresh_token"] is not None:
         yield from _revoke(call, domain, session.state["refresh_token"])
-    return url
+    # The cookies are gone by now, so this browser is logged out either way.
+    may_ignore = context.settings.session_policy.store_failure == "no_session"
+    if failure is not None and not (may_ignore and isinstance(failure, StoreError)):
+        raise failure
+    return build_logout_url(domain, context.settings.client_id, return_to)
 
 
 def handle_backchannel_logout(
@@ -144,50 +159,90 @@ def handle_backchannel_logout(
     token = yield from verify_with_keys(call, metadata, logout_token, verify)
     if isinstance(token, IdTokenError):
         raise BackchannelLogoutError(token.message)
-    yield from _end_sessions(context, store, token)
+    yield from _obey_logout_token(
+        context, store, get_application(context, domain), token
+    )
+
+
+def _obey_logout_token(
+    context: Context,
+    store: StateStore | AsyncStateStore,
+    application: Application,
+    token: LogoutToken,
+) -> Flow[None]:
+    """End the sessions that a verified logout token names, and mark it as used."""
+    key = logout_token_key(application, token.token_id)
+    # Back-Channel Logout 1.0 section 2.6, 8: the same jti must not be accepted twice.
+    if (yield from call_store(store.get, key)) is not None:
+        raise BackchannelLogoutError("the logout token has been used before")
+    yield from _end_sessions(store, *_list_labels(application, token))
+    # The value is new each time, so whoever finds it knows whose mark it is.
+    mark = context.new_id().encode()
+    lasts = max(token.expires_at - context.clock(), 1.0) + token.leeway
+    try:
+        is_first = yield from store_value(
+            context, store, key, mark, ttl=lasts, expected=None
+        )
+    except StoreError:
+        yield from _withdraw_mark(store, key, mark)
+        raise
+    if not is_first:
+        # Another copy of the same token was quicker.  The sessions have ended all the same.
+        raise BackchannelLogoutError("the logout token has been used before")
 
 
 def _end_sessions(
-    context: Context, store: StateStore | AsyncStateStore, token: LogoutToken
+    store: StateStore | AsyncStateStore, named: Collection[str], others: Collection[str]
+) -> Flow[int]:
+    """End the sessions in the index, and return how many keys there were.
+
+    Args:
+        store: where they are.
+        named: the labels under which to look for them.
+        others: further labels that they may be listed under.
+    """
+    keys: dict[str, None] = {}
+    for label in named:
+        # A session that is created after this look began after the logout.
+        keys.update(dict.fromkeys((yield from call_store(store.read_index, label))))
+    for key in keys:
+        yield from call_store(store.delete, key)
+    if keys:
+        # Not before all of them are deleted: whoever has to start over must find them.
+        for label in (*named, *others):
+            yield from call_store(store.remove_from_index, label, list(keys))
+    return len(keys)
+
+
+def _withdraw_mark(
+    store: StateStore | AsyncStateStore, key: str, mark: bytes
 ) -> Flow[None]:
-    claim = logout_token_key(token.issuer, token.token_id)
-    lasts = max(token.expires_at - context.clock(), 1.0) + token.leeway
-    # Back-Channel Logout 1.0 section 2.6, 8: the same jti must not be accepted twice.
-    if not (
-        yield from store_value(context, store, claim, b"used", ttl=lasts, expected=None)
-    ):
-        raise BackchannelLogoutError("the logout token has been used before")
+    """Delete a mark that may have been set: the token's sender will try again."""
     try:
-        # The index is taken before the sessions are deleted, so a session that is created
-        # meanwhile is not in it: it began after the logout.
-        for label in _list_labels(token):
-            keys = yield from call_store(store.take_index, label)
-            for key in keys:
-                yield from call_store(store.delete, key)
+        yield from call_store(store.delete, key, expected=mark)
     except StoreError:
-        yield from _withdraw_claim(store, claim)
-        raise
-
-
-def _withdraw_claim(store: StateStore | AsyncStateStore, claim: str) -> Flow[None]:
-    """Let the sender try again with the same token."""
-    try:
-        yield from call_store(store.delete, claim, expected=b"used")
-    except StoreError:
-        # The first failure is the one to tell; the claim ends with the token.
+        # The first failure is the one to report; the mark ends with the token.
         return
 
 
-def _list_labels(token: LogoutToken) -> list[str]:
-    """Return the labels of the sessions to end (Back-Channel Logout 1.0 section 2.7)."""
-    if token.session_id is None:
-        assert token.subject is not None
-        return [index_label("sub", token.issuer, token.subject)]
-    labels = [index_label("sid", token.issuer, token.session_id)]
-    if token.subject is not None:
-        # An exchange makes no session at Auth0, so those it began have no sid to match.
-        labels.append(index_label("sub without sid", token.issuer, token.subject))
-    return labels
+def _list_labels(
+    application: Application, token: LogoutToken
+) -> tuple[list[str], list[str]]:
+    """Return the labels of the sessions to end (Back-Channel Logout 1.0 section 2.7).
+
+    Returns:
+        Those to look under, and those that the same sessions may be listed under besides.
+    """
+    subject, session_id = token.subject, token.session_id
+    if subject is None:
+        assert session_id is not None
+        return [index_label("sid", application, session_id)], []
+    of_user = index_label("sub", application, subject)
+    # An exchange makes no session at Auth0, so those it began have no sid to match.
+    of_exchanges = index_label("sub without sid", application, subject)
+    if session_id is None:
+        return [of_user], [of_exchanges]
+    return [index_label("sid", application, session_id), of_exchanges], [of_user]
 
 
 def _revoke(call: Call, domain: str, refresh_token: str) -> Flow[None]:

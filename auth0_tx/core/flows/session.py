@@ -94,11 +94,24 @@ def load_session(call: Call, keeper: SessionKeeper) -> Flow[Session | None]:
         raise
     if session is None:
         return (yield from _load_legacy_session(call, keeper, cookies))
-    domain = call.settings.domain or (yield from resolve_domain(call))
-    # With a resolver one client serves many tenants: a session belongs to one of them.
-    if domain != session.state["domain"]:
-        return None
     return (yield from _keep_alive(call, keeper, session))
+
+
+def find_session(
+    call: Call, keeper: SessionKeeper, cookies: Mapping[str, str]
+) -> Flow[Session | None]:
+    """Return the session that is about to end, of Auth0's own SDK too; nothing is written.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    session = yield from keeper.load(cookies, call.now)
+    secret = call.settings.legacy_secret
+    if session is not None or secret is None:
+        return session
+    domain = yield from resolve_domain(call)
+    state = _read_legacy_session(call, cookies, domain, secret)
+    return None if state is None else Session(state)
 
 
 def open_keeper(call: Call) -> SessionKeeper:

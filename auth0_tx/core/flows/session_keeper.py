@@ -10,7 +10,7 @@ and only its own response can replace it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
@@ -24,6 +24,12 @@ from ..effects import Flow, Invoke
 from ..session.cookies import CookieStore, SetCookie, join, list_session_cookies, split
 from ..session.legacy import LEGACY_COOKIE
 from ..session.state import State, is_alive, read_session, write_session
+from ..session.store import Application
+from ..wire.domains import issuer_url
+from .tenant_documents import resolve_domain
+
+if TYPE_CHECKING:
+    from ..session.seal import Sealer
 
 
 @attrs.frozen(eq=False)
@@ -85,11 +91,15 @@ class SessionKeeper(Protocol):
         """
         ...
 
-    def end(self) -> Flow[None]:
-        """End the browser's session: delete its cookies, and what is stored.
+    def end(self, cookies: Mapping[str, str], session: Session | None) -> Flow[None]:
+        """Delete what is stored of a session whose cookies have been deleted.
+
+        Args:
+            cookies: the browser's cookies, as they were before.
+            session: the session, if it could be read.
 
         Raises:
-            StoreError: the store did not take it; the cookies are deleted all the same.
+            StoreError: the store failed.
         """
         ...
 
@@ -104,11 +114,12 @@ class CookieSessions:
 
     def load(self, cookies: Mapping[str, str], now: float) -> Flow[Session | None]:
         """Join the session's cookies and open them."""
-        yield from ()
         sealed = join(self.call.settings.session_cookie, cookies, self.store)
-        return (
-            None if sealed is None else open_session(self.call.context, "", sealed, now)
-        )
+        if sealed is None:
+            return None
+        # Not before there is something to open: a resolver may take its time.
+        domain = self.call.settings.domain or (yield from resolve_domain(self.call))
+        return open_session(self.call.context, domain, "", sealed, now)
 
     def create(self, state: State) -> Flow[Session]:
         """Set cookies in place of those that the browser has."""
@@ -139,11 +150,9 @@ class CookieSessions:
         saved = yield from self.save(session, state)
         return saved or attrs.evolve(session, state=state)
 
-    def end(self) -> Flow[None]:
-        """Delete the session's cookies."""
-        name, context = self.call.settings.session_cookie, self.call.context
-        cookies = yield from Invoke(context.cookies.read, (self.call.store_options,))
-        yield from forget_cookies(self.call, name, cookies)
+    def end(self, cookies: Mapping[str, str], session: Session | None) -> Flow[None]:
+        """Do nothing: the cookies were all there was."""
+        yield from ()
 
 
 def forget_cookies(
@@ -208,7 +217,8 @@ def seal_session(context: Context, session_id: str, state: State) -> str:
     """
     from ..session.seal import MAX_SEALED_LENGTH
 
-    sealed: str = secret(_find_sealer(context, session_id).seal(write_session(state)))
+    sealer = _find_sealer(context, state["domain"])
+    sealed: str = secret(sealer.seal(write_session(state), session_id.encode()))
     # Or it would be kept, and never open: its user would be logged out at once.
     if len(sealed) > MAX_SEALED_LENGTH:
         raise StoreError(
@@ -219,12 +229,19 @@ def seal_session(context: Context, session_id: str, state: State) -> str:
 
 
 def open_session(
-    context: Context, session_id: str, sealed: str, now: float
+    context: Context, domain: str, session_id: str, sealed: str, now: float
 ) -> Session | None:
-    """Return the session in a sealed text, or ``None`` if it does not open or has expired."""
-    opened = _find_sealer(context, session_id).open(sealed)
+    """Return the session in a sealed text, or ``None`` if it does not open or has expired.
+
+    It opens for the application that it was sealed for: the client's, in its tenant at
+    *domain*.
+    """
+    opened = _find_sealer(context, domain).open(sealed, session_id.encode())
     state = None if opened is None else read_session(opened.payload)
     if opened is None or state is None:
+        return None
+    # With a resolver one client serves many tenants: a session belongs to one of them.
+    if state["domain"] != domain:
         return None
     # What a browser has can be older than its Max-Age: the time is checked where the seal
     # cannot be forged.
@@ -233,17 +250,21 @@ def open_session(
     return Session(state, session_id, is_stale=not opened.is_current)
 
 
-def _find_sealer(context: Context, session_id: str) -> Any:
-    """Return what seals sessions: one sealer for all cookies, or one for each stored id."""
-    from ..session.seal import sealer
+def get_application(context: Context, domain: str) -> Application:
+    """Return the client's application, in the tenant at *domain*."""
+    return Application(issuer_url(domain), context.settings.client_id)
 
+
+def _find_sealer(context: Context, domain: str) -> Sealer:
+    """Return what seals the sessions of the client's application in one tenant."""
+    # Deriving a key takes as long as sealing with it, so it is done once.
     purpose = f"session {context.settings.session_cookie}"
-    # Without a secret, the id alone makes the key: 256 bits that the store does not have.
-    secrets = context.settings.secrets or ("",)
-    if session_id:
-        return sealer(secrets, purpose, session_id.encode())
-    # Deriving a key takes as long as sealing with it (RFC 5869), so it is done once.
-    found = context.sealers.get(purpose)
+    found = context.sealers.get((purpose, domain))
     if found is None:
-        found = context.sealers[purpose] = sealer(secrets, purpose)
+        from ..session.seal import sealer
+
+        # Without a secret, the id alone makes the key: 256 bits that the store does not have.
+        secrets = context.settings.secrets or ("",)
+        found = sealer(secrets, purpose, get_application(context, domain))
+        context.sealers.add((purpose, domain), found)
     return found

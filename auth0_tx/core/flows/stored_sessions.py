@@ -33,11 +33,12 @@ from ..session.store import (
 )
 from .session_keeper import (
     Session,
-    forget_cookies,
+    get_application,
     open_session,
     seal_session,
     set_cookies,
 )
+from .tenant_documents import resolve_domain
 
 T = TypeVar("T")
 
@@ -72,7 +73,8 @@ class StoredSessions:
         # A made-up value costs the store nothing: only text of the right shape is looked up.
         if not is_session_id(session_id):
             return None
-        return (yield from self._read(session_id, now))
+        domain = self.call.settings.domain or (yield from resolve_domain(self.call))
+        return (yield from self._read(domain, session_id, now))
 
     def create(self, state: State) -> Flow[Session]:
         """Store a session under a new id, then delete the browser's earlier one.
@@ -90,7 +92,8 @@ class StoredSessions:
         old = cookies.get(name, "")
         if is_session_id(old):
             try:
-                yield from call_store(self.store.delete, session_key(old))
+                key = self._find_key(state["domain"], old)
+                yield from delete_value(context, self.store, key)
             except StoreError:
                 # The browser has a new id by now: the old session lasts its time, unused.
                 return session
@@ -106,7 +109,7 @@ class StoredSessions:
         value = seal_session(context, session.id, state).encode()
         # The store forgets a session when it has expired, without a job that sweeps.
         left = seconds_left(state, context.clock(), self.call.settings.session_policy)
-        key = session_key(session.id)
+        key = self._find_key(state["domain"], session.id)
         if not (
             yield from store_value(
                 context, self.store, key, value, ttl=left, expected=session.value
@@ -115,7 +118,8 @@ class StoredSessions:
             return None
         if session.value is None:
             lasts = self.call.settings.session_policy.absolute_seconds
-            for label in index_labels(state):
+            application = get_application(context, state["domain"])
+            for label in index_labels(application, state):
                 # For the longest that a session may last, as it may be used until then.
                 yield from call_store(self.store.add_to_index, label, key, ttl=lasts)
             cookie = {self.call.settings.session_cookie: session.id}
@@ -133,7 +137,9 @@ class StoredSessions:
                 saved = yield from self.save(session, state)
                 if saved is not None:
                     return saved
-                latest = yield from self._read(session.id, self.call.context.clock())
+                latest = yield from self._read(
+                    state["domain"], session.id, self.call.context.clock()
+                )
             except StoreError as error:
                 # Without its traceback, which keeps this frame, and the tokens in it.
                 failure = error.with_traceback(None)
@@ -152,8 +158,9 @@ class StoredSessions:
         act: Callable[[Session, float], Flow[T]],
     ) -> Flow[T]:
         """Act under the session's lock, on what is stored by then."""
-        context = self.call.context
-        key, owner = lock_key(session.id), context.new_id().encode()
+        context, domain = self.call.context, session.state["domain"]
+        key = lock_key(get_application(context, domain), session.id)
+        owner = context.new_id().encode()
         while not (
             yield from store_value(
                 context, self.store, key, owner, ttl=LOCK_SECONDS, expected=None
@@ -170,7 +177,7 @@ class StoredSessions:
         # Whoever acts past the end of the lock would no longer be the only one.
         until = min(deadline, context.monotonic() + LOCK_SECONDS - _RESERVE)
         try:
-            latest = yield from self._read(session.id, context.clock())
+            latest = yield from self._read(domain, session.id, context.clock())
             if latest is None:
                 raise LoginRequiredError("the session has ended")
             result = yield from act(latest, until)
@@ -180,22 +187,39 @@ class StoredSessions:
         yield from self._unlock(key, owner)
         return result
 
-    def end(self) -> Flow[None]:
-        """Delete the cookies first: a store that fails must not keep the browser logged in."""
-        name, context = self.call.settings.session_cookie, self.call.context
-        cookies = yield from Invoke(context.cookies.read, (self.call.store_options,))
-        yield from forget_cookies(self.call, name, cookies)
-        session_id = cookies.get(name, "")
-        if is_session_id(session_id):
-            yield from call_store(self.store.delete, session_key(session_id))
+    def end(self, cookies: Mapping[str, str], session: Session | None) -> Flow[None]:
+        """Delete the session from the store, then from the index.
 
-    def _read(self, session_id: str, now: float) -> Flow[Session | None]:
-        value: Any = yield from call_store(self.store.get, session_key(session_id))
+        In this order: a session that is there can be found by its user, whatever fails.
+        """
+        session_id = cookies.get(self.call.settings.session_cookie, "")
+        if not is_session_id(session_id):
+            return
+        domain = yield from resolve_domain(self.call)
+        key = self._find_key(domain, session_id)
+        yield from delete_value(self.call.context, self.store, key)
+        if session is None:
+            return
+        application = get_application(self.call.context, domain)
+        try:
+            for label in index_labels(application, session.state):
+                yield from call_store(self.store.remove_from_index, label, [key])
+        except StoreError:
+            # The session has ended.  Its entries in the index name nothing, and expire.
+            return
+
+    def _find_key(self, domain: str, session_id: str) -> str:
+        """Return the key of a session of the client's application at *domain*."""
+        return session_key(get_application(self.call.context, domain), session_id)
+
+    def _read(self, domain: str, session_id: str, now: float) -> Flow[Session | None]:
+        key = self._find_key(domain, session_id)
+        value: Any = yield from call_store(self.store.get, key)
         if not isinstance(value, bytes):
             return None
         # A store may be written by others: what is not ours becomes text that does not open.
         sealed = value.decode("ascii", "replace")
-        session = open_session(self.call.context, session_id, sealed, now)
+        session = open_session(self.call.context, domain, session_id, sealed, now)
         return None if session is None else attrs.evolve(session, value=value)
 
     def _unlock(self, key: str, owner: bytes) -> Flow[None]:
@@ -222,6 +246,26 @@ def call_store(
     except Exception as error:
         kind = type(error).__name__
     raise StoreError(f"the session store failed: {kind}", retry_safe=True)
+
+
+def delete_value(
+    context: Context, store: StateStore | AsyncStateStore, key: str
+) -> Flow[None]:
+    """Delete a value, and try once more if that fails at once.
+
+    Raises:
+        StoreError: it could not be deleted.
+    """
+    started = context.monotonic()
+    try:
+        yield from call_store(store.delete, key)
+    except StoreError:
+        # As for writes: nobody waits for two timeouts.
+        if context.monotonic() - started >= _AT_ONCE:
+            raise
+    else:
+        return
+    yield from call_store(store.delete, key)
 
 
 def store_value(

@@ -148,15 +148,20 @@ def check_tenant(
 
 
 def resolve_domain(call: Call) -> Flow[str]:
-    """Return the tenant's domain: the configured one, or the resolver's answer."""
+    """Return the tenant's domain: the configured one, or the resolver's answer.
+
+    The resolver is asked once for each call: all of its steps are about one tenant.
+    """
     if call.settings.domain is not None:
         return call.settings.domain
-    resolver = call.settings.resolver
-    assert resolver is not None
-    # Its answer may depend on a Host header, so it is held to public names: no request can
-    # point the client at the machine itself.
-    resolved = yield from Invoke(resolver, (call.store_options,))
-    return normalise_resolved_domain(resolved)
+    if call.domain is None:
+        resolver = call.settings.resolver
+        assert resolver is not None
+        # Its answer may depend on a Host header, so it is held to public names: no request
+        # can point the client at the machine itself.
+        resolved = yield from Invoke(resolver, (call.store_options,))
+        call.domain = normalise_resolved_domain(resolved)
+    return call.domain
 
 
 def load_metadata(call: Call, domain: str) -> Flow[Metadata]:

@@ -1,10 +1,19 @@
 """Sealing: sessions are encrypted, and open for the one purpose they were sealed for.
 
 The form is JWE (RFC 7516) with a key used directly (``dir``) and AES-256-GCM.  From each of
-the application's secrets a key is derived (HKDF, RFC 5869) for a purpose and a salt: a
-sealed cookie does not open under another cookie's name, nor a stored session under another
-id.  ``Sealer`` seals with the key of the newest secret and opens with any, so a secret can
-be replaced without logging anybody out.
+the application's secrets keys are derived (HKDF, RFC 5869) for a purpose, an application and
+a salt: a sealed cookie does not open under another cookie's name or in another application
+with the same secret, nor a stored session under another id.  ``Sealer`` seals with a key of
+the newest secret and opens with any, so a secret can be replaced without logging anybody out.
+
+AES-GCM with random vectors bears 2**32 texts under one key (NIST SP 800-38D section 8.3), and
+a busy site writes as many cookies.  So there are 256 keys in the place of one, and each text
+is sealed with one that is chosen at random: 2**40 texts for each secret.  A key is derived
+when it is first needed.
+
+The header's ``kid`` has three parts: the id of the secret and the purpose, the id of the
+application, and the slot of the key among the 256.  The first two tell what an application
+with our secret sealed from junk (``Sealer.is_foreign``).
 
 Opening never raises.  A browser may send anything, and a traceback that passes a frame with a
 key in it would show the key to an error tracker.  Each key writes one constant header: a text
@@ -33,6 +42,13 @@ MAX_SEALED_LENGTH = 131_072
 """Characters: more than a browser sends.  A longer text is refused before any of it is
 decoded, so that a made-up value costs nothing."""
 
+SLOTS = 256
+"""The keys that are derived from each secret for one purpose, application and salt."""
+
+# A multiple of three bytes is encoded for itself, whatever follows.  So headers are compared
+# part by part in their encoded form: the beginning, 9 bytes for each id with its dot, and the
+# slot.
+_BEGINNING = '{"alg":"dir","enc":"A256GCM","kid":"'
 _ID_BYTES = 6
 
 
@@ -45,45 +61,101 @@ class Opened(NamedTuple):
 
 @attrs.frozen(eq=False)
 class Sealer:
-    """Seals with the newest of its keys and opens with any of them."""
+    """Seals with the newest of its secrets and opens with any of them."""
 
-    _keys: tuple[DirectKey, ...] = attrs.field(repr=False)
+    _rings: tuple[_KeyRing, ...] = attrs.field(repr=False)
 
-    def seal(self, payload: bytes) -> str:
-        """Return *payload* encrypted, as text that fits a cookie."""
-        return self._keys[0].encrypt(payload)
+    def seal(self, payload: bytes, salt: bytes = b"") -> str:
+        """Return *payload* encrypted, as text that fits a cookie.
 
-    def open(self, sealed: str) -> Opened | None:
-        """Return what :meth:`seal` sealed, or ``None`` for anything else."""
+        Args:
+            payload: the bytes.
+            salt: what else the key depends on, such as a session's secret id.
+        """
+        # As random as the vectors are, and from the same source.
+        slot = _A256GCM.generate_iv()[0] % SLOTS
+        return self._rings[0].get_key(slot, salt).encrypt(payload)
+
+    def open(self, sealed: str, salt: bytes = b"") -> Opened | None:
+        """Return what :meth:`seal` sealed with *salt*, or ``None`` for anything else."""
         if not isinstance(sealed, str) or len(sealed) > MAX_SEALED_LENGTH:
             return None
-        for key in self._keys:
-            payload = key.decrypt(sealed)
-            if payload is not None:
-                return Opened(SecretBytes(payload), key is self._keys[0])
+        for ring in self._rings:
+            slot = ring.find_slot(sealed)
+            if slot is not None:
+                payload = ring.get_key(slot, salt).decrypt(sealed)
+                if payload is not None:
+                    return Opened(SecretBytes(payload), ring is self._rings[0])
         return None
 
+    def is_foreign(self, sealed: str) -> bool:
+        """Return whether *sealed* says that another application with our secret sealed it.
 
-def sealer(secrets: Sequence[str], purpose: str, salt: bytes = b"") -> Sealer:
-    """Return the sealer of one purpose.
+        That is a hint for whoever looks for the cause, and proves nothing: the header of a
+        cookie can be copied.
+        """
+        return isinstance(sealed, str) and any(
+            sealed.startswith(ring.family) and not sealed.startswith(ring.prefix)
+            for ring in self._rings
+        )
+
+
+def sealer(
+    secrets: Sequence[str], purpose: str, application: Sequence[str] = ()
+) -> Sealer:
+    """Return the sealer of one purpose of one application.
 
     Args:
         secrets: the application's secrets, newest first.
         purpose: what is sealed, such as ``session __Host-auth0_tx``.
-        salt: what else the key depends on, such as a session's secret id.
+        application: the texts that name the application.
     """
-    return Sealer(tuple(_key(secret, purpose, salt) for secret in secrets))
+    return Sealer(tuple(_KeyRing(secret, purpose, application) for secret in secrets))
 
 
-def _key(secret: str, purpose: str, salt: bytes) -> DirectKey:
-    derivation = HKDF(
-        SHA256(), KEY_BYTES + _ID_BYTES, salt, f"auth0-tx {purpose}".encode()
-    )
-    octets = derivation.derive(secret.encode("utf-8", "surrogatepass"))
-    # The id finds the key of a text without trying each.  Derived beside the key, not from
-    # it, it reveals nothing of it.
-    kid = urlsafe_b64encode(octets[KEY_BYTES:]).decode()
-    return direct_key(octets[:KEY_BYTES], kid=kid)
+class _KeyRing:
+    """The keys of one secret, for one purpose of one application.
+
+    Attributes:
+        family: how each header begins that this secret writes for the purpose.
+        prefix: how each header begins that it writes for the application too.
+    """
+
+    def __init__(self, secret: str, purpose: str, application: Sequence[str]) -> None:
+        self._secret = SecretBytes(secret.encode("utf-8", "surrogatepass"))
+        self._fields = (purpose, *application)
+        # Derived beside the keys, not from them, ids reveal nothing of them.
+        family = f"{_BEGINNING}{self._derive_id('secret', purpose)}."
+        prefix = f"{family}{self._derive_id('application', *self._fields)}."
+        self.family, self.prefix = _encode(family.encode()), _encode(prefix.encode())
+        # Those of a salt are used once or twice, and are not kept.
+        self._keys: list[DirectKey | None] = [None] * SLOTS
+
+    def find_slot(self, sealed: str) -> int | None:
+        """Return the slot of the key that sealed a text, or ``None`` if none of these did."""
+        if not sealed.startswith(self.prefix):
+            return None
+        start = len(self.prefix)
+        return _SLOTS_BY_END.get(sealed[start : start + _END_LENGTH])
+
+    def get_key(self, slot: int, salt: bytes) -> DirectKey:
+        """Return the key in a slot."""
+        key = None if salt else self._keys[slot]
+        if key is None:
+            octets = self._derive(KEY_BYTES, salt, "key", *self._fields, str(slot))
+            key = DirectKey(self.prefix + _ENDS[slot], AESGCM(octets))
+            if not salt:
+                self._keys[slot] = key
+        return key
+
+    def _derive_id(self, *fields: str) -> str:
+        return urlsafe_b64encode(self._derive(_ID_BYTES, b"", *fields)).decode()
+
+    def _derive(self, length: int, salt: bytes, *fields: str) -> bytes:
+        # The length of each field keeps "ab" with "c" apart from "a" with "bc".
+        info = "".join(["auth0-tx ", *(f"{len(field)}:{field}" for field in fields)])
+        derivation = HKDF(SHA256(), length, salt, info.encode("utf-8", "surrogatepass"))
+        return derivation.derive(self._secret)
 
 
 KEY_BYTES = 32
@@ -145,3 +217,9 @@ def direct_key(octets: bytes, **header: str) -> DirectKey:
 
 def _encode(octets: bytes) -> str:
     return urlsafe_b64encode(octets).rstrip(b"=").decode()
+
+
+# The slot in two hexadecimal digits, and the end of the header.
+_ENDS = tuple(_encode(f'{slot:02x}"}}'.encode()) for slot in range(SLOTS))
+_SLOTS_BY_END = {end: slot for slot, end in enumerate(_ENDS)}
+_END_LENGTH = len(_ENDS[0])

@@ -1,12 +1,13 @@
 """The protocol of a session store, and the keys of a session in it.
 
 A store holds bytes under a key for a time and does not know what they mean.  Ids, sealing,
-lifetimes and locks are the library's, so a store of your own is five short methods.  Each of
+lifetimes and locks are the library's, so a store of your own is six short methods.  Each of
 them touches one key, so any key-value server will do, a cluster included.
 
 Keys and index labels are hashes.  Whoever reads a store (a dump, a monitoring tool, another
 application on the same Redis) learns neither a session id, which opens a session, nor who is
-logged in.  There are four kinds:
+logged in.  Each hash covers the issuer and the client id: two applications that share a store
+never find, end or replay what belongs to the other.  There are four kinds:
 
 - ``session:`` holds a sealed session, under the hash of the id that the browser has.
 - ``lock:`` is held by the process that refreshes that session.
@@ -20,7 +21,7 @@ import hashlib
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Collection
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from .state import State
 
@@ -63,8 +64,12 @@ class StateStore(Protocol):
         """Remember *key* under *label*, for at least *ttl* seconds."""
         ...
 
-    def take_index(self, label: str) -> Collection[str]:
-        """Return the keys under *label* and forget them, in one step."""
+    def read_index(self, label: str) -> Collection[str]:
+        """Return the keys under *label*, from the one that was added first to the last."""
+        ...
+
+    def remove_from_index(self, label: str, keys: Collection[str]) -> object:
+        """Forget *keys* under *label*, in one step; keys added meanwhile stay."""
         ...
 
 
@@ -89,8 +94,12 @@ class AsyncStateStore(Protocol):
         """Remember *key* under *label*, for at least *ttl* seconds."""
         ...
 
-    async def take_index(self, label: str) -> Collection[str]:
-        """Return the keys under *label* and forget them, in one step."""
+    async def read_index(self, label: str) -> Collection[str]:
+        """Return the keys under *label*, from the one that was added first to the last."""
+        ...
+
+    async def remove_from_index(self, label: str, keys: Collection[str]) -> object:
+        """Forget *keys* under *label*, in one step; keys added meanwhile stay."""
         ...
 
 
@@ -104,56 +113,68 @@ def is_session_id(text: str) -> bool:
     return _SESSION_ID(text) is not None
 
 
-def session_key(session_id: str) -> str:
+class Application(NamedTuple):
+    """An application at Auth0: to nobody else does a session belong.
+
+    Client ids are unique within their tenant, so the issuer is part of the name.
+
+    Attributes:
+        issuer: the tenant's issuer.
+        client_id: the application's id there.
+    """
+
+    issuer: str
+    client_id: str
+
+
+def session_key(application: Application, session_id: str) -> str:
     """Return the key that a session is stored under: a hash, which opens nothing."""
-    return f"session:{_hash(session_id)}"
+    return f"session:{_hash(*application, session_id)}"
 
 
-def lock_key(session_id: str) -> str:
+def lock_key(application: Application, session_id: str) -> str:
     """Return the key of the lock that the process holds which refreshes a session."""
-    return f"lock:{_hash(session_id)}"
+    return f"lock:{_hash(*application, session_id)}"
 
 
-def logout_token_key(issuer: str, token_id: str) -> str:
+def logout_token_key(application: Application, token_id: str) -> str:
     """Return the key that marks a logout token as used, by its ``jti``."""
-    # A ``jti`` is unique within its issuer only (RFC 7519 section 4.1.7).  The length keeps
-    # an issuer "ab" with "c" apart from "a" with "bc".
-    return f"jti:{_hash(f'{len(issuer)}:{issuer}{token_id}')}"
+    # A ``jti`` is unique within its issuer only (RFC 7519 section 4.1.7).
+    return f"jti:{_hash(*application, token_id)}"
 
 
-def index_labels(state: State) -> list[str]:
+def index_labels(application: Application, state: State) -> list[str]:
     """Return the labels by which a logout token may name a session.
 
     A logout token has ``sub``, ``sid`` or both (OIDC Back-Channel Logout 2.4).  With ``sid``
     it ends that session.  Without, it ends all sessions of the user.
     """
     user = state["user"]
-    issuer, sid, subject = user.get("iss"), user.get("sid"), user.get("sub")
-    if not isinstance(issuer, str):
-        # A logout token has an issuer, so none can be about this session.
-        return []
-    kinds = {"sub": subject}
-    if isinstance(sid, str):
-        kinds["sid"] = sid
-    else:
+    # A session has a user: is_session() sees to that, wherever its claims came from.
+    subject: str = user["sub"]
+    sid = user.get("sid")
+    # Text alone can be named: a claim may be of any type.
+    names_session = isinstance(sid, str)
+    return [
+        index_label("sub", application, subject),
         # An exchange creates no session at Auth0, so its ID token may have no ``sid`` that a
         # logout token could name.  Such sessions have a label of their own, so that ending
         # one ``sid`` ends them too, and not the user's sessions with another ``sid``.
-        kinds["sub without sid"] = subject
-    return [
-        index_label(kind, issuer, value)
-        for kind, value in kinds.items()
-        if isinstance(value, str)
+        index_label("sid", application, sid)
+        if names_session
+        else index_label("sub without sid", application, subject),
     ]
 
 
-def index_label(kind: str, issuer: str, value: str) -> str:
+def index_label(kind: str, application: Application, value: str) -> str:
     """Return one label: a hash, from which neither user nor session can be read."""
-    return f"index:{kind.replace(' ', '-')}:{_hash(f'{len(issuer)}:{issuer}{value}')}"
+    return f"index:{kind.replace(' ', '-')}:{_hash(*application, value)}"
 
 
-def _hash(text: str) -> str:
-    # Unsalted: every process must find the same key.  A session id is 256 random bits, so
-    # its hash cannot be reversed.  Whoever reads the store could confirm a guessed ``sub``.
+def _hash(*fields: str) -> str:
+    # The length of each field keeps "ab" with "c" apart from "a" with "bc".  Unsalted: every
+    # process must find the same key.  A session id is 256 random bits, so its hash cannot be
+    # reversed.  Whoever reads the store could confirm a guessed ``sub``.
+    text = "".join([f"{len(field)}:{field}" for field in fields])
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     return urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -47,13 +47,24 @@ def build_logout_url(domain: str, client_id: str, return_to: str | None) -> str:
     Raises:
         InvalidInputError: *return_to* is not an http or https URL.
     """
+    check_return_to(return_to)
     parameters = {"client_id": client_id}
     if return_to is not None:
-        rule = check_text(return_to) or check_web_url(return_to)
-        if rule is not None:
-            raise Problem("return_to", rule).error()
         parameters["returnTo"] = return_to
     return f"{issuer_url(domain)}v2/logout?{urlencode(parameters)}"
+
+
+def check_return_to(return_to: str | None) -> None:
+    """Raise an error if *return_to* is not ``None``, and not a URL to return to.
+
+    Raises:
+        InvalidInputError: it is not an http or https URL.
+    """
+    if return_to is None:
+        return
+    rule = check_text(return_to) or check_web_url(return_to)
+    if rule is not None:
+        raise Problem("return_to", rule).error()
 
 
 def check_web_url(url: str) -> str | None:

@@ -21,7 +21,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...core.configuration import check_secret, list_secrets
-from ...core.session.seal import Sealer, sealer
+from ...core.session.seal import sealer
 from ...errors import Auth0Error, ConfigurationError, InvalidInputError, StoreError
 from ...secret import SecretStr, Unpicklable, conceal
 from ...stores.redis_commands import is_done, prepare_commands, read_value
@@ -87,7 +87,7 @@ class _Vault(Unpicklable):
         if problem is not None:
             raise problem.configuration_error()
         # Without one, the handle alone makes the key: 256 bits that Redis does not have.
-        self._secrets = list_secrets(secret) or ("",)
+        self._sealer = sealer(list_secrets(secret) or ("",), "vault")
         self._prefix, self._ttl = prefix, _check_ttl(ttl)
 
     def __repr__(self) -> str:
@@ -106,7 +106,7 @@ class _Vault(Unpicklable):
         """Return the command that stores *entry* for the time that it has left."""
         milliseconds = ceil((entry.ends_at - time.time()) * 1000)
         # The end is sealed, too: whoever can write to Redis cannot make a token last longer.
-        value = self._sealer(handle).seal(json.dumps(entry).encode())
+        value = self._sealer.seal(json.dumps(entry).encode(), handle.encode())
         return is_done, "SET", self._key(handle), value, "PX", max(milliseconds, 1)
 
     def _take_command(self, handle: str) -> tuple[Any, ...]:
@@ -131,7 +131,8 @@ class _Vault(Unpicklable):
         """
         opened = None
         if isinstance(value, bytes):
-            opened = self._sealer(handle).open(value.decode("ascii", "replace"))
+            sealed = value.decode("ascii", "replace")
+            opened = self._sealer.open(sealed, handle.encode())
         if opened is not None:
             token, ends_at = json.loads(opened.payload)
             if time.time() < ends_at:
@@ -139,9 +140,6 @@ class _Vault(Unpicklable):
         raise InvalidInputError(
             "handle is unknown, has expired, or was taken before", parameter="handle"
         )
-
-    def _sealer(self, handle: str) -> Sealer:
-        return sealer(self._secrets, "vault", handle.encode())
 
     def _key(self, handle: str) -> str:
         return self._prefix + sha256(handle.encode()).hexdigest()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from secrets import token_hex
 from typing import Any
@@ -89,16 +89,27 @@ class DjangoCacheStore(_DjangoCache):
         with self._lock(label):
             now = time.time()
             index = self._read_index(label, now)
-            index[key] = max(index.get(key, 0.0), now + ttl)
+            # Popped, or a key that is added again would stay in its old place.
+            index[key] = max(index.pop(key, 0.0), now + ttl)
             timeout = _to_timeout(max(index.values()) - now)
             self._cache.set(self._name(label), json.dumps(index), timeout)
 
-    def take_index(self, label: str) -> list[str]:
-        """Return the keys under *label* and forget them, in one step."""
+    def read_index(self, label: str) -> list[str]:
+        """Return the keys under *label*, from the one that was added first to the last."""
+        return list(self._read_index(label, time.time()))
+
+    def remove_from_index(self, label: str, keys: Collection[str]) -> None:
+        """Forget *keys* under *label*; keys added meanwhile stay."""
         with self._lock(label):
-            index = self._read_index(label, time.time())
-            self._cache.delete(self._name(label))
-        return list(index)
+            now = time.time()
+            index = self._read_index(label, now)
+            for key in keys:
+                index.pop(key, None)
+            if index:
+                timeout = _to_timeout(max(index.values()) - now)
+                self._cache.set(self._name(label), json.dumps(index), timeout)
+            else:
+                self._cache.delete(self._name(label))
 
     def _read_index(self, label: str, now: float) -> dict[str, float]:
         text = self._cache.get(self._name(label))

@@ -26,6 +26,7 @@ from tests.core.browser import (
     log_in,
     read_session,
 )
+from tests.core.faulty_store import FaultyStore, When
 from tests.core.id_tokens import SIGNING_KEYS, build_jwks_response
 from tests.core.vectors_tokens import OTHER_RSA, build_key_set, sign, to_public_jwk
 from tests.core.world import (
@@ -229,30 +230,96 @@ def test_sessions_that_are_not_kept(clock: Clock, configured: dict[str, Any]) ->
     assert ("state_store", []) == (error.parameter, asked.requests)
 
 
-@pytest.mark.parametrize("failing", [["take_index"], ["take_index", "delete"]])
-def test_store_that_fails(
-    context: Context, store: PaperStore, failing: list[str]
+@pytest.mark.parametrize("seconds", [0, 1], ids=["at once", "slowly"])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("claims", [{}, {"sid": "s-1"}, {"sid": "s-1", "sub": ...}])
+def test_any_command_that_fails(
+    clock: Clock, claims: dict[str, Any], when: When, seconds: int
 ) -> None:
-    """Where the store fails it is told, and the same token may be sent again."""
+    """Whichever command fails, the same token starts over, and the sessions end."""
+    failures = []
+    # The first time nothing fails, which tells how many commands there are.
+    commands, number = 1, -1
+    while number < commands:
+        store = FaultyStore(clock)
+        context = build_session_client(clock, state_store=store)
+        ended = [create_browser(context, sid="s-1") for _ in range(2)]
+        other = create_browser(context, sub="auth0|other", sid="s-2")
+        flow = handle_backchannel_logout(context, sign_logout_token(**claims))
+        store.plan(number, when=when, delay=lambda: clock.wait(seconds))
+        try:
+            play(flow)
+        except StoreError as error:
+            failures.append(error)
+            store.plan()
+            log_out(context, **claims)
+        if number < 0:
+            commands = len(store.log)
+        store.plan()
+
+        assert [None, None] == [read_session(context, browser) for browser in ended]
+        assert read_session(context, other) is not None
+        with pytest.raises(BackchannelLogoutError):
+            log_out(context, **claims)
+        number += 1
+
+    # A mark that fails at once is set again.
+    assert commands - (0 if seconds else 1) == len(failures)
+    assert all(error.retry_safe for error in failures)
+    assert not any(error.__cause__ or error.__context__ for error in failures)
+
+
+def test_store_that_stays_down(clock: Clock) -> None:
+    """If the mark can be neither set nor withdrawn, the first failure is reported."""
+    store = FaultyStore(clock)
+    context = build_session_client(clock, state_store=store)
     browser = create_browser(context)
-    store.failing = list(failing)
+    store.plan(*range(5, 99))
     error, _ = fail(handle_backchannel_logout(context, sign_logout_token()))
 
+    assert ["get", "read_index", "delete", *["remove_from_index"] * 2] == store.log[:5]
+    assert ["set", "set", "delete"] == store.log[5:]
     assert isinstance(error, StoreError)
-    assert (None, None) == (error.__cause__, error.__context__)
-    if failing == ["take_index"]:
-        log_out(context)
-        assert read_session(context, browser) is None
+    store.plan()
+    assert read_session(context, browser) is None
+    log_out(context)
 
 
-def test_store_that_fails_at_first(context: Context, store: PaperStore) -> None:
-    """Where nothing can be noted nothing is ended."""
+def test_two_copies_at_once(context: Context, store: PaperStore) -> None:
+    """Of two copies of a token, one is obeyed and the other refused."""
     browser = create_browser(context)
-    store.failing = ["set", "set"]
+    store.before["read_index"] = lambda: log_out(context)
     error, _ = fail(handle_backchannel_logout(context, sign_logout_token()))
 
-    assert isinstance(error, StoreError)
-    assert read_session(context, browser) is not None
+    assert isinstance(error, BackchannelLogoutError)
+    assert read_session(context, browser) is None
+
+
+def test_login_meanwhile(context: Context, store: PaperStore) -> None:
+    """A session that begins while others are ended stays, and stays in the index."""
+    browser, new = create_browser(context), Browser()
+    store.before["delete"] = lambda: log_in(context, new)
+    log_out(context)
+
+    assert read_session(context, browser) is None
+    assert read_session(context, new) is not None
+
+    log_out(context, jti="jti-2")
+
+    assert read_session(context, new) is None
+
+
+def test_what_is_left(context: Context, store: PaperStore) -> None:
+    """What has ended is in the index no more, under no label that the token names."""
+    create_browser(context)
+    log_out(context)
+
+    assert [] == [key for keys in store.index.values() for key in keys]
+
+    create_browser(context, sid="s-1")
+    log_out(context, sid="s-1", jti="jti-2")
+
+    assert [] == [key for keys in store.index.values() for key in keys]
 
 
 def test_labels_tell_nothing(context: Context, store: PaperStore) -> None:

@@ -401,7 +401,7 @@ def test_store_that_cannot_forget(
     """A stored session that stays is not a failure: the browser no longer has its id."""
     context = build_session_client(clock, state_store=store)
     log_in(context, browser)
-    store.failing = ["delete"]
+    store.failing = ["delete", "delete"]
     log_in(context, browser, sub="auth0|second")
 
     assert "auth0|second" == (read_session(context, browser) or {})["user"]["sub"]

@@ -18,6 +18,7 @@ from auth0_tx.errors import (
     StoreError,
 )
 from auth0_tx.values import SessionPolicy
+from tests.core import legacy_cookies as legacy
 from tests.core.browser import (
     COOKIE,
     SECRET,
@@ -27,6 +28,7 @@ from tests.core.browser import (
     log_in,
     read_session,
 )
+from tests.core.faulty_store import FaultyStore, When
 from tests.core.world import (
     DISCOVERY_URL,
     DOCUMENT,
@@ -216,15 +218,106 @@ def test_no_metadata(clock: Clock) -> None:
     assert 1 == len(asked.requests)
 
 
-def test_store_that_cannot_delete(clock: Clock, store: PaperStore) -> None:
-    """Where the store fails the cookie is deleted all the same, and the failure told."""
+@pytest.mark.parametrize("seconds", [0, 1], ids=["at once", "slowly"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_any_command_that_fails(clock: Clock, when: When, seconds: int) -> None:
+    """Whichever command fails, the cookies are gone, and so is the refresh token."""
+    failed, commands, number = [], 1, -1
+    while number < commands:
+        store = FaultyStore(clock)
+        context, browser = create_client_and_browser(clock, state_store=store)
+        before = browser.copy()
+        store.plan(number, when=when, delay=lambda: clock.wait(seconds))
+        flow = logout(context, browser.request())
+        # A session that cannot be read leads to no refresh token.
+        revoked = [] if number == 0 else [build_response(b"", 200)]
+        try:
+            play(flow, *revoked)
+        except StoreError:
+            failed.append(store.log[number])
+        if number < 0:
+            commands = len(store.log)
+        store.plan()
+
+        assert {} == browser.cookies
+        if failed != ["delete"] or when == "after":
+            assert read_session(context, before) is None
+        number += 1
+
+    assert ["delete"] * seconds == failed
+
+
+def test_store_that_stays_down(clock: Clock) -> None:
+    """A store that is down is asked to delete twice, and the token is revoked."""
+    store = FaultyStore(clock)
+    context, browser = create_client_and_browser(clock, state_store=store)
+    store.plan(1, 2)
+    flow = logout(context, browser.request())
+    with pytest.raises(StoreError):
+        play(flow, build_response(b"", 200))
+
+    assert ["get", "delete", "delete"] == store.log
+    assert {} == browser.cookies
+
+
+def test_index(clock: Clock, store: PaperStore) -> None:
+    """A session that has ended is listed under none of its labels."""
+    context, browser, other = (
+        build_session_client(clock, state_store=store),
+        Browser(),
+        Browser(),
+    )
+    for visitor in (browser, other):
+        log_in(context, visitor, sid="s-1")
+    play(logout(context, browser.request(), revoke=False))
+    (left,) = store.list_sessions()
+
+    assert [[left], [left]] == [list(keys) for keys in store.index.values()]
+
+
+def test_resolver_that_fails(clock: Clock, store: PaperStore) -> None:
+    """If nobody knows the tenant, the browser is logged out all the same."""
+
+    def resolve(_: Any) -> str:
+        raise RuntimeError("no such host")
+
     context, browser = build_session_client(clock, state_store=store), Browser()
     log_in(context, browser)
-    store.failing = ["delete"]
+    for configured in ({}, {"state_store": store}):
+        visitor = browser.copy()
+        unsure = build_session_client(clock, domain=resolve, **configured)
+        with pytest.raises(RuntimeError):
+            play(logout(unsure, visitor.request()))
+
+        assert {} == visitor.cookies
+
+
+def test_store_that_raises_another_error(clock: Clock, store: PaperStore) -> None:
+    """A store of the library's own may say what is wrong with the set-up."""
+    policy = SessionPolicy(store_failure="no_session")
+    context = build_session_client(clock, state_store=store, session_policy=policy)
+    browser = Browser()
+    log_in(context, browser)
+
+    def refuse() -> None:
+        raise ConfigurationError("no middleware", parameter="state_store")
+
+    store.before["delete"] = refuse
     error, _ = fail(logout(context, browser.request()))
 
-    assert isinstance(error, StoreError)
+    assert isinstance(error, ConfigurationError)
     assert {} == browser.cookies
+
+
+def test_legacy_session(clock: Clock, store: PaperStore) -> None:
+    """A session of Auth0's own SDK ends without becoming one of ours."""
+    context, _ = create_client_and_browser(clock, legacy_secret=legacy.SECRET)
+    browser = Browser(legacy.split_cookies(legacy.seal_state(legacy.THEIRS)))
+    _, asked = play(logout(context, browser.request()), build_response(b"", 200))
+
+    assert {} == browser.cookies
+    assert [0] * len(browser.told) == [cookie.max_age for cookie in browser.told]
+    assert REVOCATION == asked.requests[0].url
 
 
 def test_store_that_cannot_delete_and_need_not(clock: Clock, store: PaperStore) -> None:
@@ -233,7 +326,7 @@ def test_store_that_cannot_delete_and_need_not(clock: Clock, store: PaperStore) 
     context = build_session_client(clock, state_store=store, session_policy=policy)
     browser = Browser()
     log_in(context, browser)
-    store.failing = ["delete"]
+    store.failing = ["delete", "delete"]
     url, _ = play(logout(context, browser.request()))
 
     assert {} == browser.cookies

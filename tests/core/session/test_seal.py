@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from base64 import urlsafe_b64encode
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth0_tx.core.session.seal import MAX_SEALED_LENGTH, Opened, Sealer, sealer
+from auth0_tx.core.jose.keys import decode_base64url
+from auth0_tx.core.session.seal import (
+    MAX_SEALED_LENGTH,
+    SLOTS,
+    Opened,
+    Sealer,
+    sealer,
+)
 
 SECRET = "a secret of at least thirty-two characters"
 OLD_SECRET = "the secret that was in use a year ago, and is known"
@@ -63,21 +72,115 @@ def test_purpose() -> None:
 
 def test_salt() -> None:
     """A text sealed for one session does not open for another, nor without an id."""
-    one, two = (sealer((SECRET,), PURPOSE, salt) for salt in (b"1" * 43, b"2" * 43))
-    sealed = one.seal(PAYLOAD)
+    whole, one, two = make_sealer(), b"1" * 43, b"2" * 43
+    sealed = whole.seal(PAYLOAD, one)
 
-    assert Opened(PAYLOAD, True) == one.open(sealed)
-    assert two.open(sealed) is None
-    assert make_sealer().open(sealed) is None
-    assert one.open(make_sealer().seal(PAYLOAD)) is None
+    assert Opened(PAYLOAD, True) == whole.open(sealed, one)
+    assert Opened(PAYLOAD, True) == make_sealer().open(sealed, one)
+    assert whole.open(sealed, two) is None
+    assert whole.open(sealed) is None
+    assert whole.open(whole.seal(PAYLOAD), one) is None
 
 
 def test_without_secret() -> None:
     """A session's id alone makes a key if the application has no secret."""
-    one, two = (sealer(("",), PURPOSE, salt) for salt in (b"1" * 43, b"2" * 43))
+    whole, one, two = sealer(("",), PURPOSE), b"1" * 43, b"2" * 43
 
-    assert Opened(PAYLOAD, True) == one.open(one.seal(PAYLOAD))
-    assert two.open(one.seal(PAYLOAD)) is None
+    assert Opened(PAYLOAD, True) == whole.open(whole.seal(PAYLOAD, one), one)
+    assert whole.open(whole.seal(PAYLOAD, one), two) is None
+
+
+APPLICATIONS = [
+    (issuer, client_id)
+    for issuer in ("https://a/", "https://a/b", "https://")
+    for client_id in ("b", "", "bb", "a/b", "https://a/")
+]
+
+
+@pytest.mark.parametrize("salt", [b"", b"1" * 43])
+def test_application(salt: bytes) -> None:
+    """A text sealed for one application opens for no other with the same secret."""
+    for application in APPLICATIONS:
+        sealed = sealer((SECRET,), PURPOSE, application).seal(PAYLOAD, salt)
+        for other in APPLICATIONS:
+            whole = sealer((SECRET,), PURPOSE, other)
+            opened = whole.open(sealed, salt)
+            assert (Opened(PAYLOAD, True) if other == application else None) == opened
+            assert whole.is_foreign(sealed) is (other != application)
+
+
+def test_foreign() -> None:
+    """What another application with one of our secrets sealed is told from junk."""
+    ours = sealer((SECRET, OLD_SECRET), PURPOSE, ("https://a/", "ours"))
+    theirs = sealer((OLD_SECRET,), PURPOSE, ("https://a/", "theirs"))
+    sealed = theirs.seal(PAYLOAD)
+    unrelated = sealer(("a secret of somebody else's, long enough",), PURPOSE, ("", ""))
+
+    assert ours.is_foreign(sealed)
+    # A tampered one says so as well: it is a hint.
+    assert ours.is_foreign(sealed[:-2])
+    assert not ours.is_foreign(ours.seal(PAYLOAD))
+    assert not ours.is_foreign(ours.seal(PAYLOAD)[:-2])
+    assert not ours.is_foreign(sealer((SECRET,), "vault", ("", "")).seal(PAYLOAD))
+    assert not ours.is_foreign(unrelated.seal(PAYLOAD))
+    assert not ours.is_foreign("")
+    assert not ours.is_foreign("eyJhbGciOiJkaXIifQ....")
+
+
+def test_slots() -> None:
+    """Texts are spread over 256 keys at random, each with a header of its own."""
+    whole = make_sealer()
+    sealed = [whole.seal(PAYLOAD) for _ in range(6_000)]
+    headers = {text.partition(".")[0] for text in sealed}
+    kids = {json.loads(decode_base64url(header) or b"")["kid"] for header in headers}
+
+    # That one of 256 is missing after so many has a chance of 1 in 60 million.
+    assert SLOTS == len(headers) == len({kid.rpartition(".")[2] for kid in kids})
+    assert 1 == len({kid.rpartition(".")[0] for kid in kids})
+    assert all(Opened(PAYLOAD, True) == make_sealer().open(text) for text in sealed[:9])
+
+
+def test_slots_are_apart() -> None:
+    """A text does not open with the key of another slot."""
+    whole = make_sealer()
+    (one, *_), (two, *_) = (whole.seal(PAYLOAD).split(".", 1) for _ in range(2))
+    while one == two:
+        two = whole.seal(PAYLOAD).partition(".")[0]
+    sealed = whole.seal(PAYLOAD)
+    header, _, rest = sealed.partition(".")
+    other = one if one != header else two
+
+    assert whole.open(sealed) is not None
+    assert whole.open(f"{other}.{rest}") is None
+
+
+def test_headers_that_are_not_ours() -> None:
+    """A header that differs from ours in any way is refused, undecoded."""
+    header, _, rest = make_sealer().seal(PAYLOAD).partition(".")
+    members = json.loads(decode_base64url(header) or b"")
+    head, _, slot = members["kid"].rpartition(".")
+    kids = [
+        *(
+            f"{head}.{text}"
+            for text in (slot.upper() + "G", "100", "0", "", "zz", " 1")
+        ),
+        f"{head}.{slot}.",
+        f"{head}{slot}",
+        slot,
+    ]
+    others = [
+        *({**members, "kid": kid} for kid in kids),
+        {**members, "zip": "DEF"},
+        {**members, "alg": "A256KW"},
+        {"kid": members["kid"], "alg": "dir", "enc": "A256GCM"},
+    ]
+    for other in others:
+        text = json.dumps(other, separators=(",", ":")).encode()
+        encoded = urlsafe_b64encode(text).rstrip(b"=").decode()
+        assert make_sealer().open(f"{encoded}.{rest}") is None
+    assert make_sealer().open(f"{header}=.{rest}") is None
+    assert make_sealer().open(f"{header}{rest}") is None
+    assert make_sealer().open(header) is None
 
 
 def test_any_secret() -> None:
@@ -102,8 +205,9 @@ def test_longest() -> None:
     "sealed", [None, b"x", 7, ["x"], {}, make_sealer().seal(PAYLOAD).encode()], ids=type
 )
 def test_not_text(sealed: Any) -> None:
-    """Anything but a string does not open."""
+    """Anything but a string does not open, and is nobody's."""
     assert make_sealer().open(sealed) is None
+    assert not make_sealer().is_foreign(sealed)
 
 
 @given(
@@ -113,6 +217,7 @@ def test_not_text(sealed: Any) -> None:
 def test_any_text(text: str) -> None:
     """Any text opens or returns ``None``, and nothing is raised."""
     assert make_sealer().open(text) is None
+    assert not make_sealer().is_foreign(text)
 
 
 @given(st.binary(max_size=2_000))

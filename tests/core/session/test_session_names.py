@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auth0_tx.core.session.store import (
+    Application,
     index_label,
     index_labels,
     is_session_id,
@@ -19,13 +20,14 @@ from auth0_tx.core.session.store import (
 )
 
 ISSUER = "https://tenant.us.auth0.com/"
+HERE = Application(ISSUER, "the-client")
 SESSION_ID = "x" * 43
 PLAIN = re.compile(r"[a-z]+(?::[a-z-]+)?:[A-Za-z0-9_-]{43}").fullmatch
 
 
 def list_labels(**claims: Any) -> list[str]:
     """Return the labels of the session of a user with *claims*."""
-    return index_labels({"user": {"iss": ISSUER, **claims}})
+    return index_labels(HERE, {"user": {"iss": ISSUER, **claims}})
 
 
 @pytest.mark.parametrize("text", ["A" * 43, "0aZ-_" * 8 + "abc"])
@@ -45,68 +47,93 @@ def test_no_session_id(text: str) -> None:
 
 def test_keys() -> None:
     """A key is a hash that does not reveal the id, and each kind of key differs."""
-    keys = [session_key(SESSION_ID), lock_key(SESSION_ID), session_key("y" * 43)]
+    keys = [
+        session_key(HERE, SESSION_ID),
+        lock_key(HERE, SESSION_ID),
+        session_key(HERE, "y" * 43),
+    ]
 
     assert 3 == len(set(keys))
-    assert keys[0] == session_key(SESSION_ID)
+    assert keys[0] == session_key(HERE, SESSION_ID)
     for key in keys:
         assert PLAIN(key)
         assert SESSION_ID not in key
 
 
 def test_logout_token_keys() -> None:
-    """A logout token is recognised by its issuer and its id together."""
-    key = logout_token_key(ISSUER, "jti-1")
+    """A logout token is recognised by its application and its id together."""
+    key = logout_token_key(HERE, "jti-1")
 
     assert PLAIN(key)
-    assert key == logout_token_key(ISSUER, "jti-1")
-    assert key != logout_token_key(ISSUER, "jti-2")
-    assert key != logout_token_key(ISSUER + "j", "ti-1")
+    assert key == logout_token_key(HERE, "jti-1")
+    assert key != logout_token_key(HERE, "jti-2")
 
 
 def test_labels() -> None:
     """A session with a ``sid`` is found by it, or by its user."""
     expected = [
-        index_label("sub", ISSUER, "auth0|alice"),
-        index_label("sid", ISSUER, "sid-1"),
+        index_label("sub", HERE, "auth0|alice"),
+        index_label("sid", HERE, "sid-1"),
     ]
 
     assert expected == list_labels(sub="auth0|alice", sid="sid-1")
 
 
-@pytest.mark.parametrize("sid", [None, 7, ["sid-1"]], ids=repr)
+@pytest.mark.parametrize("sid", [None, 7, ["sid-1"], {}, True, 1.5, b"sid-1"], ids=repr)
 def test_labels_without_sid(sid: object) -> None:
-    """A session without a ``sid`` is found by its user in two ways."""
+    """A session without a ``sid``, or with one that isn't text, is found by its user."""
     expected = [
-        index_label("sub", ISSUER, "auth0|alice"),
-        index_label("sub without sid", ISSUER, "auth0|alice"),
+        index_label("sub", HERE, "auth0|alice"),
+        index_label("sub without sid", HERE, "auth0|alice"),
     ]
 
     assert expected == list_labels(sub="auth0|alice", sid=sid)
     assert expected == list_labels(sub="auth0|alice")
 
 
-def test_no_labels() -> None:
-    """A session without a user or an issuer has no labels."""
-    assert [] == list_labels(sub=7)
-    assert [] == index_labels({"user": {"sub": "auth0|alice", "sid": "sid-1"}})
-    assert [] == list_labels(sub="auth0|alice", iss=None)
+@pytest.mark.parametrize("issuer", [None, 7, "https://elsewhere/", ["x"]], ids=repr)
+def test_labels_whatever_the_claims_say(issuer: object) -> None:
+    """The application says where a session is found, and no claim of its user does."""
+    assert index_label("sub", HERE, "a") in list_labels(sub="a", iss=issuer)
+
+
+APPLICATIONS = [
+    Application(issuer, client_id)
+    for issuer in ("https://a/", "https://a/b", "", "https://")
+    for client_id in ("b", "", "bb", "a/b", "https://a/")
+]
 
 
 def test_labels_are_apart() -> None:
-    """Labels differ if the kind, the issuer or the value differs."""
-    made = {
-        index_label(kind, issuer, value)
+    """Labels differ if the kind, the issuer, the client id or the value differs."""
+    labels = {
+        index_label(kind, application, value)
         for kind in ("sub", "sid", "sub without sid")
-        for issuer in (ISSUER, ISSUER + "a", "")
-        for value in ("", "a", "aa", ISSUER)
+        for application in APPLICATIONS
+        for value in ("", "a", "aa", ISSUER, "b")
     }
 
-    assert 3 * 3 * 4 == len(made)
+    assert 3 * len(APPLICATIONS) * 5 == len(labels)
 
 
-@given(st.text(), st.text())
-def test_any_text(issuer: str, value: str) -> None:
-    """A label is plain ASCII for any input, and reveals nothing."""
-    for name in (index_label("sub", issuer, value), logout_token_key(issuer, value)):
+def test_keys_are_apart() -> None:
+    """Keys differ if the issuer, the client id or the id differs, however they are cut."""
+    for name in (session_key, lock_key, logout_token_key):
+        keys = {
+            name(application, text)
+            for application in APPLICATIONS
+            for text in ("", "b", "bb", "/b")
+        }
+        assert len(APPLICATIONS) * 4 == len(keys)
+
+
+@given(st.text(), st.text(), st.text())
+def test_any_text(issuer: str, client_id: str, value: str) -> None:
+    """A key or label is plain ASCII for any input, and reveals nothing."""
+    application = Application(issuer, client_id)
+    for name in (
+        index_label("sub", application, value),
+        session_key(application, value),
+        logout_token_key(application, value),
+    ):
         assert PLAIN(name)

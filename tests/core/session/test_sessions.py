@@ -28,7 +28,7 @@ from auth0_tx.core.session.state import (
     without_refresh_token,
     write_session,
 )
-from auth0_tx.core.session.store import index_labels
+from auth0_tx.core.session.store import Application, index_labels
 from auth0_tx.secret import SecretStr
 from auth0_tx.values import SessionPolicy, TokenExchangeResponse
 
@@ -605,7 +605,8 @@ def test_any_state(state: dict[str, Any], audience: str | None) -> None:
     ):
         assert is_session(session_state)
         assert "at-9" not in repr(conceal_tokens(session_state))
-        assert all(name.startswith("index:") for name in index_labels(session_state))
+        labels = index_labels(Application("https://t/", "the-client"), session_state)
+        assert ["index", "index"] == [label.partition(":")[0] for label in labels]
         assert seconds_left(session_state, NOW, POLICY) >= 1
         find_token(session_state, audience, "openid x", NOW)
         find_scope(session_state, audience)
