@@ -5,7 +5,7 @@ A logout ends the session here before Auth0 is told anything:
 1. Wrong input is refused, before anything ends.
 2. The cookies are deleted.  Nothing can fail before that: whatever does afterwards, a resolver
    or the store, this browser is logged out.
-3. What is stored is deleted, and removed from the index.
+3. The stored session is deleted, and removed from the index.
 4. The refresh token is revoked, as a courtesy that nobody waits for long.
 5. If the store failed, that is reported.
 
