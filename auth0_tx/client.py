@@ -10,7 +10,7 @@ from typing import Any
 import requests
 
 from .core.cache.token_cache import MemoryTokenCache, TokenCache
-from .core.configuration import StoreOptions, Verify, configure
+from .core.configuration import AuditIdentifiers, StoreOptions, Verify, configure
 from .core.flows import (
     access_tokens,
     exchange,
@@ -78,6 +78,8 @@ class ServerClient(BlockingShell):
         max_connections: the most requests on the wire at once.
         clock: gives epoch seconds; the system's clock by default.
         on_event: told of what happens, by the values of ``auth0_tx.events``.
+        audit_identifiers: how those events name users and sessions: ``hashed``, as keyed
+            hashes that are the same in all processes of an application, or ``clear``.
         session: the application's own ``requests.Session``, with its adapters or connector;
             it is never closed here.
 
@@ -108,6 +110,7 @@ class ServerClient(BlockingShell):
         max_connections: int = 100,
         clock: Callable[[], float] | None = None,
         on_event: Callable[[Event], object] | None = None,
+        audit_identifiers: AuditIdentifiers = "hashed",
         session: requests.Session | None = None,
     ) -> None:
         # Rebound, so that a traceback with locals shows no secret of this frame.
@@ -137,6 +140,7 @@ class ServerClient(BlockingShell):
             max_connections=max_connections,
             clock=clock,
             on_event=on_event,
+            audit_identifiers=audit_identifiers,
         )
         super().__init__(settings, session, HttpCookies())
 

@@ -1,4 +1,9 @@
-"""The events that a client passes to ``on_event``: frozen, typed, without any token."""
+"""The events that a client passes to ``on_event``: frozen, typed, without any token.
+
+Some are about the machinery: exchanges, caches, documents.  The others are for an audit:
+each :class:`AuditEvent` says what happened to a login session, of which application, whether
+it succeeded, and whose session it was.
+"""
 
 from __future__ import annotations
 
@@ -100,20 +105,131 @@ class KeysFetched:
 
 
 @attrs.frozen(kw_only=True)
-class SessionRotated:
-    """A login session got new tokens, or its renewal failed.
+class AuditEvent:
+    """Something that an audit needs to know of; the base class of such events.
+
+    ``subject`` and ``session`` are keyed hashes, the same in all processes of an application,
+    or clear text if the client was given ``audit_identifiers="clear"``.
 
     Attributes:
-        domain: the tenant's domain.
-        by: ``refresh_token``, or ``exchange`` for a session without a refresh token.
-        seconds: its duration.
+        domain: the tenant's domain; empty if a resolver had not returned it by then.
+        client_id: the application's id.
+        subject: the user's ``sub``, or ``None`` if it is not known.
+        session: the id of the session, which no cookie and no token has in clear; ``None``
+            if it is not known.
         code: the error's code, or ``None`` for success.
+        correlation_id: Auth0's id of the request that failed, if there was one.
     """
 
     domain: str
+    client_id: str
+    subject: str | None = None
+    session: str | None = None
+    code: str | None = None
+    correlation_id: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class LoginFinished(AuditEvent):
+    """A login with an exchanged token succeeded or failed.
+
+    Attributes:
+        seconds: its duration, with the exchange.
+    """
+
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class SessionRotated(AuditEvent):
+    """A login session got new tokens, or its renewal failed.
+
+    Attributes:
+        by: ``refresh_token``, or ``exchange`` for a session without a refresh token.
+        seconds: its duration.
+    """
+
     by: Literal["refresh_token", "exchange"]
     seconds: float
-    code: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class LogoutFinished(AuditEvent):
+    """A logout of the application's own ended a session, or failed.
+
+    Attributes:
+        seconds: its duration, with the revocation of the refresh token.
+    """
+
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class BackchannelLogoutFinished(AuditEvent):
+    """A valid logout token of Auth0 was acted on, or that failed.
+
+    Attributes:
+        sessions: how many sessions ended.
+        seconds: its duration.
+    """
+
+    sessions: int
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class LogoutTokenRefused(AuditEvent):
+    """A logout token was refused; it names nobody, as nothing in it is believed.
+
+    Attributes:
+        reason: ``invalid``, or ``replayed`` for a valid one that was used before.
+        rule: the rule that it breaks, which quotes nothing of it.
+    """
+
+    reason: Literal["invalid", "replayed"]
+    rule: str
+
+
+CookieProblem: TypeAlias = Literal[
+    "unreadable",
+    "not_found",
+    "expired",
+    "ended",
+    "other_application",
+    "other_domain",
+]
+"""The reason why a session cookie is not a session."""
+
+
+@attrs.frozen(kw_only=True)
+class SessionCookieRefused(AuditEvent):
+    """A browser's session cookie is not a session; its request goes on without a user.
+
+    Attributes:
+        reason: ``unreadable`` if the cookie was not sealed with a secret of the client, or
+            was altered; ``not_found`` if the store has no session under its id;
+            ``expired`` if the session's time is over; ``ended`` if the browser logged out
+            of it; ``other_application`` or ``other_domain`` if the session is of another
+            application or tenant.
+    """
+
+    reason: CookieProblem
+
+
+@attrs.frozen(kw_only=True)
+class SessionsEnded(AuditEvent):
+    """Sessions of a user in a store were ended by the application, or that failed.
+
+    Attributes:
+        by: ``end_sessions``, or ``max_sessions`` for those beyond the number that the
+            policy allows.
+        sessions: how many sessions ended.
+        seconds: its duration.
+    """
+
+    by: Literal["end_sessions", "max_sessions"]
+    sessions: int
+    seconds: float
 
 
 @attrs.frozen(kw_only=True)
@@ -166,7 +282,13 @@ Event: TypeAlias = (
     | ExchangeFinished
     | MetadataFetched
     | KeysFetched
+    | LoginFinished
     | SessionRotated
+    | LogoutFinished
+    | BackchannelLogoutFinished
+    | LogoutTokenRefused
+    | SessionCookieRefused
+    | SessionsEnded
     | CacheHit
     | CacheMissed
     | CacheJoined

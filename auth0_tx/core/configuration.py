@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import attrs
 
@@ -16,6 +16,7 @@ from ..values import CachePolicy, RetryPolicy, SessionPolicy
 from .cache.token_cache import AsyncTokenCache, MemoryTokenCache, TokenCache
 from .cache.tokens import client_hash_key
 from .session.cookies import CookieStore, cookie_name
+from .session.pseudonyms import derive_pseudonym_key
 from .session.store import AsyncStateStore, StateStore
 from .wire.client_auth import (
     METHODS,
@@ -39,6 +40,9 @@ DomainResolver: TypeAlias = Callable[[StoreOptions | None], str | Awaitable[str]
 
 Verify: TypeAlias = "bool | str | os.PathLike[str] | ssl.SSLContext"
 """``True`` for the public CAs, the path of a bundle, or an ``SSLContext``."""
+
+AuditIdentifiers: TypeAlias = Literal["hashed", "clear"]
+"""How audit events name users and sessions."""
 
 SECRETS = (
     "client_secret",
@@ -94,6 +98,8 @@ class Settings(Unpicklable):
         retry: when a failed request is sent again.
         max_connections: the most requests on the wire at once.
         on_event: the application's subscriber.
+        audit_identifiers: whether events have users and sessions as pseudonyms or in clear.
+        pseudonym_key: the key of those pseudonyms; empty if nothing makes one, or needs one.
         secrets: of the login session, newest first.
         state_store: where sessions are kept; ``None`` where none are.
         session_policy: how long they last, and what their cookies are like.
@@ -117,6 +123,8 @@ class Settings(Unpicklable):
     retry: RetryPolicy
     max_connections: int
     on_event: Callable[[Event], object] | None
+    audit_identifiers: AuditIdentifiers
+    pseudonym_key: bytes = attrs.field(repr=False)
     secrets: tuple[str, ...] = attrs.field(repr=False)
     state_store: StateStore | AsyncStateStore | CookieStore | None
     session_policy: SessionPolicy
@@ -153,6 +161,7 @@ def configure(
     max_connections: int = 100,
     clock: Callable[[], float] | None = None,
     on_event: Callable[[Event], object] | None = None,
+    audit_identifiers: AuditIdentifiers = "hashed",
 ) -> Settings:
     """Configure the client; every keyword is checked here, and nothing is sent.
 
@@ -187,6 +196,8 @@ def configure(
         max_connections: the most requests on the wire at once.
         clock: gives epoch seconds; the system's clock by default.
         on_event: told of what happens, by the values of ``auth0_tx.events``.
+        audit_identifiers: how those events name users and sessions: ``hashed``, as keyed
+            hashes that are the same in all processes of an application, or ``clear``.
 
     Raises:
         ConfigurationError: a keyword breaks a rule, or does not go with another.
@@ -208,6 +219,7 @@ def configure(
         or _count("max_connections", max_connections)
         or _callable("on_event", on_event)
         or _not_async("on_event", on_event)
+        or _audit_identifiers(audit_identifiers)
         or _callable("clock", clock)
         or _flag("trust_env", trust_env)
         or _proxy(proxy)
@@ -232,6 +244,14 @@ def configure(
         retry=retry,
         max_connections=max_connections,
         on_event=on_event,
+        audit_identifiers=audit_identifiers,
+        pseudonym_key=b""
+        if on_event is None or audit_identifiers == "clear"
+        else derive_pseudonym_key(
+            client_id,
+            client_secret or client_assertion_signing_key,
+            list_secrets(secret),
+        ),
         secrets=list_secrets(secret),
         state_store=CookieStore() if state_store is None and secret else state_store,
         session_policy=session_policy,
@@ -485,6 +505,13 @@ def _not_async(keyword: str, value: object) -> Problem | None:
         if (is_async)
         else None
     )
+
+
+def _audit_identifiers(value: object) -> Problem | None:
+    # Text first: ``in`` compares, and a list or an array may refuse to be compared.
+    if isinstance(value, str) and value in ("hashed", "clear"):
+        return None
+    return Problem("audit_identifiers", "must be 'hashed' or 'clear'")
 
 
 def _flag(keyword: str, value: object) -> Problem | None:

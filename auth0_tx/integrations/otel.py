@@ -14,6 +14,8 @@ from typing import Any
 
 from ..errors import ConfigurationError
 from ..events import (
+    AuditEvent,
+    BackchannelLogoutFinished,
     CacheFailed,
     CacheHit,
     CacheJoined,
@@ -23,8 +25,13 @@ from ..events import (
     ExchangeRetried,
     ExchangeStarted,
     KeysFetched,
+    LoginFinished,
+    LogoutFinished,
+    LogoutTokenRefused,
     MetadataFetched,
+    SessionCookieRefused,
     SessionRotated,
+    SessionsEnded,
 )
 from ..version import __version__
 
@@ -44,6 +51,15 @@ _MOST_OPEN = 10_000
 
 _CACHE = {CacheHit: "hit", CacheMissed: "miss", CacheJoined: "joined"}
 _FETCHED = {MetadataFetched: "metadata", KeysFetched: "keys"}
+_AUDITED: dict[type[AuditEvent], str] = {
+    LoginFinished: "login",
+    SessionRotated: "rotation",
+    LogoutFinished: "logout",
+    BackchannelLogoutFinished: "backchannel_logout",
+    LogoutTokenRefused: "logout_token",
+    SessionCookieRefused: "session_cookie",
+    SessionsEnded: "ended_sessions",
+}
 
 
 class OpenTelemetrySubscriber:
@@ -51,8 +67,9 @@ class OpenTelemetrySubscriber:
 
     Spans are named ``auth0_tx.exchange``.  Metrics are ``auth0_tx.exchange.duration`` and
     ``auth0_tx.fetch.duration`` (histograms, in seconds), and the counters
-    ``auth0_tx.exchange.retries``, ``auth0_tx.cache.lookups``, ``auth0_tx.cache.failures`` and
-    ``auth0_tx.session.rotations``.
+    ``auth0_tx.exchange.retries``, ``auth0_tx.cache.lookups``, ``auth0_tx.cache.failures``,
+    ``auth0_tx.session.rotations``, ``auth0_tx.session.ended`` and ``auth0_tx.audit.events``.
+    No user and no session is an attribute: metrics keep each value for ever.
 
     Args:
         tracer_provider: the global one if it is ``None``.
@@ -89,6 +106,16 @@ class OpenTelemetrySubscriber:
             "1",
             "Attempts to renew the tokens of a session.",
         )
+        self._ended = meter.create_counter(
+            "auth0_tx.session.ended",
+            "1",
+            "Sessions in a store that were ended other than by their users.",
+        )
+        self._audited = meter.create_counter(
+            "auth0_tx.audit.events",
+            "1",
+            "Logins, logouts and other events of sessions, by kind and outcome.",
+        )
 
         self._handlers: dict[type, Callable[[Any], None]] = {
             ExchangeStarted: self._start_span,
@@ -96,7 +123,10 @@ class OpenTelemetrySubscriber:
             ExchangeFinished: self._finish_span,
             MetadataFetched: self._record_fetch,
             KeysFetched: self._record_fetch,
+            **dict.fromkeys(_AUDITED, self._count_audited),
             SessionRotated: self._count_rotation,
+            BackchannelLogoutFinished: self._count_ended,
+            SessionsEnded: self._count_ended,
             CacheHit: self._count_lookup,
             CacheMissed: self._count_lookup,
             CacheJoined: self._count_lookup,
@@ -116,6 +146,23 @@ class OpenTelemetrySubscriber:
 
     def _count_rotation(self, event: SessionRotated) -> None:
         self._rotations.add(1, {"auth0_tx.by": event.by, **_outcome_attributes(event)})
+        self._count_audited(event)
+
+    def _count_ended(self, event: BackchannelLogoutFinished | SessionsEnded) -> None:
+        by = getattr(event, "by", "backchannel_logout")
+        attributes = {"auth0_tx.by": by, "server.address": event.domain}
+        self._ended.add(event.sessions, attributes)
+        self._count_audited(event)
+
+    def _count_audited(self, event: AuditEvent) -> None:
+        attributes = {
+            "auth0_tx.event": _AUDITED[type(event)],
+            **_outcome_attributes(event),
+        }
+        for name in ("by", "reason"):
+            if hasattr(event, name):
+                attributes[f"auth0_tx.{name}"] = getattr(event, name)
+        self._audited.add(1, attributes)
 
     def _count_lookup(self, event: CacheHit | CacheMissed | CacheJoined) -> None:
         attributes = {

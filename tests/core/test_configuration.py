@@ -266,6 +266,11 @@ BAD: list[tuple[str, list[Any], str]] = [
     ("timeout", [0, *NUMBERS], "timeout"),
     ("max_connections", [0, 1.0, *NUMBERS[:-3]], "max_connections"),
     ("on_event", [1, "print"], "on_event"),
+    (
+        "audit_identifiers",
+        [None, "", "plain", "Clear", True, ["hashed"]],
+        "audit_identifiers",
+    ),
     ("clock", [1, 1.5], "clock"),
     ("trust_env", [None, 1, "yes"], "trust_env"),
     (
@@ -549,6 +554,7 @@ def test_any_text(keyword: str, text: str) -> None:
             "max_connections",
             "clock",
             "on_event",
+            "audit_identifiers",
             "trust_env",
         ]
     ),
@@ -570,6 +576,38 @@ def test_any_key(thing: Any) -> None:
             client_auth="private_key_jwt",
             client_assertion_signing_key=thing,
         )
+
+
+@pytest.mark.parametrize(
+    ("changes", "has_key"),
+    [
+        ({}, False),
+        ({"on_event": print}, True),
+        ({"on_event": print, "audit_identifiers": "clear"}, False),
+        ({"on_event": print, "client_auth": "none", "client_secret": None}, False),
+    ],
+)
+def test_pseudonym_key(changes: dict[str, Any], has_key: bool) -> None:
+    """The key of pseudonyms is derived where a subscriber is told of them, and only there."""
+    settings = configure_client(**changes)
+
+    assert has_key is (settings.pseudonym_key != b"")
+    assert changes.get("audit_identifiers", "hashed") == settings.audit_identifiers
+
+
+def test_pseudonym_key_of_secret() -> None:
+    """Processes with the same newest secret have the same key, whatever else differs."""
+    keys = {
+        configure_client(
+            on_event=print,
+            secret=secrets,
+            client_secret=credential,
+        ).pseudonym_key
+        for secrets in (LONG, [LONG, "older"])
+        for credential in ("one", "two")
+    }
+
+    assert 1 == len(keys)
 
 
 class _Listener:

@@ -222,6 +222,13 @@ def test_token_types() -> None:
     assert str(TokenType.JWT) == f"{TokenType.JWT}" == registered + "jwt"
 
 
+WHO: dict[str, Any] = {
+    "domain": "d",
+    "client_id": "c",
+    "subject": "u",
+    "session": "s",
+    "correlation_id": "i",
+}
 EVENTS = [
     events.ExchangeStarted(
         domain="d", subject_token_type="t", audience=None, actor=False
@@ -230,7 +237,13 @@ EVENTS = [
     events.ExchangeFinished(domain="d", seconds=1.0),
     events.MetadataFetched(domain="d", seconds=1.0),
     events.KeysFetched(domain="d", seconds=1.0, code="c"),
-    events.SessionRotated(domain="d", by="exchange", seconds=1.0, code="c"),
+    events.LoginFinished(**WHO, seconds=1.0),
+    events.SessionRotated(**WHO, by="exchange", seconds=1.0, code="c"),
+    events.LogoutFinished(**WHO, seconds=1.0),
+    events.BackchannelLogoutFinished(**WHO, sessions=2, seconds=1.0),
+    events.LogoutTokenRefused(**WHO, code="c", reason="invalid", rule="r"),
+    events.SessionCookieRefused(**WHO, code="c", reason="expired"),
+    events.SessionsEnded(**WHO, by="end_sessions", sessions=0, seconds=1.0),
     events.CacheHit(domain="d"),
     events.CacheMissed(domain="d"),
     events.CacheJoined(domain="d"),
@@ -245,7 +258,8 @@ def test_events(event: Any) -> None:
     allowed = {
         *("domain", "subject_token_type", "audience", "actor"),
         *("attempt", "code", "status", "delay", "seconds", "kind"),
-        *("by", "exchange_id"),
+        *("by", "exchange_id", "client_id", "subject", "session", "correlation_id"),
+        *("sessions", "reason", "rule"),
     }
 
     assert names <= allowed

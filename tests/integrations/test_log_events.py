@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
 from auth0_tx.events import (
+    BackchannelLogoutFinished,
     CacheFailed,
     CacheHit,
     Event,
     ExchangeFinished,
     ExchangeRetried,
     KeysFetched,
+    LoginFinished,
+    LogoutFinished,
+    LogoutTokenRefused,
+    SessionCookieRefused,
     SessionRotated,
+    SessionsEnded,
 )
 from auth0_tx.integrations.log_events import log_event
 
+WHO: dict[str, Any] = {"domain": "d", "client_id": "c"}
 RECORDS: list[tuple[Event, str, int]] = [
     (ExchangeFinished(domain="d", seconds=0.5), "exchange", logging.DEBUG),
     (ExchangeFinished(domain="d", seconds=0.5, code="no"), "exchange", logging.WARNING),
@@ -27,7 +35,27 @@ RECORDS: list[tuple[Event, str, int]] = [
     ),
     (CacheHit(domain="d"), "cache", logging.DEBUG),
     (CacheFailed(kind="TimeoutError"), "cache", logging.WARNING),
-    (SessionRotated(domain="d", by="exchange", seconds=1), "session", logging.DEBUG),
+    (LoginFinished(**WHO, seconds=1), "audit", logging.INFO),
+    (LoginFinished(**WHO, seconds=1, code="no"), "audit", logging.WARNING),
+    (SessionRotated(**WHO, by="exchange", seconds=1), "audit", logging.INFO),
+    (
+        SessionRotated(**WHO, by="exchange", seconds=1, code="c"),
+        "audit",
+        logging.WARNING,
+    ),
+    (LogoutFinished(**WHO, seconds=1), "audit", logging.INFO),
+    (BackchannelLogoutFinished(**WHO, sessions=2, seconds=1), "audit", logging.INFO),
+    (
+        LogoutTokenRefused(**WHO, code="no", reason="invalid", rule="r"),
+        "audit",
+        logging.WARNING,
+    ),
+    (SessionCookieRefused(**WHO, code="no", reason="expired"), "audit", logging.INFO),
+    (
+        SessionsEnded(**WHO, by="max_sessions", sessions=1, seconds=1),
+        "audit",
+        logging.INFO,
+    ),
     (KeysFetched(domain="d", seconds=1.0), "tenant", logging.DEBUG),
 ]
 

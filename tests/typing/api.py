@@ -44,7 +44,14 @@ from auth0_tx import (
     build_session_transfer_redirect,
 )
 from auth0_tx.caches import MemoryTokenCache, RedisTokenCache
-from auth0_tx.events import Event, ExchangeFinished
+from auth0_tx.events import (
+    AuditEvent,
+    CookieProblem,
+    Event,
+    ExchangeFinished,
+    SessionCookieRefused,
+    SessionsEnded,
+)
 from auth0_tx.integrations.asgi import SessionCommitMiddleware
 from auth0_tx.stores import (
     AsyncStateStore,
@@ -120,6 +127,17 @@ def events(event: Event) -> None:
     if isinstance(event, ExchangeFinished):
         seconds: float = event.seconds
         print(seconds)
+    elif isinstance(event, AuditEvent):
+        whose: tuple[str | None, str | None] = event.subject, event.session
+        outcome: tuple[str | None, str | None] = event.code, event.correlation_id
+        where: tuple[str, str] = event.domain, event.client_id
+        print(whose, outcome, where)
+        if isinstance(event, SessionCookieRefused):
+            reason: CookieProblem = event.reason
+            print(reason)
+        elif isinstance(event, SessionsEnded):
+            sessions: int = event.sessions
+            print(sessions)
 
 
 def tenant_of(store_options: Mapping[str, Any] | None) -> str:
@@ -316,6 +334,8 @@ def embedded(tenant: Tenant) -> ServerClient:
 resolver: Callable[[Mapping[str, Any] | None], str] = tenant_of
 ServerClient(domain=resolver, client_id="id", client_secret="s", on_event=events)
 AsyncServerClient(domain=tenant_of, client_id="id", client_secret="s")
+ServerClient(domain="d", client_id="id", audit_identifiers="clear")
+ServerClient(domain="d", client_id="id", audit_identifiers="plain")  # type: ignore[arg-type]
 AsyncServerClient(domain=tenant_of_async, client_id="id", client_secret="s")
 
 # The blocking client cannot await what it is handed.

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -24,10 +24,18 @@ from auth0_tx import (
 )
 from auth0_tx.caches import MemoryTokenCache
 from auth0_tx.events import (
+    AuditEvent,
+    BackchannelLogoutFinished,
     CacheFailed,
+    Event,
     ExchangeFinished,
     ExchangeStarted,
+    LoginFinished,
+    LogoutFinished,
+    LogoutTokenRefused,
+    SessionCookieRefused,
     SessionRotated,
+    SessionsEnded,
 )
 from auth0_tx.integrations import otel
 from auth0_tx.integrations.otel import OpenTelemetrySubscriber
@@ -215,10 +223,98 @@ async def test_cancelled(
     assert 2 == len(telemetry.spans)
 
 
+WHO: dict[str, Any] = {
+    "domain": "d",
+    "client_id": "the-client",
+    "subject": "pseudonym-of-a-user",
+    "session": "pseudonym-of-a-session",
+    "correlation_id": "an-id-of-auth0",
+}
+AUDITED: list[tuple[Event, dict[str, str]]] = [
+    (LoginFinished(**WHO, seconds=1.0), {"auth0_tx.event": "login"}),
+    (
+        LoginFinished(**WHO, seconds=1.0, code="access_denied"),
+        {"auth0_tx.event": "login", "error.type": "access_denied"},
+    ),
+    (
+        SessionRotated(**WHO, by="refresh_token", seconds=1.0, code="x" * 900),
+        {
+            "auth0_tx.event": "rotation",
+            "auth0_tx.by": "refresh_token",
+            "error.type": "x" * 64,
+        },
+    ),
+    (LogoutFinished(**WHO, seconds=1.0), {"auth0_tx.event": "logout"}),
+    (
+        BackchannelLogoutFinished(**WHO, sessions=2, seconds=1.0),
+        {"auth0_tx.event": "backchannel_logout"},
+    ),
+    (
+        LogoutTokenRefused(**WHO, code="no", reason="replayed", rule="a rule"),
+        {
+            "auth0_tx.event": "logout_token",
+            "auth0_tx.reason": "replayed",
+            "error.type": "no",
+        },
+    ),
+    (
+        SessionCookieRefused(**WHO, code="no", reason="not_found"),
+        {
+            "auth0_tx.event": "session_cookie",
+            "auth0_tx.reason": "not_found",
+            "error.type": "no",
+        },
+    ),
+    (
+        SessionsEnded(**WHO, by="max_sessions", sessions=3, seconds=1.0),
+        {"auth0_tx.event": "ended_sessions", "auth0_tx.by": "max_sessions"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("event", "expected"), AUDITED, ids=range(len(AUDITED)))
+def test_audit_events(
+    telemetry: Telemetry, event: Event, expected: dict[str, str]
+) -> None:
+    """Audit events are counted by kind and outcome, and never by user or session."""
+    telemetry.subscriber(event)
+    counts = telemetry.counts()
+
+    assert [({"server.address": "d", **expected}, 1)] == counts["auth0_tx.audit.events"]
+    assert not {"pseudonym-of-a-user", "the-client", "an-id-of-auth0"} & {
+        value
+        for points in counts.values()
+        for attributes, _ in points
+        for value in attributes.values()
+    }
+
+
+def test_audited() -> None:
+    """No audit event is forgotten."""
+    kinds = {kind for kind in get_args(Event) if issubclass(kind, AuditEvent)}
+
+    assert {type(event) for event, _ in AUDITED} == kinds
+
+
+def test_ended_sessions(telemetry: Telemetry) -> None:
+    """Sessions that were ended are counted by who ended them."""
+    for event in (
+        BackchannelLogoutFinished(**WHO, sessions=2, seconds=1.0),
+        SessionsEnded(**WHO, by="max_sessions", sessions=3, seconds=1.0),
+        SessionsEnded(**WHO, by="end_sessions", sessions=1, seconds=1.0),
+    ):
+        telemetry.subscriber(event)
+
+    assert {("backchannel_logout", 2), ("max_sessions", 3), ("end_sessions", 1)} == {
+        (attributes["auth0_tx.by"], count)
+        for attributes, count in telemetry.counts()["auth0_tx.session.ended"]
+    }
+
+
 def test_other_events(telemetry: Telemetry) -> None:
     """Rotations and failures of the cache are counted, and what is unknown does no harm."""
     take = telemetry.subscriber
-    take(SessionRotated(domain="d", by="exchange", seconds=1.0, code="no"))
+    take(SessionRotated(**WHO, by="exchange", seconds=1.0, code="no"))
     take(CacheFailed(kind="TimeoutError"))
     take(ExchangeFinished(domain="d", seconds=1.0, exchange_id=77))
     take(
