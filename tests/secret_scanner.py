@@ -1,15 +1,15 @@
 """A pytest plugin: no secret of a test may show in anything that the library prints.
 
 It knows by itself the secrets that go through the library (options, responses, the keywords
-of a client, an MFA token) and all that the local tenant issues; a test names others::
+of a client, an MFA token, a session's cookie) and all that the local tenant issues; a test names others::
 
     def test_something(needles):
         needles.add(session_secret)
 
 After each test it searches, for each of them and for their base64 and URL-encoded forms,
-every log record at DEBUG, every warning, every error the library made (with its whole chain,
-its pickle, a copy, and the locals of the frames it passed), and the URL and headers of every
-request the tenant received.  A hit fails the test.
+every log record at DEBUG, every warning, every event, every error the library made (with its
+whole chain, its pickle, a copy, and the locals of the frames it passed), and the URL and headers
+of every request the tenant received.  A hit fails the test.
 
 A test that interrupts a call has every frame searched that the exception passed, whoever's
 frame it is, as an error tracker shows them all::
@@ -32,9 +32,12 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
+import attrs
 import pytest
 
 from auth0_tx.core.configuration import Settings
+from auth0_tx.core.effects import Emit
+from auth0_tx.core.session.cookies import SetCookie
 from auth0_tx.core.wire.client_auth import PrivateKeyJwt
 from auth0_tx.errors import Auth0Error, MfaRequiredError
 from auth0_tx.tenant import Application, ReceivedRequest, Reply, Tenant
@@ -79,6 +82,12 @@ class Scanner(logging.Handler):
         self._errors.append(error)
         if len(self._errors) > _MOST_ERRORS:
             self._read_error(self._errors.popleft())
+
+    def note_event(self, event: object) -> None:
+        """Keep each field of an event as text, also one that would not print itself."""
+        if attrs.has(type(event)):
+            for name, value in attrs.asdict(event).items():
+                self.note(f"{name} of {type(event).__name__}", str(value))
 
     def note_interruption(self, error: BaseException) -> None:
         """Keep the locals of every frame that *error* passed, the libraries' included."""
@@ -149,6 +158,10 @@ def _watch_values(needles: Needles) -> None:
     def add_mfa_token(self: MfaRequiredError, *_: object) -> None:
         needles.add(self.mfa_token, name="an MFA token")
 
+    def add_cookie(self: SetCookie, *_: object) -> None:
+        needles.add(self.value, name="a session cookie")
+
+    _call_after(SetCookie, "__init__", add_cookie)
     _call_after(CustomTokenExchangeOptions, "__init__", add_options)
     _call_after(TokenExchangeResponse, "__init__", add_tokens)
     _call_after(Settings, "__init__", add_client_secrets)
@@ -245,6 +258,7 @@ def pytest_configure(config: pytest.Config) -> None:
     _watch_values(scanner.needles)
     _watch_tenants(scanner)
     _call_after(Auth0Error, "__init__", lambda error, *_: scanner.note_error(error))
+    _call_after(Emit, "__init__", lambda emit, *_: scanner.note_event(emit.event))
     # One is made for each warning; pytest reports them only after the test.
     _call_after(
         warnings.WarningMessage,

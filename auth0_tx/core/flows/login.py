@@ -7,9 +7,11 @@ spend the subject token; what fails after it carries the tokens.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from ...errors import IdTokenError, StoreError
+from ...events import LoginFinished
 from ...values import (
     LoginWithCustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeResult,
@@ -22,6 +24,7 @@ from ..effects import Flow
 from ..session.state import ceiling_problem, conceal_tokens, create_state
 from ..wire.grants import check_exchange, with_openid
 from ..wire.metadata import Metadata
+from .audit import run_reported
 from .exchange import make_exchange_grant, run_exchange
 from .session import check_writable, open_keeper
 from .session_keeper import SessionKeeper
@@ -54,6 +57,13 @@ def login_with_custom_token_exchange(
         CustomTokenExchangeError: the root of these and every other failure.
     """
     call = context.begin_call(store_options)
+    login = _log_in(call, options)
+    return (yield from run_reported(call, LoginFinished, login, _describe))
+
+
+def _log_in(
+    call: Call, options: LoginWithCustomTokenExchangeOptions
+) -> Flow[LoginWithCustomTokenExchangeResult]:
     # First of all: without sessions, or a response to set cookies on, the exchange would
     # spend the subject token for nothing.
     keeper = open_keeper(call)
@@ -72,8 +82,12 @@ def login_with_custom_token_exchange(
             yield from _create_session(call, keeper, options, metadata, tokens, claims)
         )
 
-    grant = make_exchange_grant(context, options)
+    grant = make_exchange_grant(call.context, options)
     return (yield from run_exchange(call, grant, finish))
+
+
+def _describe(result: LoginWithCustomTokenExchangeResult) -> Mapping[str, Any]:
+    return {"state": result.state_data}
 
 
 def _create_session(

@@ -35,7 +35,7 @@ from ...errors import (
 from ...events import SessionRotated
 from ...values import TokenExchangeResponse
 from ..context import Call, Context
-from ..effects import Emit, Flow, Share
+from ..effects import Flow, Share
 from ..session.rotations import RefreshOutcome, refresh_key
 from ..session.state import (
     State,
@@ -49,6 +49,7 @@ from ..session.state import (
 from ..wire.grants import refresh_form
 from ..wire.metadata import Metadata
 from ..wire.replies import TokenRequestInfo
+from .audit import report
 from .sending import Grant, request_tokens
 from .session import check_writable
 from .session_keeper import Session, SessionKeeper
@@ -142,15 +143,9 @@ def report_rotation(
     error: Auth0Error | None = None,
 ) -> Flow[None]:
     """Emit that a session got new tokens, or failed to, if there is a subscriber."""
-    if call.settings.on_event is not None:
-        yield from Emit(
-            SessionRotated(
-                domain=session.state["domain"],
-                by=by,
-                seconds=call.context.monotonic() - started,
-                code=None if error is None else str(error.code),
-            )
-        )
+    yield from report(
+        call, SessionRotated, state=session.state, error=error, started=started, by=by
+    )
 
 
 def _refresh_for_all(

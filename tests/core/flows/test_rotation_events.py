@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from auth0_tx.core.context import Context
 from auth0_tx.core.flows.access_tokens import get_access_token
+from auth0_tx.core.session.pseudonyms import derive_pseudonym_key, make_pseudonym
 from auth0_tx.events import SessionRotated
 from auth0_tx.values import RetryPolicy
 from tests.core.browser import (
+    SECRET,
     Browser,
     PaperStore,
     build_session_client,
@@ -38,6 +40,7 @@ RENEWED = {
 }
 AGENT = {"sub": "auth0|agent"}
 NO = build_refusal(403, "invalid_grant")
+KEY = derive_pseudonym_key("the-client", None, [SECRET])
 
 
 @pytest.fixture
@@ -56,6 +59,20 @@ def list_rotations(asked: EffectLog) -> list[Any]:
     return [event for event in asked.events if isinstance(event, SessionRotated)]
 
 
+def expect_rotation(
+    by: Literal["refresh_token", "exchange"], code: str | None
+) -> SessionRotated:
+    """Return the event about the session of the user in these tests."""
+    return SessionRotated(
+        domain=DOMAIN,
+        client_id="the-client",
+        subject=make_pseudonym(KEY, "subject", DOMAIN, "auth0|user"),
+        by=by,
+        seconds=0.0,
+        code=code,
+    )
+
+
 @pytest.mark.parametrize("code", [None, "invalid_grant"])
 def test_refresh(context: Context, clock: Clock, code: str | None) -> None:
     """A refresh is told of when it has ended, with how it failed where it did."""
@@ -65,9 +82,7 @@ def test_refresh(context: Context, clock: Clock, code: str | None) -> None:
     flow = get_access_token(context, browser.request())
     _, asked = fail(flow, NO) if code else play(flow, build_response(RENEWED))
 
-    assert [
-        SessionRotated(domain=DOMAIN, by="refresh_token", seconds=0.0, code=code)
-    ] == list_rotations(asked)
+    assert [expect_rotation("refresh_token", code)] == list_rotations(asked)
 
 
 @pytest.mark.parametrize("code", [None, "invalid_grant"])
@@ -86,6 +101,4 @@ def test_exchange(context: Context, clock: Clock, code: str | None) -> None:
     ]
     _, asked = fail(flow, NO) if code else play(flow, *replies)
 
-    assert [
-        SessionRotated(domain=DOMAIN, by="exchange", seconds=0.0, code=code)
-    ] == list_rotations(asked)
+    assert [expect_rotation("exchange", code)] == list_rotations(asked)

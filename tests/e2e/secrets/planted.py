@@ -20,8 +20,11 @@ import pytest
 
 import auth0_tx
 from auth0_tx.core.configuration import configure
+from auth0_tx.core.effects import Emit
+from auth0_tx.core.session.cookies import SetCookie
 from auth0_tx.core.wire.client_auth import build_client_authentication
 from auth0_tx.errors import MfaRequiredError, RefusedError
+from auth0_tx.events import CacheHit
 from auth0_tx.secret import SecretStr
 from auth0_tx.tenant import Application, ReceivedRequest, Tenant
 from auth0_tx.values import CustomTokenExchangeOptions, TokenExchangeResponse
@@ -135,6 +138,19 @@ def test_warning(needles: Any) -> None:
     """Show a secret in a warning."""
     needles.add(SECRET)
     warnings.warn(f"{SECRET} is deprecated", stacklevel=1)
+
+
+@pytest.mark.parametrize("kind", [str, SecretStr])
+def test_event(needles: Any, kind: Any) -> None:
+    """Show a secret in an event, also as text that would not print itself."""
+    needles.add(SECRET)
+    Emit(CacheHit(domain=kind(SECRET)))
+
+
+def test_cookie() -> None:
+    """Show a session's cookie in an event."""
+    SetCookie(name="session", value=SECRET, max_age=1)
+    Emit(CacheHit(domain=SECRET))
 
 
 @pytest.mark.parametrize("place", ["local", "argument of the standard library"])

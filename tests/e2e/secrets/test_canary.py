@@ -72,6 +72,8 @@ def test_innocent_text_is_let_be(outcomes: Mapping[str, str]) -> None:
         ("test_error[copy]", "a copy"),
         ("test_log[asyncio]", "a log record of asyncio"),
         ("test_warning", "a warning"),
+        ("test_event[SecretStr]", "in domain of CacheHit"),
+        ("test_cookie", "a session cookie ("),
         ("test_interruption[local]", "in local body of /elsewhere/library.py:3"),
         ("test_interruption[argument of the standard library]", "/json/__init__.py:"),
         ("test_url", "a URL"),
