@@ -1,7 +1,9 @@
 """Session cookies in requests and responses of Django, Flask, Starlette and aiohttp.web.
 
-No framework is imported.  All of them have the cookies of a request as a mapping, and a
-``set_cookie`` that takes the same keywords.  How a session's cookies get to the browser:
+No framework is imported.  A request's ``Cookie`` field is read as the server received it, and
+not through the framework's own parser: each of them reads something else into a field that no
+browser checked (see ``parse_cookies``).  All responses have a ``set_cookie`` that takes the
+same keywords.  How a session's cookies get to the browser:
 
 1. A flow calls :meth:`HttpCookies.read`, and :meth:`HttpCookies.write` if the session changes.
    Both note what they did in the request's :class:`ResponseState`.
@@ -24,7 +26,12 @@ from typing import Any
 
 import attrs
 
-from ..core.session.cookies import SetCookie, parse_cookie_name, vary_on_cookies
+from ..core.session.cookies import (
+    SetCookie,
+    parse_cookie_name,
+    parse_cookies,
+    vary_on_cookies,
+)
 from ..errors import InvalidInputError
 from ..secret import secret
 
@@ -90,9 +97,7 @@ class HttpCookies:
                 whether a wrong response is noticed.
         """
         request, response = _get_request(store_options), _get_response(store_options)
-        sent = _get_cookies(request)
-        # Looked up one by one: a multi-valued mapping returns the first value of a name.
-        cookies = {name: secret(sent[name]) for name in sent}
+        cookies = _read_cookies(request)
         state = get_state(request)
         state.was_read = True
         _disable_django_cache(request)
@@ -226,14 +231,44 @@ def _get_response(store_options: Mapping[str, Any] | None) -> Any:
     return response
 
 
-def _get_cookies(request: Any) -> Mapping[str, str]:
-    # Django's attribute is in capitals.
+def _read_cookies(request: Any) -> dict[str, str]:
+    field = _read_cookie_field(request)
+    if field is not None:
+        return parse_cookies(field)
+    # A request that a test made by hand, or one without cookies.  Django's attribute is in
+    # capitals.
     cookies = getattr(request, "COOKIES", None)
     if cookies is None:
         cookies = getattr(request, "cookies", None)
     if not isinstance(cookies, Mapping):
         raise _invalid("must have as 'request' a request of your framework")
-    return cookies
+    sent: Mapping[str, str] = cookies
+    # Looked up one by one: a multi-valued mapping returns the first value of a name.
+    return {name: secret(sent[name]) for name in sent}
+
+
+def _read_cookie_field(request: Any) -> str | None:
+    """Return the ``Cookie`` field as the server received it, or ``None`` if there is none.
+
+    Over HTTP/2 a browser may send several, which are one in pieces (RFC 9113 section 8.2.3).
+    """
+    scope = getattr(request, "scope", None)
+    if isinstance(scope, Mapping):
+        # ASGI: names in lower case, and bytes.
+        pieces = [
+            value for name, value in scope.get("headers", ()) if name == b"cookie"
+        ]
+        return b"; ".join(pieces).decode("latin-1") if pieces else None
+    # WSGI, and Django over it: a server that gets several fields joins them with commas, and
+    # then none but the first is read.  Browsers send one.
+    for place in ("META", "environ"):
+        environ = getattr(request, place, None)
+        if isinstance(environ, Mapping):
+            field = environ.get("HTTP_COOKIE")
+            return field if isinstance(field, str) else None
+    if _is_aiohttp_request(request):
+        return "; ".join(request.headers.getall("Cookie", ())) or None
+    return None
 
 
 def _set_cookie(response: Any, cookie: SetCookie) -> None:

@@ -1,13 +1,14 @@
-"""A Django site."""
+"""A Django site, under WSGI and under ASGI."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
@@ -16,6 +17,8 @@ from auth0_tx import ServerClient
 from tests.frameworks import django_settings  # noqa: F401
 from tests.frameworks.actions import act
 from tests.frameworks.clients import World, open_blocking_clients
+from tests.frameworks.loop_thread import serve_in_thread
+from tests.frameworks.uvicorn_server import serve_uvicorn
 
 clients: Mapping[str, ServerClient] = {}
 
@@ -60,3 +63,17 @@ def serve(world: World) -> Iterator[int]:
             server.shutdown()
             server.server_close()
             thread.join()
+
+
+@contextmanager
+def serve_asgi(world: World) -> Iterator[int]:
+    """Serve the site under ASGI; return its port."""
+    global clients
+
+    @asynccontextmanager
+    async def run_site() -> AsyncIterator[int]:
+        async with serve_uvicorn(ASGIHandler()) as port:
+            yield port
+
+    with open_blocking_clients(world) as clients, serve_in_thread(run_site) as port:
+        yield port

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest
 from starlette.websockets import WebSocket
 
 from auth0_tx.core.session.cookies import SetCookie
@@ -25,6 +28,7 @@ from tests.frameworks.framework_kinds import (
     KINDS,
     STARLETTE,
     Kind,
+    build_scope,
 )
 
 NAME = "__Host-auth0_tx"
@@ -59,6 +63,19 @@ def test_reads_cookies(kind: Kind) -> None:
 def test_reads_no_cookies(kind: Kind) -> None:
     """A request without cookies has none."""
     assert {} == COOKIES.read({"request": kind.request("")})
+
+
+def test_reads_cookies_set_by_hand() -> None:
+    """A request without a ``Cookie`` field has the cookies that a test gave it."""
+    by_hand = HttpRequest()
+    by_hand.COOKIES = {NAME: "sealed"}
+    asgi = ASGIRequest({**build_scope(""), "headers": []}, BytesIO())
+    asgi.COOKIES = {NAME: "sealed"}
+
+    for request in (SimpleNamespace(cookies={NAME: "sealed"}), by_hand, asgi):
+        read = COOKIES.read({"request": request})
+        assert {NAME: "sealed"} == read
+        assert "sealed" not in repr(read)
 
 
 def test_values_do_not_print(kind: Kind) -> None:

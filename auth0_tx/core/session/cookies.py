@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 
 import attrs
 
-from ...secret import secret
+from ...secret import SecretStr, secret
 
 SameSite = Literal["lax", "strict", "none"]
 
@@ -83,6 +83,39 @@ class CookieStore:
 
     longest_chunk: int = 3_500
     most_chunks: int = 8
+
+
+_PREFIXES = ("__Host-", "__Secure-")
+
+
+def parse_cookies(field: str) -> dict[str, str]:
+    """Return the cookies of a ``Cookie`` field by name, as browsers write it.
+
+    RFC 6265bis section 5.8.3: pairs are joined with a semicolon and a space.  Frameworks read
+    more than that: they take quotes off, split at commas, or strip every kind of white space.
+    Another host of the same domain can set ``"\u2000__Host-name"`` or put a comma into a
+    value, and what such a reader finds then has a prefix that the browser never checked.
+
+    A name with a prefix that comes twice is left out: a browser has one cookie of that name for
+    a host, so one of the two isn't what it claims to be.  Of others the first counts, which
+    has the longest path.
+    """
+    cookies: dict[str, str] = {}
+    repeated: set[str] = set()
+    for pair in field.split(";"):
+        name, equals, value = pair.partition("=")
+        # Not ``strip()``: for Python U+0085 and U+00A0 are white space, too.
+        name = name.strip(" \t")
+        # A cookie without a name can have any value, such as "__Host-name=x".
+        if not (name and equals):
+            continue
+        if name not in cookies:
+            cookies[name] = SecretStr(value.strip(" \t"))
+        elif name.startswith(_PREFIXES):
+            repeated.add(name)
+    for name in repeated:
+        del cookies[name]
+    return cookies
 
 
 def split(name: str, text: str, store: CookieStore) -> dict[str, str] | None:

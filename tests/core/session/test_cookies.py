@@ -14,6 +14,7 @@ from auth0_tx.core.session.cookies import (
     join,
     list_session_cookies,
     parse_cookie_name,
+    parse_cookies,
     split,
     vary_on_cookies,
 )
@@ -44,6 +45,64 @@ FOREIGN = [
     "\udcff",
     "",
 ]
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        pytest.param("", {}, id="empty"),
+        pytest.param(";;;=;==;", {}, id="nothing"),
+        pytest.param(f"{NAME}=a; theme=dark", {NAME: "a", "theme": "dark"}, id="two"),
+        pytest.param(f"{NAME}=a;b=c", {NAME: "a", "b": "c"}, id="no space"),
+        pytest.param(f"\t {NAME} \t=\t a \t", {NAME: "a"}, id="space and tab"),
+        pytest.param(f"{NAME}=", {NAME: ""}, id="no value"),
+        pytest.param(NAME, {}, id="no equals sign"),
+        pytest.param(f"={NAME}=a", {}, id="no name"),
+        pytest.param(f"{NAME}=a=b==", {NAME: "a=b=="}, id="equals signs"),
+        pytest.param(f'{NAME}="a"', {NAME: '"a"'}, id="quotes"),
+        pytest.param(
+            f'a="b; {NAME}=x"', {"a": '"b', NAME: 'x"'}, id="a semicolon in quotes"
+        ),
+        pytest.param(f"a=b, {NAME}=x", {"a": f"b, {NAME}=x"}, id="comma"),
+        pytest.param(f"{NAME}=%41", {NAME: "%41"}, id="percent"),
+        *(
+            pytest.param(
+                f"{space}{NAME}=x", {f"{space}{NAME}": "x"}, id=f"U+{ord(space):04X}"
+            )
+            for space in "\x00\x0b\x0c\x1c\x1f\x85\xa0\u2000\u3000\ufeff"
+        ),
+        pytest.param(f"\xe2\x80\x80{NAME}=x", {f"\xe2\x80\x80{NAME}": "x"}, id="raw"),
+        pytest.param(
+            f"{NAME.lower()}=x; {NAME.upper()}=y; {NAME}=a",
+            {NAME.lower(): "x", NAME.upper(): "y", NAME: "a"},
+            id="another case",
+        ),
+        pytest.param(
+            f"{NAME}=a; {NAME}=b; c=d", {"c": "d"}, id="a prefixed name twice"
+        ),
+        pytest.param(f"{NAME}=a; {NAME}=a; {NAME}=a", {}, id="thrice, the same"),
+        pytest.param("__Secure-a=1; __Secure-a=2", {}, id="another prefix"),
+        pytest.param("a=1; a=2", {"a": "1"}, id="a plain name twice"),
+    ],
+)
+def test_reads_what_a_browser_wrote(field: str, expected: dict[str, str]) -> None:
+    """A field is split at semicolons; names are exact, and nothing else is undone."""
+    cookies = parse_cookies(field)
+
+    assert expected == cookies
+    assert all("redacted" in repr(value) for value in cookies.values())
+
+
+@given(
+    st.text() | st.lists(st.sampled_from([NAME, "=", ";", " ", ",", '"'])).map("".join)
+)
+def test_reads_any_field(field: str) -> None:
+    """Whatever a field holds, names and values are parts of it, without semicolons."""
+    for name, value in parse_cookies(field).items():
+        assert name in field
+        assert value in field
+        assert ";" not in name + value
+        assert "=" not in name
 
 
 @given(SEALED, st.integers(1, 50), st.integers(1, 60))
