@@ -8,14 +8,15 @@ connection, within its transaction.  In any other thread nobody would close that
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.contrib import auth
 from django.http import HttpRequest
 
-from ...errors import LoginRequiredError
+from ...errors import InvalidInputError, LoginRequiredError
 from ...values import (
     LoginWithCustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeResult,
@@ -73,12 +74,17 @@ class DjangoRequestAuth0(RequestAuth0):
         return result
 
     def logout(self, *, return_to: str | None = None, revoke: bool = True) -> str:
-        """Log the user out and flush Django's session; return the URL that ends Auth0's."""
-        url = super().logout(return_to=return_to, revoke=revoke)
+        """Log the user out and flush Django's session; return the URL that ends Auth0's.
+
+        If the store or the domain resolver fails, Django's session is flushed all the same.
+        """
+        with _end_afterwards(self._flush_session):
+            return super().logout(return_to=return_to, revoke=revoke)
+
+    def _flush_session(self) -> None:
         session = getattr(self._request, "session", None)
         if session is not None:
             session.flush()
-        return url
 
     def _get_user(self) -> UserClaims | None:
         """Return the claims of the logged-in user, or ``None``."""
@@ -127,11 +133,31 @@ def login(request: Any, options: LoginWithCustomTokenExchangeOptions) -> Any:
 def logout(request: Any, *, return_to: str | None = None) -> str:
     """Log out of Django and end the login session; return the URL that ends Auth0's own.
 
+    If the store or the domain resolver fails, the user is logged out of Django all the same.
+
     Args:
         request: a request that has passed ``Auth0Middleware``.
         return_to: where Auth0 sends the browser afterwards; an Allowed Logout URL there.
+
+    Raises:
+        InvalidInputError: *return_to* is not a URL; nobody is logged out.
+        StoreError: the session could not be deleted from its store.
     """
     bound: DjangoRequestAuth0 = request.auth0
-    url = bound.logout(return_to=return_to)
-    auth.logout(request)
-    return url
+    with _end_afterwards(lambda: auth.logout(request)):
+        return bound.logout(return_to=return_to)
+
+
+@contextmanager
+def _end_afterwards(end: Callable[[], object]) -> Iterator[None]:
+    """End something of Django's after a logout, also after one that failed halfway."""
+    is_refused = False
+    try:
+        yield
+    except InvalidInputError as error:
+        # Of a logout's own arguments: nothing has ended, and nothing must.
+        is_refused = error.parameter in ("return_to", "store_options")
+        raise
+    finally:
+        if not is_refused:
+            end()

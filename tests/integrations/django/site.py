@@ -53,7 +53,13 @@ def log_in_to_django(request: Any) -> HttpResponse:
 
 def log_out(request: Any) -> HttpResponse:
     """Log out of both."""
-    return HttpResponseRedirect(logout(request, return_to="http://localhost/"))
+    return_to = request.GET.get("to", "http://localhost/")
+    return HttpResponseRedirect(logout(request, return_to=return_to))
+
+
+def log_out_of_auth0(request: Any) -> HttpResponse:
+    """Log out of Auth0 alone."""
+    return HttpResponseRedirect(request.auth0.logout(return_to=request.GET.get("to")))
 
 
 def user(request: Any) -> HttpResponse:
@@ -171,6 +177,7 @@ urlpatterns = [
     path("login", log_in),
     path("login-to-django", log_in_to_django),
     path("logout", log_out),
+    path("logout-of-auth0", log_out_of_auth0),
     path("user", user),
     path("token", token),
     path("touch", touch),
