@@ -1,28 +1,42 @@
 """Login sessions and exchanged tokens in Django's cache, sealed.
 
-A cache backend takes bytes under a key and can add a key in one step, but it cannot compare
-and set.  So values are compared under a lock: a key that is added, and that
-expires by itself if its owner dies.
+A session store must compare and set in one step.  Django's caches can't, but they add a key in
+one step: of all who add it, one succeeds.  So ``DjangoCacheStore`` never overwrites.  An entry
+is a chain of versions, under its name and a number, and each write adds the next one:
+
+1. Read the newest version, and compare.
+2. Add the version with the next number.  Whoever was faster has it, so the write failed.
+3. Set the entry's own name to the number, from where the next reader starts.  That is a hint:
+   it may be behind, so readers go on while there is a version further up.
+4. Empty the version before, which nobody reads any more.
+
+A delete adds a version with nothing in it.  There is no lock, so nobody can hold one for too
+long: a worker that stands still between two of these steps, for seconds or minutes, finds that
+its number is taken, whatever others did meanwhile.  That needs the numbers to stay taken.  So a
+version lasts at least as long as the one before it, an emptied one lasts ten minutes, and who
+stood still for five looks again.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from secrets import token_hex
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
 
 from django.core.cache import caches
 
 from ...errors import StoreError
-from ...secret import Unpicklable
+from ...secret import SecretBytes, Unpicklable
 
-# A worker that died holding a lock stalls others for this long; a write takes milliseconds.
-_LOCK_SECONDS = 5
-_LOCK_WAIT = 0.01
-_LOCK_TRIES = 200
+_TAKEN_SECONDS = 600.0
+"""How long the number of a version stays taken that was replaced."""
+
+_FURTHEST = 100
+"""How many numbers a hint may be behind whose own version is gone."""
+
+_MOST_TRIES = 200
+"""Attempts to write while others are faster: each failure is a success of somebody else's."""
 
 
 class _DjangoCache(Unpicklable):
@@ -37,11 +51,6 @@ class _DjangoCache(Unpicklable):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._alias!r})"
 
-    def get(self, key: str) -> bytes | None:
-        """Return what is stored under *key* and has not expired."""
-        value = self._cache.get(self._name(key))
-        return value if isinstance(value, bytes) else None
-
     @property
     def _cache(self) -> Any:
         # Looked up each time: Django makes a connection for each thread.
@@ -51,11 +60,30 @@ class _DjangoCache(Unpicklable):
         return self._prefix + key
 
 
+class _Version(NamedTuple):
+    """The newest version of an entry, as it was read.
+
+    Attributes:
+        number: its number; that of the first version if there is none.
+        is_taken: whether there is a version with this number.
+        value: what is in it; ``None`` if it has nothing, or has expired.
+        lasts_until: when it ends, in epoch seconds.
+        read_at: when it was read, on two clocks.
+    """
+
+    number: int
+    is_taken: bool
+    value: bytes | None
+    lasts_until: float
+    read_at: tuple[float, float]
+
+
 class DjangoCacheStore(_DjangoCache):
     """Keep sessions in one of ``CACHES`` that all workers share.
 
     A session lasts only as long as the cache keeps it: a cache that drops keys when it is
-    full logs users out.  ``LocMemCache`` serves one process, and ``DummyCache`` keeps nothing.
+    full logs users out.  ``LocMemCache`` serves one process, ``DummyCache`` keeps nothing, and
+    ``FileBasedCache`` does not add a key in one step, so it is for development.
 
     Args:
         alias: the cache's name in ``CACHES``.
@@ -63,77 +91,175 @@ class DjangoCacheStore(_DjangoCache):
 
     _prefix = "auth0_tx:"
 
+    def get(self, key: str) -> bytes | None:
+        """Return what is stored under *key* and has not expired."""
+        return self._read(key).value
+
     def set(
         self, key: str, value: bytes, *, ttl: float, expected: bytes | None
     ) -> bool:
         """Store *value* for *ttl* seconds if *expected* is what is stored now."""
-        if expected is None:
-            return bool(self._cache.add(self._name(key), value, _to_timeout(ttl)))
-        with self._lock(key):
-            if self.get(key) != expected:
-                return False
-            self._cache.set(self._name(key), value, _to_timeout(ttl))
-        return True
+        version = self._read(key)
+        return version.value == expected and self._add(key, version, value, ttl)
 
     def delete(self, key: str, *, expected: bytes | None = None) -> None:
         """Delete what is stored under *key*; with *expected*, only if it is that."""
-        if expected is None:
-            self._cache.delete(self._name(key))
-            return
-        with self._lock(key):
-            if self.get(key) == expected:
-                self._cache.delete(self._name(key))
+
+        def is_gone() -> bool:
+            version = self._read(key)
+            if version.value is None or expected not in (None, version.value):
+                return True
+            return self._add(key, version, None, 0.0)
+
+        _repeat(is_gone)
 
     def add_to_index(self, label: str, key: str, *, ttl: float) -> None:
         """Remember *key* under *label* for at least *ttl* seconds."""
-        with self._lock(label):
-            now = time.time()
-            index = self._read_index(label, now)
+
+        def is_added() -> bool:
+            version, now = self._read(label), time.time()
+            index = _parse_index(version.value, now)
             # Popped, or a key that is added again would stay in its old place.
             index[key] = max(index.pop(key, 0.0), now + ttl)
-            timeout = _to_timeout(max(index.values()) - now)
-            self._cache.set(self._name(label), json.dumps(index), timeout)
+            return self._add_index(label, version, index, now)
+
+        _repeat(is_added)
 
     def read_index(self, label: str) -> list[str]:
         """Return the keys under *label*, from the one that was added first to the last."""
-        return list(self._read_index(label, time.time()))
+        return list(_parse_index(self._read(label).value, time.time()))
 
     def remove_from_index(self, label: str, keys: Collection[str]) -> None:
         """Forget *keys* under *label*; keys added meanwhile stay."""
-        with self._lock(label):
-            now = time.time()
-            index = self._read_index(label, now)
-            for key in keys:
-                index.pop(key, None)
-            if index:
-                timeout = _to_timeout(max(index.values()) - now)
-                self._cache.set(self._name(label), json.dumps(index), timeout)
+
+        def is_removed() -> bool:
+            version, now = self._read(label), time.time()
+            index = _parse_index(version.value, now)
+            if not index.keys() & set(keys):
+                return True
+            left = {key: ends for key, ends in index.items() if key not in keys}
+            return self._add_index(label, version, left, now)
+
+        _repeat(is_removed)
+
+    def _add_index(
+        self, label: str, version: _Version, index: dict[str, float], now: float
+    ) -> bool:
+        if not index:
+            return self._add(label, version, None, 0.0)
+        text = json.dumps(index).encode()
+        return self._add(label, version, text, max(index.values()) - now)
+
+    def _read(self, key: str) -> _Version:
+        """Return the newest version of an entry."""
+        name, number, read_at = self._name(key), 1, _read_clocks()
+        while True:
+            here, after = f"{name}:{number}", f"{name}:{number + 1}"
+            # In this order: a cache may look them up one by one, and a version is not
+            # emptied before there is another after it.
+            found = self._cache.get_many([name, here, after])
+            hint = found.get(name)
+            if _is_late(read_at):
+                # The versions on the way to the newest may be gone by now.
+                number, read_at = 1, _read_clocks()
+            elif isinstance(hint, int) and hint > number:
+                number = hint
+            elif after in found:
+                number += 1
+            elif here in found or hint is None:
+                value, lasts_until = _parse(found.get(here), read_at[0])
+                return _Version(number, here in found, value, lasts_until, read_at)
             else:
-                self._cache.delete(self._name(label))
+                further = self._find_further(name, number)
+                if further is None:
+                    return _Version(number, False, None, 0.0, read_at)
+                number = further
 
-    def _read_index(self, label: str, now: float) -> dict[str, float]:
-        text = self._cache.get(self._name(label))
-        index: dict[str, float] = json.loads(text) if isinstance(text, str) else {}
-        return {key: ends_at for key, ends_at in index.items() if now < ends_at}
+    def _find_further(self, name: str, number: int) -> int | None:
+        """Return the number of a version beyond *number*, which is missing, or ``None``.
 
-    @contextmanager
-    def _lock(self, key: str) -> Iterator[None]:
-        name, owner = f"{self._name(key)}:lock", token_hex(8)
-        for _ in range(_LOCK_TRIES):
-            if self._cache.add(name, owner, _LOCK_SECONDS):
-                break
-            time.sleep(_LOCK_WAIT)
-        else:
-            raise StoreError(
-                "the lock in Django's cache could not be acquired in time",
-                retry_safe=True,
-            )
-        try:
-            yield
-        finally:
-            # Another worker may have it by now, if this one took longer than it lasts.
-            if self._cache.get(name) == owner:
-                self._cache.delete(name)
+        A worker that stood still before it gave the hint gives an old one.
+        """
+        numbers = range(number + 1, number + _FURTHEST)
+        found = self._cache.get_many([f"{name}:{further}" for further in numbers])
+        return next((far for far in numbers if f"{name}:{far}" in found), None)
+
+    def _add(
+        self, key: str, version: _Version, value: bytes | None, ttl: float
+    ) -> bool:
+        """Add the version after *version*, and return whether nobody was faster."""
+        if _is_late(version.read_at):
+            return False
+        name = self._name(key)
+        number = version.number + version.is_taken
+        now = time.time()
+        # Should a step below be the last, of a worker that is killed, then the version
+        # before must not come back.
+        lasts = max(now + ttl, version.lasts_until, now + _TAKEN_SECONDS) - now
+        ends = now + (lasts if value is None else ttl)
+        content = _format(value, ends)
+        if not self._cache.add(f"{name}:{number}", content, _to_timeout(lasts)):
+            return False
+        if _is_late(version.read_at) and self._read(key).number != number:
+            # The number had been taken, and was free again.
+            self._empty(f"{name}:{number}", _TAKEN_SECONDS)
+            return False
+        self._cache.set(name, number, _to_timeout(lasts))
+        if version.is_taken:
+            self._empty(f"{name}:{version.number}", _TAKEN_SECONDS)
+        return True
+
+    def _empty(self, name: str, seconds: float) -> None:
+        content = _format(None, time.time() + seconds)
+        self._cache.set(name, content, _to_timeout(seconds))
+
+
+def _repeat(act: Callable[[], bool]) -> None:
+    """Repeat *act* until it returns ``True``.
+
+    Raises:
+        StoreError: others were faster each time.
+    """
+    for _ in range(_MOST_TRIES):
+        if act():
+            return
+    raise StoreError(
+        "others write to Django's cache faster than this can be written",
+        retry_safe=True,
+    )
+
+
+def _read_clocks() -> tuple[float, float]:
+    return time.time(), time.monotonic()
+
+
+def _is_late(read_at: tuple[float, float]) -> bool:
+    """Return whether a number that was free then may have been taken and be free again."""
+    # Of two clocks, one stands still while the machine sleeps, and the other may be set back.
+    took = max(now - then for now, then in zip(_read_clocks(), read_at, strict=True))
+    return took > _TAKEN_SECONDS / 2
+
+
+def _format(value: bytes | None, ends: float) -> bytes:
+    """Return a version: when it ends, and its value after a ``=`` if it has one."""
+    return f"{ends:.3f}".encode() + (b"" if value is None else b"=" + value)
+
+
+def _parse(content: object, now: float) -> tuple[bytes | None, float]:
+    """Return the value in a version, or ``None``, and when the version ends."""
+    if not isinstance(content, bytes):
+        return None, 0.0
+    ends, mark, value = content.partition(b"=")
+    try:
+        lasts_until = float(ends)
+    except ValueError:
+        return None, 0.0
+    return (SecretBytes(value) if mark and now < lasts_until else None), lasts_until
+
+
+def _parse_index(text: bytes | None, now: float) -> dict[str, float]:
+    index: dict[str, float] = {} if text is None else json.loads(text)
+    return {key: ends_at for key, ends_at in index.items() if now < ends_at}
 
 
 class DjangoTokenCache(_DjangoCache):
@@ -144,6 +270,11 @@ class DjangoTokenCache(_DjangoCache):
     """
 
     _prefix = "auth0_tx:tokens:"
+
+    def get(self, key: str) -> bytes | None:
+        """Return what is cached under *key* and has not expired."""
+        value = self._cache.get(self._name(key))
+        return value if isinstance(value, bytes) else None
 
     def set(self, key: str, value: bytes, *, ttl: float) -> None:
         """Cache *value* for *ttl* seconds, in place of what is there."""
