@@ -36,7 +36,7 @@ _FURTHEST = 100
 """How many numbers a hint may be behind whose own version is gone."""
 
 _MOST_TRIES = 200
-"""Attempts to write while others are faster: each failure is a success of somebody else's."""
+"""Attempts to write while others are faster: each failure means that another write succeeded."""
 
 
 class _DjangoCache(Unpicklable):
