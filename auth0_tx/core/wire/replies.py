@@ -75,6 +75,7 @@ _CORRELATION_HEADERS = (
     "x-request-id",
     "cf-ray",
 )
+_OPTIONAL_TEXTS = frozenset({"id_token", "refresh_token", "scope", "issued_token_type"})
 _GLOBAL_LIMIT = "global limit"
 # RFC 7515 section 7.1: every JWT begins with a JSON object in base64url, "eyJ".  The
 # pattern also finds half a token, and an assertion that only this attempt knew.
@@ -159,6 +160,9 @@ def _read_success(
     # Some servers send an error with status 200, as GitHub's token endpoint does.
     if "error" in value and "access_token" not in value:
         return _build_refusal(response, value, request_info, clock)
+    # An empty text says as much as a missing one: a server that fills in what it does not have
+    # must not cost the tokens that it issued.
+    value = {k: v for k, v in value.items() if v != "" or k not in _OPTIONAL_TEXTS}
     rule = _check_members(value)
     if rule is not None:
         return _build_invalid_response(response, rule, request_info)
@@ -168,7 +172,7 @@ def _read_success(
         token_type=value.get("token_type") or NOT_APPLICABLE,
         expires_in=None if lifetime is None else int(lifetime),
         # RFC 6749 section 5.1: scope is OPTIONAL if identical to the one requested.
-        scope=value["scope"] if value.get("scope") is not None else request_info.scope,
+        scope=value.get("scope") or request_info.scope,
         issued_token_type=value.get("issued_token_type"),
         id_token=value.get("id_token"),
         refresh_token=value.get("refresh_token"),

@@ -114,6 +114,18 @@ def test_null_is_absent() -> None:
     assert (None, None) == (response.expires_in, response.id_token)
 
 
+@pytest.mark.parametrize(
+    "name", ["scope", "issued_token_type", "id_token", "refresh_token"]
+)
+def test_empty_is_absent(name: str) -> None:
+    """An optional member that is an empty text is a member that is not there."""
+    tokens = {"access_token": TOKEN, "token_type": "Bearer"}
+
+    assert read_tokens(build_response({**tokens, name: ""})) == (
+        read_tokens(build_response(tokens))
+    )
+
+
 @pytest.mark.parametrize("kind", ["Bearer", "bearer", "BEARER"])
 def test_bearer(kind: str) -> None:
     """A token type is read in any case (RFC 6749 section 5.1)."""
@@ -212,8 +224,8 @@ MEMBERS: dict[str, list[Any]] = {
     ],
     "token_type": [None, 1, "mac", "DPoP", "", "N_A", ["Bearer"], "Bearer "],
     "expires_in": [*LIFETIMES, [3600], {"s": 1}],
-    "id_token": [1, "", "a b", ["a"], "a\n"],
-    "refresh_token": [{"a": 1}, "", " ", "ü", False],
+    "id_token": [1, "a b", ["a"], "a\n"],
+    "refresh_token": [{"a": 1}, " ", "ü", False],
     "scope": [["a"], 1, "a\nb", "\u202e", {"a": 1}],
     "issued_token_type": [1, ["urn"], "urn:\x00"],
 }
