@@ -30,6 +30,7 @@ from .errors import (
     SigningKeyError,
     StoreError,
     TransportError,
+    WrongAudienceError,
 )
 from .token_types import TokenType
 from .values import (
@@ -91,6 +92,7 @@ __all__ = [
     "TokenType",
     "TransportError",
     "UserClaims",
+    "WrongAudienceError",
     "__version__",
     "actor_chain",
     "build_session_transfer_redirect",

@@ -18,6 +18,7 @@
         │   ├── MfaRequiredError         continue with ``mfa_token`` and the MFA API
         │   ├── RateLimitError           wait, then retry
         │   └── BlockedError             the source IP is blocked: retries make it worse
+        ├── WrongAudienceError           the access token is for another API
         └── IdTokenError                 the ID token failed verification
             └── SigningKeyError          the tenant's signing keys are unavailable
 
@@ -78,6 +79,8 @@ class CustomTokenExchangeErrorCode(StrEnum):
     """The ID token is malformed, its signature is invalid, or a claim failed a check."""
     MISSING_ID_TOKEN = "missing_id_token"
     """The server sent no ID token, and the call needs one."""
+    WRONG_AUDIENCE = "wrong_audience"
+    """The server issued an access token for another API than was asked for."""
     SIGNING_KEY_UNAVAILABLE = "signing_key_unavailable"
     """The key that verifies the ID token is unavailable."""
     STORE_FAILED = "store_failed"
@@ -284,6 +287,24 @@ class RateLimitError(RefusedError):
 
 class BlockedError(RefusedError):
     """Auth0 blocks this source IP after repeatedly refused tokens (``too_many_attempts``)."""
+
+
+class WrongAudienceError(CustomTokenExchangeError):
+    """The server issued an access token for another API than was asked for.
+
+    Auth0 answers a refresh for an API that the application's refresh token policies do not
+    name with a token for the first API.  It is not returned as the other's.  A session keeps
+    what was issued, the new refresh token included; without a session, ``response`` has the
+    tokens.  They are redacted when they print, and a pickled or copied error no longer has them.
+    """
+
+    default_code: str = Code.WRONG_AUDIENCE
+    response: TokenExchangeResponse | None = None
+
+    def with_response(self, response: TokenExchangeResponse) -> WrongAudienceError:
+        """Attach the tokens that were issued; return the error itself."""
+        self.response = response
+        return self
 
 
 class IdTokenError(CustomTokenExchangeError):

@@ -109,16 +109,19 @@ class UserClaims(TypedDict, total=False):
 class TokenSet(TypedDict):
     """An access token that a session holds.
 
-    ``audience`` is ``"default"`` for a token that was requested without one, ``scope`` the
-    scope that was granted, ``requested_scope`` the scope that was requested, and
-    ``expires_at`` seconds since the epoch, or ``None`` if Auth0 named no lifetime.
+    ``audience`` is the API that it is for: one of ``aud``, the audiences that the token names,
+    or the requested one if the token is opaque (``aud`` is ``None`` then); ``"default"`` if
+    none was requested.  ``scope`` is the scope that was granted, ``requested_scope`` the scope
+    that was requested.  ``issued_at`` and ``expires_at`` are seconds since the epoch;
+    ``expires_at`` is ``None`` if neither Auth0 nor the token names one.
     """
 
     audience: str
+    aud: list[str] | None
     access_token: str
     scope: str | None
-    # Sessions of Auth0's own SDK do not have it.
-    requested_scope: NotRequired[str | None]
+    requested_scope: str | None
+    issued_at: int
     expires_at: int | None
 
 

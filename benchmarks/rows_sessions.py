@@ -178,9 +178,11 @@ def _build_session() -> bytes:
     tokens = [
         {
             "audience": audience,
+            "aud": None,
             "access_token": secrets.token_urlsafe(700),
             "scope": SCOPE,
             "requested_scope": SCOPE,
+            "issued_at": now,
             "expires_at": now + 86_400,
         }
         for audience in ("default", AUDIENCE)
@@ -201,7 +203,9 @@ def _build_session() -> bytes:
         "token_sets": tokens,
         "domain": DOMAIN,
         "internal": {
+            "id": secrets.token_hex(16),
             "audience": "default",
+            "scopes": {"default": SCOPE},
             "sid": secrets.token_hex(16),
             "created_at": now,
             "used_at": now,

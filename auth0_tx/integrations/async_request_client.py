@@ -66,7 +66,8 @@ class AsyncRequestAuth0(RequestBase[AsyncServerClient]):
 
         Args:
             audience: the API; ``None`` for the one that the login was for.
-            scope: space-separated scopes that the token must have been asked for with.
+            scope: space-separated scopes that the token must have been granted or asked for with;
+                ``None`` for those that a request without a scope gets, at first the login's.
             subject_token_supplier: returns the options of another exchange for the same user,
                 for a session without a refresh token: Auth0 issues none where an actor acts.
                 Its audience and scope count if none are given here.
@@ -80,6 +81,8 @@ class AsyncRequestAuth0(RequestBase[AsyncServerClient]):
                 no response to keep it with.
             ConfigurationError: the client keeps no sessions.
             StoreError: the store failed.
+            WrongAudienceError: Auth0 answered with a token for another API, which is kept as such;
+                the application's refresh token policies do not name *audience*.
             CustomTokenExchangeError: the token could not be renewed this time.
         """
         return await self.client.get_access_token(

@@ -36,6 +36,7 @@ from auth0_tx.errors import (
     SigningKeyError,
     StoreError,
     TransportError,
+    WrongAudienceError,
 )
 from auth0_tx.values import TokenExchangeResponse
 from tests.core.world import SECRETS
@@ -138,6 +139,7 @@ TREE: dict[type[Auth0Error], tuple[type[BaseException], ...]] = {
     MfaRequiredError: (RefusedError,),
     RateLimitError: (RefusedError,),
     BlockedError: (RefusedError,),
+    WrongAudienceError: (CustomTokenExchangeError,),
     IdTokenError: (CustomTokenExchangeError,),
     SigningKeyError: (IdTokenError,),
     StoreError: (CustomTokenExchangeError,),

@@ -40,6 +40,7 @@ from auth0_tx import (
     TokenSet,
     TokenType,
     UserClaims,
+    WrongAudienceError,
     actor_chain,
     build_session_transfer_redirect,
 )
@@ -239,6 +240,8 @@ def sessions(client: ServerClient, store_options: dict[str, Any]) -> str:
         assert_type(session["refresh_token"], str | None)
         token_set: TokenSet = session["token_sets"][0]
         assert_type(token_set["expires_at"], int | None)
+        assert_type(token_set["aud"], list[str] | None)
+        assert_type(token_set["issued_at"], int)
         # A claim that an Action of the application adds has no name in the type.
         print(user.get("https://acme.example/tier"), tier_of(user))
     try:
@@ -248,6 +251,10 @@ def sessions(client: ServerClient, store_options: dict[str, Any]) -> str:
             scope="read:data",
             subject_token_supplier=lambda: options,
         )
+    except WrongAudienceError as error:
+        issued: TokenExchangeResponse | None = error.response
+        print(issued)
+        raise
     except LoginRequiredError as error:
         login_again: SessionError = error
         raise login_again from None

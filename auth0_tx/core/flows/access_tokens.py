@@ -10,16 +10,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from ...errors import Auth0Error, LoginRequiredError
+from ...secret import secret
 from ...values import CustomTokenExchangeOptions
 from ..configuration import StoreOptions
 from ..context import Call, Context
 from ..effects import Flow
-from ..session.state import find_token
+from ..session.state import find_token_set
 from ..wire.grants import check_access_token_options
 from .reexchange import SubjectTokenSupplier, reexchange
-from .refresh import refresh_session
+from .refresh import RefreshRequest, refresh_session
 from .session import load_session, open_keeper
 from .session_keeper import Session, SessionKeeper
 
@@ -44,7 +46,8 @@ def get_access_token(
         store_options: ``request`` and ``response``; without a response a session in cookies
             cannot keep what is renewed.
         audience: the API; ``None`` for the one that the login was for.
-        scope: space-separated scopes that the token must have been asked for with.
+        scope: space-separated scopes that the token must have been granted or asked for with;
+            ``None`` for those that a request without a scope gets, at first the login's.
         subject_token_supplier: returns the options of another exchange for the same user,
             for a session without a refresh token: Auth0 issues none where an actor acts.
             Its audience and scope count if none are given here.
@@ -58,6 +61,8 @@ def get_access_token(
             no response to keep it with.
         ConfigurationError: the client keeps no sessions.
         StoreError: the store failed.
+        WrongAudienceError: Auth0 answered with a token for another API, which is kept as such;
+            the application's refresh token policies do not name *audience*.
         CustomTokenExchangeError: the token could not be renewed this time.
     """
     # Before the session is read: bad input must be refused alike, whatever the session has.
@@ -70,22 +75,23 @@ def get_access_token(
     # The margin covers the time until the token is used: an API refuses one that expires
     # on its way.
     now, margin = context.clock(), context.settings.session_policy.refresh_margin
-    token = find_token(session.state, audience, scope, now + margin)
-    if token is not None:
-        return token
-    try:
-        return (
-            yield from _renew_token(
+    token_set = find_token_set(session.state, audience, scope, now, margin)
+    if token_set is None:
+        try:
+            token_set = yield from _renew_token(
                 call, keeper, session, audience, scope, subject_token_supplier
             )
-        )
-    # The margin is ours, so what failed to renew has not expired yet: an outage of Auth0
-    # that is shorter than the margin is not seen by anybody.
-    except Auth0Error:
-        token = find_token(session.state, audience, scope, now)
-        if token is None:
-            raise
-        return token
+        # The margin is ours, so what failed to renew has not expired yet: an outage of Auth0
+        # that is shorter than the margin is not seen by anybody.
+        except Auth0Error:
+            token_set = find_token_set(session.state, audience, scope, context.clock())
+            if token_set is None:
+                raise
+        # Outside the handler above: a session that has ended has no token, however fresh.
+        if token_set is None:
+            raise LoginRequiredError("the session has ended")
+    token: str = secret(token_set["access_token"])
+    return token
 
 
 def _renew_token(
@@ -95,17 +101,16 @@ def _renew_token(
     audience: str | None,
     scope: str | None,
     supplier: SubjectTokenSupplier | None,
-) -> Flow[str]:
+) -> Flow[dict[str, Any] | None]:
+    """Return a new token set, or ``None`` if the session has ended."""
     if session.state["refresh_token"] is not None:
-        session = yield from refresh_session(call, keeper, session, audience, scope)
-        # Without the margin: a tenant may issue tokens that live shorter than it, and asking
-        # again would refresh for ever.
-        token = find_token(session.state, audience, scope, call.context.clock())
-        assert token is not None
-        return token
+        refreshed = yield from refresh_session(
+            call, keeper, session, RefreshRequest(audience, scope)
+        )
+        return None if refreshed is None else refreshed.token_set
     if supplier is not None:
         return (yield from reexchange(call, keeper, session, audience, scope, supplier))
-    # Told apart because the remedies differ: a spent refresh token takes a login, and one
+    # Told apart because the remedies differ: a refused refresh token takes a login, and one
     # that was never issued takes a scope or a supplier.
     if "refresh_lost_at" in session.state["internal"]:
         raise LoginRequiredError(

@@ -18,11 +18,11 @@ from ...values import CustomTokenExchangeOptions, TokenExchangeResponse
 from ..context import Call
 from ..effects import Flow, Invoke, Share
 from ..session.rotations import RefreshOutcome
-from ..session.state import State, find_login_audience, with_user
+from ..session.state import find_login_audience, is_alive
 from ..wire.grants import check_exchange, with_openid
 from ..wire.metadata import Metadata
 from .exchange import make_exchange_grant, run_exchange
-from .refresh import merge_outcome, report_rotation
+from .refresh import merge_outcome, report_rotation, take_token_set
 from .session import check_writable
 from .session_keeper import Session, SessionKeeper
 from .verification import verify_id_token
@@ -33,14 +33,6 @@ SubjectTokenSupplier: TypeAlias = Callable[
 """The application's own function, which returns the options of another exchange."""
 
 
-@attrs.frozen(eq=False)
-class _Reexchanged:
-    """The tokens of another exchange, and the user whom its ID token names."""
-
-    outcome: RefreshOutcome
-    claims: dict[str, Any] = attrs.field(repr=False)
-
-
 def reexchange(
     call: Call,
     keeper: SessionKeeper,
@@ -48,11 +40,16 @@ def reexchange(
     audience: str | None,
     scope: str | None,
     supplier: SubjectTokenSupplier,
-) -> Flow[str]:
+) -> Flow[dict[str, Any] | None]:
     """Return an access token from another exchange, for the session's own user.
+
+    Returns:
+        The token set; ``None`` if the session has ended by the ``session_expiry`` of the new ID
+        token.
 
     Raises:
         IdTokenError: the exchange was for somebody else.
+        WrongAudienceError: the access token is for another audience; it is kept as such.
         CustomTokenExchangeError: how it failed.
     """
     # The supplier may hand out a one-time token: it must not be spent for an answer that
@@ -60,7 +57,7 @@ def reexchange(
     if not keeper.is_shared or not session.id:
         yield from check_writable(call)
     user, internal = session.state["user"], session.state["internal"]
-    result: _Reexchanged = yield from Share(
+    outcome: RefreshOutcome = yield from Share(
         # Not by the refresh token, as a session that comes here has none.  In cookies the id is
         # empty, so the user and the session's own sid tell sessions apart.
         ("reexchange", session.id, user["sub"], internal["sid"], audience, scope),
@@ -69,9 +66,13 @@ def reexchange(
         # The supplier's token may be good for one use.
         outlives_callers=True,
     )
-    yield from keeper.save_change(session, partial(_merge_result, result=result))
-    token: str = result.outcome.response.access_token
-    return token
+    policy = call.settings.session_policy
+    saved = yield from keeper.save_change(
+        session, partial(merge_outcome, outcome=outcome, spent=None, policy=policy)
+    )
+    if not is_alive(saved.state, call.context.clock(), policy):
+        return None
+    return take_token_set(session.state, outcome)
 
 
 def _reexchange_for_all(
@@ -80,7 +81,7 @@ def _reexchange_for_all(
     audience: str | None,
     scope: str | None,
     supplier: SubjectTokenSupplier,
-) -> Flow[_Reexchanged]:
+) -> Flow[RefreshOutcome]:
     options = yield from Invoke(supplier)
     # It is the application's code, and runs where nobody sees its type checked.
     if not isinstance(options, CustomTokenExchangeOptions):
@@ -90,35 +91,32 @@ def _reexchange_for_all(
         )
     if audience is None:
         audience = options.audience or find_login_audience(session.state)
-    if scope is None:
-        scope = options.scope
+    sent = options.scope if scope is None else scope
     # Without an ID token nobody could tell whose tokens these are.
-    options = with_openid(attrs.evolve(options, audience=audience, scope=scope))
+    options = with_openid(attrs.evolve(options, audience=audience, scope=sent))
     check_exchange(options)
     # The supplier took time: its exchange has the client's whole timeout for itself.
     own = call.context.begin_call(call.store_options)
 
-    def finish(metadata: Metadata, tokens: TokenExchangeResponse) -> Flow[_Reexchanged]:
+    def finish(
+        metadata: Metadata, tokens: TokenExchangeResponse
+    ) -> Flow[RefreshOutcome]:
         claims = yield from verify_id_token(own, metadata, tokens, options.organization)
         # A supplier that reads the wrong global variable hands out another user's token.
         if claims["sub"] != session.state["user"]["sub"]:
             raise IdTokenError(
                 "the tokens are of another user than the session's", tokens_issued=True
             )
-        now = call.context.clock()
-        return _Reexchanged(
-            RefreshOutcome(audience, options.scope, tokens, now), claims
-        )
+        # If the call named no scope, the supplier's is the one that such calls get, or each of
+        # them would exchange again for a scope that the login had and the supplier has not.
+        named = None if scope is None else options.scope
+        return RefreshOutcome(audience, named, tokens, claims, call.context.clock())
 
     grant = make_exchange_grant(call.context, options)
     try:
-        result = yield from run_exchange(own, grant, finish)
+        outcome = yield from run_exchange(own, grant, finish)
     except CustomTokenExchangeError as error:
         yield from report_rotation(call, session, "exchange", own.started, error)
         raise
     yield from report_rotation(call, session, "exchange", own.started)
-    return result
-
-
-def _merge_result(state: State, result: _Reexchanged) -> State:
-    return with_user(merge_outcome(state, result.outcome), result.claims)
+    return outcome

@@ -1,18 +1,37 @@
-"""Refreshing a session's tokens: one request for all who ask, and nothing sent twice.
+"""Refreshing a session's tokens: one request for all who ask, and no token lost on the way.
 
-A refresh token may be good for one use, and a second use ends its whole family (RFC 9700
-section 4.14.2).  So a refresh goes through four gates.
+With rotation, a refresh token is good for one use, and a second use ends its whole family (RFC
+9700 section 4.14.2).  So a refresh goes through four gates.
 
 1. Threads and tasks of this process share a flight, by the refresh token.
 2. Processes that share a store take turns under the session's lock.  Whoever comes second
    finds the session refreshed.
-3. The outcome is remembered for a minute under a keyed hash of the refresh token.  Several
-   requests of one browser may carry the same old cookie; those that come later are given
-   what the first one brought.
-4. The request is sent again only while it cannot have taken effect.
+3. The outcome of a rotation is remembered for ten minutes under a keyed hash of the refresh
+   token.  Several requests of one browser may carry the same old cookie; those that come later
+   get the tokens of the first one.
+4. The request is sent again at once only while it cannot have taken effect.
 
-A refresh token that is spent, or may be, is taken out of the session: its access tokens
-last their time, and the next renewal is told that a login is required.
+**A refresh token is dropped when Auth0 answers** ``invalid_grant`` (RFC 6749 section 5.2)**, and
+for no other reason.**  After a lost answer, a maintenance page or a broken body nobody knows
+whether it was spent.  Sending it again costs no more than dropping it would: either it works, or
+Auth0 says ``invalid_grant``, and the user logs in as they would have had to anyway.
+
+The table shows which parts of an answer are kept:
+
+================================  ===========================================================
+the answer                        the session afterwards
+================================  ===========================================================
+tokens                            has them, the access token under the audience that it names
+... with an ID token of the user  is the user's whom the ID token describes, until its end
+... whose keys are not available  keeps the ID token that it had
+... with an ID token that fails   has the new refresh token alone
+... of another user               is as before: nothing in the answer is this user's
+``invalid_grant``                 has no refresh token
+anything else                     is as before
+================================  ===========================================================
+
+One flight serves several callers, and its access token may be for another API than a caller
+needs.  That caller goes on in another flight, with the refresh token that came.
 """
 
 from __future__ import annotations
@@ -27,23 +46,28 @@ from ...errors import (
     Auth0Error,
     CustomTokenExchangeError,
     IdTokenError,
-    InvalidResponseError,
     LoginRequiredError,
+    NotSentError,
     RefusedError,
     SigningKeyError,
+    WrongAudienceError,
 )
+from ...errors import CustomTokenExchangeErrorCode as Code
 from ...events import SessionRotated
-from ...values import TokenExchangeResponse
+from ...values import SessionPolicy, TokenExchangeResponse
 from ..context import Call, Context
 from ..effects import Flow, Share
 from ..session.rotations import RefreshOutcome, refresh_key
 from ..session.state import (
     State,
+    add_access_token,
+    file_tokens,
     find_label,
-    find_scope,
-    find_token,
-    id_token_expiry,
-    merge_tokens,
+    find_token_set,
+    has_fresh_id_token,
+    is_alive,
+    renew_user,
+    replace_refresh_token,
     without_refresh_token,
 )
 from ..wire.grants import refresh_form
@@ -53,33 +77,99 @@ from .audit import report
 from .sending import Grant, request_tokens
 from .session import check_writable
 from .session_keeper import Session, SessionKeeper
-from .stored_sessions import StoredSessions
 from .tenant_documents import load_metadata
 from .verification import verify_id_token
 
+_MOST_ROUNDS = 100
+"""Flights that one caller waits for: others may ask for another API each, and each of their
+flights serves one of them.  The bound is for a server whose refresh tokens go in a circle."""
+
+
+@attrs.frozen
+class RefreshRequest:
+    """The tokens that a caller needs of a refresh.
+
+    Attributes:
+        audience: the API of the access token; ``None`` for the login's.
+        scope: the scope to ask for, if any.
+        needs_id_token: whether it is for an ID token, and not for an access token.
+    """
+
+    audience: str | None = None
+    scope: str | None = None
+    needs_id_token: bool = False
+
+    def is_met_by(self, state: State, now: float, policy: SessionPolicy) -> bool:
+        """Return whether a session has what is asked for, valid for a while yet."""
+        margin = policy.refresh_margin
+        if self.needs_id_token:
+            return has_fresh_id_token(state, now, margin)
+        return find_token_set(state, self.audience, self.scope, now, margin) is not None
+
+    def is_answered_by(self, state: State, outcome: RefreshOutcome) -> bool:
+        """Return whether *outcome* is the answer to this request, be it a good one or not."""
+        return self.scope == outcome.scope and (
+            find_label(state, self.audience) == find_label(state, outcome.audience)
+        )
+
+
+@attrs.frozen(eq=False)
+class RefreshedSession:
+    """A session after a refresh.
+
+    Attributes:
+        session: the session.
+        token_set: the access token that was asked for.  A new one is returned even if it has
+            expired by this machine's clock, which may be ahead: asking again would bring
+            another like it.
+    """
+
+    session: Session
+    token_set: dict[str, Any] | None
+
+
+@attrs.frozen(eq=False)
+class _FlightResult:
+    """The result of a flight, for all who share it.
+
+    Attributes:
+        session: the session as it is stored by then; ``None`` without a store, where each
+            request saves the outcome in its own cookies.
+        outcome: the refresh's; ``None`` if another process had refreshed.
+        is_new: whether this flight sent the request, and did not remember its outcome.
+    """
+
+    session: Session | None
+    outcome: RefreshOutcome | None = None
+    is_new: bool = False
+
 
 def refresh_session(
-    call: Call,
-    keeper: SessionKeeper,
-    session: Session,
-    audience: str | None,
-    scope: str | None,
-) -> Flow[Session]:
-    """Return the session with a new access token, requested with its refresh token.
+    call: Call, keeper: SessionKeeper, session: Session, request: RefreshRequest
+) -> Flow[RefreshedSession | None]:
+    """Refresh a session with its refresh token, until it has what *request* asks for.
+
+    Returns:
+        The session; ``None`` if it has ended by the ``session_expiry`` of a newer ID token.
 
     Raises:
         LoginRequiredError: the refresh token is refused, or the session has ended.
+        WrongAudienceError: the new access token is for another audience; it is kept as such.
         CustomTokenExchangeError: how the refresh failed.
     """
     if not keeper.is_shared or not session.id:
         # What is rotated must be kept, or the next refresh ends the family.
         yield from check_writable(call)
-    while True:
+    context, policy = call.context, call.settings.session_policy
+    for _ in range(_MOST_ROUNDS):
+        spent = session.state["refresh_token"]
+        if spent is None:
+            raise LoginRequiredError("the refresh token is spent")
         # By the refresh token and not the session: several cookies of one browser may carry
         # the same token, and it is the token that must not be used twice.
-        flight: Share[Any] = Share(
-            ("refresh", _hash_refresh_token(call.context, session)),
-            partial(_refresh_for_all, call, keeper, session, audience, scope),
+        flight: Share[_FlightResult] = Share(
+            ("refresh", refresh_key(context.process_key, spent)),
+            partial(_refresh_for_all, call, keeper, session, request),
             call.deadline,
             outlives_callers=True,
         )
@@ -87,22 +177,41 @@ def refresh_session(
             result = yield from flight
         except Auth0Error as error:
             # A stored session was changed by whoever led; a cookie is this request's to change.
-            if not keeper.is_shared and _is_spent(error):
-                state = without_refresh_token(session.state, call.context.clock())
+            if not keeper.is_shared and _is_refused(error):
+                state = without_refresh_token(session.state, spent, context.clock())
                 yield from keeper.save(session, state)
             raise
-        if isinstance(result, Session):
-            session = result
+        outcome, before = result.outcome, session
+        if result.session is not None:
+            session = result.session
         else:
+            assert outcome is not None
             session = yield from keeper.save_change(
-                session, partial(merge_outcome, outcome=result)
+                session,
+                partial(merge_outcome, outcome=outcome, spent=spent, policy=policy),
             )
-        now = call.context.clock()
-        if find_token(session.state, audience, scope, now) is not None:
-            return session
+        now = context.clock()
+        if not is_alive(session.state, now, policy):
+            return None
+        if (
+            outcome is not None
+            and result.is_new
+            and request.is_answered_by(session.state, outcome)
+        ):
+            return RefreshedSession(session, take_token_set(before.state, outcome))
+        if request.is_met_by(session.state, now, policy) and not _is_outdated(
+            context, session.state
+        ):
+            token_set = find_token_set(
+                session.state, request.audience, request.scope, now
+            )
+            return RefreshedSession(session, token_set)
         # The flight was for another audience; its refresh token is the next to use.
-        if session.state["refresh_token"] is None:
-            raise LoginRequiredError("the refresh token is spent")
+    raise NotSentError(
+        "others refreshed the session for other audiences again and again",
+        Code.TIMEOUT,
+        retry_safe=True,
+    )
 
 
 def refresh_id_token(call: Call, keeper: SessionKeeper, session: Session) -> Flow[str]:
@@ -112,27 +221,86 @@ def refresh_id_token(call: Call, keeper: SessionKeeper, session: Session) -> Flo
         LoginRequiredError: the session has none, and cannot get one.
         CustomTokenExchangeError: how the refresh failed.
     """
+    request = RefreshRequest(needs_id_token=True)
     # The token is sent on at once, but it must still be valid when Auth0 looks at it.
-    soon = call.context.clock() + call.settings.session_policy.refresh_margin
-    if soon >= id_token_expiry(session.state):
-        if session.state["refresh_token"] is None:
+    if not request.is_met_by(
+        session.state, call.context.clock(), call.settings.session_policy
+    ):
+        refreshed = None
+        if session.state["refresh_token"] is not None:
+            refreshed = yield from refresh_session(call, keeper, session, request)
+        if refreshed is None or not has_fresh_id_token(
+            refreshed.session.state, call.context.clock()
+        ):
             raise LoginRequiredError("the session has no ID token that is still valid")
-        session = yield from refresh_session(call, keeper, session, None, None)
-    if call.context.clock() >= id_token_expiry(session.state):
-        raise LoginRequiredError("the session has no ID token that is still valid")
+        session = refreshed.session
     id_token: str = session.state["id_token"]
     return id_token
 
 
-def merge_outcome(state: State, outcome: RefreshOutcome) -> State:
-    """Return a session's state with what a refresh, or another exchange, brought."""
-    return merge_tokens(
+def merge_outcome(
+    state: State, *, outcome: RefreshOutcome, spent: str | None, policy: SessionPolicy
+) -> State:
+    """Return a session's state with the outcome of a refresh, or of another exchange.
+
+    Args:
+        state: the session.
+        outcome: the outcome.
+        spent: the refresh token that was sent, if one was.
+        policy: how long sessions last.
+    """
+    response = outcome.response
+    state = replace_refresh_token(state, spent, response.refresh_token)
+    if outcome.problem is not None:
+        return state
+    state = add_access_token(
+        state,
+        response,
+        audience=outcome.audience,
+        scope=outcome.scope,
+        now=outcome.at,
+    )
+    if outcome.claims is None:
+        return state
+    return renew_user(
+        state,
+        response.id_token,
+        outcome.claims,
+        policy=policy,
+        # A refresh token was issued to whoever logged in; another exchange has its own actor.
+        takes_actor=spent is None,
+    )
+
+
+def take_token_set(state: State, outcome: RefreshOutcome) -> dict[str, Any]:
+    """Return the access token that was asked for, of an *outcome* that is saved by now.
+
+    Args:
+        state: the session before the outcome was merged.
+        outcome: the outcome of a request for that token.
+
+    Raises:
+        IdTokenError: the ID token beside it is invalid.
+        WrongAudienceError: it is for another audience than was asked for.
+    """
+    if outcome.problem is not None:
+        # A copy, as a raised error collects the frames of each caller it passes.
+        raise outcome.problem.evolve()
+    token_set = file_tokens(
         state,
         outcome.response,
         audience=outcome.audience,
         scope=outcome.scope,
         now=outcome.at,
     )
+    asked = find_label(state, outcome.audience)
+    if token_set["audience"] != asked:
+        raise WrongAudienceError(
+            f"the server issued an access token for another API than {asked!r}",
+            tokens_issued=True,
+            hint=_WRONG_AUDIENCE_HINT if outcome.is_refresh else None,
+        )
+    return token_set
 
 
 def report_rotation(
@@ -149,79 +317,79 @@ def report_rotation(
 
 
 def _refresh_for_all(
-    call: Call,
-    keeper: SessionKeeper,
-    session: Session,
-    audience: str | None,
-    scope: str | None,
-) -> Flow[RefreshOutcome | Session]:
-    """Refresh as the one who does so for all; what is stored is saved before this ends.
+    call: Call, keeper: SessionKeeper, session: Session, request: RefreshRequest
+) -> Flow[_FlightResult]:
+    """Refresh as the one who does so for all; what is stored is saved before this ends."""
+    context, policy = call.context, call.settings.session_policy
+    spent: str = session.state["refresh_token"]
 
-    Returns:
-        The session as it is stored by then.  Without a store, what the refresh brought:
-        each request then saves it in its own cookies.
-    """
-    if not isinstance(keeper, StoredSessions):
-        return (yield from _spend(call, session, audience, scope))
-
-    def act(latest: Session, until: float) -> Flow[Session]:
-        if latest.state["refresh_token"] != session.state["refresh_token"]:
-            # Another process was faster.
-            return latest
+    def act(latest: Session, until: float) -> Flow[_FlightResult]:
+        # Another process was faster.  Without rotation the refresh token is the same, and the
+        # access token tells.
+        if keeper.is_shared and (
+            latest.state["refresh_token"] != spent
+            or request.is_met_by(latest.state, context.clock(), policy)
+        ):
+            return _FlightResult(latest)
         own = call.limit_to(until)
-        return (yield from _refresh_stored(own, keeper, latest, audience, scope))
+        try:
+            outcome, is_new = yield from _use_refresh_token(own, latest, request)
+        except Auth0Error as error:
+            # In the store, so that other processes do not send it again.
+            if keeper.is_shared and _is_refused(error):
+                yield from keeper.save_change(
+                    latest,
+                    lambda state: without_refresh_token(state, spent, context.clock()),
+                )
+            raise
+        if not keeper.is_shared:
+            return _FlightResult(None, outcome, is_new)
+        saved = yield from keeper.save_change(
+            latest, partial(merge_outcome, outcome=outcome, spent=spent, policy=policy)
+        )
+        return _FlightResult(saved, outcome, is_new)
 
     return (yield from keeper.run_exclusively(session, call.deadline, act))
 
 
-def _refresh_stored(
-    call: Call,
-    keeper: SessionKeeper,
-    session: Session,
-    audience: str | None,
-    scope: str | None,
-) -> Flow[Session]:
-    try:
-        outcome = yield from _spend(call, session, audience, scope)
-    except Auth0Error as error:
-        # In the store, so that other processes do not send it again.
-        if _is_spent(error):
-            yield from keeper.save_change(
-                session,
-                lambda state: without_refresh_token(state, call.context.clock()),
-            )
-        raise
-    return (
-        yield from keeper.save_change(session, partial(merge_outcome, outcome=outcome))
-    )
-
-
-def _spend(
-    call: Call, session: Session, audience: str | None, scope: str | None
-) -> Flow[RefreshOutcome]:
-    """Use the refresh token, unless it was used here a moment ago."""
-    context = call.context
-    key, started = _hash_refresh_token(context, session), context.monotonic()
+def _use_refresh_token(
+    call: Call, session: Session, request: RefreshRequest
+) -> Flow[tuple[RefreshOutcome, bool]]:
+    """Return the outcome of a refresh, and whether the token was sent for it just now."""
+    context, policy = call.context, call.settings.session_policy
+    spent, started = session.state["refresh_token"], context.monotonic()
+    key = refresh_key(context.process_key, spent)
     # A browser sends several requests at once, all with the same old cookie.  The second
     # one would otherwise present a spent token, which Auth0 takes for a theft: it ends
     # the whole family (RFC 9700 section 4.14.2).
     known = context.rotations.get(key, started)
-    if isinstance(known, RefreshOutcome):
-        return known
-    if known is not None:
+    if isinstance(known, Auth0Error):
         # A copy, as a raised error collects the frames of each caller it passes.
         raise known.evolve()
+    # A refresh token that was not rotated is good for another request.
+    if known is not None and (
+        known.is_rotated
+        or request.is_met_by(
+            merge_outcome(session.state, outcome=known, spent=spent, policy=policy),
+            context.clock(),
+            policy,
+        )
+    ):
+        return known, False
     failure: Auth0Error
     try:
-        outcome = yield from _request_refresh(call, session.state, audience, scope)
+        outcome = yield from _request_refresh(call, session.state, request)
     except CustomTokenExchangeError as error:
-        failure = _to_login_required(error)
+        failure = describe_refresh_failure(error)
     else:
-        context.rotations.add(key, outcome, context.monotonic())
-        yield from report_rotation(call, session, "refresh_token", started)
-        return outcome
-    # Outside the handler: LoginRequiredError replaces the refusal, and has no context.
-    if _is_spent(failure):
+        if outcome.problem is None or outcome.is_rotated:
+            context.rotations.add(key, outcome, context.monotonic())
+        yield from report_rotation(
+            call, session, "refresh_token", started, outcome.problem
+        )
+        return outcome, True
+    # Outside the handler: what replaces the error has no context.
+    if _is_refused(failure):
         context.rotations.add(key, failure.evolve(), context.monotonic())
     yield from report_rotation(call, session, "refresh_token", started, failure)
     try:
@@ -232,71 +400,107 @@ def _spend(
 
 
 def _request_refresh(
-    call: Call, state: State, audience: str | None, scope: str | None
+    call: Call, state: State, request: RefreshRequest
 ) -> Flow[RefreshOutcome]:
     metadata = yield from load_metadata(call, state["domain"])
     refresh_token = state["refresh_token"]
     # What the refresh token was issued for needs no naming, and no further policy at Auth0.
-    named = None if audience == find_label(state, None) else audience
-    grant = Grant(
-        partial(refresh_form, refresh_token, named, scope),
-        TokenRequestInfo(
-            # RFC 6749 section 6: without a scope, the one that was granted before.
-            scope or find_scope(state, audience),
-            secrets=[refresh_token, *call.settings.own_secrets],
-        ),
-        "refresh",
+    is_of_login = find_label(state, request.audience) == find_label(state, None)
+    grant = build_refresh_grant(
+        call, refresh_token, None if is_of_login else request.audience, request.scope
     )
     tokens = yield from request_tokens(call, metadata, grant)
-    # After the tokens were issued, so a failure here has spent the refresh token.
-    tokens = yield from _check_id_token(call, metadata, state, tokens)
-    return RefreshOutcome(audience, scope, tokens, call.context.clock())
-
-
-def _check_id_token(
-    call: Call, metadata: Metadata, state: State, tokens: TokenExchangeResponse
-) -> Flow[TokenExchangeResponse]:
-    """Check an ID token that came with a refresh (OpenID Connect Core section 12.2).
-
-    Raises:
-        IdTokenError: it is invalid, or of another user.
-    """
-    if tokens.id_token is None:
-        return tokens
-    # A session of an organization must stay one: Auth0 advises to check it in each token.
-    organization = state["user"].get("org_id")
-    try:
-        claims = yield from verify_id_token(call, metadata, tokens, organization)
-    except SigningKeyError:
-        # It cannot be checked now, so it does not replace the one that was.
-        return attrs.evolve(tokens, id_token=None)
+    now = call.context.clock()
+    claims: dict[str, Any] | None = None
+    problem: CustomTokenExchangeError | None = None
+    # After the tokens were issued: what fails from here on must not lose them.
+    if tokens.id_token is not None:
+        try:
+            claims = yield from _verify_newer_id_token(call, metadata, state, tokens)
+        except SigningKeyError:
+            # It cannot be checked now, so it does not replace the one that was.
+            tokens = attrs.evolve(tokens, id_token=None)
+        except CustomTokenExchangeError as error:
+            # Without its traceback, which keeps this frame, and the tokens in it.
+            problem = error.with_traceback(None)
     # OpenID Connect Core 12.2: its sub MUST be the same as before.
-    if claims["sub"] != state["user"].get("sub"):
+    if claims is not None and claims["sub"] != state["user"]["sub"]:
         raise IdTokenError(
             "the ID token names another user than the session's", tokens_issued=True
         )
-    return tokens
+    return RefreshOutcome(
+        request.audience,
+        request.scope,
+        tokens,
+        claims,
+        now,
+        is_refresh=True,
+        is_rotated=tokens.refresh_token not in (None, refresh_token),
+        problem=problem,
+    )
 
 
-def _hash_refresh_token(context: Context, session: Session) -> bytes:
-    return refresh_key(context.process_key, session.state["refresh_token"])
+def build_refresh_grant(
+    call: Call, refresh_token: str, audience: str | None, scope: str | None
+) -> Grant:
+    """Build the grant that uses a refresh token (RFC 6749 section 6)."""
+    return Grant(
+        partial(refresh_form, refresh_token, audience, scope),
+        TokenRequestInfo(scope, secrets=[refresh_token, *call.settings.own_secrets]),
+        "refresh",
+    )
 
 
-def _to_login_required(error: CustomTokenExchangeError) -> Auth0Error:
-    """Return what a refused refresh token means: its user must log in."""
+def describe_refresh_failure(error: CustomTokenExchangeError) -> Auth0Error:
+    """Return the error that a failed refresh means to its caller."""
     # RFC 6749 section 5.2: invalid_grant is for a token that is invalid, expired or revoked.
     if isinstance(error, RefusedError) and error.code == "invalid_grant":
         return LoginRequiredError(
             error.message, error.code, error.status, phase="reply"
         )
+    # The server failed, or its answer was lost.  The refresh token is kept, and nothing is
+    # lost by sending it again that was not lost already.
+    if isinstance(error, AmbiguousError) or (error.status or 0) >= 500:
+        return error.evolve(retry_safe=True)
     return error
 
 
-def _is_spent(error: Auth0Error) -> bool:
-    """Return whether the refresh token must not be sent again after this."""
-    return (
-        # An ambiguous answer may have rotated it, and a bad ID token came with a rotation.
-        isinstance(error, (AmbiguousError, IdTokenError))
-        or (isinstance(error, InvalidResponseError) and error.tokens_issued)
-        or error.code == "invalid_grant"
-    )
+def _verify_newer_id_token(
+    call: Call, metadata: Metadata, state: State, tokens: TokenExchangeResponse
+) -> Flow[dict[str, Any]]:
+    """Return the claims of an ID token that came with a refresh (OIDC Core section 12.2).
+
+    Raises:
+        IdTokenError: it is invalid, or of another organization than the session's.
+        SigningKeyError: the keys to verify it cannot be fetched.
+    """
+    claims = yield from verify_id_token(call, metadata, tokens, None)
+    organization = state["user"].get("org_id")
+    # A session of an organization must stay one: Auth0 advises to check it in each token.
+    # A claim of another type was never an organization.
+    if isinstance(organization, str) and claims.get("org_id") != organization:
+        raise IdTokenError(
+            "the ID token's org_id is not the session's", tokens_issued=True
+        )
+    return claims
+
+
+def _is_outdated(context: Context, state: State) -> bool:
+    """Return whether this process knows a refresh token that came for the session's own."""
+    token = state["refresh_token"]
+    if token is None:
+        return False
+    key = refresh_key(context.process_key, token)
+    known = context.rotations.get(key, context.monotonic())
+    return isinstance(known, RefreshOutcome) and known.is_rotated
+
+
+def _is_refused(error: Auth0Error) -> bool:
+    """Return whether the refresh token is worth nothing after this."""
+    return isinstance(error, LoginRequiredError) and error.code == "invalid_grant"
+
+
+_WRONG_AUDIENCE_HINT = (
+    "add the API to the application's refresh token policies (multi-resource refresh "
+    "tokens)."
+)

@@ -198,5 +198,12 @@ def _read_legacy_session(
     call: Call, cookies: Mapping[str, str], domain: str, secret: str
 ) -> State | None:
     policy, now = call.settings.session_policy, call.context.clock()
-    state = read_legacy_session(cookies, secret, domain=domain, now=now, policy=policy)
+    state = read_legacy_session(
+        cookies,
+        secret,
+        domain=domain,
+        now=now,
+        policy=policy,
+        session_id=call.context.new_id(),
+    )
     return state if state is not None and is_alive(state, now, policy) else None

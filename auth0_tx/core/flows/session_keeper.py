@@ -10,7 +10,7 @@ and only its own response can replace it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import attrs
 
@@ -30,6 +30,8 @@ from .tenant_documents import resolve_domain
 
 if TYPE_CHECKING:
     from ..session.seal import Sealer
+
+T = TypeVar("T")
 
 
 @attrs.frozen(eq=False)
@@ -91,6 +93,23 @@ class SessionKeeper(Protocol):
         """
         ...
 
+    def run_exclusively(
+        self,
+        session: Session,
+        deadline: float,
+        act: Callable[[Session, float], Flow[T]],
+    ) -> Flow[T]:
+        """Act on a session while no other process that shares it does.
+
+        *act* takes the session as it is by then, and when it must have ended.
+
+        Raises:
+            NotSentError: others acted until the *deadline*.
+            LoginRequiredError: the session has ended.
+            StoreError: the store failed.
+        """
+        ...
+
     def end(self, cookies: Mapping[str, str], session: Session | None) -> Flow[None]:
         """Delete what is stored of a session whose cookies have been deleted.
 
@@ -149,6 +168,15 @@ class CookieSessions:
         state = change(session.state)
         saved = yield from self.save(session, state)
         return saved or attrs.evolve(session, state=state)
+
+    def run_exclusively(
+        self,
+        session: Session,
+        deadline: float,
+        act: Callable[[Session, float], Flow[T]],
+    ) -> Flow[T]:
+        """Act on this request's copy: nothing tells of the copies of others."""
+        return (yield from act(session, deadline))
 
     def end(self, cookies: Mapping[str, str], session: Session | None) -> Flow[None]:
         """Do nothing: the cookies were all there was."""

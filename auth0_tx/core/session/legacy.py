@@ -22,6 +22,7 @@ from typing import Any
 
 from ...errors import InvalidInputError
 from ...values import SessionPolicy
+from ..jose.access_token import read_access_token
 from ..wire.domains import issuer_url, normalise_domain
 from ..wire.reading import read_json
 from .state import (
@@ -58,6 +59,7 @@ def read_legacy_session(
     domain: str,
     now: float,
     policy: SessionPolicy,
+    session_id: str,
 ) -> State | None:
     """Return the session that auth0-server-python sealed, or ``None`` if there is none.
 
@@ -70,13 +72,14 @@ def read_legacy_session(
         domain: the tenant's domain, normalised.
         now: epoch seconds.
         policy: how long sessions last.
+        session_id: random text to name the session with.
     """
     sealed = _join_chunks(cookies)
     payload = None if sealed is None else _decrypt(sealed, secret)
     if payload is None:
         return None
     state, _ = read_json(payload)
-    return _convert_session(state, domain, now, policy)
+    return _convert_session(state, domain, now, policy, session_id)
 
 
 def _join_chunks(cookies: Mapping[str, str]) -> str | None:
@@ -117,7 +120,7 @@ def _decrypt(sealed: str, secret: str) -> bytes | None:
 
 
 def _convert_session(
-    theirs: object, domain: str, now: float, policy: SessionPolicy
+    theirs: object, domain: str, now: float, policy: SessionPolicy, session_id: str
 ) -> State | None:
     if not isinstance(theirs, dict):
         return None
@@ -133,16 +136,21 @@ def _convert_session(
         or not isinstance(token_sets, list)
     ):
         return None
-    sets = [_convert_token_set(token_set) for token_set in token_sets]
-    state = {
+    sets = [_convert_token_set(token_set, created) for token_set in token_sets]
+    # The first token set is the login's.
+    first: Mapping[str, Any] = (
+        sets[0] if sets and sets[0] else {"audience": DEFAULT_AUDIENCE}
+    )
+    state: State = {
         "user": user,
         "id_token": theirs.get("id_token"),
         "refresh_token": theirs.get("refresh_token"),
         "token_sets": sets,
         "domain": domain,
         "internal": {
-            # The first token set is the login's.
-            "audience": sets[0]["audience"] if sets and sets[0] else DEFAULT_AUDIENCE,
+            "id": session_id,
+            "audience": first["audience"],
+            "scopes": {},
             "sid": internal.get("sid"),
             "created_at": created,
             # The SDK does not note when a session is used.  It is being used now.
@@ -150,7 +158,13 @@ def _convert_session(
             "expires_at": int(min([created + policy.absolute_seconds, *ceilings])),
         },
     }
-    return conceal_tokens(with_user(state, user)) if is_session(state) else None
+    if not is_session(state):
+        return None
+    if first.get("scope"):
+        state["internal"]["scopes"] = {first["audience"]: first["scope"]}
+    # The SDK files a token under the API that was asked for, whatever Auth0 issued.
+    state["token_sets"] = [token_set for token_set in sets if _is_filed_well(token_set)]
+    return conceal_tokens(with_user(state, user))
 
 
 def _read_user(theirs: Mapping[str, Any], domain: str) -> dict[str, Any] | None:
@@ -187,15 +201,26 @@ def _read_ceilings(
     return ceilings if all(map(is_whole_date, ceilings)) else None
 
 
-def _convert_token_set(theirs: object) -> dict[str, Any] | None:
+def _convert_token_set(theirs: object, created: int) -> dict[str, Any] | None:
     if not isinstance(theirs, dict):
         return None
     # After a refresh without an audience the SDK notes None, but looks for "default".
-    audience = theirs.get("audience")
+    audience, token = theirs.get("audience"), theirs.get("access_token")
+    names = read_access_token(token).audience
     return {
         "audience": DEFAULT_AUDIENCE if audience is None else audience,
-        "access_token": theirs.get("access_token"),
+        "aud": None if names is None else list(names),
+        "access_token": token,
         "scope": theirs.get("scope"),
-        "requested_scope": None,
+        # The SDK does not note it.  What was granted counts as what was requested, or a
+        # token with less than the login's scope would serve callers who name none.
+        "requested_scope": theirs.get("scope"),
+        # Nor this.
+        "issued_at": created,
         "expires_at": theirs.get("expires_at"),
     }
+
+
+def _is_filed_well(token_set: Any) -> bool:
+    label, names = token_set["audience"], token_set["aud"]
+    return names is None or label in names or label == DEFAULT_AUDIENCE

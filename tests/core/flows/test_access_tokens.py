@@ -22,6 +22,7 @@ from auth0_tx.errors import (
     RateLimitError,
     RefusedError,
     StoreError,
+    WrongAudienceError,
 )
 from auth0_tx.values import RetryPolicy, SessionPolicy
 from tests.core.browser import (
@@ -34,6 +35,7 @@ from tests.core.browser import (
 )
 from tests.core.id_tokens import build_jwks_response, sign_id_token
 from tests.core.world import (
+    ISSUER,
     NOW,
     SECRETS,
     TOKEN_ENDPOINT,
@@ -195,7 +197,7 @@ def test_another_audience(context: Context, clock: Clock, browser: Browser) -> N
         context, browser, build_refresh_response(), audience=API, scope="read:data"
     )
     default, nothing = ask_for_token(context, browser)
-    again, none = ask_for_token(context, browser, audience=API)
+    again, none = ask_for_token(context, browser, audience=API, scope="read:data")
 
     assert (API, "read:data") == (
         list_forms(asked)[0]["audience"],
@@ -364,7 +366,7 @@ def test_refusal(context: Context, clock: Clock, browser: Browser) -> None:
 
 LOST = [
     (AmbiguousError("lost"), AmbiguousError),
-    (build_response(b"<html>", 502), AmbiguousError),
+    (build_response(b"<html>", 502, content_type="text/html"), AmbiguousError),
     (build_response(b"{", 200), InvalidResponseError),
 ]
 
@@ -377,27 +379,15 @@ def test_answer_that_is_lost(
     reply: Any,
     kind: type[Auth0Error],
 ) -> None:
-    """A refresh whose answer is lost is never sent again; what is still good is given."""
-    ask_for_token(
-        context, browser, build_refresh_response(access_token="a-api"), audience=API
-    )
-    clock.wait(1_000)
-    ask_for_token(
-        context,
-        browser,
-        build_refresh_response(3, access_token="a-other"),
-        audience="urn:other",
-    )
-    clock.wait(2_600)
+    """A refresh whose answer is lost may be made again, with the same refresh token."""
+    clock.wait(3_600)
     error, asked = ask_in_vain(context, browser, reply)
-    still_good, nothing = ask_for_token(context, browser, audience="urn:other")
-    after, none = ask_in_vain(context, browser)
+    token, again = ask_for_token(context, browser, build_refresh_response())
 
     assert kind is type(error)
+    assert (AmbiguousError is kind) == error.retry_safe
     assert 1 == len(asked.requests)
-    assert ("a-other", []) == (still_good, nothing.requests)
-    assert isinstance(after, LoginRequiredError)
-    assert [] == none.requests
+    assert ("a-2", "r-1") == (token, list_forms(again)[0]["refresh_token"])
 
 
 def test_retries(clock: Clock, keeping: dict[str, Any]) -> None:
@@ -421,30 +411,6 @@ def test_retries(clock: Clock, keeping: dict[str, Any]) -> None:
     assert 3 == len(asked.requests)
     assert isinstance(error, RefusedError)
     assert 1 == len(once.requests)
-
-
-@pytest.mark.parametrize(
-    "claims",
-    [{"sub": "auth0|other"}, {"iss": "https://other.example/"}, {"aud": "other"}],
-    ids=str,
-)
-def test_id_token_of_another(
-    context: Context, clock: Clock, browser: Browser, claims: dict[str, Any]
-) -> None:
-    """A refresh whose ID token is of another user or issuer brings nothing."""
-    clock.wait(3_600)
-    error, _ = ask_in_vain(
-        context,
-        browser,
-        build_refresh_response(id_token=sign_id_token(**claims)),
-        build_jwks_response("key-1"),
-    )
-    after, asked = ask_in_vain(context, browser)
-
-    assert isinstance(error, IdTokenError)
-    assert error.tokens_issued
-    assert isinstance(after, LoginRequiredError)
-    assert [] == asked.requests
 
 
 def test_id_token(context: Context, clock: Clock, browser: Browser) -> None:
@@ -500,7 +466,7 @@ def test_an_old_cookie_after_a_while(clock: Clock) -> None:
     late = browser.copy()
     clock.wait(3_600)
     ask_for_token(context, browser, build_refresh_response())
-    clock.wait(60)
+    clock.wait(600)
     error, asked = ask_in_vain(context, late, build_refusal(403, "invalid_grant"))
 
     assert isinstance(error, LoginRequiredError)
@@ -519,17 +485,31 @@ def test_another_audience_in_the_meantime(clock: Clock) -> None:
     assert ("a-3", "r-2") == (token, list_forms(asked)[0]["refresh_token"])
 
 
+def test_refused_in_the_meantime(clock: Clock) -> None:
+    """Who comes after a refusal does not send the refresh token again, from any cookie."""
+    context, browser = build_session_client(clock, retry=ONCE), Browser()
+    log_in(context, browser, OFFLINE)
+    late = browser.copy()
+    clock.wait(3_600)
+    ask_in_vain(context, browser, build_refusal(403, "invalid_grant"))
+    error, asked = ask_in_vain(context, late)
+
+    assert isinstance(error, LoginRequiredError)
+    assert "invalid_grant" == error.code
+    assert [] == asked.requests
+    assert (read_session(context, late) or {})["refresh_token"] is None
+
+
 def test_lost_in_the_meantime(clock: Clock) -> None:
-    """Who waits for a refresh whose answer is lost does not send it again."""
+    """Who comes after a refresh whose answer is lost sends it again."""
     context, browser = build_session_client(clock, retry=ONCE), Browser()
     log_in(context, browser, OFFLINE)
     late = browser.copy()
     clock.wait(3_600)
     ask_in_vain(context, browser, AmbiguousError("lost"))
-    error, asked = ask_in_vain(context, late)
+    token, _ = ask_for_token(context, late, build_refresh_response())
 
-    assert isinstance(error, AmbiguousError)
-    assert [] == asked.requests
+    assert "a-2" == token
 
 
 def test_one_flight(context: Context, clock: Clock, browser: Browser) -> None:
@@ -539,6 +519,299 @@ def test_one_flight(context: Context, clock: Clock, browser: Browser) -> None:
     (share,) = [effect for effect in asked if isinstance(effect, Share)]
 
     assert "r-1" not in json.dumps(repr(share.key))
+
+
+# Several APIs, with one refresh token.
+
+
+def test_no_rotation(context: Context, clock: Clock, browser: Browser) -> None:
+    """Where refresh tokens are not rotated, each API has a refresh of its own, at once."""
+    clock.wait(3_600)
+    unrotated = {"refresh_token": ...}
+    first, _ = ask_for_token(context, browser, build_refresh_response(**unrotated))
+    other, asked = ask_for_token(
+        context, browser, build_refresh_response(3, **unrotated), audience=API
+    )
+
+    assert ("a-2", "a-3") == (first, other)
+    assert "r-1" == list_forms(asked)[0]["refresh_token"]
+
+
+def test_the_same_refresh_token_again(
+    context: Context, clock: Clock, browser: Browser
+) -> None:
+    """A refresh token that comes back as the new one is not spent."""
+    clock.wait(3_600)
+    same = {"refresh_token": "r-1"}
+    ask_for_token(context, browser, build_refresh_response(**same))
+    other, _ = ask_for_token(
+        context, browser, build_refresh_response(3, **same), audience=API
+    )
+
+    assert "a-3" == other
+
+
+def test_outcome_that_has_expired(
+    context: Context, clock: Clock, browser: Browser
+) -> None:
+    """What a refresh brought without rotation is not given when it has expired."""
+    clock.wait(3_600)
+    short = {"refresh_token": ..., "expires_in": 45}
+    first, _ = ask_for_token(context, browser, build_refresh_response(**short))
+    still, nothing = ask_for_token(context, browser)
+    clock.wait(40)
+    second, _ = ask_for_token(context, browser, build_refresh_response(3, **short))
+
+    assert ("a-2", "a-2", "a-3") == (first, still, second)
+    assert [] == nothing.requests
+
+
+def test_requests_with_an_old_cookie_without_rotation(clock: Clock) -> None:
+    """Without rotation, too, requests with an old cookie get what the first one brought."""
+    context, browser = build_session_client(clock), Browser()
+    log_in(context, browser, OFFLINE)
+    late = browser.copy()
+    clock.wait(3_600)
+    ask_for_token(context, browser, build_refresh_response(refresh_token=...))
+    token, asked = ask_for_token(context, late)
+
+    assert ("a-2", []) == (token, asked.requests)
+
+
+def test_chain_of_rotations(clock: Clock) -> None:
+    """A very old cookie is brought to the newest refresh token, and nothing is sent again."""
+    context, browser = build_session_client(clock), Browser()
+    log_in(context, browser, OFFLINE)
+    late = browser.copy()
+    clock.wait(3_600)
+    for number in range(2, 7):
+        audience = f"urn:api-{number}"
+        response = build_refresh_response(number)
+        ask_for_token(context, browser, response, audience=audience)
+    token, asked = ask_for_token(context, late, audience="urn:api-2")
+
+    assert ("a-2", []) == (token, asked.requests)
+    assert "r-6" == (read_session(context, late) or {})["refresh_token"]
+
+
+def test_circle_of_refresh_tokens(clock: Clock) -> None:
+    """A server whose refresh tokens go in a circle does not make a call go on for ever."""
+    context, browser = build_session_client(clock), Browser()
+    log_in(context, browser, OFFLINE)
+    clock.wait(3_600)
+    for number in (2, 1):
+        response = build_refresh_response(number)
+        ask_for_token(context, browser, response, audience=f"urn:api-{number}")
+    error, asked = ask_in_vain(context, browser, audience="urn:other")
+
+    assert isinstance(error, NotSentError)
+    assert error.retry_safe
+    assert [] == asked.requests
+
+
+@pytest.mark.parametrize("rotates", [True, False])
+def test_clock_far_ahead(
+    context: Context, clock: Clock, browser: Browser, rotates: bool
+) -> None:
+    """A new token is returned even if by this clock it was born expired."""
+    clock.wait(7_200)
+    members: dict[str, Any] = {} if rotates else {"refresh_token": ...}
+    for number in (2, 3):
+        born_expired = build_access_token("urn:default", exp=int(NOW) + 3_600 + number)
+        response = build_refresh_response(number, access_token=born_expired, **members)
+        token, asked = ask_for_token(context, browser, response)
+
+        assert born_expired == token
+        assert 1 == len(asked.requests)
+
+
+def build_access_token(*names: str, **claims: Any) -> str:
+    """Build an access token that is a JWT for the APIs *names*."""
+    return sign_id_token(aud=list(names), **claims)
+
+
+@pytest.fixture
+def visitor(context: Context) -> Browser:
+    """A browser whose user logged in for one API, by a token that names it."""
+    visitor = Browser()
+    first = {**OFFLINE, "access_token": build_access_token(API)}
+    log_in(context, visitor, first, {"audience": API})
+    return visitor
+
+
+def test_wrong_audience(context: Context, visitor: Browser) -> None:
+    """A token for another API than was asked for is kept as that API's, and not returned."""
+    wrong = build_access_token(API, f"{ISSUER}userinfo", exp=int(NOW) + 9_000)
+    error, _ = ask_in_vain(
+        context,
+        visitor,
+        build_refresh_response(access_token=wrong, expires_in=9_000),
+        audience="urn:other",
+    )
+    session = read_session(context, visitor) or {}
+    token, nothing = ask_for_token(context, visitor, audience=API)
+
+    assert isinstance(error, WrongAudienceError)
+    assert ("wrong_audience", True, False) == (
+        error.code,
+        error.tokens_issued,
+        error.retry_safe,
+    )
+    assert "urn:other" in error.message
+    assert "refresh token policies" in (error.hint or "")
+    assert "r-2" == session["refresh_token"]
+    assert [API] == [each["audience"] for each in session["token_sets"]]
+    assert (wrong, []) == (token, nothing.requests)
+
+
+def test_wrong_audience_of_late_callers(clock: Clock) -> None:
+    """Late requests for the wrong API refresh with the newest token, and get the error too."""
+    context, browser = build_session_client(clock), Browser()
+    first = {**OFFLINE, "access_token": build_access_token(API)}
+    log_in(context, browser, first, {"audience": API})
+    late = browser.copy()
+    wrong = build_access_token(API)
+    for number, visitor in ((2, browser), (3, late)):
+        response = build_refresh_response(number, access_token=wrong)
+        error, asked = ask_in_vain(context, visitor, response, audience="urn:other")
+        assert isinstance(error, WrongAudienceError)
+        assert [f"r-{number - 1}"] == [f["refresh_token"] for f in list_forms(asked)]
+
+
+def test_wrong_audience_while_the_right_one_lasts(
+    context: Context, clock: Clock, visitor: Browser
+) -> None:
+    """An API's token that has not quite expired is returned, if only a wrong one is had."""
+    right = build_access_token("urn:other")
+    response = build_refresh_response(access_token=right)
+    ask_for_token(context, visitor, response, audience="urn:other")
+    clock.wait(3_570)
+    wrong = build_refresh_response(3, access_token=build_access_token(API))
+    token, _ = ask_for_token(context, visitor, wrong, audience="urn:other")
+
+    assert right == token
+
+
+def test_narrow_scope(context: Context, browser: Browser) -> None:
+    """A token that one caller asked for with less scope is not given to all others."""
+    narrow = build_refresh_response(scope="read:data", expires_in=9_000)
+    ask_for_token(context, browser, narrow, scope="openid read:data write:data")
+    token, nothing = ask_for_token(context, browser)
+
+    assert ("a-2", []) == (token, nothing.requests)
+    less = build_refresh_response(3, scope="write:data", expires_in=99_000)
+    ask_for_token(context, browser, less, audience=API, scope="write:data")
+    whole, asked = ask_for_token(
+        context, browser, build_refresh_response(4, scope="all"), audience=API
+    )
+    kept, none = ask_for_token(context, browser, audience=API)
+
+    assert ("a-4", "a-4", []) == (whole, kept, none.requests)
+    assert "scope" not in list_forms(asked)[0]
+
+
+# What a newer ID token changes.
+
+
+def refresh_with_id_token(
+    context: Context, browser: Browser, **claims: Any
+) -> tuple[str, EffectLog]:
+    """Refresh; the answer has an ID token with *claims*."""
+    newer = sign_id_token(
+        **{"iat": int(NOW) + 3_600, "exp": int(NOW) + 9_000, **claims}
+    )
+    return ask_for_token(
+        context,
+        browser,
+        build_refresh_response(id_token=newer),
+        build_jwks_response("key-1"),
+    )
+
+
+def test_newer_claims(context: Context, clock: Clock) -> None:
+    """The user is whom the newest ID token describes, and who acts stays."""
+    browser, act = Browser(), {"sub": "auth0|agent"}
+    log_in(context, browser, OFFLINE, email_verified=False, act=act, sid="s-1")
+    clock.wait(3_600)
+    other = {"sub": "auth0|other"}
+    refresh_with_id_token(context, browser, email_verified=True, act=other, sid="s-2")
+    user = (read_session(context, browser) or {})["user"]
+
+    assert (True, act, "s-1") == (user["email_verified"], user["act"], user["sid"])
+
+
+def test_newer_end(context: Context, clock: Clock, browser: Browser) -> None:
+    """A newer session_expiry ends the session when it says."""
+    clock.wait(3_600)
+    refresh_with_id_token(context, browser, session_expiry=int(clock.now) + 100)
+    clock.wait(99)
+    alive = read_session(context, browser)
+    clock.wait(1)
+
+    assert alive is not None
+    assert read_session(context, browser) is None
+
+
+@pytest.mark.parametrize("left", [0, 30], ids=["expired", "not quite expired"])
+def test_end_that_has_passed(
+    context: Context, clock: Clock, browser: Browser, left: int
+) -> None:
+    """A session_expiry that has passed ends the session at once."""
+    clock.wait(3_600 - left)
+    newer = sign_id_token(exp=int(NOW) + 9_000, session_expiry=int(clock.now) - 1)
+    error, _ = ask_in_vain(
+        context,
+        browser,
+        build_refresh_response(id_token=newer),
+        build_jwks_response("key-1"),
+    )
+
+    assert isinstance(error, LoginRequiredError)
+    assert "ended" in error.message
+    assert read_session(context, browser) is None
+
+
+def test_end_that_is_no_date(context: Context, clock: Clock, browser: Browser) -> None:
+    """With an end that is not a date the tokens are kept, and the ID token that was."""
+    before = read_session(context, browser) or {}
+    clock.wait(3_600)
+    token, _ = refresh_with_id_token(context, browser, session_expiry="soon", name="B")
+    after = read_session(context, browser) or {}
+
+    assert ("a-2", "r-2") == (token, after["refresh_token"])
+    assert (before["id_token"], before["user"]) == (after["id_token"], after["user"])
+
+
+@pytest.mark.parametrize("org_id", [4711, ["org_1"], {"id": "org_1"}, True, 0.5])
+def test_odd_organization(context: Context, clock: Clock, org_id: object) -> None:
+    """An org_id of another type, which nobody asked for, does not keep a session from renewal."""
+    browser = Browser()
+    log_in(context, browser, OFFLINE, org_id=org_id)
+    clock.wait(3_600)
+    token, _ = refresh_with_id_token(context, browser, org_id=org_id)
+
+    assert "a-2" == token
+
+
+@pytest.mark.parametrize("organization", ["org_1", "acme"])
+def test_organization(context: Context, clock: Clock, organization: str) -> None:
+    """A session of an organization stays one."""
+    browser = Browser()
+    log_in(context, browser, OFFLINE, org_id=organization)
+    clock.wait(3_600)
+    token, _ = refresh_with_id_token(context, browser, org_id=organization)
+    clock.wait(3_600)
+    newer = sign_id_token(org_id="org_2")
+    error, _ = ask_in_vain(
+        context,
+        browser,
+        build_refresh_response(3, id_token=newer),
+        build_jwks_response("key-1"),
+    )
+
+    assert "a-2" == token
+    assert isinstance(error, IdTokenError)
+    assert "org_id" in error.message
 
 
 # With a store.
@@ -568,17 +841,57 @@ def test_another_process_was_faster(
     assert ("a-2", []) == (token, asked.requests)
 
 
-def test_another_process_has_lost_the_answer(
+def test_another_process_is_refused(
     clock: Clock, store: PaperStore, shared: tuple[Context, Context, Browser]
 ) -> None:
-    """Who gets the lock after another has lost a refresh's answer sends nothing more."""
+    """Who gets the lock after another's refresh token was refused sends nothing more."""
     one, other, browser = shared
-    store.before["set"] = lambda: ask_in_vain(other, browser, AmbiguousError("lost"))
+    refusal = build_refusal(403, "invalid_grant")
+    store.before["set"] = lambda: ask_in_vain(other, browser, refusal)
     error, asked = ask_in_vain(one, browser)
 
     assert isinstance(error, LoginRequiredError)
     assert "spent" in error.message
     assert [] == asked.requests
+
+
+def test_another_process_was_faster_and_then_refused(
+    clock: Clock, store: PaperStore, shared: tuple[Context, Context, Browser]
+) -> None:
+    """A session that another process has renewed serves, though it has no refresh token."""
+    one, other, browser = shared
+
+    def go_ahead() -> None:
+        ask_for_token(other, browser, build_refresh_response())
+        ask_in_vain(other, browser, build_refusal(403, "invalid_grant"), audience=API)
+
+    store.before["set"] = go_ahead
+    token, asked = ask_for_token(one, browser)
+
+    assert ("a-2", []) == (token, asked.requests)
+
+
+def test_another_process_has_lost_the_answer(
+    clock: Clock, store: PaperStore, shared: tuple[Context, Context, Browser]
+) -> None:
+    """Who gets the lock after another has lost a refresh's answer refreshes."""
+    one, other, browser = shared
+    store.before["set"] = lambda: ask_in_vain(other, browser, AmbiguousError("lost"))
+    token, _ = ask_for_token(one, browser, build_refresh_response())
+
+    assert "a-2" == token
+
+
+def test_another_process_was_faster_without_rotation(
+    clock: Clock, store: PaperStore, shared: tuple[Context, Context, Browser]
+) -> None:
+    """Where refresh tokens are not rotated, the access token tells that another was faster."""
+    one, other, browser = shared
+    response = build_refresh_response(refresh_token=...)
+    store.before["set"] = lambda: ask_for_token(other, browser, response)
+    token, asked = ask_for_token(one, browser)
+
+    assert ("a-2", []) == (token, asked.requests)
 
 
 def test_another_process_holds_the_lock(

@@ -101,9 +101,11 @@ def test_login(context: Context, browser: Browser) -> None:
     assert [
         {
             "audience": "default",
+            "aud": None,
             "access_token": SECRETS["access_token"],
             "scope": "openid read:data",
             "requested_scope": "openid",
+            "issued_at": int(NOW),
             "expires_at": int(NOW) + 86_400,
         }
     ] == made["token_sets"]

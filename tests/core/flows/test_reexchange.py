@@ -10,7 +10,13 @@ import pytest
 from auth0_tx.core.context import Context
 from auth0_tx.core.effects import Send
 from auth0_tx.core.flows.access_tokens import get_access_token
-from auth0_tx.errors import IdTokenError, InvalidInputError, RefusedError
+from auth0_tx.errors import (
+    IdTokenError,
+    InvalidInputError,
+    LoginRequiredError,
+    RefusedError,
+    WrongAudienceError,
+)
 from auth0_tx.values import CustomTokenExchangeOptions
 from tests.core.browser import (
     Browser,
@@ -21,7 +27,7 @@ from tests.core.browser import (
     log_in,
     read_session,
 )
-from tests.core.id_tokens import build_jwks_response
+from tests.core.id_tokens import build_jwks_response, sign_id_token
 from tests.core.world import (
     NOW,
     SECRETS,
@@ -139,6 +145,18 @@ def test_audience_of_the_login(context: Context, clock: Clock) -> None:
     assert ("a-2", []) == (found, nothing.requests)
 
 
+def test_less_scope_than_the_login(context: Context, clock: Clock) -> None:
+    """A supplier that asks for less than the login had is not asked at each call."""
+    browser = Browser()
+    members = {"expires_in": 3_600, "scope": "openid read:data write:data"}
+    log_in(context, browser, members, act=AGENT)
+    clock.wait(3_600)
+    ask_for_token(context, browser, *build_exchange_responses())
+    found, nothing = ask_for_token(context, browser)
+
+    assert ("a-2", []) == (found, nothing.requests)
+
+
 def test_not_while_it_lasts(context: Context) -> None:
     """A supplier is not called for a token that lasts."""
     browser = Browser()
@@ -166,6 +184,37 @@ def test_supplier_of_something_else(
 
     assert isinstance(error, InvalidInputError)
     assert ("subject_token_supplier", []) == (error.parameter, asked.requests)
+
+
+def test_wrong_audience(context: Context, browser: Browser) -> None:
+    """A token for another API than was asked for is kept as that API's, and not returned."""
+    token = sign_id_token(aud=[API])
+    flow = get_access_token(
+        context,
+        browser.request(),
+        audience="urn:other",
+        scope="openid",
+        subject_token_supplier=build_options,
+    )
+    _, keys = build_exchange_responses()
+    said = {"iat": int(NOW) + 3_600, "exp": int(NOW) + 40_000}
+    error, _ = fail(flow, build_token_response({"access_token": token}, **said), keys)
+    kept, nothing = ask_for_token(context, browser, audience=API, scope="openid")
+
+    assert isinstance(error, WrongAudienceError)
+    assert (True, None) == (error.tokens_issued, error.hint)
+    assert (token, []) == (kept, nothing.requests)
+
+
+def test_end_that_has_passed(context: Context, browser: Browser) -> None:
+    """A session_expiry that has passed ends the session, whatever else the exchange brought."""
+    flow = get_access_token(
+        context, browser.request(), subject_token_supplier=build_options
+    )
+    error, _ = fail(flow, *build_exchange_responses(session_expiry=int(NOW)))
+
+    assert isinstance(error, LoginRequiredError)
+    assert read_session(context, browser) is None
 
 
 @pytest.mark.parametrize(

@@ -60,13 +60,14 @@ def list_rotations(asked: EffectLog) -> list[Any]:
 
 
 def expect_rotation(
-    by: Literal["refresh_token", "exchange"], code: str | None
+    by: Literal["refresh_token", "exchange"], code: str | None, state: Any
 ) -> SessionRotated:
     """Return the event about the session of the user in these tests."""
     return SessionRotated(
         domain=DOMAIN,
         client_id="the-client",
         subject=make_pseudonym(KEY, "subject", DOMAIN, "auth0|user"),
+        session=make_pseudonym(KEY, "session", DOMAIN, state["internal"]["id"]),
         by=by,
         seconds=0.0,
         code=code,
@@ -77,19 +78,19 @@ def expect_rotation(
 def test_refresh(context: Context, clock: Clock, code: str | None) -> None:
     """A refresh is told of when it has ended, with how it failed where it did."""
     browser = Browser()
-    log_in(context, browser, {"refresh_token": "r-1", "expires_in": 3_600})
+    state = log_in(context, browser, {"refresh_token": "r-1", "expires_in": 3_600})
     clock.wait(3_600)
     flow = get_access_token(context, browser.request())
     _, asked = fail(flow, NO) if code else play(flow, build_response(RENEWED))
 
-    assert [expect_rotation("refresh_token", code)] == list_rotations(asked)
+    assert [expect_rotation("refresh_token", code, state)] == list_rotations(asked)
 
 
 @pytest.mark.parametrize("code", [None, "invalid_grant"])
 def test_exchange(context: Context, clock: Clock, code: str | None) -> None:
     """So is another exchange, for a session without a refresh token."""
     browser = Browser()
-    log_in(context, browser, {"expires_in": 3_600}, act=AGENT)
+    state = log_in(context, browser, {"expires_in": 3_600}, act=AGENT)
     clock.wait(3_600)
     flow = get_access_token(
         context, browser.request(), subject_token_supplier=build_options
@@ -101,4 +102,4 @@ def test_exchange(context: Context, clock: Clock, code: str | None) -> None:
     ]
     _, asked = fail(flow, NO) if code else play(flow, *replies)
 
-    assert [expect_rotation("exchange", code)] == list_rotations(asked)
+    assert [expect_rotation("exchange", code, state)] == list_rotations(asked)

@@ -134,7 +134,7 @@ def test_actor_whose_id_token_is_old(context: Context, clock: Clock) -> None:
     """An ID token that is about to expire is refreshed first."""
     browser = Browser()
     log_in(context, browser, {"refresh_token": "r-1"}, exp=int(NOW) + 100)
-    clock.wait(50)
+    clock.wait(80)
     newer = sign_id_token(iat=int(NOW), exp=int(NOW) + 1_000)
     renewed = {**TOKENS, "access_token": "a-2", "id_token": newer}
     _, asked = play(

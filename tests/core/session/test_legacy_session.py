@@ -7,6 +7,7 @@ proved with the SDK itself, among the tests of whole clients.
 from __future__ import annotations
 
 import json
+from base64 import urlsafe_b64encode
 from enum import Enum
 from typing import Any
 
@@ -39,10 +40,19 @@ OURS: dict[str, Any] = {
     "user": {"sub": "auth0|alice", "name": "Alice", "iss": ISSUER},
     "id_token": "id.token.1",
     "refresh_token": "rt-1",
-    "token_sets": [{**TOKEN_SET, "requested_scope": None}],
+    "token_sets": [
+        {
+            **TOKEN_SET,
+            "aud": None,
+            "requested_scope": TOKEN_SET["scope"],
+            "issued_at": NOW - 1_000,
+        }
+    ],
     "domain": DOMAIN,
     "internal": {
+        "id": "id-1",
         "audience": "https://api.example.com",
+        "scopes": {"https://api.example.com": "openid read:data"},
         "sid": "sid-1",
         "created_at": NOW - 1_000,
         "used_at": NOW,
@@ -62,8 +72,19 @@ MISSING = Member.MISSING
 
 def read(cookies: dict[str, str], **changes: Any) -> dict[str, Any] | None:
     """Return the session read from *cookies*."""
-    given = {"domain": DOMAIN, "now": NOW, "policy": POLICY, **changes}
+    given = {
+        "domain": DOMAIN,
+        "now": NOW,
+        "policy": POLICY,
+        "session_id": "id-1",
+        **changes,
+    }
     return read_legacy_session(cookies, given.pop("secret", SECRET), **given)
+
+
+def encode_claims(claims: dict[str, Any]) -> str:
+    """Return a JWT, unsigned, with *claims*."""
+    return f"h.{urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.s"
 
 
 def take_over(**members: Any) -> dict[str, Any] | None:
@@ -275,6 +296,23 @@ def test_labels() -> None:
         token_set["audience"] for token_set in session["token_sets"]
     ]
     assert session["token_sets"][0]["scope"] is None
+
+
+def test_token_of_another_api() -> None:
+    """A token set whose token is for another API than its label says is left behind."""
+    wrong = {**TOKEN_SET, "access_token": encode_claims({"aud": "urn:other"})}
+    right = {
+        **TOKEN_SET,
+        "access_token": encode_claims({"aud": [TOKEN_SET["audience"]]}),
+    }
+    unlabelled = {**wrong, "audience": None}
+    session = take_over(token_sets=[wrong, right, unlabelled])
+
+    assert session is not None
+    assert [
+        (TOKEN_SET["audience"], [TOKEN_SET["audience"]]),
+        ("default", ["urn:other"]),
+    ] == [(each["audience"], each["aud"]) for each in session["token_sets"]]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The outcome of refreshes is remembered for a minute, under a hash, and bounded."""
+"""The outcome of refreshes is remembered for ten minutes, under a hash, and bounded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from auth0_tx.values import TokenExchangeResponse
 
 PROCESS_KEY = b"k" * 32
 OUTCOME = RefreshOutcome(
-    None, "openid", TokenExchangeResponse(access_token="at-2", token_type="Bearer"), 7.0
+    None,
+    "openid",
+    TokenExchangeResponse(access_token="at-2", token_type="Bearer"),
+    {"sub": "auth0|alice"},
+    7.0,
 )
 
 
@@ -28,7 +32,7 @@ def test_remembered() -> None:
 
 
 def test_forgotten() -> None:
-    """An outcome is forgotten after a minute, and stays forgotten."""
+    """An outcome is forgotten after ten minutes, and stays forgotten."""
     rotations = Rotations()
     rotations.add(b"a", OUTCOME, 100.0)
 
@@ -76,5 +80,6 @@ def test_key() -> None:
 
 
 def test_prints_no_token() -> None:
-    """An outcome does not print a token."""
+    """An outcome prints neither a token nor who its user is."""
     assert "at-2" not in repr(OUTCOME)
+    assert "alice" not in repr(OUTCOME)

@@ -12,30 +12,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auth0_tx.core.session.state import (
+    add_access_token,
     ceiling_problem,
     conceal_tokens,
     create_state,
-    find_scope,
-    find_token,
-    id_token_expiry,
+    file_tokens,
+    find_token_set,
+    has_fresh_id_token,
     is_alive,
     is_session,
-    merge_tokens,
     note_use,
+    read_id_token_dates,
     read_session,
+    renew_user,
+    replace_refresh_token,
     seconds_left,
     with_user,
     without_refresh_token,
     write_session,
 )
 from auth0_tx.core.session.store import Application, index_labels
-from auth0_tx.secret import SecretStr
 from auth0_tx.values import SessionPolicy, TokenExchangeResponse
 
 NOW = 1_700_000_000.5
 AT = 1_700_000_000
 POLICY = SessionPolicy(idle_seconds=1_000, absolute_seconds=10_000)
 API = "https://api.example.com"
+ISSUER = "https://tenant.us.auth0.com/"
 CLAIMS: dict[str, Any] = {
     "iss": "https://tenant.us.auth0.com/",
     "aud": "the-client",
@@ -83,9 +86,26 @@ def session(
 def merge(
     state: dict[str, Any], issued: TokenExchangeResponse, **changes: Any
 ) -> dict[str, Any]:
-    """Return a session that new tokens have joined."""
+    """Return a session that a new access token has joined."""
     given = {"audience": None, "scope": None, "now": NOW, **changes}
-    return merge_tokens(state, issued, **given)
+    return add_access_token(state, issued, **given)
+
+
+def find_token(
+    state: dict[str, Any],
+    audience: str | None,
+    scope: str | None,
+    now: float,
+    margin: float = 0.0,
+) -> str | None:
+    """Return the access token that is found, if one is."""
+    found = find_token_set(state, audience, scope, now, margin)
+    return None if found is None else str(found["access_token"])
+
+
+def access_token(audience: object = ..., **claims: Any) -> str:
+    """Return an access token that is a JWT, unsigned, for *audience*."""
+    return id_token({"aud": audience, **claims} if audience is not ... else claims)
 
 
 def list_tokens(state: dict[str, Any]) -> list[str]:
@@ -102,15 +122,19 @@ def test_new_session() -> None:
         "token_sets": [
             {
                 "audience": "default",
+                "aud": None,
                 "access_token": "at-1",
                 "scope": "openid read:data",
                 "requested_scope": "openid read:data",
+                "issued_at": AT,
                 "expires_at": AT + 600,
             }
         ],
         "domain": "tenant.us.auth0.com",
         "internal": {
+            "id": "id-1",
             "audience": "default",
+            "scopes": {"default": "openid read:data"},
             "sid": "id-1",
             "created_at": AT,
             "used_at": AT,
@@ -278,8 +302,16 @@ def test_find_token_in_time() -> None:
 
     assert "at-1" == find_token(state, None, None, AT + 599.9)
     assert find_token(state, None, None, AT + 600) is None
-    assert find_token(state, None, None, AT + 540 + margin) is None
-    assert "at-1" == find_token(state, None, None, AT + 539 + margin)
+    assert find_token(state, None, None, AT + 540, margin) is None
+    assert "at-1" == find_token(state, None, None, AT + 539.9, margin)
+
+
+def test_margin_of_a_short_life() -> None:
+    """The margin is at most a fifth of a token's lifetime."""
+    state = session(response(expires_in=45))
+
+    assert "at-1" == find_token(state, None, None, AT + 35.9, 60)
+    assert find_token(state, None, None, AT + 36, 60) is None
 
 
 def test_find_token_past_others() -> None:
@@ -293,9 +325,168 @@ def test_find_token_past_others() -> None:
     assert "at-2" == find_token(state, None, None, NOW)
 
 
-def test_found_token_does_not_print() -> None:
-    """A found token does not print."""
-    assert isinstance(find_token(session(), None, None, NOW), SecretStr)
+@pytest.mark.parametrize(
+    ("expiries", "found"),
+    [
+        ((AT + 9, AT + 30, AT + 20), 1),
+        ((None, AT + 9), 1),
+        ((AT + 9, None), 0),
+        ((AT + 9, AT + 9), 1),
+        ((None, None), 1),
+    ],
+    ids=str,
+)
+def test_longest(expiries: tuple[int | None, ...], found: int) -> None:
+    """Of several that serve, the one that is known to last longest is taken; else the newest."""
+    state = session()
+    (first,) = state["token_sets"]
+    state["token_sets"] = [
+        {**first, "access_token": f"at-{number}", "expires_at": expires}
+        for number, expires in enumerate(expiries)
+    ]
+
+    assert f"at-{found}" == find_token(state, None, None, NOW)
+
+
+def test_narrow_scope_is_not_for_all() -> None:
+    """A token with less scope than usual does not serve callers who name none."""
+    state = session(scope="openid read:data write:data")
+    later = merge(
+        state,
+        response("at-2", scope="read:data", expires_in=9_000),
+        scope="read:data",
+    )
+    expired = {**later, "token_sets": later["token_sets"][1:]}
+
+    assert ["at-1", "at-2"] == list_tokens(later)
+    assert "at-2" == find_token(later, None, "read:data", NOW)
+    assert "at-1" == find_token(later, None, None, NOW)
+    assert find_token(expired, None, None, NOW) is None
+
+
+def test_usual_scope_of_another_audience() -> None:
+    """What an audience gets unasked is what a request without a scope brought."""
+    state = merge(session(), response("at-2", scope="a b"), audience=API, scope="a b")
+    known = merge(state, response("at-3", scope="a"), audience=API)
+    narrow = merge(known, response("at-4", scope="b"), audience=API, scope="b")
+
+    assert "scopes" in state["internal"]
+    assert API not in state["internal"]["scopes"]
+    assert find_token(state, API, None, NOW) is None
+    assert "a" == known["internal"]["scopes"][API] == narrow["internal"]["scopes"][API]
+    assert find_token(known, API, None, NOW) is not None
+    assert "at-4" == find_token(narrow, API, "b", NOW)
+    assert "at-4" != find_token(narrow, API, None, NOW)
+
+
+def test_unknown_scope_is_not_replaced_by_less() -> None:
+    """A token with less scope does not replace one of unknown scope, which serves all."""
+    state = session(response(scope=None), scope=None)
+    later = merge(state, response("at-2", scope="x"), scope="x")
+
+    assert ["at-1", "at-2"] == list_tokens(later)
+    assert "at-1" == find_token(later, None, None, NOW)
+
+
+# What a token is: the audience and the expiry that it names.
+
+
+def test_token_that_names_its_audience() -> None:
+    """The audience and expiry that a token names are kept beside what was asked for."""
+    token = access_token([API, f"{ISSUER}userinfo"], exp=AT + 300.7)
+    (made,) = session(response(token), audience=API)["token_sets"]
+
+    assert (API, [API, f"{ISSUER}userinfo"]) == (made["audience"], made["aud"])
+    assert AT + 300 == made["expires_at"]
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "exp", "expires_at"),
+    [
+        (600, AT + 900, AT + 600),
+        (600, AT + 300, AT + 300),
+        (None, AT + 300, AT + 300),
+        (600, ..., AT + 600),
+        (600, "soon", AT + 600),
+        (None, ..., None),
+    ],
+)
+def test_expiry(expires_in: int | None, exp: object, expires_at: int | None) -> None:
+    """A token expires at the first of what the answer and the token say."""
+    claims = {} if exp is ... else {"exp": exp}
+    state = session(response(access_token(**claims), expires_in=expires_in))
+
+    assert expires_at == state["token_sets"][0]["expires_at"]
+
+
+OTHER = "https://other.example.com"
+USERINFO = "https://tenant.us.auth0.com/userinfo"
+
+
+@pytest.mark.parametrize(
+    ("login", "asked", "named", "filed"),
+    [
+        (API, None, ..., API),
+        (API, OTHER, ..., OTHER),
+        (API, OTHER, 7, OTHER),
+        (API, OTHER, [], OTHER),
+        (API, OTHER, OTHER, OTHER),
+        (API, OTHER, [USERINFO, OTHER, API], OTHER),
+        (API, OTHER, [API, USERINFO], API),
+        (API, None, OTHER, OTHER),
+        (API, OTHER, [USERINFO, "urn:third"], "urn:third"),
+        (API, OTHER, USERINFO, USERINFO),
+        (None, None, API, "default"),
+        (None, "default", API, "default"),
+        (None, OTHER, ["urn:first"], "default"),
+        (None, OTHER, API, API),
+        (API, "default", API, "default"),
+    ],
+    ids=str,
+)
+def test_filing(
+    login: str | None, asked: str | None, named: object, filed: str
+) -> None:
+    """A token is kept under an audience that it names, whatever was asked for."""
+    state = session(response(access_token(login or "urn:first")), audience=login)
+    issued = response(access_token(named))
+    new = file_tokens(state, issued, audience=asked, scope="x", now=NOW)
+    later = merge(state, issued, audience=asked, scope="x")
+
+    assert filed == new["audience"]
+    assert new == later["token_sets"][-1]
+
+
+def test_filing_at_login() -> None:
+    """A login's token for another API than was asked for does not serve that one."""
+    state = session(response(access_token(OTHER)), audience=API)
+
+    assert [OTHER] == [each["audience"] for each in state["token_sets"]]
+    assert find_token(state, None, None, NOW) is None
+    assert find_token(state, API, None, NOW) is None
+    assert find_token(state, OTHER, None, NOW) is not None
+
+
+def test_scope_of_another_audience() -> None:
+    """A scope asked for one API is not counted for the API that the token is for."""
+    state = session(response(access_token(API), scope="openid"), audience=API)
+    issued = response(access_token(API), scope="openid")
+    later = merge(state, issued, audience=OTHER, scope="bills")
+
+    assert find_token(later, API, "bills", NOW) is None
+    assert find_token(later, API, "openid", NOW) is not None
+
+
+def test_scope_that_is_left_out() -> None:
+    """Without a scope in request and answer it is what the audience gets unasked."""
+    state = merge(session(), response("at-2", scope=None))
+    other = merge(session(), response("at-2", scope=None), audience=API)
+    asked = merge(session(), response("at-2", scope=None), scope="openid")
+
+    assert "openid read:data" == state["token_sets"][-1]["scope"]
+    assert other["token_sets"][-1]["scope"] is None
+    assert find_token(other, API, "openid", NOW) is None
+    assert "openid" == asked["token_sets"][-1]["requested_scope"]
 
 
 def test_replaced() -> None:
@@ -335,30 +526,23 @@ def test_expired_dropped() -> None:
     assert ["at-2", "at-3"] == list_tokens(later)
 
 
-def test_missing_tokens_kept() -> None:
-    """A response without refresh token or ID token keeps the old ones (D12)."""
-    bare = merge(session(), response("at-2", refresh_token=None, id_token=None))
-    whole = merge(session(), response("at-2", refresh_token="rt-2", id_token="i.2"))
+def test_refresh_token() -> None:
+    """A new refresh token takes the place of the one that was spent for it, and no other."""
+    state = session()
 
-    assert ("rt-1", "id.token.1") == (bare["refresh_token"], bare["id_token"])
-    assert ("rt-2", "i.2") == (whole["refresh_token"], whole["id_token"])
+    assert "rt-2" == replace_refresh_token(state, "rt-1", "rt-2")["refresh_token"]
+    assert state == replace_refresh_token(state, "rt-1", None)
+    assert state == replace_refresh_token(state, "rt-0", "rt-2")
 
 
 def test_merged_is_use() -> None:
     """Adding tokens counts as a use of the session, and changes no other limit."""
     state = session()
     later = merge(state, response("at-2"), now=NOW + 700)
+    earlier = merge(later, response("at-3"), now=NOW)
 
     assert later["internal"] == {**state["internal"], "used_at": AT + 700}
-
-
-def test_scope_of() -> None:
-    """The scope of an audience's tokens is found, to be requested again."""
-    state = merge(session(), response("at-2", scope=None), audience=API)
-
-    assert "openid read:data" == find_scope(state, None) == find_scope(state, "default")
-    assert find_scope(state, API) is None
-    assert find_scope(state, "https://other.example.com") is None
+    assert AT + 700 == earlier["internal"]["used_at"]
 
 
 def id_token(payload: object) -> str:
@@ -367,11 +551,11 @@ def id_token(payload: object) -> str:
     return f"head.{urlsafe_b64encode(octets).rstrip(b'=').decode()}.signature"
 
 
-def test_id_token_expiry() -> None:
-    """The expiry of the session's ID token is read from the token."""
+def test_id_token_dates() -> None:
+    """The dates of the session's ID token are read from the token."""
     for exp in (AT, AT + 0.5):
-        state = session(response(id_token=id_token({"exp": exp})))
-        assert exp == id_token_expiry(state)
+        state = session(response(id_token=id_token({"iat": AT - 9, "exp": exp})))
+        assert (AT - 9, exp) == read_id_token_dates(state)
 
 
 @pytest.mark.parametrize(
@@ -384,9 +568,10 @@ def test_id_token_expiry() -> None:
         "a.ü.c",
         "a.!!.c",
         id_token({}),
-        id_token({"exp": None}),
-        id_token({"exp": "soon"}),
-        id_token({"exp": 10**400}),
+        id_token({"exp": AT}),
+        id_token({"iat": AT, "exp": None}),
+        id_token({"iat": "now", "exp": AT}),
+        id_token({"iat": AT, "exp": 10**400}),
         id_token([]),
         id_token(7),
         id_token(b"\xff"),
@@ -394,9 +579,94 @@ def test_id_token_expiry() -> None:
     ],
     ids=lambda text: str(text)[:20],
 )
-def test_no_id_token_expiry(text: str | None) -> None:
-    """A missing ID token, or one without an expiry, has expired."""
-    assert 0 == id_token_expiry(session(response(id_token=text)))
+def test_no_id_token_dates(text: str | None) -> None:
+    """A missing ID token, or one without dates, has expired."""
+    state = session(response(id_token=text))
+
+    assert (0, 0) == read_id_token_dates(state)
+    assert not has_fresh_id_token(state, NOW)
+
+
+@pytest.mark.parametrize(("lifetime", "margin"), [(600, 60), (45, 9), (300, 60)])
+def test_fresh_id_token(lifetime: int, margin: int) -> None:
+    """An ID token is fresh until a margin before it expires, at most a fifth of its life."""
+    dates = {"iat": AT, "exp": AT + lifetime}
+    state, end = session(response(id_token=id_token(dates))), AT + lifetime
+
+    assert has_fresh_id_token(state, end - margin - 0.1, 60)
+    assert not has_fresh_id_token(state, end - margin, 60)
+    assert has_fresh_id_token(state, end - 0.1)
+    assert not has_fresh_id_token(state, end)
+
+
+def renew(state: dict[str, Any], takes_actor: bool = False, **claims: Any) -> Any:
+    """Return a session with a newer ID token of its user."""
+    said = {"sub": "auth0|alice", "name": "Alice B.", "at_hash": "h2", **claims}
+    return renew_user(state, "i.2", said, policy=POLICY, takes_actor=takes_actor)
+
+
+def test_newer_user() -> None:
+    """A newer ID token replaces the user, without the claims about the token."""
+    state = session(claims={"sub": "auth0|alice", "email": "old"})
+
+    assert {
+        **state,
+        "id_token": "i.2",
+        "user": {"sub": "auth0|alice", "name": "Alice B."},
+    } == renew(state)
+
+
+@pytest.mark.parametrize("sid", ["sid-2", None, 7])
+def test_newer_user_keeps_its_session(sid: object) -> None:
+    """A newer ID token changes neither the session's sid nor who acts."""
+    acted = session(claims={**CLAIMS, "sid": "sid-1"})
+    later = renew(acted, act={"sub": "auth0|other"}, sid=sid)
+    unnamed = renew(session(), sid=sid)
+
+    assert ("sid-1", CLAIMS["act"]) == (later["user"]["sid"], later["user"]["act"])
+    assert "sid-1" == later["internal"]["sid"]
+    assert "sid" not in unnamed["user"]
+
+
+def test_newer_actor() -> None:
+    """Where nobody acted, or the tokens are another exchange's, who acts is taken over."""
+    act, plain = {"sub": "auth0|other"}, {"sub": "auth0|alice"}
+
+    assert act == renew(session(claims=plain), act=act)["user"]["act"]
+    assert act == renew(session(), takes_actor=True, act=act)["user"]["act"]
+    assert "act" not in renew(session(), takes_actor=True)["user"]
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "ends"),
+    [
+        (AT + 100, AT + 100),
+        (AT + 500.9, AT + 500),
+        (10**300, AT + 10_000),
+        (AT - 100, AT - 100),
+        (-5, 0),
+    ],
+)
+def test_newer_ceiling(ceiling: float, ends: int) -> None:
+    """A newer ceiling counts, be it sooner or later, up to the absolute lifetime."""
+    state = session(claims={**CLAIMS, "session_expiry": AT + 300})
+    later = renew(state, session_expiry=ceiling)
+
+    assert ends == later["internal"]["expires_at"]
+    assert is_session(later)
+
+
+def test_no_newer_ceiling() -> None:
+    """An ID token without a ceiling leaves the one that the session has."""
+    state = session(claims={**CLAIMS, "session_expiry": AT + 300})
+
+    assert AT + 300 == renew(state)["internal"]["expires_at"]
+
+
+@pytest.mark.parametrize("ceiling", [None, "soon", True, [AT], {}], ids=repr)
+def test_newer_ceiling_that_is_no_date(ceiling: object) -> None:
+    """With a ceiling that isn't a date, the session keeps the user that it had."""
+    assert session() == renew(session(), session_expiry=ceiling)
 
 
 def test_with_user() -> None:
@@ -409,9 +679,9 @@ def test_with_user() -> None:
 
 
 def test_without_refresh_token() -> None:
-    """A spent refresh token is removed, and the time noted; the rest stays."""
+    """A refused refresh token is removed, and the time noted; the rest stays."""
     state = session()
-    left = without_refresh_token(state, NOW + 9)
+    left = without_refresh_token(state, "rt-1", NOW + 9)
 
     assert left == {
         **state,
@@ -419,6 +689,11 @@ def test_without_refresh_token() -> None:
         "internal": {**state["internal"], "refresh_lost_at": AT + 9},
     }
     assert "at-1" == find_token(left, None, None, NOW)
+
+
+def test_without_another_refresh_token() -> None:
+    """A refresh token that came in the meantime is not removed."""
+    assert session() == without_refresh_token(session(), "rt-0", NOW)
 
 
 def test_nothing_changes() -> None:
@@ -429,7 +704,9 @@ def test_nothing_changes() -> None:
     note_use(state, NOW + 500, POLICY)
     merge(state, response("at-2"), now=NOW + 9_999)
     with_user(state, {"sub": "auth0|bob"})
-    without_refresh_token(state, NOW)
+    without_refresh_token(state, "rt-1", NOW)
+    replace_refresh_token(state, "rt-1", "rt-2")
+    renew(state, act={"sub": "x"}, session_expiry=AT + 1)
     conceal_tokens(state)
 
     assert before == {k: v for k, v in state.items() if k != "user"}
@@ -493,7 +770,6 @@ BROKEN: dict[str, Any] = {
             "token_sets": [{k: v for k, v in SET.items() if k != name}],
         }
         for name in SET
-        if name != "requested_scope"
     },
     **{f"{name} is a number": {**GOOD, name: 7} for name in GOOD},
     "a user without sub": {**GOOD, "user": {"name": "Alice"}},
@@ -507,6 +783,17 @@ BROKEN: dict[str, Any] = {
     "an expiry beyond": {**GOOD, "token_sets": [{**SET, "expires_at": 10**400}]},
     "a scope that is a list": {**GOOD, "token_sets": [{**SET, "scope": ["openid"]}]},
     "an asked scope": {**GOOD, "token_sets": [{**SET, "requested_scope": 7}]},
+    "scopes that are a list": {**GOOD, "internal": {**GOOD["internal"], "scopes": []}},
+    "a usual scope that is none": {
+        **GOOD,
+        "internal": {**GOOD["internal"], "scopes": {API: None}},
+    },
+    "audiences that are text": {**GOOD, "token_sets": [{**SET, "aud": API}]},
+    "audiences that are numbers": {**GOOD, "token_sets": [{**SET, "aud": [7]}]},
+    "an issue that is half a date": {
+        **GOOD,
+        "token_sets": [{**SET, "issued_at": AT + 0.5}],
+    },
     "an audience that is none": {**GOOD, "token_sets": [{**SET, "audience": None}]},
     "an access token that is none": {
         **GOOD,
@@ -595,19 +882,22 @@ def test_any_state(state: dict[str, Any], audience: str | None) -> None:
 
     assert write_session(read) == write_session(read_session(write_session(read)) or {})
     is_alive(read, NOW, POLICY)
-    id_token_expiry(read)
+    read_id_token_dates(read)
+    has_fresh_id_token(read, NOW, 60)
     for session_state in (
         read,
         note_use(read, NOW + 10**6, POLICY) or read,
         merge(read, response("at-9"), audience=audience),
         with_user(read, CLAIMS),
-        without_refresh_token(read, NOW),
+        renew(read, session_expiry=AT),
+        replace_refresh_token(read, read["refresh_token"], "rt-9"),
+        without_refresh_token(read, read["refresh_token"] or "", NOW),
     ):
         assert is_session(session_state)
         assert "at-9" not in repr(conceal_tokens(session_state))
         labels = index_labels(Application("https://t/", "the-client"), session_state)
         assert ["index", "index"] == [label.partition(":")[0] for label in labels]
         assert seconds_left(session_state, NOW, POLICY) >= 1
-        find_token(session_state, audience, "openid x", NOW)
-        find_scope(session_state, audience)
+        find_token(session_state, audience, "openid x", NOW, 60)
+        find_token(session_state, audience, None, NOW, 60)
     assert "at-9" in list_tokens(merge(read, response("at-9"), audience=audience))

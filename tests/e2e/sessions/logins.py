@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.cookies import SimpleCookie
@@ -82,8 +84,8 @@ def build_login_options(
 
 @contextmanager
 def shorten_tokens(tenant: Tenant) -> Iterator[None]:
-    """Make the tenant issue tokens that are about to expire."""
-    tenant.apis.change(AUDIENCE, token_lifetime=30)
+    """Make the tenant issue tokens that expire within a second."""
+    tenant.apis.change(AUDIENCE, token_lifetime=1)
     try:
         yield
     finally:
@@ -91,13 +93,14 @@ def shorten_tokens(tenant: Tenant) -> Iterator[None]:
 
 
 def log_in(client: ServerClient, tenant: Tenant, user: str = "auth0|alice") -> Browser:
-    """Log a user in with a token that is about to expire, and return the browser."""
+    """Log a user in, wait until the token has expired, and return the browser."""
     browser = Browser()
     options = browser.request()
     with shorten_tokens(tenant):
         client.login_with_custom_token_exchange(
             build_login_options(tenant, user), options
         )
+    time.sleep(1)
     browser.take(options)
     return browser
 
@@ -105,13 +108,14 @@ def log_in(client: ServerClient, tenant: Tenant, user: str = "auth0|alice") -> B
 async def log_in_async(
     client: AsyncServerClient, tenant: Tenant, user: str = "auth0|alice"
 ) -> Browser:
-    """Log a user in with a token that is about to expire, and return the browser."""
+    """Log a user in, wait until the token has expired, and return the browser."""
     browser = Browser()
     options = browser.request()
     with shorten_tokens(tenant):
         await client.login_with_custom_token_exchange(
             build_login_options(tenant, user), options
         )
+    await asyncio.sleep(1)
     browser.take(options)
     return browser
 

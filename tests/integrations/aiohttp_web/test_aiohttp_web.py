@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -159,9 +160,10 @@ def test_login(auth0_tenant: Tenant, store: Any) -> None:
 )
 def test_renewed_on_any_answer(auth0_tenant: Tenant, then: str, status: int) -> None:
     """A refresh token that was rotated is kept, with a stream and with an error too."""
-    auth0_tenant.apis.change(API, token_lifetime=30)
+    auth0_tenant.apis.change(API, token_lifetime=1)
     with serve_site(auth0_tenant) as port:
         browser = log_in(port, auth0_tenant)
+        time.sleep(1)
         auth0_tenant.apis.change(API, token_lifetime=86_400)
         answer = browser.get(f"/token?then={then}")
         after = browser.get("/token")

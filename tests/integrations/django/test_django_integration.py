@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -209,9 +210,10 @@ def test_renewed_on_any_answer(
 ) -> None:
     """A refresh token that was rotated is kept, also when the view fails afterwards."""
     project()
-    auth0_tenant.apis.change(API, token_lifetime=30)
+    auth0_tenant.apis.change(API, token_lifetime=1)
     visitor = log_in_new_browser(auth0_tenant)
     visitor.raise_request_exception = False
+    time.sleep(1)
     auth0_tenant.apis.change(API, token_lifetime=86_400)
     answer = get(visitor, path)
 

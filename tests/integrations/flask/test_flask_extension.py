@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -197,10 +198,11 @@ def test_logout(app: Flask, auth0_tenant: Tenant) -> None:
 @pytest.mark.parametrize("path", ["/token", "/token-then-abort", "/token-then-error"])
 def test_renewed_on_any_answer(auth0_tenant: Tenant, path: str) -> None:
     """A refresh token that was rotated is kept, also when the view fails afterwards."""
-    auth0_tenant.apis.change(API, token_lifetime=30)
+    auth0_tenant.apis.change(API, token_lifetime=1)
     app = make_app(auth0_tenant)
     app.config["PROPAGATE_EXCEPTIONS"] = False
     browser = log_in(app, auth0_tenant)
+    time.sleep(1)
     auth0_tenant.apis.change(API, token_lifetime=86_400)
     answer = get(browser, path)
     after = get(browser, "/token")
