@@ -414,6 +414,39 @@ class ServerClient(BlockingShell):
         except Auth0Error as error:
             raise cut_traceback(error)
 
+    def end_sessions(
+        self,
+        *,
+        sub: str,
+        store_options: StoreOptions | None = None,
+    ) -> int:
+        """End all sessions of a user: log out everywhere.
+
+        Sessions end here, in the store that this client uses; Auth0's own session and the tokens
+        that were issued stay.  A call that failed may be repeated.
+
+        Args:
+            sub: the user's ``sub``, such as ``auth0|alice``.
+            store_options: handed to the domain resolver if the client has one.
+
+        Returns:
+            How many sessions were listed; some may have ended before.
+
+        Raises:
+            ConfigurationError: sessions are kept in cookies, which nobody else can end.
+            InvalidInputError: *sub* is not a non-empty string.
+            StoreError: not all of them could be ended.
+        """
+        try:
+            return run(
+                logout.end_sessions(
+                    self._context, sub=sub, store_options=store_options
+                ),
+                self._world,
+            )
+        except Auth0Error as error:
+            raise cut_traceback(error)
+
     def request_session_transfer_token(
         self,
         subject_token: str,

@@ -290,6 +290,8 @@ class SessionPolicy:
         cookie_same_site: ``lax``, ``strict`` or ``none``.
         store_failure: ``raise`` to raise an error if the store can't be read,
             ``no_session`` to treat the user as logged out.
+        max_sessions: the maximum number of a user's sessions in a store on the server, for
+            one application; a login ends the oldest beyond it.  ``None`` for no bound.
     """
 
     idle_seconds: float = 86_400.0
@@ -301,6 +303,7 @@ class SessionPolicy:
     cookie_secure: bool = True
     cookie_same_site: Literal["lax", "strict", "none"] = "lax"
     store_failure: Literal["raise", "no_session"] = "raise"
+    max_sessions: int | None = None
 
 
 @attrs.frozen(kw_only=True)

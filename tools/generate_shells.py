@@ -192,7 +192,8 @@ def write_parameters(
     pairs = list(zip(positional, [*absent, *given.defaults], strict=True))[skip:]
     keywords = list(zip(given.kwonlyargs, given.kw_defaults, strict=True))
     lines = [write_parameter(source, arg, default, world) for arg, default in pairs]
-    if keywords and positional[skip:]:
+    # The constructor's template has its own: it skips nothing.
+    if keywords and (positional[skip:] or skip):
         lines.append("*,")
     lines += [write_parameter(source, arg, default, world) for arg, default in keywords]
     return lines

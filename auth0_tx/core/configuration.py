@@ -388,7 +388,7 @@ def _session(store: object, policy: object) -> Problem | None:
             "state_store",
             f"must be a CookieStore or have the methods {', '.join(_STORE_METHODS)}",
         )
-    return _session_policy(policy)
+    return _session_policy(policy) or _most_sessions(store, policy)
 
 
 def _session_policy(policy: object) -> Problem | None:
@@ -424,6 +424,25 @@ def _session_policy(policy: object) -> Problem | None:
     if failure not in ("raise", "no_session"):
         return Problem(
             "session_policy.store_failure", "must be 'raise' or 'no_session'"
+        )
+    return None
+
+
+def _most_sessions(store: object, policy: object) -> Problem | None:
+    most = getattr(policy, "max_sessions", None)
+    if most is None:
+        return None
+    keyword = "session_policy.max_sessions"
+    if type(most) is not int or most < 1:
+        return Problem(keyword, "must be a whole number above 0, or None")
+    # A store in the session of a web framework says that it lists no other browser's.
+    if (
+        store is None
+        or isinstance(store, CookieStore)
+        or not getattr(store, "has_index", True)
+    ):
+        return Problem(
+            keyword, "needs a state_store on the server that lists sessions by user"
         )
     return None
 

@@ -33,6 +33,8 @@ class HostSessionStore(Unpicklable, ABC):
     browser, so Auth0 cannot end one: back-channel logout needs another store.
     """
 
+    has_index: ClassVar[bool] = False
+
     # For error texts: the framework, what to do about a cookie that is too small, and the
     # stores that back-channel logout works with.
     host: ClassVar[str]

@@ -17,6 +17,7 @@ METHODS = frozenset(
     {
         "check_tenant",
         "custom_token_exchange",
+        "end_sessions",
         "get_access_token",
         "get_session",
         "get_token_on_behalf_of",

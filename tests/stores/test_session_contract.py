@@ -10,6 +10,7 @@ import pickle
 import re
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,18 @@ import pytest
 import redis
 import redis.asyncio
 
-from auth0_tx import BackchannelLogoutError, ConfigurationError
+from auth0_tx import BackchannelLogoutError, ConfigurationError, SessionPolicy
 from auth0_tx.core.session.store import Application, session_key
 from auth0_tx.stores import CookieStore, MemoryStore, RedisStore
 from auth0_tx.tenant import Tenant
-from tests.e2e.sessions.logins import AUDIENCE, SECRET, Browser, count_refreshes
-from tests.stores.both_worlds import close_client, resolve
+from tests.e2e.sessions.logins import (
+    AUDIENCE,
+    SECRET,
+    Browser,
+    build_login_options,
+    count_refreshes,
+)
+from tests.stores.both_worlds import close_client, resolve, run_together
 from tests.stores.own_stores import OwnAsyncStore, OwnStore
 from tests.stores.session_site import Site
 
@@ -448,3 +455,42 @@ async def test_backchannel_logout(site: Site) -> None:
     await site.log_in(browsers[0])
 
     assert "auth0|alice" == await site.get_subject(browsers[0])
+
+
+@ON_THE_SERVER
+async def test_logging_out_everywhere(site: Site) -> None:
+    """All sessions of one user end, and a bound ends the oldest."""
+    site.make_client(session_policy=SessionPolicy(max_sessions=2))
+    browsers = [Browser() for _ in range(4)]
+    for browser, name in zip(browsers, ("alice", "bob", "alice", "alice"), strict=True):
+        await site.log_in(browser, name)
+
+    assert [None, "auth0|bob", "auth0|alice", "auth0|alice"] == [
+        await site.get_subject(browser) for browser in browsers
+    ]
+    assert 2 == await resolve(site.clients[0].end_sessions(sub="auth0|alice"))
+    assert [None, "auth0|bob", None, None] == [
+        await site.get_subject(browser) for browser in browsers
+    ]
+    assert 0 == await resolve(site.clients[0].end_sessions(sub="auth0|alice"))
+
+
+@ON_THE_SERVER
+async def test_many_logins_at_once(site: Site) -> None:
+    """Logins of one user at once end with the bound, and one of them stays."""
+    client = site.make_client(session_policy=SessionPolicy(max_sessions=3))
+    browsers = [Browser() for _ in range(12)]
+    made = [browser.request() for browser in browsers]
+    options = [build_login_options(site.tenant, "auth0|alice") for _ in browsers]
+    await run_together(
+        [
+            partial(client.login_with_custom_token_exchange, login, store_options)
+            for login, store_options in zip(options, made, strict=True)
+        ],
+        are_async=site.is_async,
+    )
+    for browser, store_options in zip(browsers, made, strict=True):
+        browser.take(store_options)
+    living = [await site.get_subject(browser) for browser in browsers]
+
+    assert 1 <= sum(subject is not None for subject in living) <= 3

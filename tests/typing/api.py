@@ -269,6 +269,8 @@ def ended_elsewhere(client: ServerClient, logout_token: str) -> int:
         return 400
     except Auth0Error as error:
         return 503 if error.retry_safe else 500
+    count: int = client.end_sessions(sub="auth0|alice")
+    print(count)
     return 200
 
 
@@ -292,6 +294,8 @@ async def awaiting_sessions(
         store_options, "https://api.example.com", subject_token_supplier=supplier
     )
     await client.handle_backchannel_logout("logout token")
+    count: int = await client.end_sessions(sub="auth0|alice", store_options={})
+    print(count)
     return token + await client.logout(store_options)
 
 
@@ -365,7 +369,10 @@ AsyncServerClient(
     client_id="id",
     state_store=RedisStore(redis.asyncio.Redis(), prefix="shop:", timeout=0.5),
     session_policy=SessionPolicy(
-        idle_seconds=3600, cookie_same_site="strict", store_failure="no_session"
+        idle_seconds=3600,
+        cookie_same_site="strict",
+        store_failure="no_session",
+        max_sessions=5,
     ),
     legacy_secret="theirs",
 )

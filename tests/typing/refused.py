@@ -92,6 +92,7 @@ def refused_calls(client: ServerClient, options: CustomTokenExchangeOptions) -> 
     client.get_access_token({}, ["a"])  # type: ignore[arg-type]
     client.logout({}, return_to=7)  # type: ignore[arg-type]
     client.handle_backchannel_logout(b"t")  # type: ignore[arg-type]
+    client.end_sessions("auth0|alice")  # type: ignore[call-arg]
 
 
 async def refused_awaits(

@@ -21,7 +21,6 @@ or after it took effect, Auth0 may send the same token again, and it starts over
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -45,10 +44,11 @@ from ..session.store import (
 )
 from ..wire.grants import grant_request, revocation_form
 from ..wire.metadata import DOCUMENT_LIMIT, Metadata
+from ..wire.problems import Problem, check_text
 from ..wire.redirects import build_logout_url, check_return_to
 from .session import check_writable, find_session, open_keeper
 from .session_keeper import Session, forget_cookies, get_application
-from .stored_sessions import call_store, store_value
+from .stored_sessions import call_store, end_listed_sessions, store_value
 from .tenant_documents import load_metadata, resolve_domain
 from .verification import ID_TOKEN_ALGORITHMS, verify_with_keys
 
@@ -132,12 +132,7 @@ def handle_backchannel_logout(
         StoreError: the sessions could not be deleted; Auth0 may send the token again.
         CustomTokenExchangeError: the tenant's keys cannot be fetched to verify the token.
     """
-    store = context.settings.state_store
-    if store is None or isinstance(store, CookieStore):
-        raise ConfigurationError(
-            "state_store must be a store on the server to end sessions from Auth0's side",
-            parameter="state_store",
-        )
+    store = _get_server_store(context)
     # Here and not at the top: most applications never get a logout token, and the JOSE
     # library takes longer to import than all of the core.
     from ..jose.logout_token import read_logout_token
@@ -164,6 +159,52 @@ def handle_backchannel_logout(
     )
 
 
+def end_sessions(
+    context: Context, *, sub: str, store_options: StoreOptions | None = None
+) -> Flow[int]:
+    """End all sessions of a user: log out everywhere.
+
+    Sessions end here, in the store that this client uses; Auth0's own session and the tokens
+    that were issued stay.  A call that failed may be repeated.
+
+    Args:
+        sub: the user's ``sub``, such as ``auth0|alice``.
+        store_options: handed to the domain resolver if the client has one.
+
+    Returns:
+        How many sessions were listed; some may have ended before.
+
+    Raises:
+        ConfigurationError: sessions are kept in cookies, which nobody else can end.
+        InvalidInputError: *sub* is not a non-empty string.
+        StoreError: not all of them could be ended.
+    """
+    store = _get_server_store(context)
+    rule = check_text(sub)
+    if rule is not None:
+        raise Problem("sub", rule).error()
+    call = context.begin_call(store_options)
+    application = get_application(context, (yield from resolve_domain(call)))
+    return (
+        yield from end_listed_sessions(store, *_list_labels(application, sub, None))
+    )
+
+
+def _get_server_store(context: Context) -> StateStore | AsyncStateStore:
+    """Return the store on the server.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    store = context.settings.state_store
+    if store is None or isinstance(store, CookieStore):
+        raise ConfigurationError(
+            "state_store must be a store on the server to end sessions of other browsers",
+            parameter="state_store",
+        )
+    return store
+
+
 def _obey_logout_token(
     context: Context,
     store: StateStore | AsyncStateStore,
@@ -175,7 +216,9 @@ def _obey_logout_token(
     # Back-Channel Logout 1.0 section 2.6, 8: the same jti must not be accepted twice.
     if (yield from call_store(store.get, key)) is not None:
         raise BackchannelLogoutError("the logout token has been used before")
-    yield from _end_sessions(store, *_list_labels(application, token))
+    yield from end_listed_sessions(
+        store, *_list_labels(application, token.subject, token.session_id)
+    )
     # The value is new each time, so whoever finds it knows whose mark it is.
     mark = context.new_id().encode()
     lasts = max(token.expires_at - context.clock(), 1.0) + token.leeway
@@ -191,29 +234,6 @@ def _obey_logout_token(
         raise BackchannelLogoutError("the logout token has been used before")
 
 
-def _end_sessions(
-    store: StateStore | AsyncStateStore, named: Collection[str], others: Collection[str]
-) -> Flow[int]:
-    """End the sessions in the index, and return how many keys there were.
-
-    Args:
-        store: where they are.
-        named: the labels under which to look for them.
-        others: further labels that they may be listed under.
-    """
-    keys: dict[str, None] = {}
-    for label in named:
-        # A session that is created after this look began after the logout.
-        keys.update(dict.fromkeys((yield from call_store(store.read_index, label))))
-    for key in keys:
-        yield from call_store(store.delete, key)
-    if keys:
-        # Not before all of them are deleted: whoever has to start over must find them.
-        for label in (*named, *others):
-            yield from call_store(store.remove_from_index, label, list(keys))
-    return len(keys)
-
-
 def _withdraw_mark(
     store: StateStore | AsyncStateStore, key: str, mark: bytes
 ) -> Flow[None]:
@@ -226,14 +246,13 @@ def _withdraw_mark(
 
 
 def _list_labels(
-    application: Application, token: LogoutToken
+    application: Application, subject: str | None, session_id: str | None
 ) -> tuple[list[str], list[str]]:
     """Return the labels of the sessions to end (Back-Channel Logout 1.0 section 2.7).
 
     Returns:
         Those to look under, and those that the same sessions may be listed under besides.
     """
-    subject, session_id = token.subject, token.session_id
     if subject is None:
         assert session_id is not None
         return [index_label("sid", application, session_id)], []

@@ -11,7 +11,8 @@ lock ends by itself, and nothing is done under it that takes longer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -81,6 +82,11 @@ class StoredSessions:
 
         The new id is the defence against session fixation: an id that somebody planted in
         the browser before the login names nothing afterwards.
+
+        The session is stored first, then listed in the index, then the cookie is set.  An
+        index that lists what is not stored yet might be read in between, and a logout token
+        be obeyed that ends nothing.  And a session that a browser has is listed: it can be
+        ended from Auth0's side.
         """
         context, name = self.call.context, self.call.settings.session_cookie
         cookies = yield from Invoke(context.cookies.read, (self.call.store_options,))
@@ -89,22 +95,78 @@ class StoredSessions:
         session = yield from self.save(new, state)
         if session is None:
             raise StoreError("the session store refused a new session")
+        key = self._find_key(state["domain"], session.id)
+        yield from self._add_to_index(key, state)
+        yield from set_cookies(self.call, {name: session.id}, state)
+        # Whatever fails from here on, the browser has a session.
         old = cookies.get(name, "")
-        if is_session_id(old):
-            try:
-                key = self._find_key(state["domain"], old)
-                yield from delete_value(context, self.store, key)
-            except StoreError:
-                # The browser has a new id by now: the old session lasts its time, unused.
-                return session
+        try:
+            if is_session_id(old):
+                # The browser has a new id by now: should this fail, the old session lasts
+                # its time, unused.
+                old_key = self._find_key(state["domain"], old)
+                yield from call_repeatable(context, self.store.delete, old_key)
+            yield from self._end_surplus(key, state)
+        except StoreError:
+            return session
         return session
 
-    def save(self, session: Session, state: State) -> Flow[Session | None]:
-        """Store the state if the store still has what was read.
+    def _add_to_index(self, key: str, state: State) -> Flow[None]:
+        """List a new session under its labels; if that fails, delete it."""
+        context, failure = self.call.context, None
+        # For the longest that a session may last, as it may be used until then.
+        lasts = self.call.settings.session_policy.absolute_seconds
+        application = get_application(context, state["domain"])
+        add = partial(call_repeatable, context, self.store.add_to_index)
+        try:
+            for label in index_labels(application, state):
+                yield from add(label, key, ttl=lasts)
+        except StoreError as error:
+            failure = error.with_traceback(None)
+        if failure is None:
+            return
+        # If that fails too, the session expires unused: nobody has its id.
+        with suppress(StoreError):
+            yield from call_store(self.store.delete, key)
+        raise failure
 
-        A new session is put in the index for back-channel logout before its cookie is set:
-        a session that a browser has can be ended from Auth0's side.
+    def _end_surplus(self, new: str, state: State) -> Flow[None]:
+        """End the user's oldest sessions, if there are more than the policy allows.
+
+        Of several logins at once, each ends what is older than the newest sessions that it
+        sees, and never its own.  The last that is listed sees all others, so the bound holds
+        when all of them are done.
+
+        Args:
+            new: the key of the session that has just begun.
+            state: its content.
         """
+        most = self.call.settings.session_policy.max_sessions
+        if most is None:
+            return
+        application = get_application(self.call.context, state["domain"])
+        label, *_ = index_labels(application, state)
+        keys = yield from call_store(self.store.read_index, label)
+        living = 0
+        surplus: list[str] = []
+        gone: list[str] = []
+        # From the newest back: a session that has ended may still be listed, and is not
+        # counted.  Beyond the bound nobody needs to look.
+        for key in reversed(list(keys)):
+            if living == most:
+                surplus.append(key)
+            elif key == new or (yield from call_store(self.store.get, key)) is not None:
+                living += 1
+            else:
+                gone.append(key)
+        ended = [key for key in reversed(surplus) if key != new]
+        for key in ended:
+            yield from call_store(self.store.delete, key)
+        if ended or gone:
+            yield from call_store(self.store.remove_from_index, label, [*ended, *gone])
+
+    def save(self, session: Session, state: State) -> Flow[Session | None]:
+        """Store the state if the store still has what was read."""
         context = self.call.context
         value = seal_session(context, session.id, state).encode()
         # The store forgets a session when it has expired, without a job that sweeps.
@@ -116,14 +178,6 @@ class StoredSessions:
             )
         ):
             return None
-        if session.value is None:
-            lasts = self.call.settings.session_policy.absolute_seconds
-            application = get_application(context, state["domain"])
-            for label in index_labels(application, state):
-                # For the longest that a session may last, as it may be used until then.
-                yield from call_store(self.store.add_to_index, label, key, ttl=lasts)
-            cookie = {self.call.settings.session_cookie: session.id}
-            yield from set_cookies(self.call, cookie, state)
         return Session(state, session.id, value)
 
     def save_change(
@@ -197,7 +251,7 @@ class StoredSessions:
             return
         domain = yield from resolve_domain(self.call)
         key = self._find_key(domain, session_id)
-        yield from delete_value(self.call.context, self.store, key)
+        yield from call_repeatable(self.call.context, self.store.delete, key)
         if session is None:
             return
         application = get_application(self.call.context, domain)
@@ -248,24 +302,53 @@ def call_store(
     raise StoreError(f"the session store failed: {kind}", retry_safe=True)
 
 
-def delete_value(
-    context: Context, store: StateStore | AsyncStateStore, key: str
+def call_repeatable(
+    context: Context, function: Callable[..., Any], *arguments: Any, **keywords: Any
 ) -> Flow[None]:
-    """Delete a value, and try once more if that fails at once.
+    """Call a method of a store that may be called again; do so if it fails at once.
 
     Raises:
-        StoreError: it could not be deleted.
+        StoreError: it failed twice, or once and slowly.
     """
     started = context.monotonic()
+    call = partial(call_store, function, *arguments, **keywords)
     try:
-        yield from call_store(store.delete, key)
+        yield from call()
     except StoreError:
-        # As for writes: nobody waits for two timeouts.
+        # A hanging store is not asked twice: its caller would wait for two timeouts.
         if context.monotonic() - started >= _AT_ONCE:
             raise
     else:
         return
-    yield from call_store(store.delete, key)
+    yield from call()
+
+
+def end_listed_sessions(
+    store: StateStore | AsyncStateStore, named: Collection[str], others: Collection[str]
+) -> Flow[int]:
+    """End the sessions that the index lists, and return how many it listed.
+
+    Each step may be repeated, so a caller to whom this failed can start over.
+
+    Args:
+        store: where they are.
+        named: the labels under which to look for them.
+        others: further labels that they may be listed under.
+
+    Raises:
+        StoreError: the store failed; some sessions may have ended.
+    """
+    keys: dict[str, None] = {}
+    for label in named:
+        # A session that is created after this look began after the logout.
+        keys.update(dict.fromkeys((yield from call_store(store.read_index, label))))
+    for key in keys:
+        yield from call_store(store.delete, key)
+    if keys:
+        # Not before all of them are deleted: whoever has to start over must find them.
+        for label in (*named, *others):
+            yield from call_store(store.remove_from_index, label, list(keys))
+    return len(keys)
 
 
 def store_value(

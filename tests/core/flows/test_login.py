@@ -361,7 +361,9 @@ def test_store_whose_answer_is_lost(clock: Clock, browser: Browser) -> None:
     assert read_session(context, browser) is not None
 
 
-@pytest.mark.parametrize("failing", [["set", "set"], ["add_to_index"]], ids=str)
+@pytest.mark.parametrize(
+    "failing", [["set", "set"], ["add_to_index", "add_to_index"]], ids=str
+)
 def test_store_that_fails(
     clock: Clock, store: PaperStore, browser: Browser, failing: list[str]
 ) -> None:

@@ -19,7 +19,7 @@ from auth0_tx import (
     SessionPolicy,
     SessionTransferToken,
 )
-from auth0_tx.stores import MemoryStore
+from auth0_tx.stores import CookieStore, MemoryStore
 from auth0_tx.tenant import Tenant, faults
 from tests.e2e.parity.playing import (
     Clock,
@@ -123,6 +123,15 @@ def log_out_at_auth0(user: str, **changes: Any) -> Step:
     def step(client: Any, browser: Browser, tenant: Tenant) -> Any:
         token = tenant.logout_token(user_id=user, **changes)
         return client.handle_backchannel_logout(token, browser.options)
+
+    return step
+
+
+def log_out_everywhere(user: str) -> Step:
+    """Return a step that ends all sessions of *user*."""
+
+    def step(client: Any, browser: Browser, tenant: Tenant) -> Any:
+        return client.end_sessions(sub=user, store_options=browser.options)
 
     return step
 
@@ -263,6 +272,24 @@ STORIES = (
         ),
         (RESULT, type(None), dict, type(None), type(None), "invalid_logout_token"),
         {"state_store": MemoryStore},
+    ),
+    Story(
+        "logging out everywhere",
+        (
+            log_in(),
+            log_out_everywhere("auth0|bob"),
+            log_out_everywhere("auth0|alice"),
+            call("get_user"),
+            log_out_everywhere(""),
+        ),
+        (RESULT, int, int, type(None), "invalid_argument"),
+        {"state_store": MemoryStore, "session_policy": SessionPolicy(max_sessions=1)},
+    ),
+    Story(
+        "logging out everywhere, with cookies",
+        (log_out_everywhere("auth0|alice"),),
+        ("invalid_configuration",),
+        {"state_store": CookieStore},
     ),
     Story("no actor to transfer", (request_transfer(),), ("actor_unavailable",)),
 )
