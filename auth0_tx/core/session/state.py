@@ -97,7 +97,7 @@ def create_state(
     token = read_access_token(response.access_token)
     filed = find_filing_label(label, token.audience, label, (), domain)
     # RFC 6749 section 5.1: an answer without a scope grants what was asked for.
-    granted = response.scope or scope
+    granted = scope if response.scope is None else response.scope
     return {
         "user": _select_user_claims(claims),
         "id_token": response.id_token,
@@ -109,7 +109,7 @@ def create_state(
         "internal": {
             "id": session_id,
             "audience": label,
-            "scopes": {filed: granted} if granted else {},
+            "scopes": {} if granted is None else {filed: granted},
             # Back-channel logout names a session by the ``sid`` of its ID token (OIDC
             # Back-Channel Logout 2.4).  Custom Token Exchange often issues none.
             "sid": sid if isinstance(sid, str) and sid else session_id,
@@ -239,7 +239,7 @@ def add_access_token(
     internal = state["internal"]
     scopes: dict[str, str] = internal["scopes"]
     is_as_asked = new["audience"] == find_label(state, audience)
-    if not scope and response.scope and is_as_asked:
+    if not scope and response.scope is not None and is_as_asked:
         scopes = {**scopes, new["audience"]: response.scope}
     is_usual = _has_usual_scope(new, scopes)
     others = [
@@ -290,7 +290,9 @@ def file_tokens(
         scope = response.scope
     # Without a scope in request and response, it is the one that was granted before (RFC 6749
     # section 6): for this audience, and never that of another token set.
-    granted = response.scope or state["internal"]["scopes"].get(filed)
+    granted = response.scope
+    if granted is None:
+        granted = state["internal"]["scopes"].get(filed)
     return _build_token_set(response, token, filed, scope, granted, now)
 
 

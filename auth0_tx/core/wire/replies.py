@@ -75,7 +75,8 @@ _CORRELATION_HEADERS = (
     "x-request-id",
     "cf-ray",
 )
-_OPTIONAL_TEXTS = frozenset({"id_token", "refresh_token", "scope", "issued_token_type"})
+# Not the scope: an empty one says that nothing was granted.
+_OPTIONAL_TEXTS = frozenset({"id_token", "refresh_token", "issued_token_type"})
 _GLOBAL_LIMIT = "global limit"
 # RFC 7515 section 7.1: every JWT begins with a JSON object in base64url, "eyJ".  The
 # pattern also finds half a token, and an assertion that only this attempt knew.
@@ -172,7 +173,7 @@ def _read_success(
         token_type=value.get("token_type") or NOT_APPLICABLE,
         expires_in=None if lifetime is None else int(lifetime),
         # RFC 6749 section 5.1: scope is OPTIONAL if identical to the one requested.
-        scope=value.get("scope") or request_info.scope,
+        scope=value["scope"] if value.get("scope") is not None else request_info.scope,
         issued_token_type=value.get("issued_token_type"),
         id_token=value.get("id_token"),
         refresh_token=value.get("refresh_token"),

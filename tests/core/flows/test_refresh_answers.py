@@ -325,7 +325,9 @@ SUCCESSES: dict[str, tuple[dict[str, Any], str, bool, str | None, int | None]] =
         )
         for name in ("refresh_token", "id_token", "scope", "issued_token_type")
         for absent in (..., None, "")
+        if (name, absent) != ("scope", "")
     },
+    "no scope at all": ({"scope": ""}, "r-2", False, "", 3_600),
     **{
         f"expires_in is {absent!r}": (
             {"expires_in": absent},

@@ -114,9 +114,7 @@ def test_null_is_absent() -> None:
     assert (None, None) == (response.expires_in, response.id_token)
 
 
-@pytest.mark.parametrize(
-    "name", ["scope", "issued_token_type", "id_token", "refresh_token"]
-)
+@pytest.mark.parametrize("name", ["issued_token_type", "id_token", "refresh_token"])
 def test_empty_is_absent(name: str) -> None:
     """An optional member that is an empty text is a member that is not there."""
     tokens = {"access_token": TOKEN, "token_type": "Bearer"}
@@ -124,6 +122,11 @@ def test_empty_is_absent(name: str) -> None:
     assert read_tokens(build_response({**tokens, name: ""})) == (
         read_tokens(build_response(tokens))
     )
+
+
+def test_empty_scope() -> None:
+    """An empty scope says that nothing was granted, and isn't the requested scope."""
+    assert "" == read_tokens(build_response({**TOKENS, "scope": ""})).scope
 
 
 @pytest.mark.parametrize("kind", ["Bearer", "bearer", "BEARER"])

@@ -202,7 +202,7 @@ STORIES = (
             call("get_access_token", AUDIENCE),
             call("get_access_token", AUDIENCE),
         ),
-        (RESULT, type(None), type(None), "connection_lost", "login_required"),
+        (RESULT, type(None), type(None), "connection_lost", str),
         {"session_policy": SessionPolicy(idle_seconds=200_000.0)},
     ),
     Story(
@@ -214,6 +214,18 @@ STORIES = (
             call("get_access_token", AUDIENCE),
         ),
         (RESULT, type(None), type(None), str),
+        {"session_policy": SessionPolicy(idle_seconds=200_000.0)},
+    ),
+    Story(
+        "a refresh token that is refused",
+        (
+            log_in(scope=OFFLINE),
+            wait(86_400),
+            inject_faults(faults.status(403, {"error": "invalid_grant"})),
+            call("get_access_token", AUDIENCE),
+            call("get_access_token", AUDIENCE),
+        ),
+        (RESULT, type(None), type(None), "invalid_grant", "login_required"),
         {"session_policy": SessionPolicy(idle_seconds=200_000.0)},
     ),
     *(
@@ -233,11 +245,13 @@ STORIES = (
                 *[type(None)] * 2,
                 "invalid_id_token",
                 type(None),
-                "login_required",
+                last,
             ),
             {"session_policy": SessionPolicy(idle_seconds=200_000.0)},
         )
-        for name in ("sub", "iss")
+        # Nothing that another user was issued is kept, so the refresh token is spent; a
+        # rotated one that came beside an invalid ID token is kept.
+        for name, last in (("sub", "invalid_grant"), ("iss", str))
     ),
     Story(
         "a session that the identity provider limits",
@@ -418,8 +432,8 @@ def normalize_members(members: dict[str, Any]) -> dict[str, Any]:
     if "iat" in members:
         members = normalize_claims(members)
     new = (
-        *("refresh_token", "sid", "at_hash"),
-        *("created_at", "used_at", "expires_at", "session_expiry"),
+        *("refresh_token", "id", "sid", "at_hash"),
+        *("created_at", "used_at", "issued_at", "expires_at", "session_expiry"),
     )
     return {k: v is not None if k in new else v for k, v in members.items()}
 
