@@ -5,8 +5,11 @@ the reply back in, or throws the failure in where it happened.  So a flow holds 
 a conversation and none of its I/O: a test plays it against replies written beforehand, and
 both clients run the same one.
 
-An effect is the only thing that a flow may yield, and nothing is yielded while a flow
-closes: its driver would not be there to perform it.
+An effect is the only thing that a flow may yield.  An interrupt (``KeyboardInterrupt``, a
+cancelled task, what a signal handler raises) is thrown in as well.  So a flow that holds
+something catches ``BaseException``, gives it back with an effect, and raises the interrupt
+again.  ``GeneratorExit`` is different: the flow is being closed, no driver is there to perform
+anything, and nothing may be yielded.
 """
 
 from __future__ import annotations
@@ -139,6 +142,29 @@ class Share(Generic[T]):
 
 
 @attrs.frozen
+class Accompany(Generic[T]):
+    """Run *flow*, and *companion* beside it every few *seconds* until it ends.
+
+    The reply is what *flow* returns.  A companion renews what the flow holds, such as a lock,
+    while the flow waits for something else.  It runs in another thread or task, and what it
+    raises is only logged.
+
+    Attributes:
+        flow: makes the flow to run.
+        companion: makes a flow, anew for each time.
+        seconds: how long after the start, and after each other, companions run.
+    """
+
+    flow: Callable[[], Flow[T]]
+    companion: Callable[[], Flow[None]]
+    seconds: float
+
+    def __iter__(self) -> Flow[T]:
+        reply: T = yield self
+        return reply
+
+
+@attrs.frozen
 class Emit:
     """Hand an *event* to the application's subscriber; its exceptions are only logged."""
 
@@ -164,4 +190,6 @@ class Warn:
         yield self
 
 
-Effect: TypeAlias = Send | Sleep | Invoke[Any] | Share[Any] | Emit | Warn
+Effect: TypeAlias = (
+    Send | Sleep | Invoke[Any] | Share[Any] | Accompany[Any] | Emit | Warn
+)

@@ -1,8 +1,13 @@
 """One driver for each world: the only code that blocks or awaits on a flow's behalf.
 
 A driver performs what a flow asks for and sends the reply back in, or throws the failure in
-where it happened.  It always closes the flow.  A ``BaseException`` that is not an ``Exception``
-(an interrupt, a cancelled task) passes around the flow, whose own clean-up still runs.
+where it happened.  It always closes the flow.
+
+Interrupts are thrown in too: ``KeyboardInterrupt``, a cancelled task, gevent's timeouts, and what
+a signal handler raises, at an effect or between two of them.  A flow that holds a lock can then
+give it back with an effect, and the interrupt goes on.  The effects of such a clean-up take no
+longer than the store's own timeout, and a second interrupt ends it.  Only ``GeneratorExit``
+passes around the flow: it means that no more effects can be performed.
 
 A *world* is what a driver needs of a client: how to send, how to share a run among callers,
 whom to tell of events, and whether the client is closed.  Time, chance and ids come from
@@ -20,6 +25,7 @@ import time
 import uuid
 from collections.abc import Callable, Coroutine
 from functools import partial
+from inspect import GEN_CLOSED, getgeneratorstate
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 import attrs
@@ -27,6 +33,7 @@ import attrs
 from ..core.configuration import Settings
 from ..core.context import Context
 from ..core.effects import (
+    Accompany,
     Effect,
     Emit,
     Flow,
@@ -40,6 +47,7 @@ from ..core.effects import (
 from ..core.session.cookies import Cookies
 from ..errors import Auth0Error, ConfigurationError
 from ..events import Event
+from .companions import accompany, companion_thread
 from .failures import TOO_LATE, client_closed_error, timeout_error
 
 if TYPE_CHECKING:
@@ -123,38 +131,61 @@ def describe_client(client: object) -> str:
     return f"{kind}(refused)" if context is None else context.describe(kind)
 
 
-def run(flow: Flow[T], world: BlockingWorld) -> T:
-    """Drive *flow* to its end in this thread."""
-    failure: Exception | None = None
-    reply: Any
+def run(flow: Flow[T], world: BlockingWorld, *, is_begun: bool = False) -> T:
+    """Drive *flow* to its end in this thread.
+
+    Args:
+        flow: the flow.
+        world: performs its effects.
+        is_begun: whether it is a part of a flow that has begun, and that may end although
+            the client is closed meanwhile.
+    """
+    failure: BaseException | None = None
+    is_interrupted = False
+    reply: Any = None
     effect: Effect
     try:
-        _check_open(world)
-        effect = next(flow)
+        if not is_begun:
+            _check_open(world)
         while True:
             try:
-                # Most effects by far.
-                if isinstance(effect, Send):
-                    _check_open(world)
-                    reply = world.send(effect)
-                elif isinstance(effect, Invoke):
-                    reply = _refuse_awaitable(effect.function(*effect.arguments))
-                elif isinstance(effect, Emit):
-                    _notify(world.on_event, effect.event)
-                    reply = None
-                else:
-                    reply = _perform(effect, world)
-            except Exception as error:
-                failure = error
-            else:
-                effect = flow.send(reply)
-                continue
-            # Outside the handler, so that what the flow raises next has no context.
-            effect = flow.throw(failure)
-            failure = None
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
+                while True:
+                    if failure is None:
+                        effect = flow.send(reply)
+                    else:
+                        effect = flow.throw(failure)
+                        failure = None
+                    try:
+                        # Most effects by far.
+                        if isinstance(effect, Send):
+                            _check_open(world)
+                            reply = world.send(effect)
+                        elif isinstance(effect, Invoke):
+                            reply = _refuse_awaitable(
+                                effect.function(*effect.arguments)
+                            )
+                        elif isinstance(effect, Emit):
+                            _notify(world.on_event, effect.event)
+                            reply = None
+                        else:
+                            reply = _perform(effect, world)
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:
+                        # Thrown in outside the handler, so that what the flow raises next
+                        # has no context.
+                        failure = error
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                if is_interrupted or getgeneratorstate(flow) == GEN_CLOSED:
+                    # It came out of the flow, which has ended.
+                    raise
+                # It struck between two steps, and is thrown in at the last one.
+                is_interrupted, failure = True, error
     finally:
         failure = None
         flow.close()
@@ -186,35 +217,50 @@ async def run_in_turn(flow: Flow[T], world: AsyncWorld) -> T:
             gate.free += 1
 
 
-async def run_async(flow: Flow[T], world: AsyncWorld) -> T:
-    """Drive *flow* to its end in this task."""
-    failure: Exception | None = None
-    reply: Any
+async def run_async(flow: Flow[T], world: AsyncWorld, *, is_begun: bool = False) -> T:
+    """Drive *flow* to its end in this task, as ``run`` does in a thread."""
+    failure: BaseException | None = None
+    is_interrupted = False
+    reply: Any = None
     effect: Effect
     try:
-        _check_open(world)
-        effect = next(flow)
+        if not is_begun:
+            _check_open(world)
         while True:
             try:
-                # Most effects by far, and the fewer coroutines they pass the better.
-                if isinstance(effect, Send):
-                    _check_open(world)
-                    reply = await world.send(effect)
-                elif isinstance(effect, Emit):
-                    _notify(world.on_event, effect.event)
-                    reply = None
-                else:
-                    reply = await _perform_async(effect, world)
-            except Exception as error:
-                failure = error
-            else:
-                effect = flow.send(reply)
-                continue
-            effect = flow.throw(failure)
-            failure = None
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
+                while True:
+                    if failure is None:
+                        effect = flow.send(reply)
+                    else:
+                        effect = flow.throw(failure)
+                        failure = None
+                    try:
+                        # Most effects by far, and the fewer coroutines they pass the better.
+                        if isinstance(effect, Send):
+                            _check_open(world)
+                            reply = await world.send(effect)
+                        elif isinstance(effect, Emit):
+                            _notify(world.on_event, effect.event)
+                            reply = None
+                        else:
+                            reply = await _perform_async(effect, world)
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:
+                        # Thrown in outside the handler, so that what the flow raises next
+                        # has no context.
+                        failure = error
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                if is_interrupted or getgeneratorstate(flow) == GEN_CLOSED:
+                    # It came out of the flow, which has ended.
+                    raise
+                # It struck between two steps, and is thrown in at the last one.
+                is_interrupted, failure = True, error
     finally:
         failure = None
         flow.close()
@@ -255,11 +301,16 @@ def _check_open(world: BlockingWorld | AsyncWorld) -> None:
         raise client_closed_error()
 
 
-def _perform(effect: Share[Any] | Sleep | Warn, world: BlockingWorld) -> Any:
+def _perform(
+    effect: Share[Any] | Accompany[Any] | Sleep | Warn, world: BlockingWorld
+) -> Any:
     match effect:
         case Share():
             _check_open(world)
             return world.share(effect, partial(run, world=world))
+        case Accompany():
+            run_part = partial(run, world=world, is_begun=True)
+            return companion_thread.accompany(effect, run_part)
         case Sleep(seconds):
             return time.sleep(seconds)
         case Warn(logger, message):
@@ -269,12 +320,15 @@ def _perform(effect: Share[Any] | Sleep | Warn, world: BlockingWorld) -> Any:
 
 
 async def _perform_async(
-    effect: Invoke[Any] | Share[Any] | Sleep | Warn, world: AsyncWorld
+    effect: Invoke[Any] | Share[Any] | Accompany[Any] | Sleep | Warn, world: AsyncWorld
 ) -> Any:
     match effect:
         case Share():
             _check_open(world)
             return await world.share(effect, partial(run_async, world=world))
+        case Accompany():
+            run_part = partial(run_async, world=world, is_begun=True)
+            return await accompany(effect, run_part)
         case Sleep(seconds):
             # Not at the top: a blocking client must not pay for importing asyncio.
             from asyncio import sleep

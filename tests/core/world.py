@@ -19,6 +19,7 @@ import pytest
 from auth0_tx.core.configuration import configure
 from auth0_tx.core.context import CachedDocument, Call, Context
 from auth0_tx.core.effects import (
+    Accompany,
     Effect,
     Emit,
     Flow,
@@ -130,14 +131,17 @@ class _World:
         self._clock = clock
 
     def run(self, flow: Flow[T]) -> T:
-        failure: Exception
+        failure: BaseException
         try:
             effect = next(flow)
             while True:
                 self.asked.append(effect)
                 try:
                     reply = self._perform(effect)
-                except Exception as error:
+                except GeneratorExit:
+                    # The process dies: the flow is closed, and can do nothing about it.
+                    raise
+                except BaseException as error:
                     failure = error
                 else:
                     effect = flow.send(reply)
@@ -156,7 +160,7 @@ class _World:
     def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Send):
             return self._answer(effect)
-        if isinstance(effect, Share):
+        if isinstance(effect, (Share, Accompany)):
             return self.run(effect.flow())
         if isinstance(effect, Invoke):
             return effect.function(*effect.arguments)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import linecache
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
 from typing import Any
@@ -174,29 +176,138 @@ def test_a_failure_that_the_flow_makes_another_of(drive: Drive) -> None:
     assert (None, None) == (caught.value.__cause__, caught.value.__context__)
 
 
+class Signal(Exception):
+    """What a signal handler raises."""
+
+
+interrupts = pytest.mark.parametrize(
+    "interrupt", [KeyboardInterrupt, SystemExit, asyncio.CancelledError, Signal]
+)
+
+
 @drivers
-@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit, GeneratorExit])
-def test_an_interrupt_passes_around_the_flow(
+@interrupts
+def test_an_interrupt_is_thrown_in(
     drive: Drive, interrupt: type[BaseException]
 ) -> None:
-    """What is no failure is not the flow's to catch; its clean-up runs all the same."""
+    """A flow that is interrupted gives back what it holds, and the interrupt goes on."""
+    steps: list[object] = []
+
+    def flow() -> Generator[Any, Any, None]:
+        try:
+            yield from SEND
+        except BaseException as error:
+            steps.append(error)
+            steps.append((yield from Invoke(lambda: "given back")))
+            raise
+
+    failure = interrupt()
+    with pytest.raises(interrupt) as caught:
+        drive(flow(), send_with=failing(failure))
+
+    assert failure is caught.value
+    assert [failure, "given back"] == steps
+    assert (None, None) == (failure.__cause__, failure.__context__)
+
+
+@drivers
+def test_a_second_interrupt_ends_the_clean_up(drive: Drive) -> None:
+    """A flow that is interrupted again while it gives back what it holds ends."""
     steps: list[str] = []
 
     def flow() -> Generator[Any, Any, None]:
         try:
             yield from SEND
-        except interrupt:
-            # GeneratorExit is how the flow is closed.
-            steps.append("closed" if interrupt is GeneratorExit else "caught")
+        except KeyboardInterrupt:
+            yield from Invoke(failing(SystemExit()))
+            steps.append("given back")
+            raise
+
+    with pytest.raises(SystemExit):
+        drive(flow(), send_with=failing(KeyboardInterrupt()))
+
+    assert [] == steps
+
+
+@drivers
+def test_a_flow_that_is_closed(drive: Drive) -> None:
+    """``GeneratorExit`` closes the flow, which performs nothing any more."""
+    steps: list[str] = []
+
+    def flow() -> Generator[Any, Any, None]:
+        try:
+            yield from SEND
+        except GeneratorExit:
+            steps.append("closed")
             raise
         finally:
             steps.append("cleaned up")
 
-    with pytest.raises(interrupt):
-        drive(flow(), send_with=failing(interrupt()))
+    with pytest.raises(GeneratorExit):
+        drive(flow(), send_with=failing(GeneratorExit()))
 
-    assert "caught" not in steps
-    assert "cleaned up" == steps[-1]
+    assert ["closed", "cleaned up"] == steps
+
+
+class Interrupter:
+    """Raises an interrupt at the *number*-th line that the driver runs of itself."""
+
+    def __init__(self, number: int, interrupt: BaseException) -> None:
+        self._left = number
+        self._interrupt = interrupt
+        self.came = False
+
+    def __call__(self, frame: Any, event: str, _: Any) -> Any:
+        if frame.f_code not in (run.__code__, run_async.__code__):
+            return None
+        line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+        # The interpreter handles no signal at a bare ``try``, which is no instruction.
+        if event == "line" and line != "try:":
+            self._left -= 1
+            if self._left == 0:
+                self.came = True
+                raise self._interrupt
+        return self
+
+
+@drivers
+@interrupts
+def test_an_interrupt_at_any_line(drive: Drive, interrupt: type[BaseException]) -> None:
+    """Wherever the driver is interrupted, the flow gives back what it holds."""
+    held: list[str] = []
+
+    def flow() -> Generator[Any, Any, str]:
+        yield from Sleep(0.0)
+        try:
+            yield from Invoke(lambda: held.append("lock"))
+            yield from Invoke(lambda: None)
+            yield from Invoke(held.clear)
+        except GeneratorExit:
+            raise
+        except BaseException:
+            yield from Invoke(held.clear)
+            raise
+        return "done"
+
+    number, came, outcomes = 0, True, set()
+    while came:
+        number += 1
+        interrupter = Interrupter(number, interrupt())
+        before = sys.gettrace()
+        sys.settrace(interrupter)
+        try:
+            outcomes.add(drive(flow()))
+        except interrupt:
+            outcomes.add("interrupted")
+        finally:
+            sys.settrace(before)
+        came = interrupter.came
+
+        assert [] == held, number
+
+    assert {"done", "interrupted"} == outcomes
+    # Fewer lines would mean that not all were tried.
+    assert number > 30
 
 
 @drivers

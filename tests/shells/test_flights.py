@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import linecache
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +14,7 @@ import pytest
 
 from auth0_tx import NotSentError, RefusedError
 from auth0_tx.core.effects import Flow, Share
+from auth0_tx.shells import flights as flights_module
 from auth0_tx.shells.flights import ThreadFlights
 
 FOLLOWERS = 32
@@ -54,9 +57,9 @@ def outcome(call: Callable[[], Any]) -> Any:
         return error
 
 
-def until_wait(bell: Any, count: int) -> None:
-    """Return when so many threads wait for *bell*."""
-    while len(bell._cond._waiters) < count:
+def wait_for_waiters(flight: Any, count: int) -> None:
+    """Return when so many threads wait for *flight*."""
+    while len(flight._waiters) < count:
         time.sleep(0.001)
 
 
@@ -72,7 +75,7 @@ def fly(runs: Runs, followers: int = FOLLOWERS) -> tuple[Any, list[Any]]:
         while not runs.count:
             time.sleep(0.001)
         others = [pool.submit(follow) for _ in range(followers)]
-        until_wait(flights._flights["key"].done, followers)
+        wait_for_waiters(flights._flights["key"], followers)
         runs.go.set()
         return leader.result(), [other.result() for other in others]
 
@@ -111,16 +114,35 @@ def test_runs_that_all_fail() -> None:
 
 def test_late_to_hear_of_a_failure() -> None:
     """Who hears of a failure when the second run has ended too shares how that ended."""
-    flights = ThreadFlights()
-    first, leads = flights._join_or_lead("key", None)
-    first.failure = RefusedError("no")
-    del flights._flights["key"]
-    second, leads_too = flights._join_or_lead("key", first)
-    second.failure = RefusedError("no")
-    del flights._flights["key"]
+    flights, runs = ThreadFlights(), Runs(RefusedError("one"), RefusedError("two"))
+    with ThreadPoolExecutor(2) as pool:
+        leader = pool.submit(outcome, lambda: flights.share(share(), runs))
+        while not runs.count:
+            time.sleep(0.001)
+        first = flights._flights["key"]
+        follower = pool.submit(outcome, lambda: flights.share(share(), runs))
+        wait_for_waiters(first, 1)
+        # As if it had waited for the first flight, and slept until now.
+        latecomer = _Latecomer(flights, first)
+        runs.go.set()
+        assert ["one", "two"] == [leader.result().message, follower.result().message]
 
-    assert (True, True) == (leads, leads_too)
-    assert (second, False) == flights._join_or_lead("key", first)
+    assert "two" == outcome(lambda: latecomer.share(share(), runs)).message
+    assert 2 == runs.count
+    assert {} == flights._flights
+
+
+class _Latecomer(ThreadFlights):
+    """A thread that joined a flight long ago."""
+
+    __slots__ = ("_joined",)
+
+    def __init__(self, flights: ThreadFlights, joined: Any) -> None:
+        super().__init__()
+        self._flights, self._joined = flights._flights, joined
+
+    def _join(self, key: Any) -> Any:
+        return self._joined
 
 
 def test_a_leader_that_is_interrupted() -> None:
@@ -159,11 +181,10 @@ def test_keys_fly_apart() -> None:
 
 
 def test_renewal() -> None:
-    """Renewed, it knows of no flight, and its lock is free though it was held."""
+    """Renewed, it knows of no flight, not even of one whose leader is in the parent."""
     flights, runs = ThreadFlights(), Runs("a document")
     runs.go.set()
-    flights._join_or_lead("key", None)
-    flights._lock.acquire()
+    assert flights._join("key").elect("of the parent")
     flights.renew()
 
     assert "a document" == flights.share(share(), runs)
@@ -183,10 +204,89 @@ def test_notes_of_the_leader() -> None:
         while not runs.count:
             time.sleep(0.001)
         others = [pool.submit(lead) for _ in range(FOLLOWERS)]
-        until_wait(flights._flights["key"].done, FOLLOWERS)
+        wait_for_waiters(flights._flights["key"], FOLLOWERS)
         runs.go.set()
         errors = [leader.result(), *(other.result() for other in others)]
 
     assert [["the request of Alice"]] * (FOLLOWERS + 1) == [
         error.__notes__ for error in errors
     ]
+
+
+class Signal(Exception):
+    """What a signal handler raises."""
+
+
+class Interrupter:
+    """Raises an interrupt at the *number*-th line that a module runs in this thread."""
+
+    def __init__(self, number: int, interrupt: BaseException) -> None:
+        self._left = number
+        self._interrupt = interrupt
+        self.came = False
+
+    def __call__(self, frame: Any, event: str, _: Any) -> Any:
+        file = frame.f_code.co_filename
+        if file != flights_module.__file__:
+            return None
+        # The interpreter handles no signal at a bare ``try``, which is no instruction.
+        if (
+            event == "line"
+            and linecache.getline(file, frame.f_lineno).strip() != "try:"
+        ):
+            self._left -= 1
+            if self._left == 0:
+                self.came = True
+                raise self._interrupt
+        return self
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, Signal])
+@pytest.mark.parametrize("ending", ["a document", RefusedError("no")])
+def test_an_interrupt_at_any_line(
+    interrupt: type[BaseException], ending: object
+) -> None:
+    """Wherever a leader is interrupted, those who wait go on, and so do those who come."""
+
+    def follow(flights: ThreadFlights, runs: Runs) -> object:
+        found = outcome(lambda: flights.share(share(seconds=5), runs))
+        return found if isinstance(found, str) else type(found)
+
+    number, came, outcomes = 0, True, set()
+    while came:
+        number += 1
+        flights = ThreadFlights()
+        # The followers' run brings what they wait for, whatever became of the leader's.
+        runs = Runs(ending, "a document")
+        interrupter = Interrupter(number, interrupt())
+
+        def lead(flights: ThreadFlights, runs: Runs, interrupter: Interrupter) -> None:
+            before = sys.gettrace()
+            sys.settrace(interrupter)
+            try:
+                outcomes.add(flights.share(share(), runs))
+            except interrupt:
+                outcomes.add("interrupted")
+            except RefusedError:
+                outcomes.add("refused")
+            finally:
+                sys.settrace(before)
+
+        with ThreadPoolExecutor(3) as pool:
+            leader = pool.submit(lead, flights, runs, interrupter)
+            while not runs.count and not leader.done():
+                time.sleep(0.0001)
+            followers = [pool.submit(follow, flights, runs) for _ in range(2)]
+            if not leader.done():
+                wait_for_waiters(flights._flights["key"], 2)
+            runs.go.set()
+            leader.result()
+            results = [follower.result() for follower in followers]
+        came = interrupter.came
+
+        # A follower that leads the first run, as the leader never came so far, has its error.
+        assert {"a document", type(ending)} >= set(results), number
+        assert {} == flights._flights, number
+
+    assert outcomes >= {"interrupted"}
+    assert number > 20

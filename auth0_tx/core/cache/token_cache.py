@@ -143,7 +143,7 @@ for its timeout, and an exchange that takes 100 ms would take 600."""
 _WARNING_EACH = 60.0
 """Seconds between two warnings: every worker of a fleet logs the same outage."""
 
-# A lock is abandoned for seconds, and cancelled callers are few.
+# A lock is abandoned for seconds, and so are few calls.
 _MOST_ABANDONED = 1_000
 
 
@@ -151,9 +151,9 @@ _MOST_ABANDONED = 1_000
 class CacheState:
     """The state of a shared cache as one client, in one process, sees it.
 
-    A call that is cancelled cannot unlock what it has locked: its flow is closed, and may
-    not yield another command.  It records the lock here, and the next caller for the same
-    key takes it over, so that nobody waits until it ends.
+    A call that is abandoned (its coroutine is closed, or collected as garbage) cannot unlock
+    what it has locked: its flow may not yield another command.  It records the lock here, and
+    the next caller for the same key takes it over, so that nobody waits until it ends.
 
     All times are on the context's monotonic clock.
 
@@ -183,10 +183,10 @@ class CacheState:
         return True
 
     def record_abandoned_lock(self, name: str, owner: bytes, until: float) -> None:
-        """Record that a call was cancelled that has, or had, locked *name*."""
+        """Record that a call was abandoned that has, or had, locked *name*."""
         self._abandoned.add(name, (owner, until))
 
     def take_over_lock(self, name: str, now: float) -> bytes | None:
-        """Return the owner by which a cancelled call locked *name*, once, or ``None``."""
+        """Return the owner by which an abandoned call locked *name*, once, or ``None``."""
         owner, until = self._abandoned.pop(name, (None, now))
         return owner if now < until else None

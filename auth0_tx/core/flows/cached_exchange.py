@@ -209,16 +209,17 @@ def _exchange_under_lock(lookup: _Lookup) -> Flow[TokenExchangeResponse]:
             response = yield from _exchange_and_put(lookup)
         else:
             response = tokens.to_response(context.clock())
-    # Unlocked before the error goes on, or every other process would wait for a lock
-    # whose holder has given up.
-    except CustomTokenExchangeError:
+        # Here, so that it is tried again if an interrupt cuts it off.
         yield from cache.unlock(name, owner)
-        raise
     except GeneratorExit:
         # Nothing can be asked of the world any more: the next of this client goes on.
         context.cache_state.record_abandoned_lock(name, owner, until)
         raise
-    yield from cache.unlock(name, owner)
+    # Unlocked before an error or an interrupt goes on, or every other process would wait
+    # for a lock whose holder has given up.
+    except BaseException:
+        yield from cache.unlock(name, owner)
+        raise
     return response
 
 

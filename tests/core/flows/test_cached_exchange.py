@@ -450,7 +450,7 @@ def test_dead_owner(clock: Clock) -> None:
     """A process that has died holds the others up for the time of its lock, and no longer."""
     cache = SharedCache(clock)
     context = build_client(clock, token_cache=cache)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(GeneratorExit):
         exchange(build_client(clock, token_cache=cache), kill)
     started = clock()
     given, asked = exchange(context, build_tokens("one"), clock=clock)
@@ -461,14 +461,28 @@ def test_dead_owner(clock: Clock) -> None:
 
 
 def kill(_: Any) -> Any:
-    raise KeyboardInterrupt
+    raise GeneratorExit
 
 
-def test_cancelled_leader(clock: Clock) -> None:
-    """The next call of a client goes on with the lock of a cancelled one."""
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, ZeroDivisionError])
+def test_interrupted_leader(clock: Clock, interrupt: type[BaseException]) -> None:
+    """A leader that is interrupted unlocks, whatever the interrupt is."""
+    cache = SharedCache(clock)
+
+    def fail(_: Any) -> Any:
+        raise interrupt
+
+    with pytest.raises(interrupt):
+        exchange(build_client(clock, token_cache=cache), fail)
+
+    assert {} == cache.locks
+
+
+def test_abandoned_leader(clock: Clock) -> None:
+    """The next call of a client goes on with the lock of an abandoned one."""
     cache = SharedCache(clock)
     context = build_client(clock, token_cache=cache)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(GeneratorExit):
         exchange(context, kill)
     given, asked = exchange(context, build_tokens("one"))
 
@@ -477,8 +491,8 @@ def test_cancelled_leader(clock: Clock) -> None:
     assert {} == cache.locks
 
 
-def test_many_cancelled() -> None:
-    """However many calls are cancelled, few are remembered, and none for long."""
+def test_many_abandoned() -> None:
+    """However many calls are abandoned, few are remembered, and none for long."""
     state = CacheState()
     for number in range(1_001):
         state.record_abandoned_lock(f"{number}", b"owner", 5.0)
