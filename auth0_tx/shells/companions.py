@@ -7,7 +7,7 @@ A thread that waits for a socket can do nothing else.  So one daemon thread of t
 runs the companions of all threads.  It starts with the first of them, and ends when there has
 been none for some seconds.  It shares no lock with the threads that it serves: a signal's
 exception may cut a thread at any instruction, and a lock that it held then would stay locked.
-What they share is a deque, whose methods are single steps of the interpreter:
+They share a deque instead, whose methods are single steps of the interpreter:
 
 1. A thread appends its company, then makes sure that the companion thread runs.
 2. The companion thread takes what was appended, and looks at the clock a few times a second.

@@ -15,9 +15,9 @@ A leader's error may say more about the leader than about the server: its time w
 a signal struck it.  That is why those who waited try once themselves.
 
 A signal handler may raise between any two instructions of the main thread, also between those
-that take a lock and those that would release it.  So there is no lock here.  What must be one
-step is one step of the interpreter: ``dict.setdefault`` puts a flight under its key and elects
-its leader, and the ``try`` that ends a flight is entered before the election.  Whoever waits
+that take a lock and those that would release it.  So there is no lock here.  ``dict.setdefault``
+is one step of the interpreter: it puts a flight under its key, and elects its leader.  The
+``try`` that ends a flight is entered before the election.  Whoever waits
 has a lock of its own to wait for, and looks at the flight now and then, so that a leader
 that was cut off while it woke the others strands nobody either.
 """

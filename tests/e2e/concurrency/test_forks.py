@@ -231,12 +231,11 @@ def test_fork_while_a_thread_holds_every_lock(issuer: VolumeIssuer, fork: Fork) 
     with ServerClient(**issuer.settings(max_connections=2)) as client:
         own_answers(client, "parent", 1)
         held, done = threading.Event(), threading.Event()
-        transport, flights = client._transport, client._world.share.__self__
-        gate = transport._gate
+        transport, gate = client._transport, client._transport._gate
 
         def hold() -> None:
             assert [True, True] == [gate.enter(0.0), gate.enter(0.0)]
-            with transport._opening, flights._lock, gate._lock:
+            with transport._opening, gate._lock:
                 held.set()
                 done.wait()
 
