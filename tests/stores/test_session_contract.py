@@ -19,9 +19,10 @@ import redis
 import redis.asyncio
 
 from auth0_tx import BackchannelLogoutError, ConfigurationError, SessionPolicy
-from auth0_tx.core.session.store import Application, session_key
+from auth0_tx.core.session.store import Application as SessionOwner
+from auth0_tx.core.session.store import session_key
 from auth0_tx.stores import CookieStore, MemoryStore, RedisStore
-from auth0_tx.tenant import Tenant
+from auth0_tx.tenant import Application, Tenant
 from tests.e2e.sessions.logins import (
     AUDIENCE,
     SECRET,
@@ -85,7 +86,7 @@ async def site(
 
 def find_key(site: Site, session_id: str) -> str:
     """Return the key under which a session is stored."""
-    application = Application(site.tenant.issuer, site.tenant.client_id)
+    application = SessionOwner(site.tenant.issuer, site.tenant.client_id)
     return session_key(application, session_id)
 
 
@@ -494,3 +495,42 @@ async def test_many_logins_at_once(site: Site) -> None:
     living = [await site.get_subject(browser) for browser in browsers]
 
     assert 1 <= sum(subject is not None for subject in living) <= 3
+
+
+async def test_two_applications(site: Site) -> None:
+    """Two applications that share secret and store do not touch each other's sessions."""
+    site.tenant.applications.add(
+        Application("admin-app", "of the admin app: 0123456789")
+    )
+    shop = site.make_client()
+    admin = site.make_client(
+        client_id="admin-app", client_secret="of the admin app: 0123456789"
+    )
+    customer, agent = Browser(), Browser()
+    await site.log_in(customer, client=shop)
+    await site.log_in(agent, client=admin)
+    copies = [Browser(dict(browser.cookies)) for browser in (customer, agent)]
+    for browser, client in zip(copies, (admin, shop), strict=True):
+        assert await site.get_subject(browser, client) is None
+        await site.call(browser, "logout", client=client)
+        await site.log_in(browser, client=client)
+
+    assert "auth0|alice" == await site.get_subject(customer, shop)
+    assert "auth0|alice" == await site.get_subject(agent, admin)
+    assert 0 == site.tenant.count("/oauth/revoke")
+    if site.is_in_cookies:
+        return
+    await resolve(
+        shop.handle_backchannel_logout(
+            logout_token(site.tenant, "1", sub="auth0|alice")
+        )
+    )
+    assert await site.get_subject(customer, shop) is None
+    assert "auth0|alice" == await site.get_subject(agent, admin)
+
+    # The same ``jti``, for the other application.
+    token = logout_token(site.tenant, "1", sub="auth0|alice", aud="admin-app")
+    with pytest.raises(BackchannelLogoutError):
+        await resolve(shop.handle_backchannel_logout(token))
+    await resolve(admin.handle_backchannel_logout(token))
+    assert await site.get_subject(agent, admin) is None
