@@ -83,8 +83,9 @@ class HostSessionStore(Unpicklable, ABC):
             StoreError: always.
         """
         raise StoreError(
-            f"sessions in {self.host}'s own session cannot be ended by Auth0",
-            hint=f"for back-channel logout keep sessions in {self.shared_stores}.",
+            f"sessions in {self.host}'s own session cannot be ended by Auth0, nor by "
+            "end_sessions()",
+            hint=f"keep sessions in {self.shared_stores}.",
         )
 
     def remove_from_index(self, label: str, keys: Collection[str]) -> None:
