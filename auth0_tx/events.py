@@ -169,7 +169,7 @@ class BackchannelLogoutFinished(AuditEvent):
     """A valid logout token of Auth0 was acted on, or that failed.
 
     Attributes:
-        sessions: how many sessions ended.
+        sessions: how many sessions it named, all of which have ended; 0 if it failed.
         seconds: its duration.
     """
 
@@ -179,7 +179,9 @@ class BackchannelLogoutFinished(AuditEvent):
 
 @attrs.frozen(kw_only=True)
 class LogoutTokenRefused(AuditEvent):
-    """A logout token was refused; it names nobody, as nothing in it is believed.
+    """A logout token was refused.
+
+    An invalid one names nobody, as nothing in it is believed.
 
     Attributes:
         reason: ``invalid``, or ``replayed`` for a valid one that was used before.
@@ -222,8 +224,8 @@ class SessionsEnded(AuditEvent):
 
     Attributes:
         by: ``end_sessions``, or ``max_sessions`` for those beyond the number that the
-            policy allows.
-        sessions: how many sessions ended.
+            policy allows; then ``session`` is the new one that the others made room for.
+        sessions: how many sessions ended; 0 if it failed.
         seconds: its duration.
     """
 

@@ -53,7 +53,8 @@ def report(
     settings = call.settings
     if settings.on_event is None:
         return
-    domain, session_id = settings.domain or "", None
+    # The session's own domain comes last: it may be of another tenant than the call.
+    domain, session_id = settings.domain or call.domain or "", None
     if state is not None:
         domain = domain or state["domain"]
         subject, session_id = state["user"]["sub"], state["internal"].get("id")
@@ -77,7 +78,8 @@ def run_reported(
     call: Call,
     kind: type[AuditEvent],
     flow: Flow[T],
-    describe: Callable[[T], Mapping[str, Any]],
+    describe: Callable[[T], Mapping[str, Any] | None],
+    **known: Any,
 ) -> Flow[T]:
     """Run a flow, and report whether it succeeded.
 
@@ -85,20 +87,25 @@ def run_reported(
         call: the call that the flow is a part of.
         kind: the class of the event.
         flow: the flow.
-        describe: returns what else :func:`report` takes, for a result of the flow.
+        describe: returns what else :func:`report` takes, for a result of the flow, or
+            ``None`` if a result is not worth an event.
+        known: what it takes whether the flow succeeds or not, less what *describe* returns.
     """
     # The frame of this flow would be one more in each traceback, and each step one more call.
     if call.settings.on_event is None:
         return (yield from flow)
+    started = call.context.monotonic()
     try:
         result = yield from flow
     except Auth0Error as error:
         failure = error
     else:
-        yield from report(call, kind, started=call.started, **describe(result))
+        details = describe(result)
+        if details is not None:
+            yield from report(call, kind, started=started, **{**known, **details})
         return result
     # Outside the handler, so that an error in here would not have this one as its context.
-    yield from report(call, kind, error=failure, started=call.started)
+    yield from report(call, kind, error=failure, started=started, **known)
     try:
         raise failure
     finally:

@@ -31,10 +31,16 @@ from ...errors import (
     IdTokenError,
     StoreError,
 )
+from ...events import (
+    BackchannelLogoutFinished,
+    LogoutFinished,
+    LogoutTokenRefused,
+    SessionsEnded,
+)
 from ..configuration import StoreOptions
 from ..context import Call, Context
 from ..effects import Flow, Invoke, Request, Send
-from ..session.cookies import CookieStore
+from ..session.cookies import CookieStore, list_session_cookies
 from ..session.store import (
     Application,
     AsyncStateStore,
@@ -46,6 +52,7 @@ from ..wire.grants import grant_request, revocation_form
 from ..wire.metadata import DOCUMENT_LIMIT, Metadata
 from ..wire.problems import Problem, check_text
 from ..wire.redirects import build_logout_url, check_return_to
+from .audit import report, run_reported
 from .session import check_writable, find_session, open_keeper
 from .session_keeper import Session, forget_cookies, get_application
 from .stored_sessions import call_store, end_listed_sessions, store_value
@@ -55,6 +62,9 @@ from .verification import ID_TOKEN_ALGORITHMS, verify_with_keys
 if TYPE_CHECKING:
     from ..jose.keys import KeySet
     from ..jose.logout_token import LogoutToken
+
+_LONGEST_RULE = 256
+"""Characters.  A rule quotes what was expected, such as the tenant's issuer."""
 
 LONGEST_REVOCATION = 3.0
 """Seconds that a logout waits for the refresh token to be revoked."""
@@ -107,6 +117,17 @@ def logout(
     # Also if the store failed: a session that is still there cannot renew its tokens then.
     if revoke and session is not None and session.state["refresh_token"] is not None:
         yield from _revoke(call, domain, session.state["refresh_token"])
+    # A visitor who never was logged in is no event.
+    if session is not None or list_session_cookies(
+        context.settings.session_cookie, cookies
+    ):
+        yield from report(
+            call,
+            LogoutFinished,
+            state=None if session is None else session.state,
+            error=failure,
+            started=call.started,
+        )
     # The cookies are gone by now, so this browser is logged out either way.
     may_ignore = context.settings.session_policy.store_failure == "no_session"
     if failure is not None and not (may_ignore and isinstance(failure, StoreError)):
@@ -133,11 +154,30 @@ def handle_backchannel_logout(
         CustomTokenExchangeError: the tenant's keys cannot be fetched to verify the token.
     """
     store = _get_server_store(context)
+    call = context.begin_call(store_options)
+    token: LogoutToken | None = None
+    ended, failure = 0, None
+    try:
+        token = yield from _verify_logout_token(call, logout_token)
+        ended = yield from _obey_logout_token(call, store, token)
+    except Auth0Error as error:
+        failure = error
+    # Outside the handler, so that an error in here would not have this one as its context.
+    yield from _report_logout_token(call, token, ended, failure)
+    try:
+        if failure is not None:
+            raise failure
+    finally:
+        # Or the frame keeps the error that keeps the frame, and the token in it.
+        del failure
+
+
+def _verify_logout_token(call: Call, logout_token: str) -> Flow[LogoutToken]:
     # Here and not at the top: most applications never get a logout token, and the JOSE
     # library takes longer to import than all of the core.
     from ..jose.logout_token import read_logout_token
 
-    call = context.begin_call(store_options)
+    context = call.context
     domain = yield from resolve_domain(call)
     metadata = yield from load_metadata(call, domain)
 
@@ -154,8 +194,31 @@ def handle_backchannel_logout(
     token = yield from verify_with_keys(call, metadata, logout_token, verify)
     if isinstance(token, IdTokenError):
         raise BackchannelLogoutError(token.message)
-    yield from _obey_logout_token(
-        context, store, get_application(context, domain), token
+    return token
+
+
+def _report_logout_token(
+    call: Call, token: LogoutToken | None, ended: int, failure: Auth0Error | None
+) -> Flow[None]:
+    """Report what became of a logout token; *token* is ``None`` if it was not verified."""
+    subject = None if token is None else token.subject
+    if isinstance(failure, BackchannelLogoutError):
+        yield from report(
+            call,
+            LogoutTokenRefused,
+            subject=subject,
+            error=failure,
+            reason="invalid" if token is None else "replayed",
+            rule=failure.message[:_LONGEST_RULE],
+        )
+        return
+    yield from report(
+        call,
+        BackchannelLogoutFinished,
+        subject=subject,
+        error=failure,
+        started=call.started,
+        sessions=ended,
     )
 
 
@@ -184,7 +247,24 @@ def end_sessions(
     if rule is not None:
         raise Problem("sub", rule).error()
     call = context.begin_call(store_options)
-    application = get_application(context, (yield from resolve_domain(call)))
+    ended = _end_sessions(call, store, sub)
+    return (
+        yield from run_reported(
+            call,
+            SessionsEnded,
+            ended,
+            lambda sessions: {"sessions": sessions},
+            subject=sub,
+            by="end_sessions",
+            sessions=0,
+        )
+    )
+
+
+def _end_sessions(
+    call: Call, store: StateStore | AsyncStateStore, sub: str
+) -> Flow[int]:
+    application = get_application(call.context, (yield from resolve_domain(call)))
     return (
         yield from end_listed_sessions(store, *_list_labels(application, sub, None))
     )
@@ -206,17 +286,20 @@ def _get_server_store(context: Context) -> StateStore | AsyncStateStore:
 
 
 def _obey_logout_token(
-    context: Context,
-    store: StateStore | AsyncStateStore,
-    application: Application,
-    token: LogoutToken,
-) -> Flow[None]:
-    """End the sessions that a verified logout token names, and mark it as used."""
+    call: Call, store: StateStore | AsyncStateStore, token: LogoutToken
+) -> Flow[int]:
+    """End the sessions that a verified logout token names, and mark it as used.
+
+    Returns:
+        How many sessions it named.
+    """
+    context = call.context
+    application = get_application(context, (yield from resolve_domain(call)))
     key = logout_token_key(application, token.token_id)
     # Back-Channel Logout 1.0 section 2.6, 8: the same jti must not be accepted twice.
     if (yield from call_store(store.get, key)) is not None:
         raise BackchannelLogoutError("the logout token has been used before")
-    yield from end_listed_sessions(
+    ended = yield from end_listed_sessions(
         store, *_list_labels(application, token.subject, token.session_id)
     )
     # The value is new each time, so whoever finds it knows whose mark it is.
@@ -232,6 +315,7 @@ def _obey_logout_token(
     if not is_first:
         # Another copy of the same token was quicker.  The sessions have ended all the same.
         raise BackchannelLogoutError("the logout token has been used before")
+    return ended
 
 
 def _withdraw_mark(

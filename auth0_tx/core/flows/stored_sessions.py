@@ -21,6 +21,7 @@ import attrs
 from ...errors import Auth0Error, LoginRequiredError, NotSentError, StoreError
 from ...errors import CustomTokenExchangeErrorCode as Code
 from ...secret import secret
+from ...events import SessionsEnded
 from ..context import Call, Context
 from ..effects import Flow, Invoke, Sleep
 from ..session.state import State, seconds_left
@@ -32,6 +33,7 @@ from ..session.store import (
     lock_key,
     session_key,
 )
+from .audit import run_reported
 from .session_keeper import (
     Session,
     get_application,
@@ -106,7 +108,15 @@ class StoredSessions:
                 # its time, unused.
                 old_key = self._find_key(state["domain"], old)
                 yield from call_repeatable(context, self.store.delete, old_key)
-            yield from self._end_surplus(key, state)
+            yield from run_reported(
+                self.call,
+                SessionsEnded,
+                self._end_surplus(key, state),
+                lambda ended: {"sessions": ended} if ended else None,
+                state=state,
+                by="max_sessions",
+                sessions=0,
+            )
         except StoreError:
             return session
         return session
@@ -130,7 +140,7 @@ class StoredSessions:
             yield from call_store(self.store.delete, key)
         raise failure
 
-    def _end_surplus(self, new: str, state: State) -> Flow[None]:
+    def _end_surplus(self, new: str, state: State) -> Flow[int]:
         """End the user's oldest sessions, if there are more than the policy allows.
 
         Of several logins at once, each ends what is older than the newest sessions that it
@@ -140,10 +150,13 @@ class StoredSessions:
         Args:
             new: the key of the session that has just begun.
             state: its content.
+
+        Returns:
+            How many sessions ended.
         """
         most = self.call.settings.session_policy.max_sessions
         if most is None:
-            return
+            return 0
         application = get_application(self.call.context, state["domain"])
         label, *_ = index_labels(application, state)
         keys = yield from call_store(self.store.read_index, label)
@@ -164,6 +177,7 @@ class StoredSessions:
             yield from call_store(self.store.delete, key)
         if ended or gone:
             yield from call_store(self.store.remove_from_index, label, [*ended, *gone])
+        return len(ended)
 
     def save(self, session: Session, state: State) -> Flow[Session | None]:
         """Store the state if the store still has what was read."""

@@ -11,9 +11,17 @@ from auth0_tx.core.context import Context
 from auth0_tx.core.effects import Flow
 from auth0_tx.core.flows.audit import report, run_reported
 from auth0_tx.core.flows.login import login_with_custom_token_exchange
+from auth0_tx.core.flows.logout import handle_backchannel_logout, logout
 from auth0_tx.core.session.pseudonyms import derive_pseudonym_key, make_pseudonym
 from auth0_tx.errors import RefusedError, StoreError
-from auth0_tx.events import AuditEvent, LoginFinished, LogoutFinished
+from auth0_tx.events import (
+    AuditEvent,
+    BackchannelLogoutFinished,
+    LoginFinished,
+    LogoutFinished,
+    LogoutTokenRefused,
+)
+from auth0_tx.values import SessionPolicy
 from tests.core.browser import (
     SECRET,
     Browser,
@@ -21,14 +29,18 @@ from tests.core.browser import (
     build_login_options,
     build_session_client,
     build_token_response,
+    log_in,
 )
+from tests.core.flows.test_backchannel_logout import sign_logout_token
 from tests.core.id_tokens import build_jwks_response
+from tests.core.vectors_tokens import OTHER_RSA
 from tests.core.world import (
     DOMAIN,
     SECRETS,
     Clock,
     build_client,
     build_refusal,
+    build_response,
     fail,
     list_kinds,
     play,
@@ -250,3 +262,132 @@ def test_unwatched_login(clock: Clock) -> None:
         kinds.append([k.__name__ for k in list_kinds(asked) if k.__name__ != "Emit"])
 
     assert kinds[0] == kinds[1]
+
+
+def log_in_watched(
+    clock: Clock, store: PaperStore | None, **keywords: Any
+) -> tuple[Context, Browser]:
+    """Return a client with a subscriber, and a browser that is logged in."""
+    context = build_session_client(clock, on_event=print, state_store=store, **keywords)
+    browser = Browser()
+    log_in(context, browser, {"refresh_token": SECRETS["refresh_token"]})
+    return context, browser
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["cookies", "store"])
+def test_logout(clock: Clock, stored: bool) -> None:
+    """A logout is told of with whose session it ended."""
+    store = PaperStore(clock) if stored else None
+    context, browser = log_in_watched(clock, store)
+    _, asked = play(logout(context, browser.request()))
+    (event,) = list_audited(asked)
+
+    assert isinstance(event, LogoutFinished)
+    assert make_pseudonym(KEY, "subject", DOMAIN, "auth0|user") == event.subject
+    assert (None, 0.0) == (event.code, event.seconds)
+
+
+def test_logout_of_nobody(clock: Clock) -> None:
+    """A visitor without a session is no event; one with an old cookie is, and has no name."""
+    context, browser = log_in_watched(clock, None)
+    _, asked = play(logout(context, Browser().request()))
+    assert [] == list_audited(asked)
+
+    clock.wait(30 * 86_400)
+    _, asked = play(logout(context, browser.request()))
+    (event,) = list_audited(asked)
+    assert (LogoutFinished, None) == (type(event), event.subject)
+
+
+@pytest.mark.parametrize("policy", ["raise", "no_session"])
+def test_logout_that_fails(clock: Clock, policy: Any) -> None:
+    """A store that fails is told of, also if the application called that no session."""
+    store = PaperStore(clock)
+    context, browser = log_in_watched(
+        clock, store, session_policy=SessionPolicy(store_failure=policy)
+    )
+    store.failing = ["delete", "delete"]
+    flow = logout(context, browser.request(), revoke=False)
+    asked = (fail(flow) if policy == "raise" else play(flow))[1]
+    (event,) = list_audited(asked)
+
+    assert (LogoutFinished, "store_failed") == (type(event), event.code)
+    assert make_pseudonym(KEY, "subject", DOMAIN, "auth0|user") == event.subject
+
+
+def test_backchannel_logout(clock: Clock) -> None:
+    """A logout token is told of with the user that it names, and how many sessions ended."""
+    store = PaperStore(clock)
+    context, _ = log_in_watched(clock, store)
+    log_in(context, Browser())
+    token = sign_logout_token()
+    audited = [
+        list_audited(played(handle_backchannel_logout(context, token))[1])
+        for played in (play, fail)
+    ]
+    subject = make_pseudonym(KEY, "subject", DOMAIN, "auth0|user")
+    who = {"domain": DOMAIN, "client_id": "the-client", "subject": subject}
+
+    assert [
+        [BackchannelLogoutFinished(**who, sessions=2, seconds=0.0)],
+        [
+            LogoutTokenRefused(
+                **who,
+                code="invalid_logout_token",
+                reason="replayed",
+                rule="the logout token has been used before",
+            )
+        ],
+    ] == audited
+
+
+@pytest.mark.parametrize(
+    ("token", "rule"),
+    [
+        ("eyJhbGciOiJub25lIn0.e30.", "the token's alg is not an accepted algorithm"),
+        (sign_logout_token(key=OTHER_RSA), "the token's signature is invalid"),
+        (sign_logout_token(jti=None), "the logout token's jti is not a string"),
+        ("x" * 70_000, "the token is longer than"),
+    ],
+    ids=["none", "forged", "no-jti", "long"],
+)
+def test_refused_logout_token(clock: Clock, token: str, rule: str) -> None:
+    """A token that is refused is told of with the rule it breaks, and names nobody."""
+    context, _ = log_in_watched(clock, PaperStore(clock))
+    _, asked = fail(handle_backchannel_logout(context, token))
+    (event,) = list_audited(asked)
+
+    assert isinstance(event, LogoutTokenRefused)
+    assert ("invalid_logout_token", "invalid") == (event.code, event.reason)
+    assert (None, None) == (event.subject, event.session)
+    assert event.rule.startswith(rule)
+    assert 256 >= len(event.rule)
+
+
+@pytest.mark.parametrize(
+    ("failing", "replies", "code", "is_verified"),
+    [
+        ("delete", [], "store_failed", True),
+        ("", [build_response(b"", 404)], "signing_key_unavailable", False),
+    ],
+    ids=["store", "keys"],
+)
+def test_backchannel_logout_that_fails(
+    clock: Clock, failing: str, replies: list[Any], code: str, is_verified: bool
+) -> None:
+    """A failure that is not the token's is told of as one of the logout."""
+    store = PaperStore(clock)
+    context, _ = log_in_watched(clock, store)
+    store.failing = [failing] * 2
+    if not is_verified:
+        context = build_session_client(clock, on_event=print, state_store=store)
+    flow = handle_backchannel_logout(context, sign_logout_token())
+    _, asked = fail(flow, *replies)
+    (event,) = list_audited(asked)
+
+    assert isinstance(event, BackchannelLogoutFinished)
+    assert (code, 0, is_verified) == (
+        event.code,
+        event.sessions,
+        event.subject is not None,
+    )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import attrs
 import pytest
 from attrs import field, frozen
 
@@ -19,6 +20,7 @@ from auth0_tx import (
     SessionPolicy,
     SessionTransferToken,
 )
+from auth0_tx.events import AuditEvent, Event
 from auth0_tx.stores import CookieStore, MemoryStore
 from auth0_tx.tenant import Tenant, faults
 from tests.e2e.parity.playing import (
@@ -311,10 +313,11 @@ STORIES = (
 
 @frozen
 class Recording:
-    """The ends of a story in one world, and its requests."""
+    """The ends of a story in one world, its requests, and what an audit was told."""
 
     ends: list[Any]
     requests: list[Any]
+    events: list[Any]
 
 
 @pytest.mark.parametrize("keeping", ["cookies", "store"])
@@ -322,7 +325,7 @@ class Recording:
 def test_both_worlds_tell_the_same_story(
     story: Story, keeping: str, new_tenant: Callable[..., Tenant], clock: Clock
 ) -> None:
-    """Both clients send the same requests, and each step ends as the table says."""
+    """Both clients send the same requests and events, and each step ends as the table says."""
     tenant = new_tenant()
     told = [
         _play(story, keeping, tenant, clock, world)
@@ -335,6 +338,7 @@ def test_both_worlds_tell_the_same_story(
         normalize_end(end) for end in told[1].ends
     ]
     assert told[0].requests == told[1].requests
+    assert told[0].events == told[1].events
 
 
 def _play(
@@ -359,10 +363,28 @@ def _play(
     store = keywords.pop("state_store", MemoryStore if keeping == "store" else None)
     browser = Browser()
     browser.clock = clock
+    events: list[Event] = []
+    keywords["on_event"] = events.append
     ends = play(story, {**keywords, "state_store": store and store()}, browser, tenant)
     return Recording(
-        ends, [normalize_session_request(request) for request in tenant.requests]
+        ends,
+        [normalize_session_request(request) for request in tenant.requests],
+        normalize_events(events),
     )
+
+
+def normalize_events(events: list[Event]) -> list[Any]:
+    """Return the events of an audit, each session by its number and no time but that there is one."""
+    sessions: dict[str | None, int] = {}
+    normal = []
+    for event in events:
+        if isinstance(event, AuditEvent):
+            number = sessions.setdefault(event.session, len(sessions))
+            members = attrs.asdict(event) | {"session": event.session and number}
+            if "seconds" in members:
+                members["seconds"] = members["seconds"] >= 0
+            normal.append((type(event), members))
+    return normal
 
 
 def play_blocking(

@@ -9,6 +9,7 @@ import pprint
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 
 from auth0_tx import (
@@ -23,8 +24,16 @@ from auth0_tx import (
     ServerClient,
     StoreError,
 )
+from auth0_tx.events import (
+    AuditEvent,
+    Event,
+    LoginFinished,
+    LogoutFinished,
+    SessionRotated,
+)
+from auth0_tx.integrations.log_events import log_event
 from auth0_tx.stores import CookieStore, MemoryStore
-from auth0_tx.tenant import Tenant
+from auth0_tx.tenant import Tenant, faults
 from tests.e2e.secrets.exposure_walk import everything_in
 from tests.e2e.secrets.two_worlds import WORLDS, World, settings_of
 from tests.e2e.sessions.logins import Browser
@@ -217,6 +226,68 @@ def test_errors(
         ]
         assert (None, None) == (error.__cause__, error.__context__)
     assert needles.find(caplog.text) is None
+
+
+@pytest.mark.parametrize("identifiers", ["hashed", "clear"])
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("kind", [CookieStore, MemoryStore])
+def test_events(
+    auth0_tenant: Tenant,
+    needles: Needles,
+    caplog: pytest.LogCaptureFixture,
+    world: World,
+    kind: type[Any],
+    identifiers: str,
+) -> None:
+    """No event of an audit has a token or a cookie, or a user's name unless it may."""
+    needles.add(SECRET)
+    events: list[Event] = []
+    browser, junk = Followed(needles), Browser()
+    junk.cookies = {"__Host-auth0_tx": "made-up-by-a-visitor-0123456789-abcdefghij"}
+    needles.add(*junk.cookies.values())
+    logout_token = auth0_tenant.logout_token("auth0|alice")
+    bad_token = auth0_tenant.subject_token("auth0|alice")
+    needles.add(logout_token, bad_token, name="a logout token")
+
+    def note(event: Event) -> None:
+        events.append(event)
+        log_event(event)
+
+    def fail_to_log_in(client: Any) -> Any:
+        auth0_tenant.inject(faults.status(403, {"error": bad_token}), times=1)
+        return browser.log_in(client, auth0_tenant)
+
+    with caplog.at_level(logging.DEBUG):
+        ask(
+            world,
+            {
+                **sessions_of(auth0_tenant, kind()),
+                "on_event": note,
+                "audit_identifiers": identifiers,
+            },
+            [
+                fail_to_log_in,
+                lambda client: browser.log_in(client, auth0_tenant),
+                lambda client: client.get_access_token(
+                    browser.request(), "https://api.example.com/another"
+                ),
+                lambda client: client.get_user(junk.request()),
+                lambda client: client.logout(browser.request()),
+                lambda client: client.logout(junk.request()),
+                lambda client: client.handle_backchannel_logout(logout_token),
+                lambda client: client.handle_backchannel_logout(logout_token),
+                lambda client: client.handle_backchannel_logout(bad_token),
+            ],
+        )
+    audited = [event for event in events if isinstance(event, AuditEvent)]
+    texts = [str(value) for event in audited for value in attrs.asdict(event).values()]
+
+    assert {LoginFinished, SessionRotated, LogoutFinished} <= {
+        type(event) for event in audited
+    }
+    assert [] == [text for text in texts if needles.find(text)]
+    assert needles.find(caplog.text) is None
+    assert (identifiers == "clear") is ("auth0|alice" in texts)
 
 
 @pytest.mark.parametrize("world", WORLDS)
