@@ -57,7 +57,7 @@ def report(
     domain, session_id = settings.domain or call.domain or "", None
     if state is not None:
         domain = domain or state["domain"]
-        subject, session_id = state["user"]["sub"], state["internal"].get("id")
+        subject, session_id = state["user"]["sub"], state["internal"]["id"]
     if started is not None:
         fields["seconds"] = call.context.monotonic() - started
     if error is not None:

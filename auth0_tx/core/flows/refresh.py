@@ -456,7 +456,11 @@ def describe_refresh_failure(error: CustomTokenExchangeError) -> Auth0Error:
     # RFC 6749 section 5.2: invalid_grant is for a token that is invalid, expired or revoked.
     if isinstance(error, RefusedError) and error.code == "invalid_grant":
         return LoginRequiredError(
-            error.message, error.code, error.status, phase="reply"
+            error.message,
+            error.code,
+            error.status,
+            phase="reply",
+            correlation_id=error.correlation_id,
         )
     # The server failed, or its answer was lost.  The refresh token is kept, and nothing is
     # lost by sending it again that was not lost already.

@@ -9,6 +9,7 @@ import pytest
 
 from auth0_tx.core.context import Context
 from auth0_tx.core.effects import Flow
+from auth0_tx.core.flows.access_tokens import get_access_token
 from auth0_tx.core.flows.audit import report, run_reported
 from auth0_tx.core.flows.login import login_with_custom_token_exchange
 from auth0_tx.core.flows.logout import handle_backchannel_logout, logout
@@ -20,6 +21,7 @@ from auth0_tx.events import (
     LoginFinished,
     LogoutFinished,
     LogoutTokenRefused,
+    SessionRotated,
 )
 from auth0_tx.values import SessionPolicy
 from tests.core.browser import (
@@ -272,6 +274,21 @@ def log_in_watched(
     browser = Browser()
     log_in(context, browser, {"refresh_token": SECRETS["refresh_token"]})
     return context, browser
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["cookies", "store"])
+def test_refused_refresh(clock: Clock, stored: bool) -> None:
+    """A refresh that is refused can be found in the tenant's logs."""
+    context, browser = log_in_watched(clock, PaperStore(clock) if stored else None)
+    clock.wait(3_600)
+    flow = get_access_token(context, browser.request(), "https://other.example.com")
+    refusal = build_refusal(403, "invalid_grant", x_correlation_id="cor-2")
+    error, asked = fail(flow, refusal)
+    (event,) = list_audited(asked)
+
+    assert isinstance(event, SessionRotated)
+    assert ("invalid_grant", "cor-2") == (event.code, event.correlation_id)
+    assert "cor-2" == error.correlation_id
 
 
 @pytest.mark.parametrize("stored", [False, True], ids=["cookies", "store"])
