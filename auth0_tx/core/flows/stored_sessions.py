@@ -20,8 +20,8 @@ import attrs
 
 from ...errors import Auth0Error, LoginRequiredError, NotSentError, StoreError
 from ...errors import CustomTokenExchangeErrorCode as Code
-from ...secret import secret
 from ...events import SessionsEnded
+from ...secret import secret
 from ..context import Call, Context
 from ..effects import Flow, Invoke, Sleep
 from ..session.state import State, seconds_left

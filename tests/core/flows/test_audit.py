@@ -12,7 +12,11 @@ from auth0_tx.core.effects import Flow
 from auth0_tx.core.flows.access_tokens import get_access_token
 from auth0_tx.core.flows.audit import report, run_reported
 from auth0_tx.core.flows.login import login_with_custom_token_exchange
-from auth0_tx.core.flows.logout import handle_backchannel_logout, logout
+from auth0_tx.core.flows.logout import (
+    end_sessions,
+    handle_backchannel_logout,
+    logout,
+)
 from auth0_tx.core.session.pseudonyms import derive_pseudonym_key, make_pseudonym
 from auth0_tx.errors import RefusedError, StoreError
 from auth0_tx.events import (
@@ -22,6 +26,7 @@ from auth0_tx.events import (
     LogoutFinished,
     LogoutTokenRefused,
     SessionRotated,
+    SessionsEnded,
 )
 from auth0_tx.values import SessionPolicy
 from tests.core.browser import (
@@ -142,19 +147,17 @@ def test_no_subscriber(clock: Clock) -> None:
     assert (None, []) == play(report(call, LogoutFinished, state={}, started=0.0))
 
 
-def succeed(result: Any) -> Flow[Any]:
-    """Return a result, as a flow."""
-    yield from ()
-    return result
-
-
 def test_outcome(clock: Clock) -> None:
     """A flow that succeeds is reported with what describes its result."""
-    context = build_session_client(clock, on_event=print)
-    call = context.begin_call()
-    clock.wait(3)
+    call = build_session_client(clock, on_event=print).begin_call()
+
+    def work() -> Flow[str]:
+        clock.wait(3)
+        yield from ()
+        return "result"
+
     flow = run_reported(
-        call, LogoutFinished, succeed("result"), lambda result: {"subject": result}
+        call, LogoutFinished, work(), lambda result: {"subject": result}, subject="no"
     )
     result, asked = play(flow)
     (event,) = list_audited(asked)
@@ -408,3 +411,66 @@ def test_backchannel_logout_that_fails(
         event.sessions,
         event.subject is not None,
     )
+
+
+def test_end_sessions(clock: Clock) -> None:
+    """Logging a user out everywhere is told of with how many sessions ended, also if none."""
+    store = PaperStore(clock)
+    context, _ = log_in_watched(clock, store)
+    log_in(context, Browser())
+    events = [
+        list_audited(played(end_sessions(context, sub="auth0|user"))[1])
+        for played in (play, play)
+    ]
+    log_in(context, Browser())
+    store.failing = ["delete"]
+    events.append(list_audited(fail(end_sessions(context, sub="auth0|user"))[1]))
+    subject = make_pseudonym(KEY, "subject", DOMAIN, "auth0|user")
+
+    def expect(sessions: int, code: str | None = None) -> list[AuditEvent]:
+        return [
+            SessionsEnded(
+                domain=DOMAIN,
+                client_id="the-client",
+                subject=subject,
+                code=code,
+                by="end_sessions",
+                sessions=sessions,
+                seconds=0.0,
+            )
+        ]
+
+    assert [expect(2), expect(0), expect(0, "store_failed")] == events
+
+
+def test_surplus_sessions(clock: Clock) -> None:
+    """A login that ends older sessions is told of with the session that it made."""
+    store = PaperStore(clock)
+    context, _ = log_in_watched(
+        clock, store, session_policy=SessionPolicy(max_sessions=2)
+    )
+    audited: list[list[AuditEvent]] = []
+    for failing in ("", "", "read_index"):
+        store.failing = [failing]
+        _, asked = play(
+            start_login(context, Browser()),
+            build_token_response(),
+            lambda request: build_jwks_response("key-1"),
+        )
+        audited.append(list_audited(asked))
+    (first,), (ended, login), (failed, _) = audited
+
+    assert (LoginFinished, LoginFinished) == (type(first), type(login))
+    assert ended == attrs.evolve(
+        SessionsEnded(
+            domain=DOMAIN,
+            client_id="the-client",
+            by="max_sessions",
+            sessions=1,
+            seconds=0.0,
+        ),
+        subject=login.subject,
+        session=login.session,
+    )
+    assert isinstance(failed, SessionsEnded)
+    assert ("store_failed", 0) == (failed.code, failed.sessions)
