@@ -251,9 +251,20 @@ class DiscoveryError(CustomTokenExchangeError):
 
 
 class InvalidResponseError(CustomTokenExchangeError):
-    """The server's response breaks the protocol."""
+    """The server's response breaks the protocol.
+
+    ``refresh_token`` is the refresh token of a response that was issued but is otherwise
+    broken, if it has one: with rotation, the one that was sent is spent.  A session keeps it.
+    It is redacted when it prints, and a pickled or copied error no longer has it.
+    """
 
     default_code: str = Code.INVALID_RESPONSE
+    refresh_token: str | None = None
+
+    def with_refresh_token(self, token: str | None) -> InvalidResponseError:
+        """Attach the refresh token that was issued; return the error itself."""
+        self.refresh_token = secret(token)
+        return self
 
 
 class RefusedError(CustomTokenExchangeError):

@@ -39,7 +39,7 @@ from auth0_tx.core.configuration import Settings
 from auth0_tx.core.effects import Emit
 from auth0_tx.core.session.cookies import SetCookie
 from auth0_tx.core.wire.client_auth import PrivateKeyJwt
-from auth0_tx.errors import Auth0Error, MfaRequiredError
+from auth0_tx.errors import Auth0Error, InvalidResponseError, MfaRequiredError
 from auth0_tx.tenant import Application, ReceivedRequest, Reply, Tenant
 from auth0_tx.values import CustomTokenExchangeOptions, TokenExchangeResponse
 from tests.secret_needles import Needles
@@ -158,6 +158,9 @@ def _watch_values(needles: Needles) -> None:
     def add_mfa_token(self: MfaRequiredError, *_: object) -> None:
         needles.add(self.mfa_token, name="an MFA token")
 
+    def add_refresh_token(self: InvalidResponseError, *_: object) -> None:
+        needles.add(self.refresh_token, name="a refresh token")
+
     def add_cookie(self: SetCookie, *_: object) -> None:
         needles.add(self.value, name="a session cookie")
 
@@ -167,6 +170,7 @@ def _watch_values(needles: Needles) -> None:
     _call_after(Settings, "__init__", add_client_secrets)
     _call_after(PrivateKeyJwt, "__init__", add_private_key)
     _call_after(MfaRequiredError, "with_mfa", add_mfa_token)
+    _call_after(InvalidResponseError, "with_refresh_token", add_refresh_token)
 
 
 def _watch_tenants(scanner: Scanner) -> None:

@@ -309,6 +309,16 @@ def test_evolve_response() -> None:
     assert tokens is error.evolve(message="still no").response
 
 
+def test_evolve_refresh_token() -> None:
+    """``evolve`` copies the refresh token of a broken response; it does not print."""
+    error = InvalidResponseError("no").with_refresh_token("needle-r-2")
+    shown = f"{error} {error!r} {error.args} {vars(error)!r}"
+
+    assert "needle-r-2" == error.evolve(message="still no").refresh_token
+    assert "needle" not in shown
+    assert pickle.loads(pickle.dumps(error)).refresh_token is None
+
+
 @EVERY
 def test_evolve_attachments(kind: type[Auth0Error]) -> None:
     """``evolve`` copies notes and an application's attributes; neither error gets the other's."""

@@ -26,6 +26,7 @@ tokens                            has them, the access token under the audience 
 ... whose keys are not available  keeps the ID token that it had
 ... with an ID token that fails   has the new refresh token alone
 ... of another user               is as before: nothing in the answer is this user's
+... in an answer that is broken   has the new refresh token alone, if that can be read
 ``invalid_grant``                 has no refresh token
 anything else                     is as before
 ================================  ===========================================================
@@ -46,6 +47,7 @@ from ...errors import (
     Auth0Error,
     CustomTokenExchangeError,
     IdTokenError,
+    InvalidResponseError,
     LoginRequiredError,
     NotSentError,
     RefusedError,
@@ -281,6 +283,7 @@ def take_token_set(state: State, outcome: RefreshOutcome) -> dict[str, Any]:
 
     Raises:
         IdTokenError: the ID token beside it is invalid.
+        InvalidResponseError: the response is broken.
         WrongAudienceError: it is for another audience than was asked for.
     """
     if outcome.problem is not None:
@@ -409,10 +412,19 @@ def _request_refresh(
     grant = build_refresh_grant(
         call, refresh_token, None if is_of_login else request.audience, request.scope
     )
-    tokens = yield from request_tokens(call, metadata, grant)
-    now = call.context.clock()
     claims: dict[str, Any] | None = None
     problem: CustomTokenExchangeError | None = None
+    try:
+        tokens = yield from request_tokens(call, metadata, grant)
+    except InvalidResponseError as error:
+        if error.refresh_token is None:
+            raise
+        tokens = TokenExchangeResponse(
+            access_token="", token_type="", refresh_token=error.refresh_token
+        )
+        # Without its traceback, which keeps this frame, and the tokens in it.
+        problem = error.with_traceback(None)
+    now = call.context.clock()
     # After the tokens were issued: what fails from here on must not lose them.
     if tokens.id_token is not None:
         try:

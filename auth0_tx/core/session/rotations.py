@@ -44,8 +44,8 @@ class RefreshOutcome:
         at: epoch seconds of the response.
         is_refresh: whether a refresh token brought it.
         is_rotated: whether the refresh token that was sent is spent, as another came.
-        problem: what is wrong with the ID token.  The refresh token is kept, as the one before
-            is spent; the access token is not handed out.
+        problem: what is wrong with the response, or with its ID token.  The refresh token is
+            kept, as the one before is spent; the access token is not handed out.
     """
 
     audience: str | None

@@ -420,7 +420,7 @@ def _describe_media_type(media_type: str) -> str:
 def _build_invalid_response(
     response: Response, rule: str, request_info: TokenRequestInfo
 ) -> InvalidResponseError:
-    return InvalidResponseError(
+    error = InvalidResponseError(
         rule,
         status=response.status,
         # A redirect or a refusal did nothing, and would do the same again.  A broken 200
@@ -429,3 +429,17 @@ def _build_invalid_response(
         tokens_issued=200 <= response.status < 300,
         correlation_id=_read_correlation_id(response, request_info),
     )
+    return error.with_refresh_token(_find_refresh_token(response))
+
+
+def _find_refresh_token(response: Response) -> str | None:
+    """Return the refresh token of a response that is broken otherwise, or ``None``.
+
+    RFC 6749 section 6: the one before may be revoked by now, so a client that loses this one
+    loses the login.
+    """
+    if not 200 <= response.status < 300 or response.oversized:
+        return None
+    value, _ = read_json(response.body)
+    token = value.get("refresh_token") if isinstance(value, dict) else None
+    return token if _is_token(token) else None

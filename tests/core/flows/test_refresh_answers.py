@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
 from auth0_tx.core.context import Context
@@ -182,26 +183,45 @@ FAILURES: dict[str, tuple[Any, type[Auth0Error], bool, str | None]] = {
         )
         for status in (500, 502, 503, 504)
     },
-    # A 200 that cannot be read.
+    # A 200 that cannot be read, but for its refresh token: that one is a rotation's.
     **{
-        f"200 with {name}": (answer, InvalidResponseError, False, "r-1")
-        for name, answer in {
-            "a page": build_response(PAGE, 200, **HTML),
-            "nothing": build_response(b""),
-            "half of it": build_response(
-                b'{"access_token":"a-2","refresh_token":"r-2"'
+        f"200 with {name}": (answer, InvalidResponseError, False, refresh_token)
+        for name, answer, refresh_token in (
+            ("a page", build_response(PAGE, 200, **HTML), "r-1"),
+            ("nothing", build_response(b""), "r-1"),
+            (
+                "half of it",
+                build_response(b'{"access_token":"a-2","refresh_token":"r-2"'),
+                "r-1",
             ),
-            "a list": build_response([]),
-            "no access token": build_tokens(access_token=...),
-            "an empty access token": build_tokens(access_token=""),
-            "another type": build_tokens(token_type="DPoP"),
-            "no type": build_tokens(token_type=...),
-            "a lifetime that is no number": build_tokens(expires_in="soon"),
-            "a refresh token that is a number": build_tokens(refresh_token=7),
-            "an ID token that is a list": build_tokens(id_token=["x"]),
-            "a scope that is a list": build_tokens(scope=["openid"]),
-        }.items()
+            ("a list", build_response([]), "r-1"),
+            ("no access token", build_tokens(access_token=...), "r-2"),
+            ("an empty access token", build_tokens(access_token=""), "r-2"),
+            ("another type", build_tokens(token_type="DPoP"), "r-2"),
+            ("no type", build_tokens(token_type=...), "r-2"),
+            ("a lifetime that is no number", build_tokens(expires_in="soon"), "r-2"),
+            ("a lifetime of nothing", build_tokens(expires_in=0), "r-2"),
+            ("a refresh token that is a number", build_tokens(refresh_token=7), "r-1"),
+            ("an ID token that is a list", build_tokens(id_token=["x"]), "r-2"),
+            ("a scope that is a list", build_tokens(scope=["openid"]), "r-2"),
+            (
+                "a type of token that is a list, and no rotation",
+                build_tokens(issued_token_type=["x"], refresh_token=...),
+                "r-1",
+            ),
+            (
+                "a media type that is wrong",
+                attrs.evolve(build_tokens(), headers=[("Content-Type", "text/plain")]),
+                "r-2",
+            ),
+        )
     },
+    "201 with tokens": (
+        attrs.evolve(build_tokens(), status=201),
+        InvalidResponseError,
+        False,
+        "r-2",
+    ),
     "201": (build_response(b"{}", 201), InvalidResponseError, False, "r-1"),
     # An error with status 200.
     "200 with invalid_grant": (
