@@ -34,6 +34,7 @@ from .errors import (
 )
 from .token_types import TokenType
 from .values import (
+    AccessTokenSet,
     CachePolicy,
     CustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeOptions,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from .core.wire.redirects import build_session_transfer_redirect
 
 __all__ = [
+    "AccessTokenSet",
     "AmbiguousError",
     "AsyncServerClient",
     "Auth0Error",

@@ -14,6 +14,7 @@ from .core.configuration import AuditIdentifiers, StoreOptions, Verify, configur
 from .core.flows import (
     access_tokens,
     exchange,
+    given_tokens,
     login,
     logout,
     session,
@@ -30,6 +31,7 @@ from .secret import conceal
 from .shells.aiohttp_shell import AsyncShell
 from .shells.drivers import cut_traceback, run_async, run_in_turn
 from .values import (
+    AccessTokenSet,
     CachePolicy,
     CustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeOptions,
@@ -349,6 +351,134 @@ class AsyncServerClient(AsyncShell):
                     audience,
                     scope,
                     subject_token_supplier=subject_token_supplier,
+                ),
+                self._world,
+            )
+        except Auth0Error as error:
+            raise cut_traceback(error)
+
+    async def get_token_set(
+        self,
+        store_options: StoreOptions | None = None,
+        audience: str | None = None,
+        scope: str | None = None,
+        *,
+        subject_token_supplier: Callable[
+            [], CustomTokenExchangeOptions | Awaitable[CustomTokenExchangeOptions]
+        ]
+        | None = None,
+    ) -> AccessTokenSet:
+        """Return an access token of the logged-in user, with its expiry, scope and audience.
+
+        The token is the one that ``get_access_token`` returns, renewed in the same way.
+
+        Args:
+            store_options: ``request`` and ``response``; without a response a session in cookies
+                cannot keep what is renewed.
+            audience: the API; ``None`` for the one that the login was for.
+            scope: space-separated scopes that the token must have been granted or asked for with;
+                ``None`` for those that a request without a scope gets, at first the login's.
+            subject_token_supplier: returns the options of another exchange for the same user,
+                for a session without a refresh token.
+
+        Returns:
+            The access token, and what is known of it.
+
+        Raises:
+            LoginRequiredError: there is no session, or nothing to renew its tokens with.
+            InvalidInputError: an argument breaks a rule, or a token must be renewed and there is
+                no response to keep it with.
+            ConfigurationError: the client keeps no sessions.
+            StoreError: the store failed.
+            WrongAudienceError: Auth0 answered with a token for another API, which is kept as such;
+                the application's refresh token policies do not name *audience*.
+            CustomTokenExchangeError: the token could not be renewed this time.
+        """
+        try:
+            return await run_async(
+                access_tokens.get_token_set(
+                    self._context,
+                    store_options,
+                    audience,
+                    scope,
+                    subject_token_supplier=subject_token_supplier,
+                ),
+                self._world,
+            )
+        except Auth0Error as error:
+            raise cut_traceback(error)
+
+    async def refresh(
+        self,
+        refresh_token: str,
+        audience: str | None = None,
+        scope: str | None = None,
+        store_options: StoreOptions | None = None,
+    ) -> TokenExchangeResponse:
+        """Request new tokens with a refresh token that the application keeps by itself.
+
+        For a refresh token of ``custom_token_exchange``.  The tokens of a login session are
+        ``get_access_token``'s: a refresh token that is used here is spent for the session.
+
+        If the response has a ``refresh_token``, keep it in place of the one that was sent, which is
+        spent (rotation).  If it has none, the one that was sent stays good.  Callers that use the
+        same refresh token at once, or within ten minutes of a rotation in this process, share its
+        outcome.  The ID token of the response is not verified.
+
+        Args:
+            refresh_token: the refresh token.
+            audience: the API; ``None`` for the one that the refresh token was issued for.
+            scope: space-separated scopes, of those that were granted; ``None`` for all of them.
+            store_options: handed to the domain resolver if the client has one.
+
+        Returns:
+            The tokens.
+
+        Raises:
+            InvalidInputError: an argument breaks a rule; nothing was sent.
+            LoginRequiredError: Auth0 refuses the refresh token (``invalid_grant``).
+            WrongAudienceError: the access token is for another API than *audience*; ``response``
+                has the tokens, the new refresh token among them.
+            AmbiguousError: the answer was lost; the same call may be made again.
+            CustomTokenExchangeError: every other failure.
+        """
+        refresh_token = conceal(refresh_token)
+        try:
+            return await run_async(
+                given_tokens.refresh(
+                    self._context, refresh_token, audience, scope, store_options
+                ),
+                self._world,
+            )
+        except Auth0Error as error:
+            raise cut_traceback(error)
+
+    async def revoke_refresh_token(
+        self,
+        refresh_token: str,
+        store_options: StoreOptions | None = None,
+    ) -> None:
+        """Revoke a refresh token that the application keeps by itself (RFC 7009).
+
+        Auth0 also ends the tokens that the refresh token was rotated to.  Access tokens last until
+        they expire.  Revoking a token that is unknown or revoked already succeeds (section 2.2).
+
+        Args:
+            refresh_token: the refresh token.
+            store_options: handed to the domain resolver if the client has one.
+
+        Raises:
+            InvalidInputError: *refresh_token* is not a token; nothing was sent.
+            DiscoveryError: the tenant's metadata names no revocation endpoint.
+            RefusedError: Auth0 refuses the client.
+            AmbiguousError: the answer was lost; the same call may be made again.
+            CustomTokenExchangeError: every other failure.
+        """
+        refresh_token = conceal(refresh_token)
+        try:
+            return await run_async(
+                given_tokens.revoke_refresh_token(
+                    self._context, refresh_token, store_options
                 ),
                 self._world,
             )

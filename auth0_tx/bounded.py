@@ -101,3 +101,7 @@ class ExpiringDict(Generic[K, V]):
             self._entries.pop(key, None)
             return None
         return value
+
+    def forget(self, key: K) -> None:
+        """Forget what is stored under *key*, if anything is."""
+        self._entries.pop(key, None)

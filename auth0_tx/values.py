@@ -198,6 +198,8 @@ class TokenExchangeResponse(Unpicklable):
         access_token: the token for the API; it may be opaque.
         token_type: ``Bearer``, or ``N_A`` if the issued token isn't an access token.
         expires_in: the access token's lifetime in seconds, if the server named it.
+        expires_at: when the access token expires, in epoch seconds: by ``expires_in``, or by
+            the token itself if the server named no lifetime and the token is a JWT.
         scope: the scope granted; the scope requested if the server named none.
         issued_token_type: the type of ``access_token``, if the server named it.
         id_token: present when ``openid`` was granted.
@@ -220,6 +222,27 @@ class TokenExchangeResponse(Unpicklable):
     )
     act: dict[str, Any] | None = None
     act_error: IdTokenError | None = None
+    expires_at: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class AccessTokenSet(Unpicklable):
+    """An access token of a session, and what is known of it.
+
+    Attributes:
+        access_token: the token for the API; it may be opaque.
+        expires_at: when it expires, in epoch seconds; ``None`` if neither Auth0 nor the token
+            says.
+        scope: the scope granted, if it is known.
+        audience: the API that the token names; ``None`` if it is opaque.
+        token_type: ``Bearer``.
+    """
+
+    access_token: str = attrs.field(converter=to_secret, repr=_format_secret)
+    expires_at: int | None = None
+    scope: str | None = None
+    audience: str | None = None
+    token_type: str = "Bearer"
 
 
 @attrs.frozen(kw_only=True)

@@ -29,6 +29,7 @@ CONVERSATIONS = (
     "login",
     "session",
     "access_tokens",
+    "given_tokens",
     "logout",
     "session_transfer",
     "tenant_documents",
@@ -36,7 +37,10 @@ CONVERSATIONS = (
 CONFIGURATION = PACKAGE / "core/configuration.py"
 # Parameters for which a caller may mistakenly give a mapping that has tokens in it.
 HELD_TOKENS = frozenset(
-    {"options", "access_token", "subject_token", "actor_token", "logout_token"}
+    {
+        *("options", "access_token", "refresh_token"),
+        *("subject_token", "actor_token", "logout_token"),
+    }
 )
 
 
@@ -392,6 +396,11 @@ REQUEST_METHODS = (
         "get_access_token",
         "get_access_token",
         "Return an access token of the logged-in user, renewed if it is about to expire.",
+    ),
+    BoundMethod(
+        "get_token_set",
+        "get_token_set",
+        "Return an access token of the logged-in user with its expiry, scope and audience.",
     ),
     BoundMethod(
         "get_token_on_behalf_of",

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from ..aio import AsyncServerClient
 from ..values import (
+    AccessTokenSet,
     CustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeResult,
@@ -86,6 +87,45 @@ class AsyncRequestAuth0(RequestBase[AsyncServerClient]):
             CustomTokenExchangeError: the token could not be renewed this time.
         """
         return await self.client.get_access_token(
+            self.store_options,
+            audience,
+            scope,
+            subject_token_supplier=subject_token_supplier,
+        )
+
+    async def get_token_set(
+        self,
+        audience: str | None = None,
+        scope: str | None = None,
+        *,
+        subject_token_supplier: Callable[
+            [], CustomTokenExchangeOptions | Awaitable[CustomTokenExchangeOptions]
+        ]
+        | None = None,
+    ) -> AccessTokenSet:
+        """Return an access token of the logged-in user with its expiry, scope and audience.
+
+        Args:
+            audience: the API; ``None`` for the one that the login was for.
+            scope: space-separated scopes that the token must have been granted or asked for with;
+                ``None`` for those that a request without a scope gets, at first the login's.
+            subject_token_supplier: returns the options of another exchange for the same user,
+                for a session without a refresh token.
+
+        Returns:
+            The access token, and what is known of it.
+
+        Raises:
+            LoginRequiredError: there is no session, or nothing to renew its tokens with.
+            InvalidInputError: an argument breaks a rule, or a token must be renewed and there is
+                no response to keep it with.
+            ConfigurationError: the client keeps no sessions.
+            StoreError: the store failed.
+            WrongAudienceError: Auth0 answered with a token for another API, which is kept as such;
+                the application's refresh token policies do not name *audience*.
+            CustomTokenExchangeError: the token could not be renewed this time.
+        """
+        return await self.client.get_token_set(
             self.store_options,
             audience,
             scope,

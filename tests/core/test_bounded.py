@@ -122,6 +122,16 @@ def test_expiry() -> None:
     assert entries.get("a", 100.0) is None
 
 
+def test_forget() -> None:
+    """An entry can be forgotten before it expires; one that is not there, too."""
+    entries: ExpiringDict[str, int] = ExpiringDict(2, seconds=60.0)
+    entries.add("a", 1, 0.0)
+    entries.forget("a")
+    entries.forget("a")
+
+    assert entries.get("a", 0.0) is None
+
+
 def test_expiring_entries_are_bounded() -> None:
     """The oldest entry goes first, also before it expires."""
     entries: ExpiringDict[int, int] = ExpiringDict(2, seconds=60.0)

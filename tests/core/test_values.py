@@ -21,6 +21,7 @@ from auth0_tx.errors import IdTokenError
 from auth0_tx.secret import SecretStr
 from auth0_tx.token_types import TokenType
 from auth0_tx.values import (
+    AccessTokenSet,
     CustomTokenExchangeOptions,
     RetryPolicy,
     SessionData,
@@ -48,8 +49,9 @@ RESPONSE = TokenExchangeResponse(
     act={"sub": "auth0|agent"},
     act_error=IdTokenError("no"),
 )
+TOKEN_SET = AccessTokenSet(access_token=SECRETS["access_token"])
 VALUES = pytest.mark.parametrize(
-    "value", [OPTIONS, RESPONSE], ids=["options", "response"]
+    "value", [OPTIONS, RESPONSE, TOKEN_SET], ids=["options", "response", "token set"]
 )
 
 
@@ -151,7 +153,13 @@ def test_tokens_are_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [CustomTokenExchangeOptions, TokenExchangeResponse, SessionTransferToken]
+    "kind",
+    [
+        AccessTokenSet,
+        CustomTokenExchangeOptions,
+        TokenExchangeResponse,
+        SessionTransferToken,
+    ],
 )
 def test_parameters_have_the_types_of_their_attributes(kind: type) -> None:
     """A parameter's type, which ``help()`` shows, is that of its attribute."""

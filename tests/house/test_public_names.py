@@ -24,9 +24,12 @@ METHODS = frozenset(
         "get_user",
         "handle_backchannel_logout",
         "login_with_custom_token_exchange",
+        "get_token_set",
         "logout",
         "prepare",
+        "refresh",
         "request_session_transfer_token",
+        "revoke_refresh_token",
     }
 )
 CLIENTS = pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import redis.asyncio
 import requests
 
 from auth0_tx import (
+    AccessTokenSet,
     AsyncServerClient,
     Auth0Error,
     BackchannelLogoutError,
@@ -87,6 +88,7 @@ def blocking() -> str:
     ) as client:
         response: TokenExchangeResponse = client.custom_token_exchange(options)
     lifetime: int | None = response.expires_in
+    assert_type(response.expires_at, int | None)
     act: dict[str, Any] | None = response.act
     for actor in actor_chain(act):
         print(actor["sub"], lifetime)
@@ -260,6 +262,35 @@ def sessions(client: ServerClient, store_options: dict[str, Any]) -> str:
         raise login_again from None
     url: str = client.logout(store_options, return_to="https://a.example", revoke=False)
     return token + url
+
+
+def token_sets(
+    client: ServerClient, store_options: dict[str, Any]
+) -> tuple[str, int | None]:
+    found: AccessTokenSet = client.get_token_set(
+        store_options, "https://api.example.com", subject_token_supplier=None
+    )
+    assert_type(found.scope, str | None)
+    assert_type(found.audience, str | None)
+    assert_type(found.token_type, str)
+    return found.access_token, found.expires_at
+
+
+async def kept_tokens(client: AsyncServerClient, kept: str) -> str:
+    try:
+        response: TokenExchangeResponse = await client.refresh(
+            kept, audience="https://api.example.com", scope="read:data"
+        )
+    except WrongAudienceError as error:
+        issued = error.response
+        return kept if issued is None else issued.refresh_token or kept
+    await client.revoke_refresh_token(response.refresh_token or kept)
+    return response.access_token
+
+
+def kept_tokens_blocking(client: ServerClient, kept: str) -> str:
+    client.revoke_refresh_token(kept, {"request": object()})
+    return client.refresh(kept, "https://api.example.com", None, None).access_token
 
 
 def ended_elsewhere(client: ServerClient, logout_token: str) -> int:

@@ -105,6 +105,15 @@ async def refused_awaits(
     print(client.custom_token_exchange(options).access_token)  # type: ignore[attr-defined]
 
 
+def refused_refresh(client: ServerClient, store_options: dict[str, object]) -> None:
+    """Refresh without a token, and pass what is no text."""
+    client.refresh()  # type: ignore[call-arg]
+    client.refresh(None)  # type: ignore[arg-type]
+    client.revoke_refresh_token("r", "text")  # type: ignore[arg-type]
+    ends: str = client.get_token_set(store_options).expires_at  # type: ignore[assignment]
+    print(ends)
+
+
 def refused_keys(user: UserClaims, session: SessionData) -> None:
     """Read keys that a session does not have, and values of another type."""
     user["nmae"]  # type: ignore[typeddict-item]

@@ -166,6 +166,7 @@ def write_tokens(tokens: CachedTokens) -> bytes:
         response.issued_token_type,
         response.id_token,
         response.act,
+        response.expires_at,
     )
     return SecretBytes(_encode(value).encode("utf-8", "surrogatepass"))
 
@@ -184,7 +185,7 @@ def read_tokens(payload: bytes, now: float) -> CachedTokens | None:
         (renew_at, stored_at, ends_at, lifetime, *values), _ = _decode(
             payload.decode("utf-8", "surrogatepass")
         )
-        access_token, token_type, scope, issued_token_type, id_token, act = values
+        access_token, token_type, scope, kind, id_token, act, expires_at = values
     except (ValueError, TypeError, RecursionError):
         return None
     return CachedTokens(
@@ -193,9 +194,10 @@ def read_tokens(payload: bytes, now: float) -> CachedTokens | None:
             token_type=token_type,
             expires_in=lifetime - int(now - stored_at),
             scope=scope,
-            issued_token_type=issued_token_type,
+            issued_token_type=kind,
             id_token=id_token,
             act=act,
+            expires_at=expires_at,
         ),
         lifetime=lifetime,
         stored_at=stored_at,

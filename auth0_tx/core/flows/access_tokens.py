@@ -14,11 +14,11 @@ from typing import Any
 
 from ...errors import Auth0Error, LoginRequiredError
 from ...secret import secret
-from ...values import CustomTokenExchangeOptions
+from ...values import AccessTokenSet, CustomTokenExchangeOptions
 from ..configuration import StoreOptions
 from ..context import Call, Context
 from ..effects import Flow
-from ..session.state import find_token_set
+from ..session.state import find_api, find_token_set
 from ..wire.grants import check_access_token_options
 from .reexchange import SubjectTokenSupplier, reexchange
 from .refresh import RefreshRequest, refresh_session
@@ -65,6 +65,71 @@ def get_access_token(
             the application's refresh token policies do not name *audience*.
         CustomTokenExchangeError: the token could not be renewed this time.
     """
+    flow = _find_or_renew(
+        context, store_options, audience, scope, subject_token_supplier
+    )
+    _, token_set = yield from flow
+    token: str = secret(token_set["access_token"])
+    return token
+
+
+def get_token_set(
+    context: Context,
+    store_options: StoreOptions | None = None,
+    audience: str | None = None,
+    scope: str | None = None,
+    *,
+    subject_token_supplier: Callable[
+        [], CustomTokenExchangeOptions | Awaitable[CustomTokenExchangeOptions]
+    ]
+    | None = None,
+) -> Flow[AccessTokenSet]:
+    """Return an access token of the logged-in user, with its expiry, scope and audience.
+
+    The token is the one that ``get_access_token`` returns, renewed in the same way.
+
+    Args:
+        store_options: ``request`` and ``response``; without a response a session in cookies
+            cannot keep what is renewed.
+        audience: the API; ``None`` for the one that the login was for.
+        scope: space-separated scopes that the token must have been granted or asked for with;
+            ``None`` for those that a request without a scope gets, at first the login's.
+        subject_token_supplier: returns the options of another exchange for the same user,
+            for a session without a refresh token.
+
+    Returns:
+        The access token, and what is known of it.
+
+    Raises:
+        LoginRequiredError: there is no session, or nothing to renew its tokens with.
+        InvalidInputError: an argument breaks a rule, or a token must be renewed and there is
+            no response to keep it with.
+        ConfigurationError: the client keeps no sessions.
+        StoreError: the store failed.
+        WrongAudienceError: Auth0 answered with a token for another API, which is kept as such;
+            the application's refresh token policies do not name *audience*.
+        CustomTokenExchangeError: the token could not be renewed this time.
+    """
+    flow = _find_or_renew(
+        context, store_options, audience, scope, subject_token_supplier
+    )
+    domain, token_set = yield from flow
+    return AccessTokenSet(
+        access_token=token_set["access_token"],
+        expires_at=token_set["expires_at"],
+        scope=token_set["scope"],
+        audience=find_api(token_set, domain),
+    )
+
+
+def _find_or_renew(
+    context: Context,
+    store_options: StoreOptions | None,
+    audience: str | None,
+    scope: str | None,
+    supplier: SubjectTokenSupplier | None,
+) -> Flow[tuple[str, dict[str, Any]]]:
+    """Return the tenant's domain, and a token set that is valid for a while yet."""
     # Before the session is read: bad input must be refused alike, whatever the session has.
     check_access_token_options(audience, scope)
     call = context.begin_call(store_options)
@@ -79,7 +144,7 @@ def get_access_token(
     if token_set is None:
         try:
             token_set = yield from _renew_token(
-                call, keeper, session, audience, scope, subject_token_supplier
+                call, keeper, session, audience, scope, supplier
             )
         # The margin is ours, so what failed to renew has not expired yet: an outage of Auth0
         # that is shorter than the margin is not seen by anybody.
@@ -90,8 +155,7 @@ def get_access_token(
         # Outside the handler above: a session that has ended has no token, however fresh.
         if token_set is None:
             raise LoginRequiredError("the session has ended")
-    token: str = secret(token_set["access_token"])
-    return token
+    return session.state["domain"], token_set
 
 
 def _renew_token(

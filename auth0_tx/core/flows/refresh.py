@@ -82,9 +82,14 @@ from .session_keeper import Session, SessionKeeper
 from .tenant_documents import load_metadata
 from .verification import verify_id_token
 
-_MOST_ROUNDS = 100
+MOST_ROUNDS = 100
 """Flights that one caller waits for: others may ask for another API each, and each of their
 flights serves one of them.  The bound is for a server whose refresh tokens go in a circle."""
+
+WRONG_AUDIENCE_HINT = (
+    "add the API to the application's refresh token policies (multi-resource refresh "
+    "tokens)."
+)
 
 
 @attrs.frozen
@@ -163,7 +168,7 @@ def refresh_session(
         # What is rotated must be kept, or the next refresh ends the family.
         yield from check_writable(call)
     context, policy = call.context, call.settings.session_policy
-    for _ in range(_MOST_ROUNDS):
+    for _ in range(MOST_ROUNDS):
         spent = session.state["refresh_token"]
         if spent is None:
             raise LoginRequiredError("the refresh token is spent")
@@ -301,7 +306,7 @@ def take_token_set(state: State, outcome: RefreshOutcome) -> dict[str, Any]:
         raise WrongAudienceError(
             f"the server issued an access token for another API than {asked!r}",
             tokens_issued=True,
-            hint=_WRONG_AUDIENCE_HINT if outcome.is_refresh else None,
+            hint=WRONG_AUDIENCE_HINT if outcome.is_refresh else None,
         )
     return token_set
 
@@ -514,9 +519,3 @@ def _is_outdated(context: Context, state: State) -> bool:
 def _is_refused(error: Auth0Error) -> bool:
     """Return whether the refresh token is worth nothing after this."""
     return isinstance(error, LoginRequiredError) and error.code == "invalid_grant"
-
-
-_WRONG_AUDIENCE_HINT = (
-    "add the API to the application's refresh token policies (multi-resource refresh "
-    "tokens)."
-)

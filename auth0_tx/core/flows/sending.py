@@ -27,6 +27,7 @@ from ...events import ExchangeRetried
 from ...values import TokenExchangeResponse
 from ..context import Call, Context
 from ..effects import Emit, Flow, Request, Response, Send, Sleep
+from ..jose.access_token import read_access_token
 from ..wire.grants import grant_request
 from ..wire.metadata import Metadata
 from ..wire.replies import TOKEN_RESPONSE_LIMIT, TokenRequestInfo, read_token_response
@@ -96,6 +97,11 @@ def request_tokens(
     except CustomTokenExchangeError as error:
         _remember_failure(context, domain, grant, error)
         raise
+    # RFC 6749 section 5.1 only recommends ``expires_in``.  Read here alone, as reading a JWT
+    # takes about as long as all the rest of an exchange.
+    if tokens.expires_in is None:
+        ends = read_access_token(tokens.access_token).expires_at
+        tokens = attrs.evolve(tokens, expires_at=None if ends is None else int(ends))
     # Most calls follow a success, and have nothing to take back.
     if not context.retries.is_calm:
         context.retries.reopen(domain)

@@ -53,8 +53,7 @@ _NOTED_EACH = 0.1
 the store, or a cookie on the response; at a tenth, a session ends at most that much early."""
 
 _MARGIN = 1 / 5
-"""The part of a token's lifetime that a margin before its expiry may be at most.  With a
-margin of a minute, a token that lives for 45 seconds would be renewed at each call."""
+"""The part of a token's lifetime that a margin before its expiry may be at most."""
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _decode = json.JSONDecoder().decode
@@ -322,6 +321,18 @@ def find_filing_label(
         if token_set["aud"] is not None and set(token_set["aud"]) == set(names):
             label: str = token_set["audience"]
             return label
+    return _choose_api(names, domain)
+
+
+def find_api(token_set: Mapping[str, Any], domain: str) -> str | None:
+    """Return the API that an access token names, or ``None`` if it is opaque."""
+    label, names = token_set["audience"], token_set["aud"]
+    if not names or label in names:
+        return label if names else None
+    return _choose_api(names, domain)
+
+
+def _choose_api(names: Collection[str], domain: str) -> str:
     # With openid, Auth0 adds the tenant's userinfo endpoint to each audience.
     userinfo = f"{issuer_url(domain)}userinfo"
     return next((name for name in names if name != userinfo), userinfo)
@@ -343,7 +354,20 @@ def has_fresh_id_token(state: State, now: float, margin: float = 0.0) -> bool:
     The margin is at most a fifth of the token's lifetime.
     """
     issued, expires = read_id_token_dates(state)
-    return now + min(margin, (expires - issued) * _MARGIN) < expires
+    return lasts(issued, expires, now, margin)
+
+
+def lasts(
+    issued: float, expires: float | None, now: float, margin: float = 0.0
+) -> bool:
+    """Return whether a token is valid for *margin* seconds yet.
+
+    The margin is at most a fifth of the token's lifetime, or a token that lives for less than
+    it would be renewed at each call.  Without a known end, the API decides.
+    """
+    if expires is None:
+        return True
+    return now + min(margin, max(expires - issued, 0) * _MARGIN) < expires
 
 
 def renew_user(
@@ -563,9 +587,4 @@ def _has_usual_scope(token_set: Mapping[str, Any], scopes: Mapping[str, str]) ->
 
 
 def _lasts(token_set: Mapping[str, Any], now: float, margin: float = 0.0) -> bool:
-    """Return whether a token is valid for *margin* seconds yet, or for a part of its lifetime."""
-    expires = token_set["expires_at"]
-    if expires is None:
-        return True
-    lifetime = max(expires - token_set["issued_at"], 0)
-    return bool(now + min(margin, lifetime * _MARGIN) < expires)
+    return lasts(token_set["issued_at"], token_set["expires_at"], now, margin)

@@ -332,6 +332,17 @@ def check_access_token_options(audience: object, scope: object) -> None:
         raise problem.error()
 
 
+def check_refresh_token(refresh_token: object) -> None:
+    """Refuse a refresh token that cannot be one.
+
+    Raises:
+        InvalidInputError: it breaks a rule.
+    """
+    problem = _check_token("refresh_token", refresh_token)
+    if problem is not None:
+        raise problem.error()
+
+
 def refresh_form(refresh_token: str, audience: str | None, scope: str | None) -> str:
     """Encode a refresh as form parameters (RFC 6749 section 6; Auth0's *audience*)."""
     form = f"grant_type=refresh_token&refresh_token={quote_plus(refresh_token)}"

@@ -110,7 +110,8 @@ def read_token_response(
     Args:
         response: the response.
         request_info: the request that it answers.
-        clock: returns epoch seconds, for a waiting time that it names as a date.
+        clock: returns epoch seconds, for the moment at which a token expires, and for a
+            waiting time that is named as a date.
 
     Returns:
         The tokens, or the error that describes why there are none.
@@ -121,6 +122,29 @@ def read_token_response(
     value, rule = read_json(response.body)
     read = _read_success if response.status == 200 else _read_refusal
     return read(response, value, rule, request_info, clock)
+
+
+def read_revocation_response(
+    response: Response, request_info: TokenRequestInfo, clock: Clock
+) -> CustomTokenExchangeError | None:
+    """Read a response of the revocation endpoint (RFC 7009 section 2.2).
+
+    Returns:
+        ``None`` if the token is revoked, or the error that says why not.
+    """
+    # The status says all, and the body is not read.
+    if 200 <= response.status < 300:
+        return None
+    rule = _check_framing(response)
+    if rule is not None:
+        return _build_invalid_response(response, rule, request_info)
+    value, rule = read_json(response.body)
+    error = _read_refusal(response, value, rule, request_info, clock)
+    if isinstance(error, AmbiguousError):
+        return error.evolve(
+            message="the server failed; whether it revoked the token is unknown"
+        )
+    return error
 
 
 def _check_framing(response: Response) -> str | None:
@@ -168,15 +192,17 @@ def _read_success(
     if rule is not None:
         return _build_invalid_response(response, rule, request_info)
     lifetime = value.get("expires_in")
+    expires_in = None if lifetime is None else int(lifetime)
     return TokenExchangeResponse(
         access_token=value["access_token"],
         token_type=value.get("token_type") or NOT_APPLICABLE,
-        expires_in=None if lifetime is None else int(lifetime),
+        expires_in=expires_in,
         # RFC 6749 section 5.1: scope is OPTIONAL if identical to the one requested.
         scope=value["scope"] if value.get("scope") is not None else request_info.scope,
         issued_token_type=value.get("issued_token_type"),
         id_token=value.get("id_token"),
         refresh_token=value.get("refresh_token"),
+        expires_at=None if expires_in is None else int(clock()) + expires_in,
     )
 
 

@@ -97,6 +97,7 @@ class DjangoRequestAuth0(RequestAuth0):
     aget_user = _to_async(_get_user)
     aget_session = _to_async(_get_session)
     aget_access_token = _to_async(RequestAuth0.get_access_token)
+    aget_token_set = _to_async(RequestAuth0.get_token_set)
     aget_token_on_behalf_of = _to_async(RequestAuth0.get_token_on_behalf_of)
     alogin = _to_async(login)
     alogout = _to_async(logout)

@@ -108,6 +108,21 @@ def test_what_is_left() -> None:
     ]
 
 
+def test_end() -> None:
+    """The moment at which cached tokens expire is the same whenever they are returned."""
+    ends = int(NOW) + 3_600
+    tokens = cache_response(expires_at=ends)
+    assert tokens is not None
+    again = read_tokens(write_tokens(tokens), NOW + 7)
+    assert again is not None
+
+    assert [ends] * 3 == [
+        tokens.to_response(NOW + 5).expires_at,
+        again.response.expires_at,
+        again.to_response(NOW + 100).expires_at,
+    ]
+
+
 def test_renewal() -> None:
     """Tokens are renewed in the last part of their lifetime, at a random moment."""
     early, late = cache_response(random=0.0), cache_response(random=0.99)

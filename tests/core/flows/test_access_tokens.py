@@ -9,7 +9,7 @@ import pytest
 
 from auth0_tx.core.context import Context
 from auth0_tx.core.effects import Response, Share
-from auth0_tx.core.flows.access_tokens import get_access_token
+from auth0_tx.core.flows.access_tokens import get_access_token, get_token_set
 from auth0_tx.errors import (
     AmbiguousError,
     Auth0Error,
@@ -24,7 +24,7 @@ from auth0_tx.errors import (
     StoreError,
     WrongAudienceError,
 )
-from auth0_tx.values import RetryPolicy, SessionPolicy
+from auth0_tx.values import AccessTokenSet, RetryPolicy, SessionPolicy
 from tests.core.browser import (
     Browser,
     LateStore,
@@ -812,6 +812,86 @@ def test_organization(context: Context, clock: Clock, organization: str) -> None
     assert "a-2" == token
     assert isinstance(error, IdTokenError)
     assert "org_id" in error.message
+
+
+# A token with what is known of it.
+
+
+def ask_for_token_set(
+    context: Context, browser: Browser, *replies: Any, **wanted: Any
+) -> AccessTokenSet:
+    """Ask for an access token, with what is known of it."""
+    return play(get_token_set(context, browser.request(), **wanted), *replies)[0]
+
+
+def test_token_set(context: Context, clock: Clock, browser: Browser) -> None:
+    """An access token comes with its expiry and scope, the one at hand or a new one."""
+    at_hand = ask_for_token_set(context, browser)
+    clock.wait(3_600)
+    new = ask_for_token_set(
+        context, browser, build_refresh_response(scope="openid read:data")
+    )
+    token, nothing = ask_for_token(context, browser)
+
+    assert at_hand == AccessTokenSet(
+        access_token=SECRETS["access_token"],
+        expires_at=int(NOW) + 3_600,
+        scope="openid read:data",
+        audience=None,
+        token_type="Bearer",
+    )
+    assert ("a-2", int(NOW) + 7_200) == (new.access_token, new.expires_at)
+    assert (token, []) == (new.access_token, nothing.requests)
+    assert "a-2" not in repr(new)
+
+
+@pytest.mark.parametrize(
+    ("login", "asked", "names", "audience"),
+    [
+        (API, None, [API], API),
+        (API, API, [f"{ISSUER}userinfo", API], API),
+        (None, None, [f"{ISSUER}userinfo", API], API),
+        (None, None, [f"{ISSUER}userinfo"], f"{ISSUER}userinfo"),
+        (API, "urn:b", [API, "urn:b"], "urn:b"),
+    ],
+)
+def test_audience_of_a_token_set(
+    context: Context,
+    clock: Clock,
+    login: str | None,
+    asked: str | None,
+    names: list[str],
+    audience: str,
+) -> None:
+    """A token set's audience is the API that its token names."""
+    browser = Browser()
+    options = {} if login is None else {"audience": login}
+    log_in(context, browser, OFFLINE, options)
+    clock.wait(3_600)
+    token = build_access_token(*names)
+    found = ask_for_token_set(
+        context, browser, build_refresh_response(access_token=token), audience=asked
+    )
+
+    assert (token, audience) == (found.access_token, found.audience)
+
+
+def test_token_set_of_unknown_lifetime(context: Context) -> None:
+    """A token set says what is not known as None."""
+    browser = Browser()
+    log_in(context, browser, {"expires_in": ...})
+
+    assert ask_for_token_set(context, browser).expires_at is None
+
+
+def test_token_set_of_nobody(context: Context) -> None:
+    """Without a session there is no token set either, and bad input is refused first."""
+    error, _ = fail(get_token_set(context, Browser().request()))
+    bad, asked = fail(get_token_set(context, Browser().request(), scope=""))
+
+    assert isinstance(error, LoginRequiredError)
+    assert isinstance(bad, InvalidInputError)
+    assert [] == list(asked)
 
 
 # With a store.

@@ -24,10 +24,12 @@ from auth0_tx.errors import (
 )
 from auth0_tx.events import ExchangeFinished, ExchangeStarted, MetadataFetched
 from auth0_tx.values import RetryPolicy, TokenExchangeResponse
+from tests.core.id_tokens import sign_id_token
 from tests.core.world import (
     DISCOVERY_URL,
     DOCUMENT,
     DOMAIN,
+    NOW,
     SECRETS,
     TOKEN_ENDPOINT,
     TOKENS,
@@ -122,6 +124,28 @@ def test_granted_scope(context: Context) -> None:
         ).scope
     )
     assert exchange(context, build_response()).scope is None
+
+
+@pytest.mark.parametrize(
+    ("members", "left"),
+    [
+        ({"expires_in": 600}, 600),
+        ({"expires_in": ..., "access_token": sign_id_token(exp=int(NOW) + 300)}, 300),
+        ({"expires_in": ..., "access_token": sign_id_token(exp=...)}, None),
+        ({"expires_in": ...}, None),
+    ],
+    ids=["named", "in the token", "not in the token", "opaque"],
+)
+def test_end_of_a_token(
+    context: Context, members: dict[str, Any], left: int | None
+) -> None:
+    """A response says when its token expires, if the server or the token does."""
+    tokens = {k: v for k, v in {**TOKENS, **members}.items() if v is not ...}
+    response, _ = play(
+        custom_token_exchange(context, build_options()), build_response(tokens)
+    )
+
+    assert response.expires_at == (None if left is None else int(NOW) + left)
 
 
 def test_deadline_and_limit(context: Context, clock: Clock) -> None:

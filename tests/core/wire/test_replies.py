@@ -84,6 +84,7 @@ def test_tokens() -> None:
             issued_token_type=TokenType.ACCESS_TOKEN,
             id_token="a.b.c",
             refresh_token=SECRETS["refresh_token"],
+            expires_at=int(NOW) + 86_400,
         )
         == response
     )

@@ -12,6 +12,7 @@ import pytest
 from attrs import field, frozen
 
 from auth0_tx import (
+    AccessTokenSet,
     AsyncServerClient,
     Auth0Error,
     LoginWithCustomTokenExchangeOptions,
@@ -193,6 +194,17 @@ STORIES = (
             call("get_access_token", AUDIENCE, "read:data"),
         ),
         (RESULT, str, type(None), str, str),
+        {"session_policy": SessionPolicy(idle_seconds=200_000.0)},
+    ),
+    Story(
+        "a token set",
+        (
+            log_in(scope=OFFLINE),
+            call("get_token_set", AUDIENCE),
+            wait(86_350),
+            call("get_token_set", AUDIENCE, "read:data"),
+        ),
+        (RESULT, AccessTokenSet, type(None), AccessTokenSet),
         {"session_policy": SessionPolicy(idle_seconds=200_000.0)},
     ),
     Story(
@@ -436,6 +448,8 @@ def normalize_end(end: Any) -> Any:
         return type(end), end.args
     if isinstance(end, LoginWithCustomTokenExchangeResult):
         return normalize_end(end.state_data)
+    if isinstance(end, AccessTokenSet):
+        return end.scope, end.audience, end.token_type, end.expires_at is not None
     if isinstance(end, SessionTransferToken):
         return end.token_type, end.expires_in, end.issued_token_type
     if isinstance(end, dict):
