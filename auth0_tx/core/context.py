@@ -87,6 +87,7 @@ class Context:
         rotations: the outcome of recent refreshes.
         sealers: open and seal sessions, by purpose and the tenant's domain.
         cache_state: whether the token cache works, and which of its locks are ours.
+        warned: the warnings that are given once for each client, and were.
         exchange_ids: numbers by which a subscriber joins the events of one exchange.
     """
 
@@ -110,6 +111,7 @@ class Context:
         factory=lambda: BoundedDict[tuple[str, str], "Sealer"](_MOST_SEALERS)
     )
     cache_state: CacheState = attrs.field(factory=CacheState)
+    warned: set[str] = attrs.field(factory=set)
     exchange_ids: Iterator[int] = attrs.field(factory=partial(count, 1))
 
     def __attrs_post_init__(self) -> None:

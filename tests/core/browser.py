@@ -23,6 +23,7 @@ from tests.core.world import (
 )
 
 COOKIE = "__Host-auth0_tx"
+USED, CURRENT = f"{COOKIE}.used", f"{COOKIE}.current"
 SECRET = "a secret of at least thirty-two characters"
 OLD_SECRET = "the secret that was in use a year ago, and is known"
 
@@ -42,6 +43,20 @@ class Browser:
     def copy(self) -> Browser:
         """Return another browser with the same cookies."""
         return Browser(dict(self.cookies))
+
+    def take(self, other: Browser) -> None:
+        """Let the answers arrive that a copy of this browser got."""
+        for cookie in other.told:
+            if cookie.max_age > 0:
+                self.cookies[cookie.name] = cookie.value
+            else:
+                self.cookies.pop(cookie.name, None)
+
+    @property
+    def is_logged_out(self) -> bool:
+        """Whether nothing of a session is left, in cookies or in a store."""
+        ours = {name for name in self.cookies if name.startswith((COOKIE, "_a0_"))}
+        return ours <= {CURRENT} and self.cookies.get(CURRENT, "none") == "none"
 
 
 class PaperStore:

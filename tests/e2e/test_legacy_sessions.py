@@ -193,17 +193,21 @@ def build_state(tenant: Tenant, **members: Any) -> dict[str, Any]:
 def test_taken_over(ask: Ask, logged_in: Browser, auth0_tenant: Tenant) -> None:
     """Who was logged in before the change of package is logged in after it."""
     before = read_as_they_do(logged_in)
+    kept = dict(logged_in.cookies)
     user = ask(logged_in)
 
     assert "auth0|alice" == user["sub"]
     assert "alice@example.com" == user["email"]
     # Their model has a member for each claim it knows, there or not.
     assert {k: v for k, v in before["user"].items() if v is not None} == user
-    assert [] == logged_in.list_names(THEIR_NAME)
-    assert [OUR_NAME] == list(logged_in.cookies)
-    # From now on the session is ours, and nothing of it is asked of the tenant.
-    assert user == ask(logged_in, legacy_secret=None)
+    # A read writes nothing, and asks nothing of the tenant.
+    assert kept == logged_in.cookies
     assert () == auth0_tenant.requests
+    later = time.time() + 86_400 - 30
+    assert ask(logged_in, "get_access_token", clock=lambda: later)
+    # From the refresh on the session is ours.
+    assert [OUR_NAME] == list(logged_in.cookies)
+    assert user["sub"] == ask(logged_in, legacy_secret=None)["sub"]
 
 
 def test_tokens_taken_over(ask: Ask, logged_in: Browser, auth0_tenant: Tenant) -> None:
@@ -259,13 +263,15 @@ def test_taken_into_a_store(ask: Ask, logged_in: Browser) -> None:
 
     assert [OUR_NAME] == list(logged_in.cookies)
     assert len(logged_in.cookies[OUR_NAME]) == 43
+    assert [] == logged_in.list_names(THEIR_NAME)
     assert user == ask(logged_in, state_store=store, legacy_secret=None)
 
 
 def test_wrong_secret(ask: Ask, logged_in: Browser) -> None:
-    """A cookie sealed with another secret is not a session, and is not kept."""
+    """A cookie sealed with another secret is not a session; a logout deletes it."""
     assert ask(logged_in, legacy_secret=THEIR_SECRET + ".") is None
-    assert {} == logged_in.cookies
+    ask(logged_in, "logout", legacy_secret=THEIR_SECRET + ".")
+    assert [f"{OUR_NAME}.current"] == list(logged_in.cookies)
 
 
 def test_not_asked_for(ask: Ask, logged_in: Browser) -> None:
@@ -287,6 +293,7 @@ def test_many_chunks(ask: Ask, auth0_tenant: Tenant) -> None:
     assert count > 2
     assert NO_MORE_THAN_THEIRS == len(first)
     assert picture == ask(browser)["picture"]
+    ask(browser, "logout")
     assert [] == browser.list_names(THEIR_NAME)
 
 
@@ -300,6 +307,7 @@ def test_stale_chunks(ask: Ask, auth0_tenant: Tenant) -> None:
     assert len(browser.list_names(THEIR_NAME)) > 2
     assert read_as_they_do(browser) is None
     assert "auth0|alice" == ask(browser)["sub"]
+    ask(browser, "logout")
     assert [] == browser.list_names(THEIR_NAME)
 
 
@@ -310,6 +318,7 @@ def test_other_cookie(ask: Ask, logged_in: Browser) -> None:
     with pytest.raises(ValueError, match="invalid literal"):
         read_as_they_do(logged_in)
     assert "auth0|alice" == ask(logged_in)["sub"]
+    ask(logged_in, "logout")
     assert [f"{THEIR_NAME}_theme"] == logged_in.list_names(THEIR_NAME)
 
 

@@ -15,6 +15,9 @@ import attrs
 
 from tests.frameworks.set_cookies import SentCookie, parse_set_cookie
 
+NOTES = (".current", ".used")
+"""The ends of the names of the cookies beside a session's."""
+
 
 @attrs.frozen
 class Answer:
@@ -65,6 +68,15 @@ class Browser:
     def post(self, action: str, body: str = "", **query: str) -> Answer:
         """Have something done."""
         return self._send("POST", action, body.encode(), query)
+
+    @property
+    def session(self) -> dict[str, str]:
+        """The cookies of its session, without the notes beside it."""
+        return {
+            name: value
+            for name, value in self.cookies.items()
+            if not name.endswith(NOTES)
+        }
 
     def copy(self) -> Browser:
         """Return another browser with the same cookies."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from http.client import HTTPException
 
 import attrs
 import pytest
 
-from tests.frameworks.browser import Answer, Browser
+from tests.frameworks.browser import Browser
 from tests.frameworks.clients import SERVER_SIDE, World
 from tests.frameworks.conftest import Site
 
@@ -22,25 +21,15 @@ def chunked(running: tuple[str, int], world: World) -> Site:
     return Site(*running, "chunks", world)
 
 
-def check_no_session(site: Site, cookies: dict[str, str]) -> Answer:
-    """Send cookies that must not be a session, and return the answer."""
+def check_no_session(site: Site, cookies: dict[str, str]) -> None:
+    """Send cookies that must not be a session: reads write nothing, and a login works."""
     browser = Browser(site.port, site.store, dict(cookies))
 
     answer = browser.get("me")
 
     assert (200, None) == (answer.status, answer.json), answer
+    assert [] == answer.cookies_set
     assert 401 == browser.copy().get("token").status
-    return answer
-
-
-def is_deleted(site: Site, value: str) -> bool:
-    """Return whether a cookie that is not a session is deleted.
-
-    A cookie with the form of an id stays: another answer may have set a new one meanwhile.
-    """
-    return not (
-        site.store in SERVER_SIDE and re.fullmatch(r"[\w-]{43}", value, re.ASCII)
-    )
 
 
 VALUES: dict[str, Callable[[str], str]] = {
@@ -63,22 +52,17 @@ VALUES: dict[str, Callable[[str], str]] = {
 
 
 def test_changed_value(site: Site) -> None:
-    """A changed cookie is not a session; it is deleted with its chunks."""
-    cookies = site.log_in_new_browser().cookies
+    """A changed cookie is not a session, and a read leaves it where it is."""
+    cookies = site.log_in_new_browser().session
     changed = list(cookies)[-1]
 
-    for how, change in VALUES.items():
-        sent = {**cookies, changed: change(cookies[changed])}
-        answer = check_no_session(site, sent)
-        # Some versions of Werkzeug show nobody a cookie that is not as it should be.
-        hidden = {n for n, v in sent.items() if site.name == "flask" and '"' in v}
-        expected = {n for n, v in sent.items() if is_deleted(site, v)}
-        assert (how, expected - hidden) == (how, answer.deleted - hidden)
+    for change in VALUES.values():
+        check_no_session(site, {**cookies, changed: change(cookies[changed])})
 
 
 def test_any_bit_flipped(site: Site) -> None:
     """A cookie with any bit flipped is not a session."""
-    cookies = site.log_in_new_browser().cookies
+    cookies = site.log_in_new_browser().session
     name, value = list(cookies.items())[-1]
     places = sorted({*range(0, len(value), max(len(value) // 8, 1)), len(value) - 1})
 
@@ -129,33 +113,38 @@ CHUNKS: dict[str, Callable[[dict[str, str], dict[str, str]], dict[str, str]]] = 
 
 
 def test_chunks_not_as_they_were(chunked: Site) -> None:
-    """Chunks that do not belong together are not a session, and are all deleted."""
+    """Chunks that do not belong together are not a session; the next login deletes them."""
     mine, other = (
-        chunked.log_in_new_browser("alice").cookies,
-        chunked.log_in_new_browser("bob").cookies,
+        chunked.log_in_new_browser("alice").session,
+        chunked.log_in_new_browser("bob").session,
     )
     assert 4 <= len(mine)
 
-    for how, change in CHUNKS.items():
+    for change in CHUNKS.values():
         sent = change(mine, other)
-        answer = check_no_session(chunked, sent)
-        assert (how, set(sent)) == (how, answer.deleted)
+        check_no_session(chunked, sent)
+        browser = Browser(chunked.port, chunked.store, dict(sent))
+        chunked.log_in(browser)
+        assert "auth0|alice" == browser.get("me").json["sub"]
+        numbers = [int(name.rpartition(".")[2]) for name in browser.session]
+        # Beyond the maximum of chunks they are nobody's.
+        assert len(mine) == len([number for number in numbers if number < 20])
 
 
 def test_session_that_shrinks(chunked: Site) -> None:
     """A smaller session deletes the chunks that it does not need, and still holds."""
     browser = chunked.log_in_new_browser("alice")
-    before = set(browser.cookies)
+    before = set(browser.session)
 
     answer = chunked.log_in(browser, "bob", scope="openid")
 
-    assert before - set(browser.cookies) == answer.deleted != set()
+    assert before - set(browser.session) == answer.deleted != set()
     assert "auth0|bob" == browser.get("me").json["sub"]
 
 
 def test_cookie_of_another_store(site: Site) -> None:
     """A session is none where another name, or another way of keeping it, is in use."""
-    cookies = site.log_in_new_browser().cookies
+    cookies = site.log_in_new_browser().session
     others = SERVER_SIDE if site.store not in SERVER_SIDE else ("cookie", "chunks")
 
     for store in others:
@@ -188,11 +177,11 @@ def test_hundred_cookies_of_others(site: Site) -> None:
 
 def test_login_with_hostile_cookies(site: Site) -> None:
     """A browser with hostile cookies can log in, and logs out cleanly."""
-    hostile = {COOKIE: "\xff;=", f"{COOKIE}.0": "A", f"{COOKIE}.9": "", "\xe9": "\xe9"}
+    hostile = {COOKIE: "\xff;=", f"{COOKIE}.0": "A", f"{COOKIE}.7": "", "\xe9": "\xe9"}
     browser = Browser(site.port, site.store, hostile)
 
     site.log_in(browser)
 
     assert "auth0|alice" == browser.get("me").json["sub"]
     browser.post("logout")
-    assert set() == {name for name in browser.cookies if name.startswith(COOKIE)}
+    assert set() == {name for name in browser.session if name.startswith(COOKIE)}

@@ -101,7 +101,7 @@ def logout(
     yield from check_writable(call)
     check_return_to(return_to)
     cookies = yield from Invoke(context.cookies.read, (store_options,))
-    yield from forget_cookies(call, context.settings.session_cookie, cookies)
+    yield from forget_cookies(call, cookies)
     domain = yield from resolve_domain(call)
     session: Session | None = None
     try:

@@ -3,9 +3,10 @@
 Whatever a browser sends is never an error.  If a session does not open, has expired or
 is of another tenant, there is no session.
 
-A session that is used lasts longer: now and then its use is noted, which is a write.  In
-the same way it is sealed anew when it was sealed with an older secret, and a session of
-Auth0's own SDK is replaced by one of this library.
+A session that is used lasts longer: now and then its use is noted, which is a write.  It is
+all that a read writes: no cookie that holds tokens is set or deleted by it (see
+``session_keeper``).  In a store, a session is also sealed anew then if it was sealed with an older
+secret, and one of Auth0's own SDK is taken over.
 """
 
 from __future__ import annotations
@@ -19,10 +20,9 @@ from ..configuration import StoreOptions
 from ..context import Call, Context
 from ..effects import Flow, Invoke
 from ..session.cookies import CookieStore
-from ..session.legacy import read_legacy_session
-from ..session.state import State, conceal_tokens, is_alive, note_use
-from ..session.store import is_session_id
-from .session_keeper import CookieSessions, Session, SessionKeeper, forget_cookies
+from ..session.legacy import derive_legacy_id, read_legacy_session
+from ..session.state import State, conceal_tokens, is_alive
+from .session_keeper import CookieSessions, Session, SessionKeeper, can_write
 from .stored_sessions import StoredSessions
 from .tenant_documents import resolve_domain
 
@@ -94,7 +94,7 @@ def load_session(call: Call, keeper: SessionKeeper) -> Flow[Session | None]:
         raise
     if session is None:
         return (yield from _load_legacy_session(call, keeper, cookies))
-    return (yield from _keep_alive(call, keeper, session))
+    return (yield from keeper.keep_alive(session))
 
 
 def find_session(
@@ -111,7 +111,7 @@ def find_session(
         return session
     domain = yield from resolve_domain(call)
     state = _read_legacy_session(call, cookies, domain, secret)
-    return None if state is None else Session(state)
+    return None if state is None else Session(state, origin="sdk")
 
 
 def open_keeper(call: Call) -> SessionKeeper:
@@ -142,56 +142,26 @@ def check_writable(call: Call) -> Flow[None]:
     Raises:
         InvalidInputError: *store_options* has no response.
     """
-    if not (yield from _can_write(call)):
+    if not (yield from can_write(call)):
         raise InvalidInputError(
             "store_options must have a response to set the session's cookies on",
             parameter="store_options",
         )
 
 
-def _can_write(call: Call) -> Flow[bool]:
-    return (yield from Invoke(call.context.cookies.can_write, (call.store_options,)))
-
-
-def _keep_alive(call: Call, keeper: SessionKeeper, session: Session) -> Flow[Session]:
-    """Note the use of a session now and then, and seal it anew with a new secret."""
-    state = note_use(session.state, call.now, call.settings.session_policy)
-    # Each note is a write, so only a tenth of the idle time makes one.
-    if state is None and not session.is_stale:
-        return session
-    # A read without a response is common, and no reason to refuse.
-    if not keeper.is_shared and not (yield from _can_write(call)):
-        return session
-    try:
-        saved = yield from keeper.save(session, state or session.state)
-    except StoreError:
-        # The session was read and is valid; its use can be noted the next time.
-        return session
-    # ``None`` means that another request noted its use in the same moment.
-    return saved or session
-
-
 def _load_legacy_session(
     call: Call, keeper: SessionKeeper, cookies: Mapping[str, str]
 ) -> Flow[Session | None]:
-    """Replace a session of Auth0's own SDK, or forget cookies that hold none."""
-    name = call.settings.session_cookie
-    state: State | None = None
-    if call.settings.legacy_secret is not None:
-        domain = yield from resolve_domain(call)
-        state = _read_legacy_session(call, cookies, domain, call.settings.legacy_secret)
-    if state is None:
-        # The id of a session that is gone stays: another request may by now have been
-        # answered with a new one, and deleting that would log its user out.
-        keep = name if is_session_id(cookies.get(name, "")) else ""
-        yield from forget_cookies(call, name, cookies, keep=keep)
+    """Return the session of Auth0's own SDK, which the keeper takes over when it can."""
+    secret = call.settings.legacy_secret
+    if secret is None:
         return None
-    # The session is usable; the next request that has a response replaces it.
-    if not (yield from _can_write(call)):
-        return Session(state)
-    session = yield from keeper.create(state)
-    yield from forget_cookies(call, "", cookies)
-    return session
+    domain = yield from resolve_domain(call)
+    state = _read_legacy_session(call, cookies, domain, secret)
+    if state is None:
+        return None
+    session_id = derive_legacy_id(cookies, secret, "stored session")
+    return (yield from keeper.take_over(state, session_id))
 
 
 def _read_legacy_session(
@@ -204,6 +174,6 @@ def _read_legacy_session(
         domain=domain,
         now=now,
         policy=policy,
-        session_id=call.context.new_id(),
+        session_id=derive_legacy_id(cookies, secret, "session"),
     )
     return state if state is not None and is_alive(state, now, policy) else None

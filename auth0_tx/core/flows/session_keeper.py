@@ -4,13 +4,24 @@ A keeper loads, creates, saves and ends the session of one call.  Flows know not
 where sessions are: there is one in cookies here, and one in a store (``stored_sessions``).
 
 In cookies, the browser has the session whole, sealed.  Each request has a copy of its own,
-and only its own response can replace it.
+and only its own response can replace it.  Answers may arrive in another order than their requests
+were sent in, so the rules are strict:
+
+1. Only a login and a refresh set the session's cookies; they, and a logout, delete those that
+   hold nothing any more.
+2. A read sets the time of last use alone, in a cookie of its own.  It deletes nothing: cookies
+   that do not open may be those of a newer secret, which this process doesn't have yet.
+3. A login and a logout say which session counts from then on (see ``session.notes``).
+
+A session that gets too long loses access tokens, oldest first, then its ID token.  The caller
+gets each token that was issued all the same, and the refresh token always stays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from collections.abc import Callable, Mapping
+from math import ceil
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import attrs
 
@@ -20,10 +31,26 @@ from ...errors import (
 )
 from ...secret import secret
 from ..context import Call, Context
-from ..effects import Flow, Invoke
+from ..effects import Flow, Invoke, Warn
 from ..session.cookies import CookieStore, SetCookie, join, list_session_cookies, split
-from ..session.legacy import LEGACY_COOKIE
-from ..session.state import State, is_alive, read_session, write_session
+from ..session.legacy import LEGACY_COOKIE, MOST_CHUNKS
+from ..session.notes import (
+    NO_SESSION,
+    current_cookie,
+    extend_use,
+    is_current,
+    name_session,
+    used_cookie,
+    write_use,
+)
+from ..session.state import (
+    State,
+    is_alive,
+    note_use,
+    read_session,
+    shed_tokens,
+    write_session,
+)
 from ..session.store import Application
 from ..wire.domains import issuer_url
 from .tenant_documents import resolve_domain
@@ -32,6 +59,13 @@ if TYPE_CHECKING:
     from ..session.seal import Sealer
 
 T = TypeVar("T")
+
+_LOGGER = "auth0_tx.session"
+
+_HINT_TOO_LARGE = "keep sessions in a store on your server, such as RedisStore."
+
+Origin = Literal["kept", "login", "sdk"]
+"""Where a session comes from: as it was kept, a login, or the cookies of Auth0's own SDK."""
 
 
 @attrs.frozen(eq=False)
@@ -43,12 +77,14 @@ class Session:
         id: the browser's secret for it; empty if the browser has it whole.
         value: what is stored, which a save must find unchanged.
         is_stale: whether it is sealed with a secret that is no longer the newest.
+        origin: where it comes from.
     """
 
     state: State = attrs.field(repr=False)
     id: str = attrs.field(default="", repr=False)
     value: bytes | None = attrs.field(default=None, repr=False)
     is_stale: bool = False
+    origin: Origin = "kept"
 
 
 class SessionKeeper(Protocol):
@@ -73,6 +109,22 @@ class SessionKeeper(Protocol):
         Raises:
             StoreError: it cannot be kept.
         """
+        ...
+
+    def take_over(self, state: State, session_id: str) -> Flow[Session | None]:
+        """Take over a session of Auth0's own SDK, as soon as it can be kept.
+
+        Args:
+            state: the session.
+            session_id: a secret id for it, the same at each look.
+
+        Raises:
+            StoreError: it cannot be kept.
+        """
+        ...
+
+    def keep_alive(self, session: Session) -> Flow[Session]:
+        """Note that a session is used, if the last note is not recent."""
         ...
 
     def save(self, session: Session, state: State) -> Flow[Session | None]:
@@ -133,41 +185,109 @@ class CookieSessions:
 
     def load(self, cookies: Mapping[str, str], now: float) -> Flow[Session | None]:
         """Join the session's cookies and open them."""
-        sealed = join(self.call.settings.session_cookie, cookies, self.store)
+        settings = self.call.settings
+        name = settings.session_cookie
+        sealed = join(name, cookies, self.store)
         if sealed is None:
             return None
         # Not before there is something to open: a resolver may take its time.
-        domain = self.call.settings.domain or (yield from resolve_domain(self.call))
-        return open_session(self.call.context, domain, "", sealed, now)
+        domain = settings.domain or (yield from resolve_domain(self.call))
+        session = unseal_session(self.call.context, domain, "", sealed)
+        if session is None or not is_current(
+            session.state, cookies.get(current_cookie(name))
+        ):
+            return None
+        # Most reads are of a session that was used a moment ago, and open nothing more.
+        if note_use(session.state, now, settings.session_policy) is not None:
+            used = cookies.get(used_cookie(name), "")
+            opened = find_sealer(self.call.context, domain, "used").open(used)
+            if opened is not None:
+                state = extend_use(session.state, opened.payload, now)
+                session = attrs.evolve(session, state=state)
+        return (
+            session if is_alive(session.state, now, settings.session_policy) else None
+        )
 
     def create(self, state: State) -> Flow[Session]:
         """Set cookies in place of those that the browser has."""
-        session = yield from self.save(Session(state), state)
+        session = yield from self.save(Session(state, origin="login"), state)
         assert session is not None
         return session
 
+    def take_over(self, state: State, session_id: str) -> Flow[Session | None]:
+        """Return the session as the SDK keeps it: the next write sets cookies of ours."""
+        yield from ()
+        return Session(state, origin="sdk")
+
+    def keep_alive(self, session: Session) -> Flow[Session]:
+        """Set the cookie that has the last use."""
+        call = self.call
+        state = note_use(session.state, call.now, call.settings.session_policy)
+        # A read without a response is common, and no reason to refuse.
+        if state is None or not (yield from can_write(call)):
+            return session
+        sealer = find_sealer(call.context, state["domain"], "used")
+        sealed: str = secret(sealer.seal(write_use(state)))
+        name = used_cookie(call.settings.session_cookie)
+        cookie = _make_cookie(call, name, sealed, _find_max_age(call, state))
+        yield from Invoke(call.context.cookies.write, (call.store_options, [cookie]))
+        return attrs.evolve(session, state=state)
+
     def save(self, session: Session, state: State) -> Flow[Session | None]:
-        """Set the whole session as cookies, and delete those that it does not need."""
-        sealed = seal_session(self.call.context, "", state)
-        # Browsers take 4,096 bytes for each cookie (RFC 6265bis section 5.6).
-        chunks = split(self.call.settings.session_cookie, sealed, self.store)
-        if chunks is None:
+        """Set the session's cookies, with all of its tokens that they have room for."""
+        for kept in shed_tokens(state):
+            sealed = _seal(self.call.context, "", kept)
+            # Browsers take 4,096 bytes for each cookie (RFC 6265bis section 5.6).
+            chunks = split(self.call.settings.session_cookie, sealed, self.store)
+            if chunks is not None and _may_open(sealed):
+                break
+        else:
             raise StoreError(
                 f"the session takes more than {self.store.most_chunks} cookies of "
-                f"{self.store.longest_chunk} characters",
+                f"{self.store.longest_chunk} characters, even without access tokens",
                 Code.SESSION_TOO_LARGE,
-                hint="keep sessions in a store on your server, such as RedisStore.",
+                hint=_HINT_TOO_LARGE,
             )
-        yield from set_cookies(self.call, chunks, state)
-        return attrs.evolve(session, state=state, is_stale=False)
+        if kept is not state:
+            yield from self._warn_of_dropped_tokens()
+        yield from set_cookies(self.call, chunks, state, session.origin)
+        # The state with all of its tokens: who asked for one gets it.
+        return Session(state)
 
     def save_change(
         self, session: Session, change: Callable[[State], State]
     ) -> Flow[Session]:
         """Save the changed copy of this request."""
         state = change(session.state)
-        saved = yield from self.save(session, state)
-        return saved or attrs.evolve(session, state=state)
+        try:
+            saved = yield from self.save(session, state)
+        except StoreError as error:
+            # Without its traceback, which keeps this frame, and the tokens in it.
+            failure = error.with_traceback(None)
+        else:
+            return saved or attrs.evolve(session, state=state)
+        # Newer claims of the user do not fit.  A refresh token that was rotated must not be
+        # lost with them: the session stays as it was but for that.
+        rotated = {**session.state, "refresh_token": state["refresh_token"]}
+        try:
+            yield from self.save(session, rotated)
+        except StoreError:
+            pass
+        else:
+            return Session(state)
+        # Outside the handler, so that what says that tokens were issued has no context.
+        raise failure.evolve(tokens_issued=True)
+
+    def _warn_of_dropped_tokens(self) -> Flow[None]:
+        """Write to the application's log, once for each client."""
+        warned = self.call.context.warned
+        if "dropped tokens" not in warned:
+            warned.add("dropped tokens")
+            yield from Warn(
+                _LOGGER,
+                "a session does not fit its cookies: access tokens are left out, and each "
+                f"use of one is a refresh; {_HINT_TOO_LARGE}",
+            )
 
     def run_exclusively(
         self,
@@ -183,45 +303,113 @@ class CookieSessions:
         yield from ()
 
 
-def forget_cookies(
-    call: Call, name: str, cookies: Collection[str], *, keep: str = ""
-) -> Flow[None]:
-    """Delete a session's cookies but the one to *keep*, and those of Auth0's own SDK.
+def can_write(call: Call) -> Flow[bool]:
+    """Return whether there is a response to set cookies on."""
+    return (yield from Invoke(call.context.cookies.can_write, (call.store_options,)))
 
-    Nothing is done if there are none, or no response to do it on.
+
+def forget_cookies(call: Call, cookies: Mapping[str, str]) -> Flow[None]:
+    """Delete the browser's session, and say that none counts any more.
+
+    Args:
+        call: the call of a logout, which has a response.
+        cookies: those that the browser sent.
     """
-    names = list_session_cookies(name, cookies) if name else []
-    changes = [_make_cookie(call, chunk, "", 0) for chunk in names if chunk != keep]
-    if call.settings.legacy_secret is not None:
-        secure = call.settings.session_policy.cookie_secure
-        changes += [
-            SetCookie(name=legacy, value="", max_age=0, secure=secure)
-            # What else begins with the name is not theirs, and may be no name to set.
-            for legacy in list_session_cookies(LEGACY_COOKIE, cookies, "_")
-        ]
-    port, options = call.context.cookies, call.store_options
-    # A page that cannot set cookies keeps the stale ones; they hold nothing that opens.
-    if changes and (yield from Invoke(port.can_write, (options,))):
-        yield from Invoke(port.write, (options, changes))
+    name = call.settings.session_cookie
+    ours = list_session_cookies(name, cookies, most=_find_most_chunks(call))
+    changes = [
+        # Also if it was not sent: the answer to a login may arrive before this one.
+        *(_make_cookie(call, sent, "", 0) for sent in dict.fromkeys([name, *ours])),
+        *_list_deletions_of_notes(call, cookies),
+        *_list_legacy_deletions(call, cookies),
+    ]
+    if _may_come_back(call):
+        changes.append(_make_note(call, NO_SESSION))
+    yield from Invoke(call.context.cookies.write, (call.store_options, changes))
 
 
-def set_cookies(call: Call, values: Mapping[str, str], state: State) -> Flow[None]:
-    """Set a session's cookies for as long as it lasts; delete what else it had."""
+def set_cookies(
+    call: Call, values: Mapping[str, str], state: State, origin: Origin
+) -> Flow[None]:
+    """Set a session's cookies for as long as it lasts; delete what the browser had besides.
+
+    Args:
+        call: the call.
+        values: the cookies, by name.
+        state: the session.
+        origin: where the session comes from.
+    """
     port, options = call.context.cookies, call.store_options
     cookies = yield from Invoke(port.read, (options,))
     name = call.settings.session_cookie
     # A session that got shorter leaves chunks behind, which would be joined to the next.
-    surplus = [
-        chunk for chunk in list_session_cookies(name, cookies) if chunk not in values
+    ours = list_session_cookies(name, cookies, most=_find_most_chunks(call))
+    lasts = _find_max_age(call, state)
+    changes = [
+        *(_make_cookie(call, chunk, text, lasts) for chunk, text in values.items()),
+        *(_make_cookie(call, chunk, "", 0) for chunk in ours if chunk not in values),
+        *_list_legacy_deletions(call, cookies),
     ]
+    if origin == "login":
+        changes += _list_deletions_of_notes(call, cookies)
+    # A session of the SDK counts from its take-over on if there was a logout before it began.
+    # Else nothing is said: this answer may be late, and arrive after that of a logout.
+    if _may_come_back(call) and (
+        origin == "login" or (origin == "sdk" and current_cookie(name) in cookies)
+    ):
+        changes.append(_make_note(call, name_session(state)))
+    yield from Invoke(port.write, (options, changes))
+
+
+def counts(call: Call, state: State, cookies: Mapping[str, str]) -> bool:
+    """Return whether the browser's notes let a session count that was found otherwise."""
+    name = current_cookie(call.settings.session_cookie)
+    return not _may_come_back(call) or is_current(state, cookies.get(name))
+
+
+def _may_come_back(call: Call) -> bool:
+    """Return whether an answer that is late can bring back a session that has ended.
+
+    A session on the server cannot come back, but for one that a request of before takes over
+    once more from the cookies of Auth0's own SDK.
+    """
+    settings = call.settings
+    return isinstance(settings.state_store, CookieStore) or (
+        settings.legacy_secret is not None
+    )
+
+
+def _find_most_chunks(call: Call) -> int:
+    store = call.settings.state_store
+    return store.most_chunks if isinstance(store, CookieStore) else 0
+
+
+def _find_max_age(call: Call, state: State) -> int:
     left = state["internal"]["expires_at"] - call.context.clock()
     # Max-Age of 0 would delete the cookie (RFC 6265bis section 5.4).
-    seconds = max(int(left), 1)
-    changes = [
-        *(_make_cookie(call, chunk, text, seconds) for chunk, text in values.items()),
-        *(_make_cookie(call, chunk, "", 0) for chunk in surplus),
-    ]
-    yield from Invoke(port.write, (options, changes))
+    return max(int(left), 1)
+
+
+def _list_deletions_of_notes(call: Call, cookies: Mapping[str, str]) -> list[SetCookie]:
+    used = used_cookie(call.settings.session_cookie)
+    return [_make_cookie(call, used, "", 0)] if used in cookies else []
+
+
+def _list_legacy_deletions(call: Call, cookies: Mapping[str, str]) -> list[SetCookie]:
+    """Return what deletes the cookies of Auth0's own SDK."""
+    if call.settings.legacy_secret is None:
+        return []
+    sent = list_session_cookies(LEGACY_COOKIE, cookies, mark="_", most=MOST_CHUNKS)
+    # Browsers take no secure cookie over plain http, not even to delete one.
+    secure = call.settings.session_policy.cookie_secure
+    return [SetCookie(name=name, value="", max_age=0, secure=secure) for name in sent]
+
+
+def _make_note(call: Call, value: str) -> SetCookie:
+    # As long as any session that an answer may bring back.
+    lasts = ceil(call.settings.session_policy.absolute_seconds)
+    name = current_cookie(call.settings.session_cookie)
+    return _make_cookie(call, name, value, lasts)
 
 
 def _make_cookie(call: Call, name: str, value: str, max_age: int) -> SetCookie:
@@ -238,19 +426,15 @@ def _make_cookie(call: Call, name: str, value: str, max_age: int) -> SetCookie:
 
 
 def seal_session(context: Context, session_id: str, state: State) -> str:
-    """Return a session as sealed text, for a cookie, or for a store under *session_id*.
+    """Return a session as sealed text, for a store under *session_id*.
 
     Raises:
         StoreError: it is too large.
     """
-    from ..session.seal import MAX_SEALED_LENGTH
-
-    sealer = _find_sealer(context, state["domain"])
-    sealed: str = secret(sealer.seal(write_session(state), session_id.encode()))
-    # Or it would be kept, and never open: its user would be logged out at once.
-    if len(sealed) > MAX_SEALED_LENGTH:
+    sealed = _seal(context, session_id, state)
+    if not _may_open(sealed):
         raise StoreError(
-            f"the session is longer than {MAX_SEALED_LENGTH:,} characters",
+            f"the session has {len(sealed):,} characters, which is too long to be opened",
             Code.SESSION_TOO_LARGE,
         )
     return sealed
@@ -259,21 +443,31 @@ def seal_session(context: Context, session_id: str, state: State) -> str:
 def open_session(
     context: Context, domain: str, session_id: str, sealed: str, now: float
 ) -> Session | None:
-    """Return the session in a sealed text, or ``None`` if it does not open or has expired.
+    """Return the session in a sealed text, or ``None`` if it does not open or has expired."""
+    session = unseal_session(context, domain, session_id, sealed)
+    # What a browser has can be older than its Max-Age: the time is checked where the seal
+    # cannot be forged.
+    if session is None or not is_alive(
+        session.state, now, context.settings.session_policy
+    ):
+        return None
+    return session
+
+
+def unseal_session(
+    context: Context, domain: str, session_id: str, sealed: str
+) -> Session | None:
+    """Return the session in a sealed text, expired or not, or ``None`` if it does not open.
 
     It opens for the application that it was sealed for: the client's, in its tenant at
     *domain*.
     """
-    opened = _find_sealer(context, domain).open(sealed, session_id.encode())
+    opened = find_sealer(context, domain).open(sealed, session_id.encode())
     state = None if opened is None else read_session(opened.payload)
     if opened is None or state is None:
         return None
     # With a resolver one client serves many tenants: a session belongs to one of them.
     if state["domain"] != domain:
-        return None
-    # What a browser has can be older than its Max-Age: the time is checked where the seal
-    # cannot be forged.
-    if not is_alive(state, now, context.settings.session_policy):
         return None
     return Session(state, session_id, is_stale=not opened.is_current)
 
@@ -283,10 +477,10 @@ def get_application(context: Context, domain: str) -> Application:
     return Application(issuer_url(domain), context.settings.client_id)
 
 
-def _find_sealer(context: Context, domain: str) -> Sealer:
-    """Return what seals the sessions of the client's application in one tenant."""
+def find_sealer(context: Context, domain: str, kind: str = "session") -> Sealer:
+    """Return what seals the sessions, or the *kind*, of the application in one tenant."""
     # Deriving a key takes as long as sealing with it, so it is done once.
-    purpose = f"session {context.settings.session_cookie}"
+    purpose = f"{kind} {context.settings.session_cookie}"
     found = context.sealers.get((purpose, domain))
     if found is None:
         from ..session.seal import sealer
@@ -296,3 +490,19 @@ def _find_sealer(context: Context, domain: str) -> Sealer:
         found = sealer(secrets, purpose, get_application(context, domain))
         context.sealers.add((purpose, domain), found)
     return found
+
+
+def _seal(context: Context, session_id: str, state: State) -> str:
+    sealer = find_sealer(context, state["domain"])
+    sealed: str = secret(sealer.seal(write_session(state), session_id.encode()))
+    return sealed
+
+
+def _may_open(sealed: str) -> bool:
+    """Return whether a text is short enough to be opened.
+
+    A longer one would be kept, and its user logged out at once.
+    """
+    from ..session.seal import MAX_SEALED_LENGTH
+
+    return len(sealed) <= MAX_SEALED_LENGTH

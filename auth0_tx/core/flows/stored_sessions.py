@@ -24,7 +24,8 @@ from ...events import SessionsEnded
 from ...secret import secret
 from ..context import Call, Context
 from ..effects import Flow, Invoke, Sleep
-from ..session.state import State, seconds_left
+from ..session.legacy import derive_legacy_id
+from ..session.state import State, note_use, seconds_left
 from ..session.store import (
     AsyncStateStore,
     StateStore,
@@ -36,6 +37,8 @@ from ..session.store import (
 from .audit import run_reported
 from .session_keeper import (
     Session,
+    can_write,
+    counts,
     get_application,
     open_session,
     seal_session,
@@ -77,7 +80,10 @@ class StoredSessions:
         if not is_session_id(session_id):
             return None
         domain = self.call.settings.domain or (yield from resolve_domain(self.call))
-        return (yield from self._read(domain, session_id, now))
+        session = yield from self._read(domain, session_id, now)
+        if session is None or not counts(self.call, session.state, cookies):
+            return None
+        return session
 
     def create(self, state: State) -> Flow[Session]:
         """Store a session under a new id, then delete the browser's earlier one.
@@ -93,13 +99,13 @@ class StoredSessions:
         context, name = self.call.context, self.call.settings.session_cookie
         cookies = yield from Invoke(context.cookies.read, (self.call.store_options,))
         # 256 random bits: it is all that a browser shows to be somebody.
-        new = Session(state, secret(context.new_secret()))
+        new = Session(state, secret(context.new_secret()), origin="login")
         session = yield from self.save(new, state)
         if session is None:
             raise StoreError("the session store refused a new session")
         key = self._find_key(state["domain"], session.id)
         yield from self._add_to_index(key, state)
-        yield from set_cookies(self.call, {name: session.id}, state)
+        yield from set_cookies(self.call, {name: session.id}, state, "login")
         # Whatever fails from here on, the browser has a session.
         old = cookies.get(name, "")
         try:
@@ -139,6 +145,46 @@ class StoredSessions:
         with suppress(StoreError):
             yield from call_store(self.store.delete, key)
         raise failure
+
+    def take_over(self, state: State, session_id: str) -> Flow[Session | None]:
+        """Store the session, or return it as it is stored: each request finds the same id.
+
+        So an answer that is late cannot bring an older copy of it back.
+        """
+        call = self.call
+        new = Session(state, session_id, origin="sdk")
+        is_writable = yield from can_write(call)
+        cookie = {call.settings.session_cookie: session_id}
+        if is_writable:
+            saved = yield from self.save(new, state)
+            if saved is not None:
+                key = self._find_key(state["domain"], session_id)
+                yield from self._add_to_index(key, state)
+                yield from set_cookies(call, cookie, state, "sdk")
+                return saved
+        stored = yield from self._read(state["domain"], session_id, call.now)
+        if stored is None:
+            # Without a response, the next request that has one takes it over.  With one, it
+            # is there and does not open: another secret sealed it.
+            return None if is_writable else attrs.evolve(new, id="")
+        if is_writable:
+            yield from set_cookies(call, cookie, stored.state, "sdk")
+        return stored
+
+    def keep_alive(self, session: Session) -> Flow[Session]:
+        """Note the use in the store, and seal the session anew with a new secret."""
+        policy = self.call.settings.session_policy
+        state = note_use(session.state, self.call.now, policy)
+        # Each note is a write, so only a tenth of the idle time makes one.
+        if state is None and not session.is_stale:
+            return session
+        try:
+            saved = yield from self.save(session, state or session.state)
+        except StoreError:
+            # The session was read and is valid; its use can be noted the next time.
+            return session
+        # ``None`` means that another request noted its use in the same moment.
+        return saved or session
 
     def _end_surplus(self, new: str, state: State) -> Flow[int]:
         """End the user's oldest sessions, if there are more than the policy allows.
@@ -260,9 +306,15 @@ class StoredSessions:
 
         In this order: a session that is there can be found by its user, whatever fails.
         """
-        session_id = cookies.get(self.call.settings.session_cookie, "")
+        settings = self.call.settings
+        session_id = cookies.get(settings.session_cookie, "")
         if not is_session_id(session_id):
-            return
+            if settings.legacy_secret is None:
+                return
+            # Another request may take it over, whose answer has not arrived yet.
+            session_id = derive_legacy_id(
+                cookies, settings.legacy_secret, "stored session"
+            )
         domain = yield from resolve_domain(self.call)
         key = self._find_key(domain, session_id)
         yield from call_repeatable(self.call.context, self.store.delete, key)

@@ -4,8 +4,9 @@ A browser keeps 4,096 bytes of a cookie, name and attributes included (RFC 6265 
 and a sealed session with a few tokens is longer.  So ``split`` cuts it into numbered
 chunks, ``name.0``, ``name.1`` and so on, and ``join`` puts them together.  A session that
 fits has one cookie, ``name``.  A session that changes its form leaves cookies of the other
-form behind, which ``list_session_cookies`` finds so that they are deleted.  Should some
-remain (a browser drops cookies one by one), the seal does not open, and there is no session.
+form behind, which ``list_session_cookies`` finds so that the answer that changes it deletes
+them.  Should some remain (a browser drops cookies one by one), the seal does not open, and there
+is no session.
 
 Servers refuse requests whose fields are too long, and a user with such cookies cannot even
 reach the logout.  So the number of chunks is bounded when they are written.
@@ -13,7 +14,7 @@ reach the logout.  So the number of chunks is bounded when they are written.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from typing import Literal, Protocol
 
 import attrs
@@ -78,14 +79,18 @@ class CookieStore:
             name and attributes.
         most_chunks: the maximum number of cookies for one session.  Servers limit their sum:
             nginx, gunicorn and aiohttp.web accept about 8,000 characters by default, which
-            is 2 of these; uvicorn accepts 8.
+            is 2 of these.  From a session that is longer, access tokens are left out, then
+            the ID token.
     """
 
     longest_chunk: int = 3_500
-    most_chunks: int = 8
+    most_chunks: int = 2
 
 
 _PREFIXES = ("__Host-", "__Secure-")
+
+_MOST_CHUNKS_EVER = 8
+"""The default of *most_chunks* in earlier releases, whose chunks a browser may still have."""
 
 
 def parse_cookies(field: str) -> dict[str, str]:
@@ -93,8 +98,8 @@ def parse_cookies(field: str) -> dict[str, str]:
 
     RFC 6265bis section 5.8.3: pairs are joined with a semicolon and a space.  Frameworks read
     more than that: they take quotes off, split at commas, or strip every kind of white space.
-    Another host of the same domain can set ``"\u2000__Host-name"`` or put a comma into a
-    value, and what such a reader finds then has a prefix that the browser never checked.
+    Another host of the same domain can set a cookie whose name begins with U+2000, or put a
+    comma into a value, and such a reader finds a prefix that the browser never checked.
 
     A name with a prefix that comes twice is left out: a browser has one cookie of that name for
     a host, so one of the two isn't what it claims to be.  Of others the first counts, which
@@ -146,27 +151,22 @@ def join(name: str, cookies: Mapping[str, str], store: CookieStore) -> str | Non
 
 
 def list_session_cookies(
-    name: str, cookies: Iterable[str], mark: str = "."
+    name: str, cookies: Container[str], *, mark: str = ".", most: int = 0
 ) -> list[str]:
     """Return the names of a session's cookies that the browser sent, valid or not.
+
+    Each is deleted by a field of the answer, and a visitor who makes up a hundred chunks must
+    not make the answer grow.  So only names that this library may have set are looked for.
 
     Args:
         name: the session cookie's name.
         cookies: the names of all cookies that the browser sent.
         mark: what separates the name from the number of a chunk.
+        most: the maximum number of chunks.
     """
-    return [
-        cookie
-        for cookie in cookies
-        if cookie == name
-        or (cookie.startswith(name + mark) and _is_number(cookie[len(name + mark) :]))
-    ]
-
-
-def _is_number(suffix: str) -> bool:
-    # Two digits: each name found is deleted by a field of the response, and a visitor who
-    # makes up chunks must not make the response grow.  ``isdigit`` takes "²" for a digit.
-    return suffix.isascii() and suffix.isdigit() and len(suffix) <= 2
+    numbers = range(max(most, _MOST_CHUNKS_EVER))
+    names = [name, *(f"{name}{mark}{number}" for number in numbers)]
+    return [sent for sent in names if sent in cookies]
 
 
 def format_set_cookie(cookie: SetCookie) -> str:

@@ -1,4 +1,4 @@
-"""Session cookies of Auth0's own SDK, read once and written anew in our form.
+"""Session cookies of Auth0's own SDK, taken over in our form.
 
 auth0-fastapi keeps what auth0-server-python calls ``StateData`` in the browser: JSON, as a
 compact JWE under a key derived from its secret, in numbered cookies.  An application that
@@ -8,19 +8,26 @@ changes to this library sets ``legacy_secret``, and its users stay logged in:
 2. ``_decrypt`` opens the JWE, if its header is the one that the SDK writes.
 3. ``_convert_session`` makes a session of ours of the JSON, if it is one of this tenant.
 
-The result is sealed with the application's current secret at the next chance to set cookies,
-and the old cookies are deleted.  Each step returns ``None`` for whatever it does not
-recognise; a user with a cookie like that logs in again, as without ``legacy_secret``.
+Each step returns ``None`` for whatever it does not recognise; a user with a cookie like that
+logs in again, as without ``legacy_secret``.
+
+Several requests with the same cookies take over one session, and not one each:
+``derive_legacy_id`` returns the same ids for the same cookies.  A store then has the session
+once.  In our own cookies, the result is kept at the next write that a session needs anyway:
+an answer that only read it could be late, and bring a spent refresh token back.
 
 Releases of the SDK write different members; comments name the differences.
 """
 
 from __future__ import annotations
 
+import hmac
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Any
 
 from ...errors import InvalidInputError
+from ...secret import secret as secret_text
 from ...values import SessionPolicy
 from ..jose.access_token import read_access_token
 from ..wire.domains import issuer_url, normalise_domain
@@ -72,7 +79,7 @@ def read_legacy_session(
         domain: the tenant's domain, normalised.
         now: epoch seconds.
         policy: how long sessions last.
-        session_id: random text to name the session with.
+        session_id: the text that names the session from then on.
     """
     sealed = _join_chunks(cookies)
     payload = None if sealed is None else _decrypt(sealed, secret)
@@ -80,6 +87,21 @@ def read_legacy_session(
         return None
     state, _ = read_json(payload)
     return _convert_session(state, domain, now, policy, session_id)
+
+
+def derive_legacy_id(cookies: Mapping[str, str], secret: str, purpose: str) -> str:
+    """Return an id of the SDK's session in *cookies*: 256 bits that need both to be known.
+
+    Args:
+        cookies: the request's cookies.
+        secret: the secret that the SDK's client was configured with.
+        purpose: what the id is for; one says nothing of another.
+    """
+    key = secret.encode("utf-8", "surrogatepass")
+    text = f"auth0-tx {purpose} {_join_chunks(cookies)}"
+    digest = hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256")
+    derived: str = secret_text(urlsafe_b64encode(digest).rstrip(b"=").decode())
+    return derived
 
 
 def _join_chunks(cookies: Mapping[str, str]) -> str | None:

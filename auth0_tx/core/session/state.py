@@ -29,7 +29,7 @@ are computed anew at each look, so a shorter policy applies at once to sessions 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from math import inf
 from typing import Any, TypeAlias, TypeGuard
 
@@ -438,6 +438,21 @@ def without_refresh_token(state: State, refused: str, now: float) -> State:
         return state
     internal = {**state["internal"], "refresh_lost_at": int(now)}
     return {**state, "refresh_token": None, "internal": internal}
+
+
+def shed_tokens(state: State) -> Iterator[State]:
+    """Yield a session with all of its tokens, and with ever fewer.
+
+    Access tokens go first, from the oldest to the newest, then the ID token: a refresh brings
+    them again.  The refresh token stays.
+    """
+    yield state
+    token_sets = state["token_sets"]
+    for oldest in sorted(token_sets, key=lambda each: each.get("issued_at", 0)):
+        token_sets = [token_set for token_set in token_sets if token_set is not oldest]
+        yield {**state, "token_sets": token_sets}
+    if state["id_token"] is not None:
+        yield {**state, "token_sets": token_sets, "id_token": None}
 
 
 def conceal_tokens(state: State) -> State:

@@ -116,7 +116,7 @@ def test_joins_what_was_split(text: str, size: int, most: int) -> None:
     if chunks is not None:
         assert text == join(NAME, chunks, store)
         assert [] == [chunk for chunk in chunks.values() if len(chunk) > size]
-        assert list(chunks) == list_session_cookies(NAME, chunks)
+        assert list(chunks) == list_session_cookies(NAME, chunks, most=most)
 
 
 @given(SEALED, st.dictionaries(st.sampled_from(FOREIGN), st.text()))
@@ -129,7 +129,7 @@ def test_what_is_not_ours_changes_nothing(text: str, others: dict[str, str]) -> 
     cookies = {**others, **chunks}
 
     assert text == join(NAME, cookies, store)
-    assert list(chunks) == list_session_cookies(NAME, cookies)
+    assert list(chunks) == list_session_cookies(NAME, cookies, most=10)
 
 
 @given(st.dictionaries(st.text() | st.just(NAME) | st.just(f"{NAME}.0"), st.text()))
@@ -162,13 +162,13 @@ def test_cookies_are_bounded(length: int, fits: bool) -> None:
 
 
 def test_default_bounds() -> None:
-    """By default a cookie fits into 4,096 bytes with its name, and all into 28,000."""
+    """By default a cookie fits into 4,096 bytes with its name, and all into 7,000."""
     store = CookieStore()
-    longest = split(f"__Secure-{'n' * 64}", "x" * 28_000, store)
+    longest = split(f"__Secure-{'n' * 64}", "x" * 7_000, store)
 
     assert longest is not None
     assert 4_096 > max(len(name) + 1 + len(value) for name, value in longest.items())
-    assert split(NAME, "x" * 28_001, store) is None
+    assert split(NAME, "x" * 7_001, store) is None
 
 
 @pytest.mark.parametrize(
@@ -202,18 +202,26 @@ def test_chunks_that_are_not_as_they_were(
     assert expected == join(NAME, sent, SMALL)
 
 
-def test_finds_all_that_a_session_left() -> None:
-    """The whole cookie and all numbered ones are found, also beyond the maximum."""
-    sent = [NAME, f"{NAME}.0", f"{NAME}.7", f"{NAME}.99", *FOREIGN]
+@pytest.mark.parametrize(("most", "found"), [(0, 3), (2, 3), (8, 3), (9, 4), (20, 4)])
+def test_finds_all_that_a_session_left(most: int, found: int) -> None:
+    """The whole cookie and the numbers that may be ours are found, and no more than that."""
+    sent = [NAME, f"{NAME}.0", f"{NAME}.7", f"{NAME}.8", f"{NAME}.99", *FOREIGN]
 
-    assert sent[:4] == list_session_cookies(NAME, sent)
+    assert sent[:found] == list_session_cookies(NAME, sent, most=most)
+
+
+def test_made_up_chunks() -> None:
+    """However many chunks a visitor makes up, few are found."""
+    sent = [f"{NAME}.{number}" for number in range(1_000)]
+
+    assert 8 == len(list_session_cookies(NAME, sent, most=2))
 
 
 def test_finds_chunks_with_another_mark() -> None:
     """Auth0's own SDK puts an underscore before its numbers."""
     sent = ["_a0_session_0", "_a0_session_theme", "_a0_session_é", "_a0_session.1"]
 
-    assert ["_a0_session_0"] == list_session_cookies("_a0_session", sent, "_")
+    assert ["_a0_session_0"] == list_session_cookies("_a0_session", sent, mark="_")
 
 
 @pytest.mark.parametrize(
