@@ -47,9 +47,8 @@ def read_access_token(token: object) -> AccessTokenClaims:
 def _read_audience(audience: object) -> tuple[str, ...] | None:
     # RFC 7519 4.1.3: an array of strings, or in the special case of one, the string.
     members = audience if isinstance(audience, list) else [audience]
-    names = [name for name in members if isinstance(name, str) and name]
-    # A claim with anything else in it is not understood, so it says nothing.
-    return tuple(names) if names and len(names) == len(members) else None
+    # What else a broken claim has in it names nothing; the names beside it still count.
+    return tuple(name for name in members if isinstance(name, str) and name) or None
 
 
 def read_unverified_claims(token: object) -> dict[str, Any]:

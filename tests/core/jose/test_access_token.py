@@ -37,14 +37,14 @@ def encode_claims(claims: object) -> str:
         ([""], None),
         (None, None),
         (7, None),
-        ([API, 7], None),
+        ([API, 7, None], (API,)),
         ([[API]], None),
         ({"a": API}, None),
     ],
     ids=repr,
 )
 def test_audience(audience: object, names: tuple[str, ...] | None) -> None:
-    """The audience is a text or a list of texts (RFC 7519 section 4.1.3), or says nothing."""
+    """The audience is a text or a list of texts (RFC 7519 section 4.1.3); nothing else is a name."""
     assert names == read_access_token(encode_claims({"aud": audience})).audience
 
 
