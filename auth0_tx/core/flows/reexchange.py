@@ -14,11 +14,21 @@ from typing import Any, TypeAlias
 import attrs
 
 from ...errors import CustomTokenExchangeError, IdTokenError, InvalidInputError
-from ...values import CustomTokenExchangeOptions, TokenExchangeResponse
+from ...values import (
+    CustomTokenExchangeOptions,
+    SessionPolicy,
+    TokenExchangeResponse,
+)
 from ..context import Call
 from ..effects import Flow, Invoke, Share
 from ..session.rotations import RefreshOutcome
-from ..session.state import find_login_audience, is_alive
+from ..session.state import (
+    State,
+    find_label,
+    find_login_audience,
+    is_alive,
+    with_usual_audience,
+)
 from ..wire.grants import check_exchange, with_openid
 from ..wire.metadata import Metadata
 from .exchange import make_exchange_grant, run_exchange
@@ -68,11 +78,39 @@ def reexchange(
     )
     policy = call.settings.session_policy
     saved = yield from keeper.save_change(
-        session, partial(merge_outcome, outcome=outcome, spent=None, policy=policy)
+        session,
+        partial(
+            _merge_exchange, outcome=outcome, named=audience is not None, policy=policy
+        ),
     )
     if not is_alive(saved.state, call.context.clock(), policy):
         return None
     return take_token_set(session.state, outcome)
+
+
+def _merge_exchange(
+    state: State, *, outcome: RefreshOutcome, named: bool, policy: SessionPolicy
+) -> State:
+    """Return a session's state with the outcome of an exchange.
+
+    Args:
+        state: the session.
+        outcome: the outcome.
+        named: whether the caller named the audience.
+        policy: how long sessions last.
+    """
+    asked, usual = find_label(state, outcome.audience), find_label(state, None)
+    if named and asked != usual:
+        # A refresh without an audience gets the API that the refresh token was issued for: with
+        # this one, that would not be the login's any more.
+        tokens = attrs.evolve(outcome.response, refresh_token=None)
+        outcome = attrs.evolve(outcome, response=tokens)
+    merged = merge_outcome(state, outcome=outcome, spent=None, policy=policy)
+    if named or merged["token_sets"][-1]["audience"] != asked:
+        return merged
+    # Callers who name no audience left it to the supplier.  They must find the token again, or
+    # each call would spend a subject token.
+    return with_usual_audience(merged, asked)
 
 
 def _reexchange_for_all(

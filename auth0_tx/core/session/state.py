@@ -8,7 +8,8 @@ A session is a plain dictionary of JSON, in the shape that users of Auth0's own 
   names, the scope that was granted, when it was issued) and with what was asked for.
 - ``domain``: the tenant that the user logged in to.
 - ``internal``: the session's ``id`` and ``sid``, when it was created, last used and ends, the
-  audience of the login, and the scope that each audience gets unasked.
+  audience of the login (or of another exchange that was made for callers who name none), and
+  the scope that each audience gets unasked.
 
 A login creates one (``create_state``), a refresh adds to it (``add_access_token``,
 ``renew_user``), each use is noted now and then (``note_use``), and ``is_alive`` decides whether
@@ -175,6 +176,11 @@ def find_login_audience(state: State) -> str | None:
     """Return the audience that the login named, or ``None`` if it named none."""
     label = find_label(state, None)
     return None if label == DEFAULT_AUDIENCE else label
+
+
+def with_usual_audience(state: State, label: str) -> State:
+    """Return the session with another label for callers who name no audience."""
+    return {**state, "internal": {**state["internal"], "audience": label}}
 
 
 def find_token_set(

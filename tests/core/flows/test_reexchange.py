@@ -132,6 +132,61 @@ def test_what_the_supplier_asks_for(context: Context, browser: Browser) -> None:
     assert (["urn:mine"], ["openid mine"]) == (form["audience"], form["scope"])
 
 
+@pytest.mark.parametrize("audience", [None, API], ids=["no audience", "an audience"])
+def test_audience_of_the_supplier(
+    context: Context, clock: Clock, audience: str | None
+) -> None:
+    """A token for the supplier's API is found again, so no call spends another subject token."""
+    browser = Browser()
+    log_in(context, browser, {"expires_in": 3_600}, {"audience": audience}, act=AGENT)
+    clock.wait(3_600)
+    supplier = lambda: build_options(audience="urn:mine")  # noqa: E731
+    ask_for_token(
+        context, browser, *build_exchange_responses(), subject_token_supplier=supplier
+    )
+    found, nothing = ask_for_token(context, browser, subject_token_supplier=supplier)
+    same, _ = ask_for_token(context, browser, audience="urn:mine")
+
+    assert ("a-2", "a-2", []) == (found, same, nothing.requests)
+
+
+def test_wrong_audience_of_the_supplier(
+    context: Context, browser: Browser, clock: Clock
+) -> None:
+    """Callers who name no audience keep the login's if the token is for a third API."""
+    supplier = lambda: build_options(audience="urn:mine")  # noqa: E731
+    _, keys = build_exchange_responses()
+    members = {"access_token": sign_id_token(aud=[API])}
+    said = {"iat": int(NOW) + 3_600, "exp": int(NOW) + 40_000}
+    error, _ = fail(
+        get_access_token(context, browser.request(), subject_token_supplier=supplier),
+        build_token_response(members, **said),
+        keys,
+    )
+    _, asked = ask_for_token(context, browser, *build_exchange_responses()[:1])
+
+    assert isinstance(error, WrongAudienceError)
+    (form,) = list_forms(asked)
+    assert "audience" not in form
+
+
+@pytest.mark.parametrize("audience", [None, API, "urn:mine"])
+def test_refresh_token_of_an_exchange(
+    context: Context, clock: Clock, audience: str | None
+) -> None:
+    """A refresh token is kept if it was issued for the API of callers who name none."""
+    browser = Browser()
+    log_in(context, browser, {"expires_in": 3_600}, {"audience": API})
+    clock.wait(3_600)
+    said = {"iat": int(NOW) + 3_600, "exp": int(NOW) + 40_000}
+    tokens = {"access_token": "a-2", "refresh_token": "r-1"}
+    answers = [build_token_response(tokens, **said), build_jwks_response("key-1")]
+    ask_for_token(context, browser, *answers, audience=audience)
+    session = read_session(context, browser) or {}
+
+    assert (None if audience == "urn:mine" else "r-1") == session["refresh_token"]
+
+
 def test_audience_of_the_login(context: Context, clock: Clock) -> None:
     """Where nobody names an audience it is the login's, and is found by it again."""
     browser = Browser()
