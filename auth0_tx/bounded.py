@@ -57,6 +57,13 @@ class BoundedDict(OrderedDict[K, V]):
             # It is empty; or another thread removed the entry or changed the order.
             return None
 
+    def list_values(self) -> list[V]:
+        """Return the values, or none of them if another thread stores one meanwhile."""
+        try:
+            return list(self.values())
+        except RuntimeError:
+            return []
+
     def remove_oldest(self) -> None:
         """Forget the oldest entry, if there is one."""
         with suppress(KeyError):

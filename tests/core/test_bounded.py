@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,6 +49,20 @@ def test_add_if_absent() -> None:
     for name in "bcd":
         entries.add_if_absent(name, 3)
     assert ["c", "d"] == list(entries)
+
+
+def test_values() -> None:
+    """The values can be listed; if another thread gets in between, there are none to see."""
+    entries: BoundedDict[str, int] = BoundedDict(3)
+    entries.add("a", 1)
+    entries.add("b", 2)
+
+    class Changing(BoundedDict[str, int]):
+        def values(self) -> Any:
+            raise RuntimeError("OrderedDict mutated during iteration")
+
+    assert [1, 2] == entries.list_values()
+    assert [] == Changing(3).list_values()
 
 
 def test_oldest() -> None:

@@ -40,7 +40,7 @@ from ...events import (
 from ..configuration import StoreOptions
 from ..context import Call, Context
 from ..effects import Flow, Invoke, Request, Send
-from ..session.cookies import CookieStore, list_session_cookies
+from ..session.cookies import CookieStore
 from ..session.store import (
     Application,
     AsyncStateStore,
@@ -54,7 +54,12 @@ from ..wire.problems import Problem, check_text
 from ..wire.redirects import build_logout_url, check_return_to
 from .audit import report, run_reported
 from .session import check_writable, find_session, open_keeper
-from .session_keeper import Session, forget_cookies, get_application
+from .session_keeper import (
+    Session,
+    forget_cookies,
+    get_application,
+    has_session_cookie,
+)
 from .stored_sessions import call_store, end_listed_sessions, store_value
 from .tenant_documents import load_metadata, resolve_domain
 from .verification import ID_TOKEN_ALGORITHMS, verify_with_keys
@@ -118,9 +123,7 @@ def logout(
     if revoke and session is not None and session.state["refresh_token"] is not None:
         yield from _revoke(call, domain, session.state["refresh_token"])
     # A visitor who never was logged in is no event.
-    if session is not None or list_session_cookies(
-        context.settings.session_cookie, cookies
-    ):
+    if session is not None or has_session_cookie(call, cookies):
         yield from report(
             call,
             LogoutFinished,

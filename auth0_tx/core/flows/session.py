@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from typing import cast
 
 from ...errors import ConfigurationError, InvalidInputError, StoreError
+from ...errors import CustomTokenExchangeErrorCode as Code
+from ...events import SessionCookieRefused
 from ...values import SessionData, UserClaims
 from ..configuration import StoreOptions
 from ..context import Call, Context
@@ -22,7 +24,15 @@ from ..effects import Flow, Invoke
 from ..session.cookies import CookieStore
 from ..session.legacy import derive_legacy_id, read_legacy_session
 from ..session.state import State, conceal_tokens, is_alive
-from .session_keeper import CookieSessions, Session, SessionKeeper, can_write
+from .audit import report
+from .session_keeper import (
+    CookieSessions,
+    RefusedCookie,
+    Session,
+    SessionKeeper,
+    can_write,
+    has_session_cookie,
+)
 from .stored_sessions import StoredSessions
 from .tenant_documents import resolve_domain
 
@@ -85,16 +95,19 @@ def load_session(call: Call, keeper: SessionKeeper) -> Flow[Session | None]:
     # Read through the driver: a framework's request may parse its header lazily.
     cookies = yield Invoke(call.context.cookies.read, (call.store_options,))
     try:
-        session = yield from keeper.load(cookies, call.now)
+        found = yield from keeper.load(cookies, call.now)
     except StoreError:
         # For pages that also work without a user: an outage of Redis then shows them as to a
         # visitor, and not as an error.
         if call.settings.session_policy.store_failure == "no_session":
             return None
         raise
-    if session is None:
-        return (yield from _load_legacy_session(call, keeper, cookies))
-    return (yield from keeper.keep_alive(session))
+    if isinstance(found, Session):
+        return (yield from keeper.keep_alive(found))
+    session = yield from _load_legacy_session(call, keeper, cookies)
+    if session is None and call.settings.on_event is not None:
+        yield from _report_refusal(call, cookies, found)
+    return session
 
 
 def find_session(
@@ -105,10 +118,12 @@ def find_session(
     Raises:
         StoreError: the store cannot be read.
     """
-    session = yield from keeper.load(cookies, call.now)
+    found = yield from keeper.load(cookies, call.now)
+    if isinstance(found, Session):
+        return found
     secret = call.settings.legacy_secret
-    if session is not None or secret is None:
-        return session
+    if secret is None:
+        return None
     domain = yield from resolve_domain(call)
     state = _read_legacy_session(call, cookies, domain, secret)
     return None if state is None else Session(state, origin="sdk")
@@ -147,6 +162,24 @@ def check_writable(call: Call) -> Flow[None]:
             "store_options must have a response to set the session's cookies on",
             parameter="store_options",
         )
+
+
+def _report_refusal(
+    call: Call, cookies: Mapping[str, str], refused: RefusedCookie | None
+) -> Flow[None]:
+    """Report that a request has no session although it has a session cookie."""
+    if refused is None:
+        # A visitor who never was logged in is no event.
+        if not has_session_cookie(call, cookies):
+            return
+        refused = RefusedCookie("unreadable")
+    yield from report(
+        call,
+        SessionCookieRefused,
+        state=refused.state,
+        code=str(Code.LOGIN_REQUIRED),
+        reason=refused.reason,
+    )
 
 
 def _load_legacy_session(

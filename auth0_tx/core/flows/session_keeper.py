@@ -29,6 +29,7 @@ from ...errors import CustomTokenExchangeErrorCode as Code
 from ...errors import (
     StoreError,
 )
+from ...events import CookieProblem
 from ...secret import secret
 from ..context import Call, Context
 from ..effects import Flow, Invoke, Warn
@@ -87,6 +88,19 @@ class Session:
     origin: Origin = "kept"
 
 
+@attrs.frozen(eq=False)
+class RefusedCookie:
+    """A session cookie that is not a session, for whoever watches.
+
+    Attributes:
+        reason: why it is none.
+        state: the session that it was, if it opened.
+    """
+
+    reason: CookieProblem
+    state: State | None = attrs.field(default=None, repr=False)
+
+
 class SessionKeeper(Protocol):
     """Where the session of one call is kept."""
 
@@ -95,8 +109,13 @@ class SessionKeeper(Protocol):
         """Whether all requests of a browser see what one of them saves."""
         ...
 
-    def load(self, cookies: Mapping[str, str], now: float) -> Flow[Session | None]:
-        """Return the session that *cookies* hold or name, or ``None`` if none is valid *now*.
+    def load(
+        self, cookies: Mapping[str, str], now: float
+    ) -> Flow[Session | RefusedCookie | None]:
+        """Return the session that *cookies* hold or name, if it is valid *now*.
+
+        If it is not, return the reason if there is a subscriber to report it to, else
+        ``None``.  ``None`` is also returned if there is nothing that could be a session.
 
         Raises:
             StoreError: the store cannot be read.
@@ -183,7 +202,9 @@ class CookieSessions:
     store: CookieStore
     is_shared: bool = attrs.field(init=False, default=False)
 
-    def load(self, cookies: Mapping[str, str], now: float) -> Flow[Session | None]:
+    def load(
+        self, cookies: Mapping[str, str], now: float
+    ) -> Flow[Session | RefusedCookie | None]:
         """Join the session's cookies and open them."""
         settings = self.call.settings
         name = settings.session_cookie
@@ -196,7 +217,7 @@ class CookieSessions:
         if session is None or not is_current(
             session.state, cookies.get(current_cookie(name))
         ):
-            return None
+            return explain_refusal(self.call, domain, "", sealed, cookies)
         # Most reads are of a session that was used a moment ago, and open nothing more.
         if note_use(session.state, now, settings.session_policy) is not None:
             used = cookies.get(used_cookie(name), "")
@@ -204,9 +225,9 @@ class CookieSessions:
             if opened is not None:
                 state = extend_use(session.state, opened.payload, now)
                 session = attrs.evolve(session, state=state)
-        return (
-            session if is_alive(session.state, now, settings.session_policy) else None
-        )
+        if is_alive(session.state, now, settings.session_policy):
+            return session
+        return explain_refusal(self.call, domain, "", sealed, cookies)
 
     def create(self, state: State) -> Flow[Session]:
         """Set cookies in place of those that the browser has."""
@@ -470,6 +491,41 @@ def unseal_session(
     if state["domain"] != domain:
         return None
     return Session(state, session_id, is_stale=not opened.is_current)
+
+
+def explain_refusal(
+    call: Call, domain: str, session_id: str, sealed: str, cookies: Mapping[str, str]
+) -> RefusedCookie | None:
+    """Return why a sealed text is not a session, or ``None`` if there is no subscriber.
+
+    Args:
+        call: the call.
+        domain: the tenant's.
+        session_id: the id that it is stored under; empty if the browser has it whole.
+        sealed: the text, which does not open, has expired, or no longer counts.
+        cookies: those that the browser sent.
+    """
+    if call.settings.on_event is None:
+        return None
+    session = unseal_session(call.context, domain, session_id, sealed)
+    if session is not None:
+        is_counted = counts(call, session.state, cookies)
+        return RefusedCookie("expired" if is_counted else "ended", session.state)
+    if not find_sealer(call.context, domain).is_foreign(sealed):
+        return RefusedCookie("unreadable")
+    # With a resolver, one client serves many tenants: a browser may go from one to the other.
+    others = call.context.sealers.list_values()
+    is_known = any(sealer.is_own(sealed) for sealer in others)
+    return RefusedCookie("other_domain" if is_known else "other_application")
+
+
+def has_session_cookie(call: Call, cookies: Mapping[str, str]) -> bool:
+    """Return whether the browser sent a cookie that could have a session, or a part of one."""
+    name, most = call.settings.session_cookie, _find_most_chunks(call)
+    return bool(
+        list_session_cookies(name, cookies, most=most)
+        or _list_legacy_deletions(call, cookies)
+    )
 
 
 def get_application(context: Context, domain: str) -> Application:

@@ -36,9 +36,11 @@ from ..session.store import (
 )
 from .audit import run_reported
 from .session_keeper import (
+    RefusedCookie,
     Session,
     can_write,
     counts,
+    explain_refusal,
     get_application,
     open_session,
     seal_session,
@@ -73,17 +75,23 @@ class StoredSessions:
     store: StateStore | AsyncStateStore
     is_shared: bool = attrs.field(init=False, default=True)
 
-    def load(self, cookies: Mapping[str, str], now: float) -> Flow[Session | None]:
+    def load(
+        self, cookies: Mapping[str, str], now: float
+    ) -> Flow[Session | RefusedCookie | None]:
         """Read the session whose id the browser has: one command to the store."""
         session_id = cookies.get(self.call.settings.session_cookie, "")
         # A made-up value costs the store nothing: only text of the right shape is looked up.
         if not is_session_id(session_id):
             return None
         domain = self.call.settings.domain or (yield from resolve_domain(self.call))
-        session = yield from self._read(domain, session_id, now)
-        if session is None or not counts(self.call, session.state, cookies):
-            return None
-        return session
+        value = yield from self._read_value(domain, session_id)
+        session = self._open(domain, session_id, value, now)
+        if session is not None and counts(self.call, session.state, cookies):
+            return session
+        if value is None:
+            return RefusedCookie("not_found")
+        sealed = value.decode("ascii", "replace")
+        return explain_refusal(self.call, domain, session_id, sealed, cookies)
 
     def create(self, state: State) -> Flow[Session]:
         """Store a session under a new id, then delete the browser's earlier one.
@@ -333,9 +341,18 @@ class StoredSessions:
         return session_key(get_application(self.call.context, domain), session_id)
 
     def _read(self, domain: str, session_id: str, now: float) -> Flow[Session | None]:
+        value = yield from self._read_value(domain, session_id)
+        return self._open(domain, session_id, value, now)
+
+    def _read_value(self, domain: str, session_id: str) -> Flow[bytes | None]:
         key = self._find_key(domain, session_id)
         value: Any = yield from call_store(self.store.get, key)
-        if not isinstance(value, bytes):
+        return value if isinstance(value, bytes) else None
+
+    def _open(
+        self, domain: str, session_id: str, value: bytes | None, now: float
+    ) -> Session | None:
+        if value is None:
             return None
         # A store may be written by others: what is not ours becomes text that does not open.
         sealed = value.decode("ascii", "replace")

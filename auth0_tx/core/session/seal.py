@@ -88,6 +88,10 @@ class Sealer:
                     return Opened(SecretBytes(payload), ring is self._rings[0])
         return None
 
+    def is_own(self, sealed: str) -> bool:
+        """Return whether *sealed* says that this application sealed it: a hint, and no proof."""
+        return any(sealed.startswith(ring.prefix) for ring in self._rings)
+
     def is_foreign(self, sealed: str) -> bool:
         """Return whether *sealed* says that another application with our secret sealed it.
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from auth0_tx.core.context import Context
+from auth0_tx.core.context import CachedDocument, Context
 from auth0_tx.core.effects import Flow
 from auth0_tx.core.flows.access_tokens import get_access_token
 from auth0_tx.core.flows.audit import report, run_reported
@@ -17,19 +19,24 @@ from auth0_tx.core.flows.logout import (
     handle_backchannel_logout,
     logout,
 )
+from auth0_tx.core.flows.session import get_user
 from auth0_tx.core.session.pseudonyms import derive_pseudonym_key, make_pseudonym
 from auth0_tx.errors import RefusedError, StoreError
 from auth0_tx.events import (
     AuditEvent,
     BackchannelLogoutFinished,
+    CookieProblem,
     LoginFinished,
     LogoutFinished,
     LogoutTokenRefused,
+    SessionCookieRefused,
     SessionRotated,
     SessionsEnded,
 )
 from auth0_tx.values import SessionPolicy
 from tests.core.browser import (
+    COOKIE,
+    OLD_SECRET,
     SECRET,
     Browser,
     PaperStore,
@@ -43,6 +50,7 @@ from tests.core.id_tokens import build_jwks_response
 from tests.core.vectors_tokens import OTHER_RSA
 from tests.core.world import (
     DOMAIN,
+    METADATA,
     SECRETS,
     Clock,
     build_client,
@@ -474,3 +482,184 @@ def test_surplus_sessions(clock: Clock) -> None:
     )
     assert isinstance(failed, SessionsEnded)
     assert ("store_failed", 0) == (failed.code, failed.sessions)
+
+
+def read(context: Context, browser: Browser) -> list[AuditEvent]:
+    """Read a browser's session, which must be none, and return what an audit is told."""
+    user, asked = play(get_user(context, browser.request()))
+    assert user is None
+    return list_audited(asked)
+
+
+def expect_refusal(reason: CookieProblem, state: Any = None) -> list[AuditEvent]:
+    """Return the event about a cookie that is not a session, or is that of *state*."""
+    session_id = None if state is None else state["internal"]["id"]
+    return [
+        SessionCookieRefused(
+            domain=DOMAIN,
+            client_id="the-client",
+            subject=session_id
+            and make_pseudonym(KEY, "subject", DOMAIN, state["user"]["sub"]),
+            session=session_id and make_pseudonym(KEY, "session", DOMAIN, session_id),
+            code="login_required",
+            reason=reason,
+        )
+    ]
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["cookies", "store"])
+def test_reading(clock: Clock, stored: bool) -> None:
+    """Reading a valid session is no event, and neither is a visitor without one."""
+    context, browser = log_in_watched(clock, PaperStore(clock) if stored else None)
+    clock.wait(3 * 3_600)
+    user, asked = play(get_user(context, browser.request()))
+
+    assert user is not None
+    assert [] == asked.events
+    assert [] == read(context, Browser())
+    assert [] == read(context, Browser({"another": "cookie", f"{COOKIE}.used": "x"}))
+
+
+JUNK: list[tuple[str, dict[str, str]]] = [
+    ("text", {COOKIE: "made-up"}),
+    ("empty", {COOKIE: ""}),
+    ("id", {COOKIE: "A" * 44}),
+    ("jwe", {COOKIE: "eyJhbGciOiJkaXIifQ..AAAA.AAAA.AAAA"}),
+    ("long", {COOKIE: "x" * 200_000}),
+    ("gap", {f"{COOKIE}.1": "x"}),
+    ("chunks", {f"{COOKIE}.{number}": "x" for number in range(50)}),
+    ("lone surrogate", {COOKIE: "\ud800"}),
+]
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["cookies", "store"])
+@pytest.mark.parametrize(
+    "cookies", [j for _, j in JUNK], ids=[name for name, _ in JUNK]
+)
+def test_junk(clock: Clock, cookies: dict[str, str], stored: bool) -> None:
+    """A made-up cookie is one event, which has nothing of it."""
+    context, _ = log_in_watched(clock, PaperStore(clock) if stored else None)
+
+    assert expect_refusal("unreadable") == read(context, Browser(cookies))
+
+
+@given(st.dictionaries(st.sampled_from([COOKIE, f"{COOKIE}.0"]), st.text(), min_size=1))
+def test_any_cookie(cookies: dict[str, str]) -> None:
+    """Whatever a visitor makes up is one event."""
+    clock = Clock()
+    context = build_session_client(clock, on_event=print)
+
+    assert expect_refusal("unreadable") == read(context, Browser(cookies))
+
+
+def test_altered_cookie(clock: Clock) -> None:
+    """A cookie that was altered, or sealed with a secret that is gone, is unreadable."""
+    context, browser = log_in_watched(clock, None)
+    altered = browser.copy()
+    altered.cookies[COOKIE] = altered.cookies[COOKIE][:-1]
+    later = build_session_client(clock, on_event=print, secret=OLD_SECRET)
+
+    assert expect_refusal("unreadable") == read(context, altered)
+    assert ["unreadable"] == [event.reason for event in read(later, browser)]  # type: ignore[attr-defined]
+
+
+def test_unknown_id(clock: Clock) -> None:
+    """An id that the store does not know is told of as such."""
+    store = PaperStore(clock)
+    context, browser = log_in_watched(clock, store)
+    browser.cookies[COOKIE] = "A" * 43
+    assert expect_refusal("not_found") == read(context, browser)
+
+
+def test_stored_junk(clock: Clock) -> None:
+    """What somebody else wrote to the store is unreadable."""
+    store = PaperStore(clock)
+    context, browser = log_in_watched(clock, store)
+    (key,) = store.list_sessions()
+    store.values[key] = (b"\xff junk", clock.now + 60)
+
+    assert expect_refusal("unreadable") == read(context, browser)
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["cookies", "store"])
+def test_expired_session(clock: Clock, stored: bool) -> None:
+    """A session that is over is told of with whose it was."""
+    store = PaperStore(clock) if stored else None
+    context = build_session_client(clock, on_event=print, state_store=store)
+    browser = Browser()
+    state = log_in(context, browser)
+    # Of another policy: a store forgets by itself when the time is over by its own.
+    shorter = build_session_client(
+        clock,
+        on_event=print,
+        state_store=store,
+        session_policy=SessionPolicy(idle_seconds=60),
+    )
+    clock.wait(60)
+
+    assert expect_refusal("expired", state) == read(shorter, browser)
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["cookies", "store"])
+def test_ended_session(clock: Clock, stored: bool) -> None:
+    """A session that the browser has logged out of, and that a late answer brought back."""
+    store = PaperStore(clock) if stored else None
+    context = build_session_client(
+        clock, on_event=print, state_store=store, legacy_secret="their secret"
+    )
+    browser = Browser()
+    state = log_in(context, browser)
+    browser.cookies[f"{COOKIE}.current"] = "none"
+
+    assert expect_refusal("ended", state) == read(context, browser)
+
+
+def test_session_of_another_application(clock: Clock) -> None:
+    """A cookie of another application with the same secret is told from junk."""
+    context, _ = log_in_watched(clock, None)
+    other = build_session_client(clock, client_id="another-client")
+    browser = Browser()
+    log_in(other, browser, aud="another-client")
+
+    assert expect_refusal("other_application") == read(context, browser)
+
+
+def test_session_of_another_domain(clock: Clock) -> None:
+    """A cookie of another tenant of the same client is told from one of another application."""
+    domain = [DOMAIN]
+    context = build_session_client(
+        clock, on_event=print, domain=lambda options: domain[0]
+    )
+    context.metadata.add(DOMAIN, CachedDocument(METADATA, clock.now, clock.now + 1e9))
+    browser = Browser()
+    log_in(context, browser)
+    domain[0] = "other.us.auth0.com"
+    (event,) = read(context, browser)
+
+    assert isinstance(event, SessionCookieRefused)
+    assert ("other.us.auth0.com", "other_domain") == (event.domain, event.reason)
+    assert (None, None) == (event.subject, event.session)
+
+
+def test_legacy_cookie(clock: Clock) -> None:
+    """A cookie of Auth0's own SDK that does not open is told of, if such are expected."""
+    cookies = {"_a0_session_0": "x" * 50}
+    watched = [
+        build_session_client(clock, on_event=print, legacy_secret=secret)
+        for secret in (None, "their secret")
+    ]
+
+    assert [[], expect_refusal("unreadable")] == [
+        read(context, Browser(dict(cookies))) for context in watched
+    ]
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["cookies", "store"])
+def test_unwatched_cookie(clock: Clock, stored: bool) -> None:
+    """Without a subscriber nobody looks for the reason."""
+    store = PaperStore(clock) if stored else None
+    context = build_session_client(clock, state_store=store)
+    _, asked = play(get_user(context, Browser({COOKIE: "A" * 43}).request()))
+
+    assert [] == asked.events
+    assert not stored or ["get"] == store.calls  # type: ignore[union-attr]

@@ -116,6 +116,9 @@ def test_foreign() -> None:
     sealed = theirs.seal(PAYLOAD)
     unrelated = sealer(("a secret of somebody else's, long enough",), PURPOSE, ("", ""))
 
+    assert [False, True] == [each.is_own(sealed) for each in (ours, theirs)]
+    assert ours.is_own(ours.seal(PAYLOAD))
+    assert not ours.is_own("")
     assert ours.is_foreign(sealed)
     # A tampered one says so as well: it is a hint.
     assert ours.is_foreign(sealed[:-2])
