@@ -440,6 +440,8 @@ class AsyncServerClient(AsyncShell):
             WrongAudienceError: the access token is for another API than *audience*; ``response``
                 has the tokens, the new refresh token among them.
             AmbiguousError: the answer was lost; the same call may be made again.
+            InvalidResponseError: the answer is broken; ``refresh_token`` has the new refresh token,
+                if it can be read.
             CustomTokenExchangeError: every other failure.
         """
         refresh_token = conceal(refresh_token)

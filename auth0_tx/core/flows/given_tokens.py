@@ -52,10 +52,11 @@ from ..wire.replies import TokenRequestInfo, read_revocation_response
 from .refresh import (
     MOST_ROUNDS,
     WRONG_AUDIENCE_HINT,
-    build_refresh_grant,
+    check_outcome,
     describe_refresh_failure,
+    send_refresh,
 )
-from .sending import request_tokens, send_with_retries
+from .sending import send_with_retries
 from .tenant_documents import load_metadata, resolve_domain
 
 
@@ -91,6 +92,8 @@ def refresh(
         WrongAudienceError: the access token is for another API than *audience*; ``response``
             has the tokens, the new refresh token among them.
         AmbiguousError: the answer was lost; the same call may be made again.
+        InvalidResponseError: the answer is broken; ``refresh_token`` has the new refresh token,
+            if it can be read.
         CustomTokenExchangeError: every other failure.
     """
     check_refresh_token(refresh_token)
@@ -103,6 +106,8 @@ def refresh(
             ("refresh given", key),
             partial(_refresh_once, call, domain, key, refresh_token, audience, scope),
             call.deadline,
+            "another call was still using the refresh token at the deadline",
+            "send",
             outlives_callers=True,
         )
         result = yield from flight
@@ -203,23 +208,16 @@ def _refresh_once(
     failure: Auth0Error
     try:
         metadata = yield from load_metadata(call, domain)
-        grant = build_refresh_grant(call, refresh_token, audience, scope)
-        tokens = yield from request_tokens(call, metadata, grant)
+        outcome = yield from send_refresh(
+            call, metadata, refresh_token, audience, scope
+        )
     except CustomTokenExchangeError as error:
         failure = describe_refresh_failure(error)
     else:
-        is_rotated = tokens.refresh_token not in (None, refresh_token)
-        outcome = RefreshOutcome(
-            audience,
-            scope,
-            _limit_expiry(tokens),
-            None,
-            context.clock(),
-            is_rotated=is_rotated,
-        )
+        outcome = attrs.evolve(outcome, response=_limit_expiry(outcome.response))
         # A refresh token that was not rotated is good for another request, and whoever makes
         # one wants new tokens.
-        if is_rotated:
+        if outcome.is_rotated:
             context.rotations.add(key, outcome, context.monotonic())
         return _FlightResult(outcome, is_new=True)
     # Outside the handler: LoginRequiredError replaces the refusal, and has no context.
@@ -236,8 +234,10 @@ def _take_response(call: Call, outcome: RefreshOutcome) -> TokenExchangeResponse
     """Return the tokens of an outcome, with the seconds that they last from now.
 
     Raises:
+        InvalidResponseError: the response is broken; the error has the new refresh token.
         WrongAudienceError: the access token is for another API than was asked for.
     """
+    check_outcome(outcome)
     response, audience = outcome.response, outcome.audience
     if response.expires_in is not None:
         left = response.expires_in - int(call.context.clock() - outcome.at)
@@ -262,6 +262,8 @@ def _limit_expiry(tokens: TokenExchangeResponse) -> TokenExchangeResponse:
 
 def _is_fresh(call: Call, outcome: RefreshOutcome) -> bool:
     """Return whether remembered tokens are valid for a while yet."""
+    if outcome.problem is not None:
+        return False
     margin = call.settings.session_policy.refresh_margin
     ends = outcome.response.expires_at
     return lasts(outcome.at, ends, call.context.clock(), margin)

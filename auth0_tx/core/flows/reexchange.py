@@ -32,7 +32,7 @@ from ..session.state import (
 from ..wire.grants import check_exchange, with_openid
 from ..wire.metadata import Metadata
 from .exchange import make_exchange_grant, run_exchange
-from .refresh import merge_outcome, report_rotation, take_token_set
+from .refresh import FlightResult, merge_outcome, report_rotation, take_token_set
 from .session import check_writable
 from .session_keeper import Session, SessionKeeper
 from .verification import verify_id_token
@@ -67,23 +67,22 @@ def reexchange(
     if not keeper.is_shared or not session.id:
         yield from check_writable(call)
     user, internal = session.state["user"], session.state["internal"]
-    outcome: RefreshOutcome = yield from Share(
+    result: FlightResult = yield from Share(
         # Not by the refresh token, as a session that comes here has none.  In cookies the id is
         # empty, so the user and the session's own sid tell sessions apart.
         ("reexchange", session.id, user["sub"], internal["sid"], audience, scope),
-        lambda: _reexchange_for_all(call, session, audience, scope, supplier),
+        lambda: _reexchange_for_all(call, keeper, session, audience, scope, supplier),
         call.deadline,
+        "another call was still exchanging for the session at the deadline",
+        "send",
         # The supplier's token may be good for one use.
         outlives_callers=True,
     )
-    policy = call.settings.session_policy
-    saved = yield from keeper.save_change(
-        session,
-        partial(
-            _merge_exchange, outcome=outcome, named=audience is not None, policy=policy
-        ),
-    )
-    if not is_alive(saved.state, call.context.clock(), policy):
+    saved, outcome = result.session, result.outcome
+    assert outcome is not None
+    if saved is None:
+        saved = yield from _save_outcome(call, keeper, session, audience, outcome)
+    if not is_alive(saved.state, call.context.clock(), call.settings.session_policy):
         return None
     return take_token_set(session.state, outcome)
 
@@ -113,13 +112,31 @@ def _merge_exchange(
     return with_usual_audience(merged, asked)
 
 
+def _save_outcome(
+    call: Call,
+    keeper: SessionKeeper,
+    session: Session,
+    audience: str | None,
+    outcome: RefreshOutcome,
+) -> Flow[Session]:
+    change = partial(
+        _merge_exchange,
+        outcome=outcome,
+        named=audience is not None,
+        policy=call.settings.session_policy,
+    )
+    return (yield from keeper.save_change(session, change))
+
+
 def _reexchange_for_all(
     call: Call,
+    keeper: SessionKeeper,
     session: Session,
     audience: str | None,
     scope: str | None,
     supplier: SubjectTokenSupplier,
-) -> Flow[RefreshOutcome]:
+) -> Flow[FlightResult]:
+    """Exchange as the one who does so for all; what is stored is saved before this ends."""
     options = yield from Invoke(supplier)
     # It is the application's code, and runs where nobody sees its type checked.
     if not isinstance(options, CustomTokenExchangeOptions):
@@ -127,11 +144,12 @@ def _reexchange_for_all(
             "subject_token_supplier must return CustomTokenExchangeOptions",
             parameter="subject_token_supplier",
         )
-    if audience is None:
-        audience = options.audience or find_login_audience(session.state)
+    api = audience
+    if api is None:
+        api = options.audience or find_login_audience(session.state)
     sent = options.scope if scope is None else scope
     # Without an ID token nobody could tell whose tokens these are.
-    options = with_openid(attrs.evolve(options, audience=audience, scope=sent))
+    options = with_openid(attrs.evolve(options, audience=api, scope=sent))
     check_exchange(options)
     # The supplier took time: its exchange has the client's whole timeout for itself.
     own = call.context.begin_call(call.store_options)
@@ -148,7 +166,7 @@ def _reexchange_for_all(
         # If the call named no scope, the supplier's is the one that such calls get, or each of
         # them would exchange again for a scope that the login had and the supplier has not.
         named = None if scope is None else options.scope
-        return RefreshOutcome(audience, named, tokens, claims, call.context.clock())
+        return RefreshOutcome(api, named, tokens, claims, call.context.clock())
 
     grant = make_exchange_grant(call.context, options)
     try:
@@ -157,4 +175,8 @@ def _reexchange_for_all(
         yield from report_rotation(call, session, "exchange", own.started, error)
         raise
     yield from report_rotation(call, session, "exchange", own.started)
-    return outcome
+    if not keeper.is_shared:
+        return FlightResult(None, outcome, is_new=True)
+    # Here and not by those who wait: all of them may be gone by now.
+    saved = yield from _save_outcome(call, keeper, session, audience, outcome)
+    return FlightResult(saved, outcome, is_new=True)

@@ -126,8 +126,8 @@ class RefreshedSession:
 
     Attributes:
         session: the session.
-        token_set: the access token that was asked for.  A new one is returned even if it has
-            expired by this machine's clock, which may be ahead: asking again would bring
+        token_set: the access token, if one was asked for.  A new one is returned even if it
+            has expired by this machine's clock, which may be ahead: asking again would bring
             another like it.
     """
 
@@ -136,7 +136,7 @@ class RefreshedSession:
 
 
 @attrs.frozen(eq=False)
-class _FlightResult:
+class FlightResult:
     """The result of a flight, for all who share it.
 
     Attributes:
@@ -174,10 +174,12 @@ def refresh_session(
             raise LoginRequiredError("the refresh token is spent")
         # By the refresh token and not the session: several cookies of one browser may carry
         # the same token, and it is the token that must not be used twice.
-        flight: Share[_FlightResult] = Share(
+        flight: Share[FlightResult] = Share(
             ("refresh", refresh_key(context.process_key, spent)),
             partial(_refresh_for_all, call, keeper, session, request),
             call.deadline,
+            "another call was still refreshing the session at the deadline",
+            "send",
             outlives_callers=True,
         )
         try:
@@ -205,6 +207,10 @@ def refresh_session(
             and result.is_new
             and request.is_answered_by(session.state, outcome)
         ):
+            if request.needs_id_token:
+                # Whatever API the access token beside it is for.
+                check_outcome(outcome)
+                return RefreshedSession(session, None)
             return RefreshedSession(session, take_token_set(before.state, outcome))
         if request.is_met_by(session.state, now, policy) and not _is_outdated(
             context, session.state
@@ -279,6 +285,17 @@ def merge_outcome(
     )
 
 
+def check_outcome(outcome: RefreshOutcome) -> None:
+    """Raise the problem of an outcome whose refresh token is saved by now.
+
+    Raises:
+        CustomTokenExchangeError: the response is broken, or its ID token is invalid.
+    """
+    if outcome.problem is not None:
+        # A copy, as a raised error collects the frames of each caller it passes.
+        raise outcome.problem.evolve()
+
+
 def take_token_set(state: State, outcome: RefreshOutcome) -> dict[str, Any]:
     """Return the access token that was asked for, of an *outcome* that is saved by now.
 
@@ -291,9 +308,7 @@ def take_token_set(state: State, outcome: RefreshOutcome) -> dict[str, Any]:
         InvalidResponseError: the response is broken.
         WrongAudienceError: it is for another audience than was asked for.
     """
-    if outcome.problem is not None:
-        # A copy, as a raised error collects the frames of each caller it passes.
-        raise outcome.problem.evolve()
+    check_outcome(outcome)
     token_set = file_tokens(
         state,
         outcome.response,
@@ -326,19 +341,19 @@ def report_rotation(
 
 def _refresh_for_all(
     call: Call, keeper: SessionKeeper, session: Session, request: RefreshRequest
-) -> Flow[_FlightResult]:
+) -> Flow[FlightResult]:
     """Refresh as the one who does so for all; what is stored is saved before this ends."""
     context, policy = call.context, call.settings.session_policy
     spent: str = session.state["refresh_token"]
 
-    def act(latest: Session, until: float) -> Flow[_FlightResult]:
+    def act(latest: Session, until: float) -> Flow[FlightResult]:
         # Another process was faster.  Without rotation the refresh token is the same, and the
         # access token tells.
         if keeper.is_shared and (
             latest.state["refresh_token"] != spent
             or request.is_met_by(latest.state, context.clock(), policy)
         ):
-            return _FlightResult(latest)
+            return FlightResult(latest)
         own = call.limit_to(until)
         try:
             outcome, is_new = yield from _use_refresh_token(own, latest, request)
@@ -351,11 +366,11 @@ def _refresh_for_all(
                 )
             raise
         if not keeper.is_shared:
-            return _FlightResult(None, outcome, is_new)
+            return FlightResult(None, outcome, is_new)
         saved = yield from keeper.save_change(
             latest, partial(merge_outcome, outcome=outcome, spent=spent, policy=policy)
         )
-        return _FlightResult(saved, outcome, is_new)
+        return FlightResult(saved, outcome, is_new)
 
     return (yield from keeper.run_exclusively(session, call.deadline, act))
 
@@ -411,13 +426,50 @@ def _request_refresh(
     call: Call, state: State, request: RefreshRequest
 ) -> Flow[RefreshOutcome]:
     metadata = yield from load_metadata(call, state["domain"])
-    refresh_token = state["refresh_token"]
     # What the refresh token was issued for needs no naming, and no further policy at Auth0.
     is_of_login = find_label(state, request.audience) == find_label(state, None)
-    grant = build_refresh_grant(
-        call, refresh_token, None if is_of_login else request.audience, request.scope
+    named = None if is_of_login else request.audience
+    outcome = yield from send_refresh(
+        call, metadata, state["refresh_token"], named, request.scope
     )
-    claims: dict[str, Any] | None = None
+    outcome = attrs.evolve(outcome, audience=request.audience)
+    tokens = outcome.response
+    # After the tokens were issued: what fails from here on must not lose them.
+    if tokens.id_token is None:
+        return outcome
+    try:
+        claims = yield from _verify_newer_id_token(call, metadata, state, tokens)
+    except SigningKeyError:
+        # It cannot be checked now, so it does not replace the one that was.
+        return attrs.evolve(outcome, response=attrs.evolve(tokens, id_token=None))
+    except CustomTokenExchangeError as error:
+        # Without its traceback, which keeps this frame, and the tokens in it.
+        return attrs.evolve(outcome, problem=error.with_traceback(None))
+    # OpenID Connect Core 12.2: its sub MUST be the same as before.
+    if claims["sub"] != state["user"]["sub"]:
+        raise IdTokenError(
+            "the ID token names another user than the session's", tokens_issued=True
+        )
+    return attrs.evolve(outcome, claims=claims)
+
+
+def send_refresh(
+    call: Call,
+    metadata: Metadata,
+    refresh_token: str,
+    audience: str | None,
+    scope: str | None,
+) -> Flow[RefreshOutcome]:
+    """Send a refresh token for new ones (RFC 6749 section 6); no ID token is verified.
+
+    Raises:
+        CustomTokenExchangeError: how it failed, without a new refresh token.
+    """
+    grant = Grant(
+        partial(refresh_form, refresh_token, audience, scope),
+        TokenRequestInfo(scope, secrets=[refresh_token, *call.settings.own_secrets]),
+        "refresh",
+    )
     problem: CustomTokenExchangeError | None = None
     try:
         tokens = yield from request_tokens(call, metadata, grant)
@@ -429,42 +481,15 @@ def _request_refresh(
         )
         # Without its traceback, which keeps this frame, and the tokens in it.
         problem = error.with_traceback(None)
-    now = call.context.clock()
-    # After the tokens were issued: what fails from here on must not lose them.
-    if tokens.id_token is not None:
-        try:
-            claims = yield from _verify_newer_id_token(call, metadata, state, tokens)
-        except SigningKeyError:
-            # It cannot be checked now, so it does not replace the one that was.
-            tokens = attrs.evolve(tokens, id_token=None)
-        except CustomTokenExchangeError as error:
-            # Without its traceback, which keeps this frame, and the tokens in it.
-            problem = error.with_traceback(None)
-    # OpenID Connect Core 12.2: its sub MUST be the same as before.
-    if claims is not None and claims["sub"] != state["user"]["sub"]:
-        raise IdTokenError(
-            "the ID token names another user than the session's", tokens_issued=True
-        )
     return RefreshOutcome(
-        request.audience,
-        request.scope,
+        audience,
+        scope,
         tokens,
-        claims,
-        now,
+        None,
+        call.context.clock(),
         is_refresh=True,
         is_rotated=tokens.refresh_token not in (None, refresh_token),
         problem=problem,
-    )
-
-
-def build_refresh_grant(
-    call: Call, refresh_token: str, audience: str | None, scope: str | None
-) -> Grant:
-    """Build the grant that uses a refresh token (RFC 6749 section 6)."""
-    return Grant(
-        partial(refresh_form, refresh_token, audience, scope),
-        TokenRequestInfo(scope, secrets=[refresh_token, *call.settings.own_secrets]),
-        "refresh",
     )
 
 

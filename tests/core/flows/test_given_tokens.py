@@ -371,6 +371,18 @@ def test_failure(
     assert ("a-2", 1) == (response.access_token, len(asked.requests))
 
 
+def test_broken_answer_with_a_rotation(context: Context) -> None:
+    """The error of a broken answer has its refresh token, and late callers go on with it."""
+    broken = build_tokens(expires_in="soon")
+    error, _ = fail(refresh(context, "r-1"), broken)
+    response, asked = play(refresh(context, "r-1"), build_tokens(3))
+
+    assert isinstance(error, InvalidResponseError)
+    assert "r-2" == error.refresh_token
+    assert ["r-2"] == [form["refresh_token"] for form in list_forms(asked)]
+    assert "r-3" == response.refresh_token
+
+
 def test_refusal(context: Context) -> None:
     """A refresh token that is refused is not sent again."""
     refusal = build_refusal(403, "invalid_grant", "Unknown or invalid refresh token.")

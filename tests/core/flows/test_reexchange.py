@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from auth0_tx.core.context import Context
-from auth0_tx.core.effects import Send
+from auth0_tx.core.effects import Send, Share
 from auth0_tx.core.flows.access_tokens import get_access_token
 from auth0_tx.errors import (
     IdTokenError,
@@ -314,6 +314,27 @@ def test_supplier_that_takes_long(
 
     # The client's timeout is 10 seconds, and one document may take 5 of them.
     assert (started + 19.0, started + 14.0) == (exchange.deadline, keys.deadline)
+
+
+def test_saved_before_the_flight_ends(clock: Clock) -> None:
+    """In a store, new tokens are saved by the flight: its callers may all be gone."""
+    context = build_session_client(clock, state_store=PaperStore(clock))
+    browser = Browser()
+    log_in(context, browser, {"expires_in": 3_600}, act=AGENT)
+    clock.wait(3_600)
+    flow = get_access_token(
+        context, browser.request(), subject_token_supplier=build_options
+    )
+    effect = next(flow)
+    while not isinstance(effect, Share):
+        effect = flow.send(effect.function(*effect.arguments))
+    flow.close()
+    play(effect.flow(), *build_exchange_responses())
+
+    assert (
+        "a-2"
+        == (read_session(context, browser) or {})["token_sets"][-1]["access_token"]
+    )
 
 
 def test_refusal(context: Context, browser: Browser) -> None:

@@ -12,6 +12,7 @@ from auth0_tx.core.effects import Flow
 from auth0_tx.core.flows.session_transfer import request_session_transfer_token
 from auth0_tx.errors import (
     CustomTokenExchangeError,
+    IdTokenError,
     InvalidInputError,
     InvalidResponseError,
     RefusedError,
@@ -144,6 +145,37 @@ def test_actor_whose_id_token_is_old(context: Context, clock: Clock) -> None:
     )
 
     assert [newer] == read_form(asked)["actor_token"]
+
+
+def test_actor_beside_a_wrong_access_token(context: Context, clock: Clock) -> None:
+    """An ID token does, whatever API the access token that came with it is for."""
+    browser = Browser()
+    first = {"refresh_token": "r-1", "access_token": sign_id_token(aud="urn:a")}
+    log_in(context, browser, first, {"audience": "urn:a"}, exp=int(NOW) + 100)
+    clock.wait(80)
+    newer = sign_id_token(iat=int(NOW), exp=int(NOW) + 1_000)
+    wrong = sign_id_token(aud="urn:b")
+    _, asked = play(
+        start_transfer(context, browser),
+        build_response({**TOKENS, "access_token": wrong, "id_token": newer}),
+        build_response(TRANSFER),
+    )
+
+    assert [newer] == read_form(asked)["actor_token"]
+
+
+def test_actor_beside_an_invalid_id_token(context: Context, clock: Clock) -> None:
+    """An invalid ID token is an error, and is not sent as an actor's."""
+    browser = Browser()
+    log_in(context, browser, {"refresh_token": "r-1"}, exp=int(NOW) + 100)
+    clock.wait(80)
+    bad = sign_id_token(iat=int(NOW), exp=int(NOW) + 1_000, aud="other")
+    error, asked = fail(
+        start_transfer(context, browser), build_response({**TOKENS, "id_token": bad})
+    )
+
+    assert isinstance(error, IdTokenError)
+    assert 1 == len(asked.requests)
 
 
 def create_unusable_browsers(

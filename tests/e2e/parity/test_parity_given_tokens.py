@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -23,6 +24,30 @@ API, OTHER = "https://api.example.com", "https://other.example.com"
 
 Ask = Callable[..., Any]
 """Calls a method of a client of one world; returns its result, or its error."""
+
+
+def make_keywords(tenant: Tenant) -> dict[str, Any]:
+    """Return the keywords of a client of the tenant."""
+    return {
+        "domain": tenant.domain,
+        "client_id": tenant.client_id,
+        "client_secret": tenant.client_secret,
+        "verify": tenant.ca_file,
+        "retry": QUICK,
+    }
+
+
+def exchange(tenant: Tenant, keywords: dict[str, Any]) -> TokenExchangeResponse:
+    """Return the tokens of an exchange, a refresh token among them."""
+    with ServerClient(**keywords) as client:
+        return client.custom_token_exchange(
+            CustomTokenExchangeOptions(
+                subject_token=tenant.subject_token("auth0|alice"),
+                subject_token_type=LEGACY_TOKEN,
+                audience=API,
+                scope="openid offline_access read:data",
+            )
+        )
 
 
 def ask_blocking(
@@ -123,24 +148,10 @@ def test_both_worlds_do_the_same(
     auth0_tenant.applications.change(
         auth0_tenant.client_id, refresh_token_policies={}, refresh_token_leeway=60
     )
-    keywords = {
-        "domain": auth0_tenant.domain,
-        "client_id": auth0_tenant.client_id,
-        "client_secret": auth0_tenant.client_secret,
-        "verify": auth0_tenant.ca_file,
-        "retry": QUICK,
-    }
+    keywords = make_keywords(auth0_tenant)
     told = []
     for ask in (ask_blocking, ask_in_task):
-        with ServerClient(**keywords) as client:
-            first = client.custom_token_exchange(
-                CustomTokenExchangeOptions(
-                    subject_token=auth0_tenant.subject_token("auth0|alice"),
-                    subject_token_type=LEGACY_TOKEN,
-                    audience=API,
-                    scope="openid offline_access read:data",
-                )
-            )
+        first = exchange(auth0_tenant, keywords)
         auth0_tenant.clear()
         if fault is not None:
             auth0_tenant.inject(fault, path=TOKEN, times=1)
@@ -155,3 +166,28 @@ def test_both_worlds_do_the_same(
                 assert how == getattr(end, "code", end)
 
     assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["blocking", "async"])
+def test_one_request_for_all(auth0_tenant: Tenant, is_async: bool) -> None:
+    """All who use a refresh token at once, and those who come late, share one refresh."""
+    auth0_tenant.applications.change(auth0_tenant.client_id, refresh_token_leeway=0)
+    keywords = make_keywords(auth0_tenant)
+    kept = exchange(auth0_tenant, keywords).refresh_token or ""
+    auth0_tenant.clear()
+    auth0_tenant.inject(faults.latency(0.2), path=TOKEN, times=1)
+
+    async def ask() -> list[TokenExchangeResponse]:
+        async with AsyncServerClient(**keywords) as client:
+            told = await asyncio.gather(*[client.refresh(kept) for _ in range(10)])
+            return [*told, await client.refresh(kept)]
+
+    if is_async:
+        told = asyncio.run(ask())
+    else:
+        with ServerClient(**keywords) as client, ThreadPoolExecutor(10) as threads:
+            told = [*threads.map(lambda _: client.refresh(kept), range(10))]
+            told.append(client.refresh(kept))
+
+    assert 1 == auth0_tenant.count(TOKEN)
+    assert 1 == len({(each.access_token, each.refresh_token) for each in told})
