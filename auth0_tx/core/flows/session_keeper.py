@@ -256,11 +256,12 @@ class CookieSessions:
 
     def save(self, session: Session, state: State) -> Flow[Session | None]:
         """Set the session's cookies, with all of its tokens that they have room for."""
+        sealer = find_sealer(self.call.context, state["domain"])
         for kept in shed_tokens(state):
-            sealed = _seal(self.call.context, "", kept)
+            sealed: str = secret(sealer.seal(write_session(kept)))
             # Browsers take 4,096 bytes for each cookie (RFC 6265bis section 5.6).
             chunks = split(self.call.settings.session_cookie, sealed, self.store)
-            if chunks is not None and _may_open(sealed):
+            if chunks is not None and sealer.may_open(sealed):
                 break
         else:
             raise StoreError(
@@ -452,8 +453,10 @@ def seal_session(context: Context, session_id: str, state: State) -> str:
     Raises:
         StoreError: it is too large.
     """
-    sealed = _seal(context, session_id, state)
-    if not _may_open(sealed):
+    sealer = find_sealer(context, state["domain"])
+    sealed: str = secret(sealer.seal(write_session(state), session_id.encode()))
+    # It would be kept, and never open: its user would be logged out at once.
+    if not sealer.may_open(sealed):
         raise StoreError(
             f"the session has {len(sealed):,} characters, which is too long to be opened",
             Code.SESSION_TOO_LARGE,
@@ -546,19 +549,3 @@ def find_sealer(context: Context, domain: str, kind: str = "session") -> Sealer:
         found = sealer(secrets, purpose, get_application(context, domain))
         context.sealers.add((purpose, domain), found)
     return found
-
-
-def _seal(context: Context, session_id: str, state: State) -> str:
-    sealer = find_sealer(context, state["domain"])
-    sealed: str = secret(sealer.seal(write_session(state), session_id.encode()))
-    return sealed
-
-
-def _may_open(sealed: str) -> bool:
-    """Return whether a text is short enough to be opened.
-
-    A longer one would be kept, and its user logged out at once.
-    """
-    from ..session.seal import MAX_SEALED_LENGTH
-
-    return len(sealed) <= MAX_SEALED_LENGTH

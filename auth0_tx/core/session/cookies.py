@@ -14,7 +14,7 @@ reach the logout.  So the number of chunks is bounded when they are written.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, Protocol
 
 import attrs
@@ -151,7 +151,7 @@ def join(name: str, cookies: Mapping[str, str], store: CookieStore) -> str | Non
 
 
 def list_session_cookies(
-    name: str, cookies: Container[str], *, mark: str = ".", most: int = 0
+    name: str, cookies: Collection[str], *, mark: str = ".", most: int = 0
 ) -> list[str]:
     """Return the names of a session's cookies that the browser sent, valid or not.
 
@@ -164,6 +164,9 @@ def list_session_cookies(
         mark: what separates the name from the number of a chunk.
         most: the maximum number of chunks.
     """
+    # Of most browsers there is nothing to find.
+    if not any(sent.startswith(name) for sent in cookies):
+        return []
     numbers = range(max(most, _MOST_CHUNKS_EVER))
     names = [name, *(f"{name}{mark}{number}" for number in numbers)]
     return [sent for sent in names if sent in cookies]

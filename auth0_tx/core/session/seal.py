@@ -78,7 +78,7 @@ class Sealer:
 
     def open(self, sealed: str, salt: bytes = b"") -> Opened | None:
         """Return what :meth:`seal` sealed with *salt*, or ``None`` for anything else."""
-        if not isinstance(sealed, str) or len(sealed) > MAX_SEALED_LENGTH:
+        if not isinstance(sealed, str) or not self.may_open(sealed):
             return None
         for ring in self._rings:
             slot = ring.find_slot(sealed)
@@ -91,6 +91,10 @@ class Sealer:
     def is_own(self, sealed: str) -> bool:
         """Return whether *sealed* says that this application sealed it: a hint, and no proof."""
         return any(sealed.startswith(ring.prefix) for ring in self._rings)
+
+    def may_open(self, sealed: str) -> bool:
+        """Return whether a text is short enough for :meth:`open`."""
+        return len(sealed) <= MAX_SEALED_LENGTH
 
     def is_foreign(self, sealed: str) -> bool:
         """Return whether *sealed* says that another application with our secret sealed it.
