@@ -364,12 +364,18 @@ def set_cookies(
     port, options = call.context.cookies, call.store_options
     cookies = yield from Invoke(port.read, (options,))
     name = call.settings.session_cookie
+    most = _find_most_chunks(call)
     # A session that got shorter leaves chunks behind, which would be joined to the next.
-    ours = list_session_cookies(name, cookies, most=_find_most_chunks(call))
+    surplus = list_session_cookies(name, cookies, most=most)
+    if len(values) > 1:
+        # Also if they were not sent: the answer to another request may have set them since, and
+        # its one cookie would hide these, or its next chunk be joined to them.
+        next_chunk = [f"{name}.{len(values)}"] if len(values) < most else []
+        surplus = list(dict.fromkeys([name, *next_chunk, *surplus]))
     lasts = _find_max_age(call, state)
     changes = [
         *(_make_cookie(call, chunk, text, lasts) for chunk, text in values.items()),
-        *(_make_cookie(call, chunk, "", 0) for chunk in ours if chunk not in values),
+        *(_make_cookie(call, chunk, "", 0) for chunk in surplus if chunk not in values),
         *_list_legacy_deletions(call, cookies),
     ]
     if origin == "login":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -365,6 +366,27 @@ def test_refresh_cleans_up(context: Context, clock: Clock, browser: Browser) -> 
 
     assert [COOKIE, f"-{COOKIE}.0", f"-{COOKIE}.7"] == list_told(browser)
     assert {COOKIE, CURRENT} == set(browser.cookies)
+
+
+@pytest.mark.parametrize("order", list(permutations((1, 2, 3))))
+def test_answers_of_any_length(clock: Clock, order: tuple[int, ...]) -> None:
+    """Of answers with one, two and three chunks, the last that arrives counts, and opens."""
+    context = build_session_client(clock, state_store=CookieStore(most_chunks=4))
+    browser = Browser()
+    log_in(context, browser, {"refresh_token": "rt-1", "expires_in": 3_600})
+    clock.wait(4_000)
+    copies = {number: browser.copy() for number in order}
+    for number, copy in copies.items():
+        token = f"{number}" + "a" * (2_400 * number - 2_300)
+        play(
+            get_access_token(context, copy.request(), f"https://{number}"),
+            build_response({**TOKENS, "access_token": token}),
+        )
+    for number in order:
+        browser.take(copies[number])
+
+    session = read_session(context, browser)
+    assert [f"https://{order[-1]}"] == list_audiences(session)
 
 
 def test_deletions_of_the_sdks_cookies(clock: Clock) -> None:
