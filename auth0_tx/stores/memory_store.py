@@ -50,7 +50,7 @@ class MemoryStore(Unpicklable):
     some requests only.
 
     Args:
-        max_entries: the maximum number of values: sessions and, for seconds, their locks.
+        max_entries: the maximum number of values: sessions, and marks of used logout tokens.
             To make room, expired ones go first, then the least recently written.
         clock: returns seconds that never go back.
 

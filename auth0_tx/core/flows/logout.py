@@ -60,7 +60,8 @@ from .session_keeper import (
     get_application,
     has_session_cookie,
 )
-from .stored_sessions import call_store, end_listed_sessions, store_value
+from .store_calls import call_store, store_value
+from .stored_sessions import end_listed_sessions
 from .tenant_documents import load_metadata, resolve_domain
 from .verification import ID_TOKEN_ALGORITHMS, verify_with_keys
 

@@ -346,14 +346,16 @@ def _refresh_for_all(
     context, policy = call.context, call.settings.session_policy
     spent: str = session.state["refresh_token"]
 
-    def act(latest: Session, until: float) -> Flow[FlightResult]:
+    def find(latest: Session) -> FlightResult | None:
         # Another process was faster.  Without rotation the refresh token is the same, and the
         # access token tells.
-        if keeper.is_shared and (
-            latest.state["refresh_token"] != spent
-            or request.is_met_by(latest.state, context.clock(), policy)
+        if latest.state["refresh_token"] != spent or request.is_met_by(
+            latest.state, context.clock(), policy
         ):
             return FlightResult(latest)
+        return None
+
+    def act(latest: Session, until: float) -> Flow[FlightResult]:
         own = call.limit_to(until)
         try:
             outcome, is_new = yield from _use_refresh_token(own, latest, request)
@@ -372,7 +374,7 @@ def _refresh_for_all(
         )
         return FlightResult(saved, outcome, is_new)
 
-    return (yield from keeper.run_exclusively(session, call.deadline, act))
+    return (yield from keeper.run_exclusively(session, call.deadline, act, find))
 
 
 def _use_refresh_token(

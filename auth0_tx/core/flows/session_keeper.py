@@ -58,6 +58,7 @@ from .tenant_documents import resolve_domain
 
 if TYPE_CHECKING:
     from ..session.seal import Sealer
+    from .session_lock import SessionLock
 
 T = TypeVar("T")
 
@@ -76,9 +77,11 @@ class Session:
     Attributes:
         state: its content.
         id: the browser's secret for it; empty if the browser has it whole.
-        value: what is stored, which a save must find unchanged.
+        value: what is stored, which a save must find unchanged; it may have the mark of a
+            lock behind it.
         is_stale: whether it is sealed with a secret that is no longer the newest.
         origin: where it comes from.
+        lock: the lock by which a run uses it alone.
     """
 
     state: State = attrs.field(repr=False)
@@ -86,6 +89,18 @@ class Session:
     value: bytes | None = attrs.field(default=None, repr=False)
     is_stale: bool = False
     origin: Origin = "kept"
+    lock: SessionLock | None = attrs.field(default=None, repr=False)
+
+    @property
+    def stored_value(self) -> bytes:
+        """The stored value of a session that was read from a store, or is to be written."""
+        assert self.value is not None
+        return self.value
+
+    @property
+    def has_lock(self) -> bool:
+        """Whether the lock is still held: a save releases it, and others may take it over."""
+        return self.lock is not None and self.lock.held is not None
 
 
 @attrs.frozen(eq=False)
@@ -169,10 +184,16 @@ class SessionKeeper(Protocol):
         session: Session,
         deadline: float,
         act: Callable[[Session, float], Flow[T]],
+        find: Callable[[Session], T | None],
     ) -> Flow[T]:
         """Act on a session while no other process that shares it does.
 
-        *act* takes the session as it is by then, and when it must have ended.
+        Args:
+            session: the session.
+            deadline: when to have ended, on the context's monotonic clock.
+            act: takes the session as it is by then, and the deadline.
+            find: returns the result if others have left one in the session meanwhile; then
+                nobody acts.
 
         Raises:
             NotSentError: others acted until the *deadline*.
@@ -316,6 +337,7 @@ class CookieSessions:
         session: Session,
         deadline: float,
         act: Callable[[Session, float], Flow[T]],
+        find: Callable[[Session], T | None],
     ) -> Flow[T]:
         """Act on this request's copy: nothing tells of the copies of others."""
         return (yield from act(session, deadline))

@@ -5,8 +5,8 @@ So neither store nor browser is of use without the other, and nobody's session o
 another's id.
 
 All requests share a session.  A save compares with what was read, so of two writers one
-finds out.  The one refresh among all processes holds a lock.  A lock's holder may die, so a
-lock ends by itself, and nothing is done under it that takes longer.
+finds out.  The one refresh among all processes holds a lock, which is a part of the stored
+value (``session.lock``), and renews it for as long as it takes (``session_lock``).
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from typing import Any, TypeVar
 
 import attrs
 
-from ...errors import Auth0Error, LoginRequiredError, NotSentError, StoreError
 from ...errors import CustomTokenExchangeErrorCode as Code
+from ...errors import LoginRequiredError, NotSentError, StoreError
 from ...events import SessionsEnded
 from ...secret import secret
-from ..context import Call, Context
-from ..effects import Flow, Invoke, Sleep
+from ..context import Call
+from ..effects import Accompany, Flow, Invoke, Sleep
 from ..session.legacy import derive_legacy_id
+from ..session.lock import BEAT_SECONDS, LockWatch, split_mark
 from ..session.state import State, note_use, seconds_left
 from ..session.store import (
     AsyncStateStore,
     StateStore,
     index_labels,
     is_session_id,
-    lock_key,
     session_key,
 )
 from .audit import run_reported
@@ -46,25 +46,17 @@ from .session_keeper import (
     seal_session,
     set_cookies,
 )
+from .session_lock import SessionLock
+from .store_calls import call_repeatable, call_store, store_value
 from .tenant_documents import resolve_domain
 
 T = TypeVar("T")
-
-LOCK_SECONDS = 6.0
-"""How long a lock lasts whose holder has died."""
-
-_RESERVE = 1.0
-"""Seconds of it that are left for saving what was done under it."""
 
 _LOOK_AGAIN = 0.02
 """Seconds, on average, between two looks of who waits for a lock."""
 
 _MOST_SAVES = 5
 """Attempts at a save that others are faster than: they hold no lock, but seldom write."""
-
-_AT_ONCE = 0.25
-"""Seconds within which a write must have failed to be tried again.  One bad moment must
-not lose the tokens that were issued, and no caller should wait twice for a store that hangs."""
 
 
 @attrs.frozen(eq=False)
@@ -234,19 +226,17 @@ class StoredSessions:
         return len(ended)
 
     def save(self, session: Session, state: State) -> Flow[Session | None]:
-        """Store the state if the store still has what was read."""
-        context = self.call.context
-        value = seal_session(context, session.id, state).encode()
-        # The store forgets a session when it has expired, without a job that sweeps.
-        left = seconds_left(state, context.clock(), self.call.settings.session_policy)
-        key = self._find_key(state["domain"], session.id)
-        if not (
-            yield from store_value(
-                context, self.store, key, value, ttl=left, expected=session.value
-            )
-        ):
-            return None
-        return Session(state, session.id, value)
+        """Store the state if the store still has what was read; release the session's lock.
+
+        Who does not have the lock keeps that of whoever has it.
+        """
+        sealed = seal_session(self.call.context, session.id, state).encode()
+        if session.lock is not None and session.has_lock:
+            saved = Session(state, session.id, sealed)
+            return saved if (yield from session.lock.save(session, saved)) else None
+        _, mark = split_mark(session.value or b"")
+        saved = Session(state, session.id, sealed + mark)
+        return saved if (yield from self.write(saved, session.value)) else None
 
     def save_change(
         self, session: Session, change: Callable[[State], State]
@@ -259,9 +249,7 @@ class StoredSessions:
                 saved = yield from self.save(session, state)
                 if saved is not None:
                     return saved
-                latest = yield from self._read(
-                    state["domain"], session.id, self.call.context.clock()
-                )
+                latest = yield from self._look_again(session)
             except StoreError as error:
                 # Without its traceback, which keeps this frame, and the tokens in it.
                 failure = error.with_traceback(None)
@@ -278,36 +266,59 @@ class StoredSessions:
         session: Session,
         deadline: float,
         act: Callable[[Session, float], Flow[T]],
+        find: Callable[[Session], T | None],
     ) -> Flow[T]:
-        """Act under the session's lock, on what is stored by then."""
-        context, domain = self.call.context, session.state["domain"]
-        key = lock_key(get_application(context, domain), session.id)
-        owner = context.new_id().encode()
-        while not (
-            yield from store_value(
-                context, self.store, key, owner, ttl=LOCK_SECONDS, expected=None
-            )
-        ):
-            if context.monotonic() >= deadline:
-                raise NotSentError(
-                    "the session was locked until the deadline",
-                    Code.TIMEOUT,
-                    retry_safe=True,
-                )
-            # Jitter, so that those who wait do not look in the same instant.
-            yield from Sleep(_LOOK_AGAIN * (0.5 + context.random()))
-        # Whoever acts past the end of the lock would no longer be the only one.
-        until = min(deadline, context.monotonic() + LOCK_SECONDS - _RESERVE)
+        """Act under the session's lock, which is renewed meanwhile."""
+        lock, watch = (
+            SessionLock(self.call.context.new_id().encode(), self),
+            LockWatch(),
+        )
         try:
-            latest = yield from self._read(domain, session.id, context.clock())
-            if latest is None:
-                raise LoginRequiredError("the session has ended")
-            result = yield from act(latest, until)
-        except Auth0Error:
-            yield from self._unlock(key, owner)
+            while True:
+                locked = yield from self._try_to_lock(session, lock, watch, deadline)
+                if locked is not None:
+                    break
+                latest = yield from self.look(session)
+                if latest is None:
+                    raise LoginRequiredError("the session has ended")
+                found = find(latest)
+                if found is not None:
+                    return found
+                session = latest
+            act_alone = partial(act, locked, deadline)
+            result: T = yield from Accompany(act_alone, lock.renew, BEAT_SECONDS)
+            # Here, so that it is tried again if an interrupt cuts it off.
+            yield from lock.release()
+        except GeneratorExit:
+            # The store cannot be asked any more.  The mark stays the same, and others take over.
             raise
-        yield from self._unlock(key, owner)
+        except BaseException:
+            yield from lock.release()
+            raise
         return result
+
+    def _try_to_lock(
+        self, session: Session, lock: SessionLock, watch: LockWatch, deadline: float
+    ) -> Flow[Session | None]:
+        """Take the lock, or wait a moment and return ``None``.
+
+        Raises:
+            NotSentError: the *deadline* has passed.
+        """
+        context = self.call.context
+        if watch.is_free(split_mark(session.stored_value)[1], context.monotonic()):
+            locked = yield from lock.take(session)
+            if locked is not None:
+                return locked
+        if context.monotonic() >= deadline:
+            raise NotSentError(
+                "the session was locked until the deadline",
+                Code.TIMEOUT,
+                retry_safe=True,
+            )
+        # Jitter, so that those who wait do not look in the same instant.
+        yield from Sleep(_LOOK_AGAIN * (0.5 + context.random()))
+        return None
 
     def end(self, cookies: Mapping[str, str], session: Session | None) -> Flow[None]:
         """Delete the session from the store, then from the index.
@@ -354,56 +365,59 @@ class StoredSessions:
     ) -> Session | None:
         if value is None:
             return None
+        sealed, _ = split_mark(value)
         # A store may be written by others: what is not ours becomes text that does not open.
-        sealed = value.decode("ascii", "replace")
-        session = open_session(self.call.context, domain, session_id, sealed, now)
+        text = sealed.decode("ascii", "replace")
+        session = open_session(self.call.context, domain, session_id, text, now)
         return None if session is None else attrs.evolve(session, value=value)
 
-    def _unlock(self, key: str, owner: bytes) -> Flow[None]:
-        try:
-            yield from call_store(self.store.delete, key, expected=owner)
-        except StoreError:
-            # Its time ends it.
-            return
+    def look(self, session: Session) -> Flow[Session | None]:
+        """Return a session as it is stored by now, or ``None`` if it has ended.
 
+        Whoever waits for a lock looks again and again: as long as the sealed text is the
+        same, it is not opened.
 
-def call_store(
-    function: Callable[..., Any], *arguments: Any, **keywords: Any
-) -> Flow[Any]:
-    """Call a method of a store.
+        Raises:
+            StoreError: the store failed.
+        """
+        domain, now = session.state["domain"], self.call.context.clock()
+        value = yield from self._read_value(domain, session.id)
+        sealed, _ = split_mark(session.stored_value)
+        if value is not None and split_mark(value)[0] == sealed:
+            return attrs.evolve(session, value=value, lock=None)
+        return self._open(domain, session.id, value, now)
 
-    Raises:
-        StoreError: it failed.  The store's own error may hold its arguments, so neither its
-            words nor the error itself are passed on.
-    """
-    try:
-        return (yield from Invoke(partial(function, *arguments, **keywords)))
-    except Auth0Error:
-        raise
-    except Exception as error:
-        kind = type(error).__name__
-    raise StoreError(f"the session store failed: {kind}", retry_safe=True)
+    def write(
+        self, session: Session, expected: bytes | None, *, may_repeat: bool = True
+    ) -> Flow[bool]:
+        """Store a session where *expected* is stored; return whether it was.
 
+        Args:
+            session: the session, with the value to store.
+            expected: the value that is to be there; ``None`` if none is.
+            may_repeat: whether to try again if the store fails at once.
 
-def call_repeatable(
-    context: Context, function: Callable[..., Any], *arguments: Any, **keywords: Any
-) -> Flow[None]:
-    """Call a method of a store that may be called again; do so if it fails at once.
+        Raises:
+            StoreError: the store failed.
+        """
+        context, state = self.call.context, session.state
+        key, value = self._find_key(state["domain"], session.id), session.stored_value
+        # The store forgets a session when it has expired, without a job that sweeps.
+        left = seconds_left(state, context.clock(), self.call.settings.session_policy)
+        if may_repeat:
+            return (
+                yield from store_value(
+                    context, self.store, key, value, ttl=left, expected=expected
+                )
+            )
+        write = partial(self.store.set, key, value, ttl=left, expected=expected)
+        return bool((yield from call_store(write)))
 
-    Raises:
-        StoreError: it failed twice, or once and slowly.
-    """
-    started = context.monotonic()
-    call = partial(call_store, function, *arguments, **keywords)
-    try:
-        yield from call()
-    except StoreError:
-        # A hanging store is not asked twice: its caller would wait for two timeouts.
-        if context.monotonic() - started >= _AT_ONCE:
-            raise
-    else:
-        return
-    yield from call()
+    def _look_again(self, session: Session) -> Flow[Session | None]:
+        """Return a session that others have written, with its lock if that is still held."""
+        if session.lock is not None and session.has_lock:
+            return (yield from session.lock.read_again(session))
+        return (yield from self.look(session))
 
 
 def end_listed_sessions(
@@ -432,31 +446,3 @@ def end_listed_sessions(
         for label in (*named, *others):
             yield from call_store(store.remove_from_index, label, list(keys))
     return len(keys)
-
-
-def store_value(
-    context: Context,
-    store: StateStore | AsyncStateStore,
-    key: str,
-    value: bytes,
-    *,
-    ttl: float,
-    expected: bytes | None,
-) -> Flow[bool]:
-    """Store a value where *expected* is; try once more if that fails at once.
-
-    Raises:
-        StoreError: it could not be stored.
-    """
-    # A hanging store is not asked twice: its caller would wait for two timeouts.
-    started = context.monotonic()
-    write = partial(call_store, store.set, key, value, ttl=ttl, expected=expected)
-    try:
-        return bool((yield from write()))
-    except StoreError:
-        if context.monotonic() - started >= _AT_ONCE:
-            raise
-    if (yield from write()):
-        return True
-    # The first write may have taken effect although its answer was lost.
-    return bool(value == (yield from call_store(store.get, key)))

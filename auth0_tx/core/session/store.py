@@ -7,10 +7,10 @@ them touches one key, so any key-value server will do, a cluster included.
 Keys and index labels are hashes.  Whoever reads a store (a dump, a monitoring tool, another
 application on the same Redis) learns neither a session id, which opens a session, nor who is
 logged in.  Each hash covers the issuer and the client id: two applications that share a store
-never find, end or replay what belongs to the other.  There are four kinds:
+never find, end or replay what belongs to the other.  There are three kinds:
 
-- ``session:`` holds a sealed session, under the hash of the id that the browser has.
-- ``lock:`` is held by the process that refreshes that session.
+- ``session:`` holds a sealed session, under the hash of the id that the browser has.  While a
+  process refreshes it, a mark behind the sealed text is its lock (``session.lock``).
 - ``index:`` lists the sessions that a back-channel logout token may name.
 - ``jti:`` marks a logout token as used, so that it cannot be replayed.
 """
@@ -130,11 +130,6 @@ class Application(NamedTuple):
 def session_key(application: Application, session_id: str) -> str:
     """Return the key that a session is stored under: a hash, which opens nothing."""
     return f"session:{_hash(*application, session_id)}"
-
-
-def lock_key(application: Application, session_id: str) -> str:
-    """Return the key of the lock that the process holds which refreshes a session."""
-    return f"lock:{_hash(*application, session_id)}"
 
 
 def logout_token_key(application: Application, token_id: str) -> str:

@@ -14,7 +14,6 @@ from auth0_tx.core.session.store import (
     index_label,
     index_labels,
     is_session_id,
-    lock_key,
     logout_token_key,
     session_key,
 )
@@ -46,14 +45,13 @@ def test_no_session_id(text: str) -> None:
 
 
 def test_keys() -> None:
-    """A key is a hash that does not reveal the id, and each kind of key differs."""
+    """A key is a hash that does not reveal the id, and each id has its own."""
     keys = [
         session_key(HERE, SESSION_ID),
-        lock_key(HERE, SESSION_ID),
         session_key(HERE, "y" * 43),
     ]
 
-    assert 3 == len(set(keys))
+    assert 2 == len(set(keys))
     assert keys[0] == session_key(HERE, SESSION_ID)
     for key in keys:
         assert PLAIN(key)
@@ -118,7 +116,7 @@ def test_labels_are_apart() -> None:
 
 def test_keys_are_apart() -> None:
     """Keys differ if the issuer, the client id or the id differs, however they are cut."""
-    for name in (session_key, lock_key, logout_token_key):
+    for name in (session_key, logout_token_key):
         keys = {
             name(application, text)
             for application in APPLICATIONS

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import signal
-import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from pathlib import Path
-from subprocess import PIPE, Popen
 from threading import Barrier
 from typing import Any
 
@@ -20,7 +13,7 @@ import pytest
 import redis
 import redis.asyncio
 
-from auth0_tx import AsyncServerClient, LoginRequiredError, ServerClient
+from auth0_tx import AsyncServerClient, ServerClient
 from auth0_tx.stores import MemoryStore, RedisStore
 from auth0_tx.tenant import Tenant
 from tests.e2e.sessions.logins import (
@@ -31,6 +24,7 @@ from tests.e2e.sessions.logins import (
     log_in_async,
     make_settings,
 )
+from tests.e2e.sessions.processes import AskingProcess
 
 CALLERS = 64
 PROCESSES = 4
@@ -165,55 +159,6 @@ async def test_audiences(auth0_tenant: Tenant) -> None:
     assert [] == [log for log in auth0_tenant.logs if log.type == "ferrt"]
 
 
-CHILD = Path(__file__).with_name("asking_process.py")
-
-
-def _start_children(
-    tenant: Tenant, url: str, prefix: str, browser: Browser, *arguments: str
-) -> list[Popen[str]]:
-    told = json.dumps(
-        {
-            "domain": tenant.domain,
-            "client_id": tenant.client_id,
-            "client_secret": tenant.client_secret,
-            "verify": tenant.ca_file,
-            "redis": url,
-            "prefix": prefix,
-            "cookies": browser.cookies,
-        }
-    )
-    children = [
-        Popen(
-            [sys.executable, str(CHILD), *arguments],
-            stdin=PIPE,
-            stdout=PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(CHILD.parents[3])},
-        )
-        for _ in range(PROCESSES)
-    ]
-    for child in children:
-        assert child.stdin is not None
-        child.stdin.write(told + "\n")
-        child.stdin.flush()
-    for child in children:
-        assert child.stdout is not None
-        assert "ready\n" == child.stdout.readline()
-    return children
-
-
-def _release(children: list[Popen[str]]) -> list[str]:
-    for child in children:
-        assert child.stdin is not None
-        child.stdin.write("go\n")
-        child.stdin.flush()
-    answers: list[str] = []
-    for child in children:
-        output, _ = child.communicate(timeout=60)
-        answers += json.loads(output)
-    return answers
-
-
 @pytest.mark.parametrize("world", ["blocking", "async"])
 def test_processes(
     auth0_tenant: Tenant, redis_url: str, redis_prefix: str, world: str
@@ -222,45 +167,16 @@ def test_processes(
     store = RedisStore(redis.Redis.from_url(redis_url), prefix=redis_prefix, timeout=20)
     with ServerClient(**make_settings(auth0_tenant, state_store=store)) as client:
         browser = log_in(client, auth0_tenant)
-        children = _start_children(
-            auth0_tenant, redis_url, redis_prefix, browser, world, str(CALLERS // 4)
-        )
-        answers = _release(children)
+        place = auth0_tenant, redis_url, redis_prefix, browser
+        processes = [
+            AskingProcess(*place, world, CALLERS // PROCESSES) for _ in range(PROCESSES)
+        ]
+        for process in processes:
+            process.wait_until_ready()
+        for process in processes:
+            process.ask()
+        answers = [answer for process in processes for answer in process.read_answers()]
 
     assert CALLERS == len(answers)
     assert 1 == len(set(answers))
     assert 1 == count_refreshes(auth0_tenant)
-
-
-def test_process_that_dies_with_the_lock(
-    auth0_tenant: Tenant, redis_url: str, redis_prefix: str
-) -> None:
-    """A lock whose holder was killed ends by itself, and another refreshes."""
-    from auth0_tx.tenant import faults
-
-    store = RedisStore(redis.Redis.from_url(redis_url), prefix=redis_prefix, timeout=20)
-    with ServerClient(**make_settings(auth0_tenant, state_store=store)) as client:
-        browser = log_in(client, auth0_tenant)
-        # The holder's request is never taken, and never answered.
-        auth0_tenant.inject(faults.silence(), path="/oauth/token", times=1)
-        children = _start_children(
-            auth0_tenant, redis_url, redis_prefix, browser, "blocking", "1"
-        )
-        holder, *rest = children
-        for child in rest:
-            child.kill()
-            child.communicate()
-        assert holder.stdin is not None
-        holder.stdin.write("go\n")
-        holder.stdin.flush()
-        while count_refreshes(auth0_tenant) == 0:
-            time.sleep(0.01)
-        os.kill(holder.pid, signal.SIGKILL)
-        holder.communicate()
-        try:
-            token = client.get_access_token(browser.request(), AUDIENCE)
-        except LoginRequiredError:
-            token = "the session was given up"
-
-    assert 2 == count_refreshes(auth0_tenant)
-    assert "the session was given up" != token
