@@ -7,7 +7,7 @@ See ``session.lock`` for what a lock is.  Its holder does this:
 3. It saves the session, which releases the lock; or it releases the lock alone.  It first waits
    for a renewal that is under way, which would change the value under the save.
 
-What may go wrong:
+Failures, and how they end:
 
 - *The answer to a renewal is lost.*  The next write finds another beat than it expects.  It
   reads the session again, and goes on if the mark is the holder's own.

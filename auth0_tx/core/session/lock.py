@@ -2,7 +2,7 @@
 
     <sealed text>~<owner>.<beat>
 
-One process at a time may use a session's refresh token.  Its lock is no key of its own, so
+One process at a time may use a session's refresh token.  The lock has no key of its own, so
 one command does two things:
 
 - Whoever takes the lock replaces the value that it has read by the same with its mark.  If that
