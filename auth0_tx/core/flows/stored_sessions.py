@@ -82,8 +82,9 @@ class StoredSessions:
             return session
         if value is None:
             return RefusedCookie("not_found")
-        sealed = value.decode("ascii", "replace")
-        return explain_refusal(self.call, domain, session_id, sealed, cookies)
+        return explain_refusal(
+            self.call, domain, session_id, _to_sealed_text(value), cookies
+        )
 
     def create(self, state: State) -> Flow[Session]:
         """Store a session under a new id, then delete the browser's earlier one.
@@ -365,9 +366,7 @@ class StoredSessions:
     ) -> Session | None:
         if value is None:
             return None
-        sealed, _ = split_mark(value)
-        # A store may be written by others: what is not ours becomes text that does not open.
-        text = sealed.decode("ascii", "replace")
+        text = _to_sealed_text(value)
         session = open_session(self.call.context, domain, session_id, text, now)
         return None if session is None else attrs.evolve(session, value=value)
 
@@ -418,6 +417,13 @@ class StoredSessions:
         if session.lock is not None and session.has_lock:
             return (yield from session.lock.read_again(session))
         return (yield from self.look(session))
+
+
+def _to_sealed_text(value: bytes) -> str:
+    """Return the sealed text of a stored value, without the mark of a lock."""
+    sealed, _ = split_mark(value)
+    # A store may be written by others: what is not ours becomes text that does not open.
+    return sealed.decode("ascii", "replace")
 
 
 def end_listed_sessions(

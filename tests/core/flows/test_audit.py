@@ -20,6 +20,7 @@ from auth0_tx.core.flows.logout import (
     logout,
 )
 from auth0_tx.core.flows.session import get_user
+from auth0_tx.core.session.lock import first_mark
 from auth0_tx.core.session.pseudonyms import derive_pseudonym_key, make_pseudonym
 from auth0_tx.errors import RefusedError, StoreError
 from auth0_tx.events import (
@@ -589,6 +590,26 @@ def test_expired_session(clock: Clock, stored: bool) -> None:
     browser = Browser()
     state = log_in(context, browser)
     # Of another policy: a store forgets by itself when the time is over by its own.
+    shorter = build_session_client(
+        clock,
+        on_event=print,
+        state_store=store,
+        session_policy=SessionPolicy(idle_seconds=60),
+    )
+    clock.wait(60)
+
+    assert expect_refusal("expired", state) == read(shorter, browser)
+
+
+def test_locked_session(clock: Clock) -> None:
+    """The mark of a lock does not hide why a stored session is none."""
+    store = PaperStore(clock)
+    context = build_session_client(clock, on_event=print, state_store=store)
+    browser = Browser()
+    state = log_in(context, browser)
+    (key,) = store.list_sessions()
+    value, until = store.values[key]
+    store.values[key] = (value + first_mark(b"owner"), until)
     shorter = build_session_client(
         clock,
         on_event=print,
