@@ -181,8 +181,8 @@ def configure(
         state_store: where login sessions are kept, a store of ``auth0_tx.stores`` or your
             own; the browser's cookies where *secret* is given alone.
         session_policy: how long sessions last, and what their cookies are like.
-        legacy_secret: the secret of Auth0's own SDK, whose session cookies are then read
-            once and written anew in the form of this library.
+        legacy_secret: the secret of Auth0's own SDK, whose session cookies then open, and
+            are replaced by those of this library.
         token_cache: where exchanged tokens are cached, a cache of ``auth0_tx.caches`` or
             your own; every call is an exchange of its own without one.
         cache_policy: for how long they are, and what becomes of a cache that fails.
