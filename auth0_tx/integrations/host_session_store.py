@@ -61,6 +61,8 @@ class HostSessionStore(Unpicklable, ABC):
         session[_PREFIX + key] = value.decode("latin-1")
         if self._is_too_large(session):
             del session[_PREFIX + key]
+            if expected is not None:
+                session[_PREFIX + key] = expected.decode("latin-1")
             raise StoreError(
                 f"the session does not fit into {self.host}'s cookie",
                 Code.SESSION_TOO_LARGE,

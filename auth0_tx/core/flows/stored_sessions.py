@@ -26,7 +26,7 @@ from ..context import Call
 from ..effects import Accompany, Flow, Invoke, Sleep
 from ..session.legacy import derive_legacy_id
 from ..session.lock import BEAT_SECONDS, LockWatch, split_mark
-from ..session.state import State, note_use, seconds_left
+from ..session.state import State, note_use, seconds_left, shed_tokens
 from ..session.store import (
     AsyncStateStore,
     StateStore,
@@ -239,6 +239,27 @@ class StoredSessions:
         saved = Session(state, session.id, sealed + mark)
         return saved if (yield from self.write(saved, session.value)) else None
 
+    def _save_what_fits(self, session: Session, state: State) -> Flow[Session | None]:
+        """Store as many of a session's tokens as the store has room for.
+
+        Flask's and Django's own sessions may be in a cookie.  A refresh token that was
+        rotated must be kept, even where the access token beside it has no room.
+        """
+        failure: StoreError | None = None
+        for kept in shed_tokens(state):
+            try:
+                saved = yield from self.save(session, kept)
+            except StoreError as error:
+                if error.code != Code.SESSION_TOO_LARGE:
+                    raise
+                # Without its traceback, which keeps this frame, and the tokens in it.
+                failure = error.with_traceback(None)
+            else:
+                # With all of its tokens: who asked for one gets it.
+                return None if saved is None else attrs.evolve(saved, state=state)
+        assert failure is not None
+        raise failure
+
     def save_change(
         self, session: Session, change: Callable[[State], State]
     ) -> Flow[Session]:
@@ -247,7 +268,7 @@ class StoredSessions:
         for _ in range(_MOST_SAVES):
             state = change(session.state)
             try:
-                saved = yield from self.save(session, state)
+                saved = yield from self._save_what_fits(session, state)
                 if saved is not None:
                     return saved
                 latest = yield from self._look_again(session)

@@ -15,6 +15,7 @@ from auth0_tx.core.flows.logout import logout
 from auth0_tx.core.flows.session import get_user, open_keeper
 from auth0_tx.core.flows.session_keeper import find_sealer
 from auth0_tx.core.session.cookies import CookieStore, format_set_cookie
+from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
 from auth0_tx.errors import LoginRequiredError, StoreError
 from auth0_tx.values import SessionPolicy
 from tests.core.browser import (
@@ -24,6 +25,7 @@ from tests.core.browser import (
     SECRET,
     USED,
     Browser,
+    PaperStore,
     build_login_options,
     build_session_client,
     build_token_response,
@@ -534,4 +536,38 @@ def test_user_who_outgrows_the_cookies(clock: Clock) -> None:
     error, _ = fail(
         keeper.save_change(session, lambda state: grow(state, "n", "r" * 2_000))
     )
+    assert ("session_too_large", True) == (error.code, error.tokens_issued)
+
+
+class SmallStore(PaperStore):
+    """A store that has little room, such as Flask's own cookie."""
+
+    room = 10_000
+
+    def set(
+        self, key: str, value: bytes, *, ttl: float, expected: bytes | None
+    ) -> bool:
+        if len(value) > self.room:
+            raise StoreError("it does not fit", Code.SESSION_TOO_LARGE)
+        return super().set(key, value, ttl=ttl, expected=expected)
+
+
+@pytest.mark.parametrize(("room", "kept"), [(10_000, 2), (2_000, 0)])
+def test_store_without_room(clock: Clock, room: int, kept: int) -> None:
+    """A store that takes no more keeps the refresh token, and the caller gets the other."""
+    store = SmallStore(clock)
+    context, browser = build_session_client(clock, state_store=store), Browser()
+    log_in(context, browser, {"refresh_token": "rt-1", "expires_in": 30_000})
+    store.room = room
+    token, _ = ask(context, browser, 2)
+    session = read_session(context, browser) or {}
+
+    assert "2" + "a" * 2_400 == token
+    assert (kept, "rt-2") == (len(session["token_sets"]), session["refresh_token"])
+
+    def fill(request: Any) -> Any:
+        store.room = 100
+        return build_response({**TOKENS, "refresh_token": "rt-3"})
+
+    error, _ = fail(get_access_token(context, browser.request(), "https://3"), fill)
     assert ("session_too_large", True) == (error.code, error.tokens_issued)
