@@ -40,11 +40,10 @@ from ..context import Call, Context
 from ..effects import Flow, Request, Response, Send, Share
 from ..jose.access_token import read_access_token
 from ..session.rotations import RefreshOutcome, refresh_key
-from ..session.state import lasts
+from ..session.state import has_time_left
 from ..wire.grants import (
     check_access_token_options,
     check_refresh_token,
-    grant_request,
     revocation_form,
 )
 from ..wire.metadata import DOCUMENT_LIMIT
@@ -56,7 +55,7 @@ from .refresh import (
     describe_refresh_failure,
     send_refresh,
 )
-from .sending import send_with_retries
+from .sending import build_request, send_with_retries
 from .tenant_documents import load_metadata, resolve_domain
 
 
@@ -154,14 +153,7 @@ def revoke_refresh_token(
         raise DiscoveryError("the tenant's metadata names no revocation_endpoint")
 
     def prepare() -> Request:
-        return grant_request(
-            url,
-            revocation_form(refresh_token),
-            call.settings.authentication,
-            metadata.issuer,
-            context.clock,
-            context.new_id,
-        )
+        return build_request(call, metadata, url, revocation_form(refresh_token))
 
     request_info = TokenRequestInfo(
         reusable=True, secrets=[refresh_token, *call.settings.own_secrets]
@@ -266,7 +258,7 @@ def _is_fresh(call: Call, outcome: RefreshOutcome) -> bool:
         return False
     margin = call.settings.session_policy.refresh_margin
     ends = outcome.response.expires_at
-    return lasts(outcome.at, ends, call.context.clock(), margin)
+    return has_time_left(outcome.at, ends, call.context.clock(), margin)
 
 
 def _hash_given(context: Context, domain: str, refresh_token: str) -> bytes:

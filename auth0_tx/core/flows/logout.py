@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING
 from ...errors import (
     Auth0Error,
     BackchannelLogoutError,
-    ConfigurationError,
     IdTokenError,
     StoreError,
 )
@@ -39,8 +38,7 @@ from ...events import (
 )
 from ..configuration import StoreOptions
 from ..context import Call, Context
-from ..effects import Flow, Invoke, Request, Send
-from ..session.cookies import CookieStore
+from ..effects import Flow, Invoke, Send
 from ..session.store import (
     Application,
     AsyncStateStore,
@@ -48,12 +46,13 @@ from ..session.store import (
     index_label,
     logout_token_key,
 )
-from ..wire.grants import grant_request, revocation_form
-from ..wire.metadata import DOCUMENT_LIMIT, Metadata
+from ..wire.grants import revocation_form
+from ..wire.metadata import DOCUMENT_LIMIT
 from ..wire.problems import Problem, check_text
 from ..wire.redirects import build_logout_url, check_return_to
 from .audit import report, run_reported
-from .session import check_writable, find_session, open_keeper
+from .sending import build_request
+from .session import check_writable, find_session, get_server_store, open_keeper
 from .session_keeper import (
     Session,
     forget_cookies,
@@ -107,7 +106,7 @@ def logout(
     yield from check_writable(call)
     check_return_to(return_to)
     cookies = yield from Invoke(context.cookies.read, (store_options,))
-    yield from forget_cookies(call, cookies)
+    yield from forget_cookies(keeper, cookies)
     domain = yield from resolve_domain(call)
     session: Session | None = None
     try:
@@ -124,7 +123,7 @@ def logout(
     if revoke and session is not None and session.state["refresh_token"] is not None:
         yield from _revoke(call, domain, session.state["refresh_token"])
     # A visitor who never was logged in is no event.
-    if session is not None or has_session_cookie(call, cookies):
+    if session is not None or has_session_cookie(keeper, cookies):
         yield from report(
             call,
             LogoutFinished,
@@ -157,7 +156,7 @@ def handle_backchannel_logout(
         StoreError: the sessions could not be deleted; Auth0 may send the token again.
         CustomTokenExchangeError: the tenant's keys cannot be fetched to verify the token.
     """
-    store = _get_server_store(context)
+    store = get_server_store(context)
     call = context.begin_call(store_options)
     token: LogoutToken | None = None
     ended, failure = 0, None
@@ -246,7 +245,7 @@ def end_sessions(
         InvalidInputError: *sub* is not a non-empty string.
         StoreError: not all of them could be ended.
     """
-    store = _get_server_store(context)
+    store = get_server_store(context)
     rule = check_text(sub)
     if rule is not None:
         raise Problem("sub", rule).error()
@@ -272,21 +271,6 @@ def _end_sessions(
     return (
         yield from end_listed_sessions(store, *_list_labels(application, sub, None))
     )
-
-
-def _get_server_store(context: Context) -> StateStore | AsyncStateStore:
-    """Return the store on the server.
-
-    Raises:
-        ConfigurationError: there is none.
-    """
-    store = context.settings.state_store
-    if store is None or isinstance(store, CookieStore):
-        raise ConfigurationError(
-            "state_store must be a store on the server to end sessions of other browsers",
-            parameter="state_store",
-        )
-    return store
 
 
 def _obey_logout_token(
@@ -364,26 +348,13 @@ def _revoke(call: Call, domain: str, refresh_token: str) -> Flow[None]:
         if metadata.revocation_endpoint is None:
             return
         prepare = partial(
-            _build_revocation,
+            build_request,
             call,
             metadata,
             metadata.revocation_endpoint,
-            refresh_token,
+            revocation_form(refresh_token),
         )
         yield from Send(prepare, call.deadline, DOCUMENT_LIMIT)
     except Auth0Error:
         # The user is logged out already, and can do nothing about it.
         return
-
-
-def _build_revocation(
-    call: Call, metadata: Metadata, url: str, refresh_token: str
-) -> Request:
-    return grant_request(
-        url,
-        revocation_form(refresh_token),
-        call.settings.authentication,
-        metadata.issuer,
-        call.context.clock,
-        call.context.new_id,
-    )

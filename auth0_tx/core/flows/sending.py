@@ -76,14 +76,7 @@ def request_tokens(
     def prepare() -> Request:
         # Called when a connection is free, and again for each attempt: RFC 7523 section 3 lets
         # a server refuse an assertion whose jti it has seen.
-        return grant_request(
-            metadata.token_endpoint,
-            grant.encode(),
-            call.settings.authentication,
-            metadata.issuer,
-            context.clock,
-            context.new_id,
-        )
+        return build_request(call, metadata, metadata.token_endpoint, grant.encode())
 
     def read(response: Response) -> TokenExchangeResponse | CustomTokenExchangeError:
         return read_token_response(response, grant.request_info, context.clock)
@@ -106,6 +99,19 @@ def request_tokens(
     if not context.retries.is_calm:
         context.retries.reopen(domain)
     return tokens
+
+
+def build_request(call: Call, metadata: Metadata, url: str, form: str) -> Request:
+    """Return the request that sends an encoded *form* with the client's credentials."""
+    context = call.context
+    return grant_request(
+        url,
+        form,
+        call.settings.authentication,
+        metadata.issuer,
+        context.clock,
+        context.new_id,
+    )
 
 
 def send_with_retries(

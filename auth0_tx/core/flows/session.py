@@ -24,6 +24,7 @@ from ..effects import Flow, Invoke
 from ..session.cookies import CookieStore
 from ..session.legacy import derive_legacy_id, read_legacy_session
 from ..session.state import State, conceal_tokens, is_alive
+from ..session.store import AsyncStateStore, StateStore
 from .audit import report
 from .session_keeper import (
     CookieSessions,
@@ -106,7 +107,7 @@ def load_session(call: Call, keeper: SessionKeeper) -> Flow[Session | None]:
         return (yield from keeper.keep_alive(found))
     session = yield from _load_legacy_session(call, keeper, cookies)
     if session is None and call.settings.on_event is not None:
-        yield from _report_refusal(call, cookies, found)
+        yield from _report_refusal(keeper, cookies, found)
     return session
 
 
@@ -151,6 +152,21 @@ def open_keeper(call: Call) -> SessionKeeper:
     return CookieSessions(call, settings.state_store)
 
 
+def get_server_store(context: Context) -> StateStore | AsyncStateStore:
+    """Return the store on the server.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    store = context.settings.state_store
+    if store is None or isinstance(store, CookieStore):
+        raise ConfigurationError(
+            "state_store must be a store on the server to end sessions of other browsers",
+            parameter="state_store",
+        )
+    return store
+
+
 def check_writable(call: Call) -> Flow[None]:
     """Refuse a call that must set cookies and cannot, before anything is sent.
 
@@ -165,16 +181,18 @@ def check_writable(call: Call) -> Flow[None]:
 
 
 def _report_refusal(
-    call: Call, cookies: Mapping[str, str], refused: RefusedCookie | None
+    keeper: SessionKeeper,
+    cookies: Mapping[str, str],
+    refused: RefusedCookie | None,
 ) -> Flow[None]:
     """Report that a request has no session although it has a session cookie."""
     if refused is None:
         # A visitor who never was logged in is no event.
-        if not has_session_cookie(call, cookies):
+        if not has_session_cookie(keeper, cookies):
             return
         refused = RefusedCookie("unreadable")
     yield from report(
-        call,
+        keeper.call,
         SessionCookieRefused,
         state=refused.state,
         code=str(Code.LOGIN_REQUIRED),

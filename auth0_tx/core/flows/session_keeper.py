@@ -26,9 +26,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 import attrs
 
 from ...errors import CustomTokenExchangeErrorCode as Code
-from ...errors import (
-    StoreError,
-)
+from ...errors import StoreError
 from ...events import CookieProblem
 from ...secret import secret
 from ..context import Call, Context
@@ -120,8 +118,23 @@ class SessionKeeper(Protocol):
     """Where the session of one call is kept."""
 
     @property
+    def call(self) -> Call:
+        """The call."""
+        ...
+
+    @property
     def is_shared(self) -> bool:
         """Whether all requests of a browser see what one of them saves."""
+        ...
+
+    @property
+    def most_chunks(self) -> int:
+        """The maximum number of cookies that a session is split over; 0 if it never is."""
+        ...
+
+    @property
+    def may_come_back(self) -> bool:
+        """Whether an answer that is late can bring back a session that has ended."""
         ...
 
     def load(
@@ -222,6 +235,12 @@ class CookieSessions:
     call: Call
     store: CookieStore
     is_shared: bool = attrs.field(init=False, default=False)
+    may_come_back: bool = attrs.field(init=False, default=True)
+
+    @property
+    def most_chunks(self) -> int:
+        """The maximum number of cookies that a session is split over."""
+        return self.store.most_chunks
 
     def load(
         self, cookies: Mapping[str, str], now: float
@@ -238,7 +257,7 @@ class CookieSessions:
         if session is None or not is_current(
             session.state, cookies.get(current_cookie(name))
         ):
-            return explain_refusal(self.call, domain, "", sealed, cookies)
+            return explain_refusal(self, domain, "", sealed, cookies)
         # Most reads are of a session that was used a moment ago, and open nothing more.
         if note_use(session.state, now, settings.session_policy) is not None:
             used = cookies.get(used_cookie(name), "")
@@ -248,7 +267,7 @@ class CookieSessions:
                 session = attrs.evolve(session, state=state)
         if is_alive(session.state, now, settings.session_policy):
             return session
-        return explain_refusal(self.call, domain, "", sealed, cookies)
+        return explain_refusal(self, domain, "", sealed, cookies)
 
     def create(self, state: State) -> Flow[Session]:
         """Set cookies in place of those that the browser has."""
@@ -293,7 +312,7 @@ class CookieSessions:
             )
         if kept is not state:
             yield from self._warn_of_dropped_tokens()
-        yield from set_cookies(self.call, chunks, state, session.origin)
+        yield from set_cookies(self, chunks, state, session.origin)
         # The state with all of its tokens: who asked for one gets it.
         return Session(state)
 
@@ -352,41 +371,43 @@ def can_write(call: Call) -> Flow[bool]:
     return (yield from Invoke(call.context.cookies.can_write, (call.store_options,)))
 
 
-def forget_cookies(call: Call, cookies: Mapping[str, str]) -> Flow[None]:
+def forget_cookies(keeper: SessionKeeper, cookies: Mapping[str, str]) -> Flow[None]:
     """Delete the browser's session, and say that none counts any more.
 
     Args:
-        call: the call of a logout, which has a response.
+        keeper: the keeper of a logout's session; its call has a response.
         cookies: those that the browser sent.
     """
+    call = keeper.call
     name = call.settings.session_cookie
-    ours = list_session_cookies(name, cookies, most=_find_most_chunks(call))
+    ours = list_session_cookies(name, cookies, most=keeper.most_chunks)
     changes = [
         # Also if it was not sent: the answer to a login may arrive before this one.
         *(_make_cookie(call, sent, "", 0) for sent in dict.fromkeys([name, *ours])),
         *_list_deletions_of_notes(call, cookies),
         *_list_legacy_deletions(call, cookies),
     ]
-    if _may_come_back(call):
+    if keeper.may_come_back:
         changes.append(_make_note(call, NO_SESSION))
     yield from Invoke(call.context.cookies.write, (call.store_options, changes))
 
 
 def set_cookies(
-    call: Call, values: Mapping[str, str], state: State, origin: Origin
+    keeper: SessionKeeper, values: Mapping[str, str], state: State, origin: Origin
 ) -> Flow[None]:
     """Set a session's cookies for as long as it lasts; delete what the browser had besides.
 
     Args:
-        call: the call.
+        keeper: the keeper of the session.
         values: the cookies, by name.
         state: the session.
         origin: where the session comes from.
     """
+    call = keeper.call
     port, options = call.context.cookies, call.store_options
     cookies = yield from Invoke(port.read, (options,))
     name = call.settings.session_cookie
-    most = _find_most_chunks(call)
+    most = keeper.most_chunks
     # A session that got shorter leaves chunks behind, which would be joined to the next.
     surplus = list_session_cookies(name, cookies, most=most)
     if len(values) > 1:
@@ -404,34 +425,17 @@ def set_cookies(
         changes += _list_deletions_of_notes(call, cookies)
     # A session of the SDK counts from its take-over on if there was a logout before it began.
     # Else nothing is said: this answer may be late, and arrive after that of a logout.
-    if _may_come_back(call) and (
+    if keeper.may_come_back and (
         origin == "login" or (origin == "sdk" and current_cookie(name) in cookies)
     ):
         changes.append(_make_note(call, name_session(state)))
     yield from Invoke(port.write, (options, changes))
 
 
-def counts(call: Call, state: State, cookies: Mapping[str, str]) -> bool:
+def may_count(keeper: SessionKeeper, state: State, cookies: Mapping[str, str]) -> bool:
     """Return whether the browser's notes let a session count that was found otherwise."""
-    name = current_cookie(call.settings.session_cookie)
-    return not _may_come_back(call) or is_current(state, cookies.get(name))
-
-
-def _may_come_back(call: Call) -> bool:
-    """Return whether an answer that is late can bring back a session that has ended.
-
-    A session on the server cannot come back, but for one that a request of before takes over
-    once more from the cookies of Auth0's own SDK.
-    """
-    settings = call.settings
-    return isinstance(settings.state_store, CookieStore) or (
-        settings.legacy_secret is not None
-    )
-
-
-def _find_most_chunks(call: Call) -> int:
-    store = call.settings.state_store
-    return store.most_chunks if isinstance(store, CookieStore) else 0
+    name = current_cookie(keeper.call.settings.session_cookie)
+    return not keeper.may_come_back or is_current(state, cookies.get(name))
 
 
 def _find_max_age(call: Call, state: State) -> int:
@@ -525,22 +529,27 @@ def unseal_session(
 
 
 def explain_refusal(
-    call: Call, domain: str, session_id: str, sealed: str, cookies: Mapping[str, str]
+    keeper: SessionKeeper,
+    domain: str,
+    session_id: str,
+    sealed: str,
+    cookies: Mapping[str, str],
 ) -> RefusedCookie | None:
     """Return why a sealed text is not a session, or ``None`` if there is no subscriber.
 
     Args:
-        call: the call.
+        keeper: the keeper that found it.
         domain: the tenant's.
         session_id: the id that it is stored under; empty if the browser has it whole.
         sealed: the text, which does not open, has expired, or no longer counts.
         cookies: those that the browser sent.
     """
+    call = keeper.call
     if call.settings.on_event is None:
         return None
     session = unseal_session(call.context, domain, session_id, sealed)
     if session is not None:
-        is_counted = counts(call, session.state, cookies)
+        is_counted = may_count(keeper, session.state, cookies)
         return RefusedCookie("expired" if is_counted else "ended", session.state)
     if not find_sealer(call.context, domain).is_foreign(sealed):
         return RefusedCookie("unreadable")
@@ -550,12 +559,12 @@ def explain_refusal(
     return RefusedCookie("other_domain" if is_known else "other_application")
 
 
-def has_session_cookie(call: Call, cookies: Mapping[str, str]) -> bool:
+def has_session_cookie(keeper: SessionKeeper, cookies: Mapping[str, str]) -> bool:
     """Return whether the browser sent a cookie that could have a session, or a part of one."""
-    name, most = call.settings.session_cookie, _find_most_chunks(call)
+    name = keeper.call.settings.session_cookie
     return bool(
-        list_session_cookies(name, cookies, most=most)
-        or _list_legacy_deletions(call, cookies)
+        list_session_cookies(name, cookies, most=keeper.most_chunks)
+        or _list_legacy_deletions(keeper.call, cookies)
     )
 
 

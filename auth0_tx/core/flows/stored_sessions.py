@@ -39,9 +39,9 @@ from .session_keeper import (
     RefusedCookie,
     Session,
     can_write,
-    counts,
     explain_refusal,
     get_application,
+    may_count,
     open_session,
     seal_session,
     set_cookies,
@@ -66,6 +66,16 @@ class StoredSessions:
     call: Call
     store: StateStore | AsyncStateStore
     is_shared: bool = attrs.field(init=False, default=True)
+    most_chunks: int = attrs.field(init=False, default=0)
+
+    @property
+    def may_come_back(self) -> bool:
+        """Whether an answer that is late can bring back a session that has ended.
+
+        Only one that a request of before takes over once more, from the cookies of Auth0's
+        own SDK.
+        """
+        return self.call.settings.legacy_secret is not None
 
     def load(
         self, cookies: Mapping[str, str], now: float
@@ -78,12 +88,12 @@ class StoredSessions:
         domain = self.call.settings.domain or (yield from resolve_domain(self.call))
         value = yield from self._read_value(domain, session_id)
         session = self._open(domain, session_id, value, now)
-        if session is not None and counts(self.call, session.state, cookies):
+        if session is not None and may_count(self, session.state, cookies):
             return session
         if value is None:
             return RefusedCookie("not_found")
         return explain_refusal(
-            self.call, domain, session_id, _to_sealed_text(value), cookies
+            self, domain, session_id, _to_sealed_text(value), cookies
         )
 
     def create(self, state: State) -> Flow[Session]:
@@ -106,7 +116,7 @@ class StoredSessions:
             raise StoreError("the session store refused a new session")
         key = self._find_key(state["domain"], session.id)
         yield from self._add_to_index(key, state)
-        yield from set_cookies(self.call, {name: session.id}, state, "login")
+        yield from set_cookies(self, {name: session.id}, state, "login")
         # Whatever fails from here on, the browser has a session.
         old = cookies.get(name, "")
         try:
@@ -161,7 +171,7 @@ class StoredSessions:
             if saved is not None:
                 key = self._find_key(state["domain"], session_id)
                 yield from self._add_to_index(key, state)
-                yield from set_cookies(call, cookie, state, "sdk")
+                yield from set_cookies(self, cookie, state, "sdk")
                 return saved
         stored = yield from self._read(state["domain"], session_id, call.now)
         if stored is None:
@@ -169,7 +179,7 @@ class StoredSessions:
             # is there and does not open: another secret sealed it.
             return None if is_writable else attrs.evolve(new, id="")
         if is_writable:
-            yield from set_cookies(call, cookie, stored.state, "sdk")
+            yield from set_cookies(self, cookie, stored.state, "sdk")
         return stored
 
     def keep_alive(self, session: Session) -> Flow[Session]:

@@ -38,7 +38,7 @@ from .state import (
     conceal_tokens,
     is_session,
     is_whole_date,
-    with_user,
+    select_user_claims,
 )
 
 LEGACY_COOKIE = "_a0_session"
@@ -164,7 +164,7 @@ def _convert_session(
         sets[0] if sets and sets[0] else {"audience": DEFAULT_AUDIENCE}
     )
     state: State = {
-        "user": user,
+        "user": select_user_claims(user),
         "id_token": theirs.get("id_token"),
         "refresh_token": theirs.get("refresh_token"),
         "token_sets": sets,
@@ -186,7 +186,7 @@ def _convert_session(
         state["internal"]["scopes"] = {first["audience"]: first["scope"]}
     # The SDK files a token under the API that was asked for, whatever Auth0 issued.
     state["token_sets"] = [token_set for token_set in sets if _is_filed_well(token_set)]
-    return conceal_tokens(with_user(state, user))
+    return conceal_tokens(state)
 
 
 def _read_user(theirs: Mapping[str, Any], domain: str) -> dict[str, Any] | None:

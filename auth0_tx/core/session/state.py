@@ -99,7 +99,7 @@ def create_state(
     # RFC 6749 section 5.1: an answer without a scope grants what was asked for.
     granted = scope if response.scope is None else response.scope
     return {
-        "user": _select_user_claims(claims),
+        "user": select_user_claims(claims),
         "id_token": response.id_token,
         "refresh_token": response.refresh_token,
         "token_sets": [
@@ -211,7 +211,7 @@ def find_token_set(
                 if wanted
                 else _has_usual_scope(token_set, state["internal"]["scopes"])
             )
-            and _lasts(token_set, now, margin)
+            and _has_time_left(token_set, now, margin)
             # RFC 6749 section 5.1 only recommends ``expires_in``.  Of a token without it, the
             # API that gets it decides, so one that is known to last goes first.
             and (
@@ -255,7 +255,7 @@ def add_access_token(
         or not _list_scopes(token_set) <= _list_scopes(new)
         or (_has_usual_scope(token_set, scopes) and not is_usual)
         # Expired sets would fill the cookies of a session that asks for many audiences.
-        if _lasts(token_set, now)
+        if _has_time_left(token_set, now)
     ]
     return {
         **state,
@@ -360,10 +360,10 @@ def has_fresh_id_token(state: State, now: float, margin: float = 0.0) -> bool:
     The margin is at most a fifth of the token's lifetime.
     """
     issued, expires = read_id_token_dates(state)
-    return lasts(issued, expires, now, margin)
+    return has_time_left(issued, expires, now, margin)
 
 
-def lasts(
+def has_time_left(
     issued: float, expires: float | None, now: float, margin: float = 0.0
 ) -> bool:
     """Return whether a token is valid for *margin* seconds yet.
@@ -404,7 +404,7 @@ def renew_user(
     if not _is_ceiling(claims.get("session_expiry", inf)):
         return state
     before, internal = state["user"], state["internal"]
-    user = _select_user_claims({k: v for k, v in claims.items() if k != "sid"})
+    user = select_user_claims({k: v for k, v in claims.items() if k != "sid"})
     kept = ("sid",) if takes_actor else ("act", "sid")
     user |= {name: before[name] for name in kept if name in before}
     ends = internal["expires_at"]
@@ -419,9 +419,13 @@ def renew_user(
     }
 
 
-def with_user(state: State, claims: Mapping[str, Any]) -> State:
-    """Return the session with the user that a newer ID token describes."""
-    return {**state, "user": _select_user_claims(claims)}
+def select_user_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the claims of an ID token that are about its user."""
+    return {
+        name: value
+        for name, value in claims.items()
+        if name not in _CLAIMS_ABOUT_THE_TOKEN
+    }
 
 
 def replace_refresh_token(state: State, spent: str | None, new: str | None) -> State:
@@ -559,14 +563,6 @@ def _is_token_set(token_set: object) -> bool:
     )
 
 
-def _select_user_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in claims.items()
-        if name not in _CLAIMS_ABOUT_THE_TOKEN
-    }
-
-
 def _build_token_set(
     response: TokenExchangeResponse,
     token: AccessTokenClaims,
@@ -607,5 +603,7 @@ def _has_usual_scope(token_set: Mapping[str, Any], scopes: Mapping[str, str]) ->
     )
 
 
-def _lasts(token_set: Mapping[str, Any], now: float, margin: float = 0.0) -> bool:
-    return lasts(token_set["issued_at"], token_set["expires_at"], now, margin)
+def _has_time_left(
+    token_set: Mapping[str, Any], now: float, margin: float = 0.0
+) -> bool:
+    return has_time_left(token_set["issued_at"], token_set["expires_at"], now, margin)

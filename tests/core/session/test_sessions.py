@@ -27,7 +27,7 @@ from auth0_tx.core.session.state import (
     renew_user,
     replace_refresh_token,
     seconds_left,
-    with_user,
+    select_user_claims,
     without_refresh_token,
     write_session,
 )
@@ -669,13 +669,11 @@ def test_newer_ceiling_that_is_no_date(ceiling: object) -> None:
     assert session() == renew(session(), session_expiry=ceiling)
 
 
-def test_with_user() -> None:
-    """A newer ID token replaces the user, without the claims about the token."""
-    newer = {"sub": "auth0|alice", "name": "Alice B.", "at_hash": "h2", "nonce": "n2"}
+def test_select_user_claims() -> None:
+    """The claims of an ID token about itself are not about its user."""
+    claims = {"sub": "auth0|alice", "name": "Alice B.", "at_hash": "h2", "nonce": "n2"}
 
-    assert {**session(), "user": {"sub": "auth0|alice", "name": "Alice B."}} == (
-        with_user(session(), newer)
-    )
+    assert {"sub": "auth0|alice", "name": "Alice B."} == select_user_claims(claims)
 
 
 def test_without_refresh_token() -> None:
@@ -703,7 +701,6 @@ def test_nothing_changes() -> None:
     before = deepcopy({k: v for k, v in state.items() if k != "user"})
     note_use(state, NOW + 500, POLICY)
     merge(state, response("at-2"), now=NOW + 9_999)
-    with_user(state, {"sub": "auth0|bob"})
     without_refresh_token(state, "rt-1", NOW)
     replace_refresh_token(state, "rt-1", "rt-2")
     renew(state, act={"sub": "x"}, session_expiry=AT + 1)
@@ -888,7 +885,6 @@ def test_any_state(state: dict[str, Any], audience: str | None) -> None:
         read,
         note_use(read, NOW + 10**6, POLICY) or read,
         merge(read, response("at-9"), audience=audience),
-        with_user(read, CLAIMS),
         renew(read, session_expiry=AT),
         replace_refresh_token(read, read["refresh_token"], "rt-9"),
         without_refresh_token(read, read["refresh_token"] or "", NOW),
