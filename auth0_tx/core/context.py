@@ -19,6 +19,7 @@ from ..secret import Unpicklable
 from .cache.token_cache import CacheState
 from .configuration import Settings, StoreOptions
 from .session.cookies import Cookies
+from .session.lock import LockWatches
 from .session.rotations import Rotations
 from .wire.metadata import Metadata
 from .wire.retries import RetryState
@@ -85,6 +86,7 @@ class Context:
         key_sets: signing keys by their URL.
         retries: what earlier calls mean for the next.
         rotations: the outcome of recent refreshes.
+        lock_watches: the locks of sessions that calls wait for.
         sealers: open and seal sessions, by purpose and the tenant's domain.
         cache_state: whether the token cache works, and which of its locks are ours.
         warned: the warnings that are given once for each client, and were.
@@ -107,6 +109,7 @@ class Context:
     )
     retries: RetryState = attrs.field(init=False)
     rotations: Rotations = attrs.field(factory=Rotations)
+    lock_watches: LockWatches = attrs.field(factory=LockWatches)
     sealers: BoundedDict[tuple[str, str], Sealer] = attrs.field(
         factory=lambda: BoundedDict[tuple[str, str], "Sealer"](_MOST_SEALERS)
     )

@@ -25,7 +25,7 @@ from ...secret import secret
 from ..context import Call
 from ..effects import Accompany, Flow, Invoke, Sleep
 from ..session.legacy import derive_legacy_id
-from ..session.lock import BEAT_SECONDS, LockWatch, split_mark
+from ..session.lock import BEAT_SECONDS, split_mark
 from ..session.state import State, note_use, seconds_left, shed_tokens
 from ..session.store import (
     AsyncStateStore,
@@ -301,13 +301,10 @@ class StoredSessions:
         find: Callable[[Session], T | None],
     ) -> Flow[T]:
         """Act under the session's lock, which is renewed meanwhile."""
-        lock, watch = (
-            SessionLock(self.call.context.new_id().encode(), self),
-            LockWatch(),
-        )
+        lock = SessionLock(self.call.context.new_id().encode(), self)
         try:
             while True:
-                locked = yield from self._try_to_lock(session, lock, watch, deadline)
+                locked = yield from self._try_to_lock(session, lock, deadline)
                 if locked is not None:
                     break
                 latest = yield from self.look(session)
@@ -330,7 +327,7 @@ class StoredSessions:
         return result
 
     def _try_to_lock(
-        self, session: Session, lock: SessionLock, watch: LockWatch, deadline: float
+        self, session: Session, lock: SessionLock, deadline: float
     ) -> Flow[Session | None]:
         """Take the lock, or wait a moment and return ``None``.
 
@@ -338,7 +335,9 @@ class StoredSessions:
             NotSentError: the *deadline* has passed.
         """
         context = self.call.context
-        if watch.is_free(split_mark(session.stored_value)[1], context.monotonic()):
+        key = self._find_key(session.state["domain"], session.id)
+        _, mark = split_mark(session.stored_value)
+        if context.lock_watches.is_free(key, mark, context.monotonic()):
             locked = yield from lock.take(session)
             if locked is not None:
                 return locked

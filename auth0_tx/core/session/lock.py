@@ -20,7 +20,7 @@ the mark that is there.
 
 from __future__ import annotations
 
-import attrs
+from ...bounded import BoundedDict
 
 LOCK_SECONDS = 4.0
 """How long a mark must stay the same until its holder counts as dead: long enough for a
@@ -30,6 +30,8 @@ BEAT_SECONDS = 1.0
 """How long after each other a holder renews its mark."""
 
 _TILDE = b"~"
+
+_MOST_WATCHES = 1_000
 
 
 def split_mark(value: bytes) -> tuple[bytes, bytes]:
@@ -54,22 +56,30 @@ def is_mark_of(mark: bytes, owner: bytes) -> bool:
     return mark.startswith(b"%b%b." % (_TILDE, owner))
 
 
-@attrs.define(eq=False)
-class LockWatch:
-    """The lock as it looks to a process that waits for it."""
+class LockWatches:
+    """The locks that a client waits for, as it has seen them.
 
-    _mark: bytes = b""
-    _since: float = 0.0
+    They outlast a call.  Calls whose timeout is shorter than ``LOCK_SECONDS`` could otherwise
+    never find out that a holder has died, however many of them come one after the other.
+    """
 
-    def is_free(self, mark: bytes, now: float) -> bool:
-        """Return whether the lock may be taken: nobody has it, or its holder has died.
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        self._seen: BoundedDict[str, tuple[bytes, float]] = BoundedDict(_MOST_WATCHES)
+
+    def is_free(self, key: str, mark: bytes, now: float) -> bool:
+        """Return whether a lock may be taken: nobody has it, or its holder has died.
 
         Args:
+            key: the key of the session in its store.
             mark: the mark that was read.
             now: when, on the context's monotonic clock.
         """
         if not mark:
             return True
-        if mark != self._mark:
-            self._mark, self._since = mark, now
-        return now - self._since >= LOCK_SECONDS
+        seen, since = self._seen.get(key, (b"", now))
+        if seen == mark:
+            return now - since >= LOCK_SECONDS
+        self._seen.add(key, (mark, now))
+        return False

@@ -238,6 +238,28 @@ def test_holder_that_died(site: Site) -> None:
     assert "r-3" == site.read()["refresh_token"]
 
 
+def test_short_calls_after_a_holder_that_died(site: Site) -> None:
+    """Calls that each wait for less than four seconds succeed it, too, as one long call would."""
+    first = site.ask(0)
+    site.server.overlaps = True
+    site.world.run_until(lambda: is_sending(first))
+    site.processes[0].kill()
+    hasty = site.processes[1]
+    object.__setattr__(
+        hasty.context, "settings", attrs.evolve(hasty.context.settings, timeout=1.0)
+    )
+    started, late = site.clock(), 0
+    while (call := site.ask(1)) and (site.world.finish() or call.error is not None):
+        assert isinstance(call.error, NotSentError)
+        late += 1
+        assert late < 10
+
+    assert "a-3" == call.result
+    assert 3 == late
+    assert LOCK_SECONDS <= site.clock() - started < LOCK_SECONDS + 0.5
+    assert b"" == site.mark
+
+
 def test_lock_of_a_holder_that_died(site: Site) -> None:
     """A mark that a dead holder left hinders nobody else: uses are noted beside it."""
     first = site.ask(0)

@@ -6,12 +6,14 @@ import pytest
 
 from auth0_tx.core.session.lock import (
     LOCK_SECONDS,
-    LockWatch,
+    LockWatches,
     first_mark,
     is_mark_of,
     next_mark,
     split_mark,
 )
+
+KEY = "session:of-alice"
 
 
 @pytest.mark.parametrize(
@@ -43,13 +45,15 @@ def test_beats() -> None:
 
 def test_watch() -> None:
     """A lock is free without a mark, or if its mark stays the same for long enough."""
-    watch = LockWatch()
+    watches = LockWatches()
 
-    assert watch.is_free(b"", 0.0)
-    assert not watch.is_free(b"~one.0", 100.0)
-    assert not watch.is_free(b"~one.0", 100.0 + LOCK_SECONDS - 0.1)
+    assert watches.is_free(KEY, b"", 0.0)
+    assert not watches.is_free(KEY, b"~one.0", 100.0)
+    assert not watches.is_free(KEY, b"~one.0", 100.0 + LOCK_SECONDS - 0.1)
     # The holder lives: its mark is another.
-    assert not watch.is_free(b"~one.1", 100.0 + LOCK_SECONDS)
-    assert not watch.is_free(b"~two.1", 100.0 + 2 * LOCK_SECONDS - 0.1)
-    assert not watch.is_free(b"~two.1", 100.0 + 3 * LOCK_SECONDS - 0.2)
-    assert watch.is_free(b"~two.1", 100.0 + 3 * LOCK_SECONDS - 0.1)
+    assert not watches.is_free(KEY, b"~one.1", 100.0 + LOCK_SECONDS)
+    assert not watches.is_free(KEY, b"~two.1", 100.0 + 2 * LOCK_SECONDS - 0.1)
+    assert not watches.is_free(KEY, b"~two.1", 100.0 + 3 * LOCK_SECONDS - 0.2)
+    assert watches.is_free(KEY, b"~two.1", 100.0 + 3 * LOCK_SECONDS - 0.1)
+    # Nothing is known of another session's.
+    assert not watches.is_free("session:of-bob", b"~two.1", 200.0)
