@@ -93,6 +93,11 @@ _MOST_CHUNKS_EVER = 8
 """The default of *most_chunks* in earlier releases, whose chunks a browser may still have."""
 
 
+_EMPTY_VALUES = ("", '""')
+"""The values of cookies that were deleted.  No browser sends those, but Django's test client
+does; Python's ``http.cookies`` writes an empty value in quotes."""
+
+
 def parse_cookies(field: str) -> dict[str, str]:
     """Return the cookies of a ``Cookie`` field by name, as browsers write it.
 
@@ -138,11 +143,11 @@ def split(name: str, text: str, store: CookieStore) -> dict[str, str] | None:
 def join(name: str, cookies: Mapping[str, str], store: CookieStore) -> str | None:
     """Return the text that :func:`split` split, or ``None`` if there is none."""
     # The whole form first: the browser may still send chunks of an earlier, longer session.
-    whole = cookies.get(name)
-    if whole is not None:
+    whole = cookies.get(name, "")
+    if whole not in _EMPTY_VALUES:
         return whole
     chunks: list[str] = []
-    while (chunk := cookies.get(f"{name}.{len(chunks)}")) is not None:
+    while (chunk := cookies.get(f"{name}.{len(chunks)}", "")) not in _EMPTY_VALUES:
         chunks.append(chunk)
         # Nothing that we wrote.  Made-up chunks must not cost a long decryption.
         if len(chunks) > store.most_chunks:

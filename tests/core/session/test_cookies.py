@@ -21,7 +21,7 @@ from auth0_tx.core.session.cookies import (
 
 NAME = "__Host-auth0_tx"
 SMALL = CookieStore(longest_chunk=4, most_chunks=3)
-SEALED = st.text("ABCxyz019-_.", max_size=40)
+SEALED = st.text("ABCxyz019-_.", min_size=1, max_size=40)
 
 # What other code of the same site may call its cookies.
 FOREIGN = [
@@ -184,7 +184,10 @@ def test_default_bounds() -> None:
             {".0": "5678", ".1": "1234", ".2": "9"}, "567812349", id="swapped"
         ),
         pytest.param({".0": "", ".1": ""}, None, id="empty chunks"),
-        pytest.param({"": "", ".0": "1234"}, "", id="empty"),
+        pytest.param({"": ""}, None, id="empty"),
+        pytest.param({"": "", ".0": "1234"}, "1234", id="empty, and a chunk"),
+        pytest.param({"": '""', ".0": "1234"}, "1234", id="deleted, and a chunk"),
+        pytest.param({".0": "1234", ".1": '""'}, "1234", id="a deleted chunk"),
         pytest.param(
             {"": "whole", ".0": "1234"}, "whole", id="whole, and an old chunk"
         ),

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from auth0_tx import ConfigurationError, CustomTokenExchangeOptions, SessionPolicy
-from auth0_tx.stores import MemoryStore
+from auth0_tx.stores import CookieStore, MemoryStore
 from auth0_tx.tenant import Api, Application, Tenant, User
 from tests.frameworks import django_settings  # noqa: F401
 
 API = "https://api.example.com"
+NAME = "__Host-auth0_tx"
 Project = Callable[..., Any]
 
 
@@ -53,6 +54,20 @@ STORES: dict[str, dict[str, Any]] = {
     "local cache": {"STATE_STORE": "cache:own"},
     "memory": {"STATE_STORE": MemoryStore()},
 }
+
+
+def test_chunks_in_the_test_client(project: Project, auth0_tenant: Tenant) -> None:
+    """A session in chunks is found beside an empty cookie.
+
+    Django's test client keeps the cookies that were deleted, and sends them without a value.
+    """
+    project({"STATE_STORE": CookieStore(longest_chunk=1_000, most_chunks=8)})
+    visitor = log_in_new_browser(auth0_tenant)
+
+    assert {NAME, f"{NAME}.0", f"{NAME}.1"} <= set(visitor.cookies)
+    assert "auth0|alice" == get(visitor, "/user").json()["sub"]
+    get(visitor, "/logout")
+    assert get(visitor, "/user").json()["sub"] is None
 
 
 @pytest.mark.parametrize("store", STORES)
