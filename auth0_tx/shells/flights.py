@@ -17,9 +17,9 @@ a signal struck it.  That is why those who waited try once themselves.
 A signal handler may raise between any two instructions of the main thread, also between those
 that take a lock and those that would release it.  So there is no lock here.  ``dict.setdefault``
 is one step of the interpreter: it puts a flight under its key, and elects its leader.  The
-``try`` that ends a flight is entered before the election.  Whoever waits
-has a lock of its own to wait for, and looks at the flight now and then, so that a leader
-that was cut off while it woke the others strands nobody either.
+``try`` that ends a flight is entered before the election.  Whoever waits has a lock of its own
+to wait for, and looks at the flight now and then.  So a leader that was cut off while it woke
+the others strands nobody either.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ class SessionKeeper(Protocol):
 
     @property
     def call(self) -> Call:
-        """The call."""
+        """The call whose session it is."""
         ...
 
     @property
@@ -165,6 +165,10 @@ class SessionKeeper(Protocol):
             state: the session.
             session_id: a secret id for it, the same at each look.
 
+        Returns:
+            The session, kept or not yet; ``None`` if what is stored under its id does not
+            open, as another secret sealed it.
+
         Raises:
             StoreError: it cannot be kept.
         """
@@ -207,6 +211,9 @@ class SessionKeeper(Protocol):
             act: takes the session as it is by then, and the deadline.
             find: returns the result if others have left one in the session meanwhile; then
                 nobody acts.
+
+        Returns:
+            The result of *act* or of *find*.
 
         Raises:
             NotSentError: others acted until the *deadline*.

@@ -5,9 +5,9 @@ one all the same, because Auth0 may issue a token for another API than was asked
 refresh for an audience outside the refresh token's policy is answered with a token for the
 first API.  A session that files it under the name asked for hands one API's token to another.
 
-Nothing is verified.  The token came from the token endpoint over TLS, and what is read here
-only decides where it is kept, for how long, and who is told that it is not the one that was
-asked for.  A token that is not a signed JWT is opaque: whatever it is for, only the API knows.
+Nothing is verified.  The token came from the token endpoint over TLS.  The claims that are read
+here decide where it is kept and for how long, and whether its caller gets an error because it
+is another than was asked for.  A token that is not a signed JWT is opaque: whatever it is for, only the API knows.
 """
 
 from __future__ import annotations

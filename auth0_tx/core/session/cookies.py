@@ -104,7 +104,7 @@ def parse_cookies(field: str) -> dict[str, str]:
     RFC 6265bis section 5.8.3: pairs are joined with a semicolon and a space.  Frameworks read
     more than that: they take quotes off, split at commas, or strip every kind of white space.
     Another host of the same domain can set a cookie whose name begins with U+2000, or put a
-    comma into a value, and such a reader finds a prefix that the browser never checked.
+    comma into a value.  Such a reader then finds a prefix that the browser never checked.
 
     A name with a prefix that comes twice is left out: a browser has one cookie of that name for
     a host, so one of the two isn't what it claims to be.  Of others the first counts, which
