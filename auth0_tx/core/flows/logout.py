@@ -21,6 +21,7 @@ or after it took effect, Auth0 may send the same token again, and it starts over
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,7 @@ from .sending import build_request
 from .session import check_writable, find_session, get_server_store, open_keeper
 from .session_keeper import (
     Session,
+    SessionKeeper,
     forget_cookies,
     get_application,
     has_session_cookie,
@@ -107,14 +109,24 @@ def logout(
     check_return_to(return_to)
     cookies = yield from Invoke(context.cookies.read, (store_options,))
     yield from forget_cookies(keeper, cookies)
-    domain = yield from resolve_domain(call)
     session: Session | None = None
+    failure: Auth0Error | None = None
+    try:
+        domain = yield from resolve_domain(call)
+    except Auth0Error as error:
+        failure = error
+    if failure is not None:
+        yield from _report_logout(call, keeper, cookies, None, failure)
+        try:
+            raise failure
+        finally:
+            # Or the frame keeps the error that keeps the frame.
+            del failure
     try:
         session = yield from find_session(call, keeper, cookies)
     except StoreError:
         # Without the session there is nothing to revoke; it still ends below.
         session = None
-    failure: Auth0Error | None = None
     try:
         yield from keeper.end(cookies, session)
     except Auth0Error as error:
@@ -122,20 +134,31 @@ def logout(
     # Also if the store failed: a session that is still there cannot renew its tokens then.
     if revoke and session is not None and session.state["refresh_token"] is not None:
         yield from _revoke(call, domain, session.state["refresh_token"])
-    # A visitor who never was logged in is no event.
-    if session is not None or has_session_cookie(keeper, cookies):
-        yield from report(
-            call,
-            LogoutFinished,
-            state=None if session is None else session.state,
-            error=failure,
-            started=call.started,
-        )
+    yield from _report_logout(call, keeper, cookies, session, failure)
     # The cookies are gone by now, so this browser is logged out either way.
     may_ignore = context.settings.session_policy.store_failure == "no_session"
     if failure is not None and not (may_ignore and isinstance(failure, StoreError)):
         raise failure
     return build_logout_url(domain, context.settings.client_id, return_to)
+
+
+def _report_logout(
+    call: Call,
+    keeper: SessionKeeper,
+    cookies: Mapping[str, str],
+    session: Session | None,
+    failure: Auth0Error | None,
+) -> Flow[None]:
+    """Report a logout, unless its visitor never was logged in."""
+    if session is None and not has_session_cookie(keeper, cookies):
+        return
+    yield from report(
+        call,
+        LogoutFinished,
+        state=None if session is None else session.state,
+        error=failure,
+        started=call.started,
+    )
 
 
 def handle_backchannel_logout(

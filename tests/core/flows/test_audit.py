@@ -344,6 +344,17 @@ def test_logout_that_fails(clock: Clock, policy: Any) -> None:
     assert make_pseudonym(KEY, "subject", DOMAIN, "auth0|user") == event.subject
 
 
+def test_logout_without_a_domain(clock: Clock) -> None:
+    """If the resolver names no tenant, the browser is logged out, which is an event."""
+    _, browser = log_in_watched(clock, None)
+    context = build_session_client(clock, on_event=print, domain=lambda options: "")
+    error, asked = fail(logout(context, browser.request()))
+    (event,) = list_audited(asked)
+
+    assert (LogoutFinished, error.code, "") == (type(event), event.code, event.domain)
+    assert browser.is_logged_out
+
+
 def test_backchannel_logout(clock: Clock) -> None:
     """A logout token is told of with the user that it names, and how many sessions ended."""
     store = PaperStore(clock)
