@@ -5,8 +5,8 @@ is of another tenant, there is no session.
 
 A session that is used lasts longer: now and then its use is noted, which is a write.  It is
 all that a read writes: no cookie that holds tokens is set or deleted by it (see
-``session_keeper``).  In a store, a session is also sealed anew then if it was sealed with an older
-secret, and one of Auth0's own SDK is taken over.
+``session_keeper``).  In a store, a read also seals a session anew if an older secret sealed it,
+and takes over one of Auth0's own SDK.
 """
 
 from __future__ import annotations

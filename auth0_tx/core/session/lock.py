@@ -32,6 +32,7 @@ BEAT_SECONDS = 1.0
 _TILDE = b"~"
 
 _MOST_WATCHES = 1_000
+"""Locks that a client has seen last.  One that is forgotten is watched anew, from the start."""
 
 
 def split_mark(value: bytes) -> tuple[bytes, bytes]:
