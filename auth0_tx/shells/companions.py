@@ -12,7 +12,10 @@ They share a deque instead, whose methods are single steps of the interpreter:
 1. A thread appends its company, then makes sure that the companion thread runs.
 2. The companion thread takes what was appended, and looks at the clock a few times a second.
    It sleeps with ``time.sleep``, which gevent replaces however late it is asked to.
-3. It resigns before its last look at the deque.  So whoever appends later finds that there
+3. Companions that are due are run by a second thread, one after the other.  If that takes
+   longer than a moment, as one of them waits for a store that hangs, each of the others gets
+   a thread: nobody's lock is lost because of somebody else's store.
+4. It resigns before its last look at the deque.  So whoever appends later finds that there
    is no thread, and starts one.  Two threads at the same moment do no harm: each serves the
    companies that it took.
 """
@@ -24,6 +27,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import Any, TypeVar
 
@@ -36,6 +40,9 @@ T = TypeVar("T")
 
 _STEP = 0.2
 """Seconds between two looks at the clock.  A companion may be so much late."""
+
+_LONGEST_PASS = 0.5
+"""Seconds for which one thread runs what is due before each of the rest gets another."""
 
 _LONGEST_IDLE = 5.0
 """Seconds for which the thread waits for another company before it ends."""
@@ -54,6 +61,8 @@ class _Company:
     # What the thread has in context variables, such as a web framework's request.
     context: Context = attrs.field(factory=copy_context)
     has_ended: bool = False
+    # From the moment when it is due until it has run: nobody runs it twice at a time.
+    is_due: bool = False
 
 
 class CompanionThread:
@@ -100,13 +109,17 @@ class CompanionThread:
 
     def _work(self) -> None:
         companies: list[_Company] = []
+        due: deque[_Company] = deque()
         idle_since = time.monotonic()
         while True:
             time.sleep(_STEP)
             self._take_arrivals(companies)
             for company in companies:
-                if not company.has_ended and time.monotonic() >= company.due:
-                    _run_companion(company)
+                if not company.is_due and time.monotonic() >= company.due:
+                    company.is_due = True
+                    due.append(company)
+            if due:
+                _run_beside(due)
             companies = [company for company in companies if not company.has_ended]
             if companies:
                 idle_since = time.monotonic()
@@ -127,12 +140,45 @@ class CompanionThread:
 companion_thread: CompanionThread = CompanionThread()
 
 
+def _run_beside(due: deque[_Company]) -> None:
+    """Run the companions that are *due* in another thread, and wait for it a moment."""
+    worker = _start_worker(due)
+    if worker is None:
+        _run_all(due)
+        return
+    worker.join(_LONGEST_PASS)
+    # Something hangs, and what is left may hang as well: each gets a thread.
+    for _ in range(len(due)):
+        _start_worker(due)
+
+
+def _start_worker(due: deque[_Company]) -> threading.Thread | None:
+    """Return a thread that runs the companions that are *due*, if one is to be had."""
+    worker = threading.Thread(
+        target=_run_all, args=(due,), name="auth0_tx companions at work", daemon=True
+    )
+    try:
+        worker.start()
+    except RuntimeError:
+        return None
+    return worker
+
+
+def _run_all(due: deque[_Company]) -> None:
+    with suppress(IndexError):
+        while True:
+            company = due.popleft()
+            if not company.has_ended:
+                _run_companion(company)
+
+
 def _run_companion(company: _Company) -> None:
     try:
         company.context.run(company.run, company.companion())
     except Exception:
         log.exception("a companion of a flow failed")
     company.due = time.monotonic() + company.seconds
+    company.is_due = False
 
 
 async def accompany(
@@ -142,8 +188,11 @@ async def accompany(
     # Not at the top: a blocking client must not pay for importing asyncio.
     from asyncio import create_task, sleep, wait
 
+    has_ended = False
+
     async def go_along() -> None:
-        while True:
+        # Not for ever: a store's client may swallow the cancellation below.
+        while not has_ended:
             await sleep(effect.seconds)
             try:
                 await run(effect.companion())
@@ -158,9 +207,11 @@ async def accompany(
         companion.cancel()
         raise
     except BaseException:
+        has_ended = True
         companion.cancel()
         await wait({companion})
         raise
+    has_ended = True
     companion.cancel()
     # Whoever goes on must not find the companion's command still under way.
     await wait({companion})

@@ -162,13 +162,85 @@ def test_many_threads() -> None:
     ]
     for thread in threads:
         thread.start()
-    count = sum("companions" in thread.name for thread in threading.enumerate())
+    count = sum(thread.name.endswith("companions") for thread in threading.enumerate())
     for thread in threads:
         thread.join()
 
     assert all(beats.count >= 2 for beats in every)
     # Two who come first in the same instant may start one each.
     assert 1 <= count <= 2
+
+
+def test_companions_that_hang() -> None:
+    """However many do, they do not hold up another, and each comes once at a time."""
+    own, beats, end, hanging = CompanionThread(), Beats(until=3), threading.Event(), []
+
+    def hang() -> Flow[None]:
+        hanging.append(True)
+        yield from Invoke(end.wait)
+
+    def drive(effect: Accompany[str]) -> str:
+        return own.accompany(effect, lambda flow: run(flow, World()))
+
+    effects = [Accompany(beats.flow, hang, 0.0)] * 8
+    beside = [threading.Thread(target=drive, args=(effect,)) for effect in effects]
+    for thread in beside:
+        thread.start()
+    time.sleep(0.2)
+    # If it is held up, this ends it all the same.
+    in_time = threading.Timer(4, setattr, (beats, "count", 3))
+    in_time.start()
+    try:
+        assert "done" == drive(Accompany(beats.flow, beats.beat, 0.02))
+        assert in_time.is_alive()
+    finally:
+        in_time.cancel()
+        end.set()
+        for thread in beside:
+            thread.join()
+    assert [True] * 8 == hanging
+
+
+def test_a_second_thread_that_is_not_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one thread then runs the companions itself."""
+    start = threading.Thread.start
+
+    def start_one(thread: threading.Thread) -> None:
+        if "at work" in thread.name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_one)
+    own, beats = CompanionThread(), Beats()
+    effect = Accompany(beats.flow, beats.beat, 0.02)
+
+    assert "done" == own.accompany(effect, lambda flow: run(flow, World()))
+
+
+async def test_a_cancellation_that_is_swallowed() -> None:
+    """A store whose client swallows the cancellation does not keep its caller waiting."""
+    began = asyncio.Event()
+
+    async def swallow() -> None:
+        began.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            return
+
+    def flow() -> Flow[str]:
+        yield from Invoke(began.wait)
+        return "done"
+
+    def beat() -> Flow[None]:
+        yield from Invoke(swallow)
+
+    effect: Accompany[str] = Accompany(flow, beat, 0.01)
+    task = asyncio.create_task(run_async(effect.__iter__(), AsyncWorld()))
+
+    await asyncio.wait({task}, timeout=5)
+    assert task.done()
+    assert "done" == task.result()
 
 
 def test_the_end_of_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
