@@ -303,7 +303,8 @@ class SessionPolicy:
         idle_seconds: seconds after the last use when a session ends.
         absolute_seconds: seconds after the login when a session ends, used or not; the ID
             token's ``session_expiry`` may end it sooner.
-        refresh_margin: seconds before its expiry at which an access token is renewed.
+        refresh_margin: seconds before its expiry at which an access token is renewed; at most
+            a fifth of its lifetime counts.
         cookie_name: the cookie's name, without the ``__Host-`` or ``__Secure-`` prefix that
             the library adds.
         cookie_domain: the domain whose hosts share the cookie; ``None`` for this host only.

@@ -334,7 +334,7 @@ def _algorithm(algorithm: object) -> Problem | None:
 
 
 def check_secret(secret: object) -> Problem | None:
-    """Return the rule that what seals sessions or tokens breaks, or ``None``.
+    """Return the rule that a secret for sealing sessions or tokens breaks, or ``None``.
 
     Args:
         secret: a secret, or several, newest first; ``None`` if there is none.
