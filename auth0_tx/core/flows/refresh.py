@@ -362,10 +362,14 @@ def _refresh_for_all(
         except Auth0Error as error:
             # In the store, so that other processes do not send it again.
             if keeper.is_shared and _is_refused(error):
-                yield from keeper.save_change(
+                saved = yield from keeper.save_change(
                     latest,
                     lambda state: without_refresh_token(state, spent, context.clock()),
                 )
+                if saved.state["refresh_token"] is not None:
+                    # This process stood still for so long that another one took the lock,
+                    # and spent the token.  Its session goes on.
+                    return FlightResult(saved)
             raise
         if not keeper.is_shared:
             return FlightResult(None, outcome, is_new)

@@ -308,6 +308,21 @@ def test_holder_that_is_succeeded(site: Site, seconds: float) -> None:
     assert b"" == site.mark
 
 
+def test_refusal_after_a_successor(site: Site) -> None:
+    """A holder whose token is refused, as its successor has spent it, gets the successor's."""
+    site.server.overlaps = True
+    site.server.answers = [build_refusal(403, "invalid_grant")]
+    first = site.ask(0)
+    site.world.run_until(lambda: is_sending(first))
+    site.processes[0].stands_until = site.clock() + 8.0
+    second = site.ask(1)
+    site.world.finish()
+
+    assert ("a-3", "a-3") == (first.result, second.result)
+    assert "r-3" == site.read()["refresh_token"]
+    assert b"" == site.mark
+
+
 def test_session_that_ends_meanwhile(site: Site) -> None:
     """A holder that finds the session ended does not bring it back, and renews nothing."""
     site.server.seconds = 5.0
