@@ -35,7 +35,7 @@ class _Flight:
     """A run that several callers share."""
 
     run: Run
-    waiters: list[Run] = attrs.field(factory=list)
+    waiters: list[tuple[Run, Effect]] = attrs.field(factory=list)
 
 
 @attrs.define(eq=False)
@@ -48,6 +48,8 @@ class Run:
         result: its result.
         error: its error.
         performed: every effect that it asked for.
+        note: what a test notes about it.
+        is_companion: whether it runs beside another.
     """
 
     process: Process
@@ -60,6 +62,13 @@ class Run:
     _under_way: Any = None
     _companions: list[_Companion] = attrs.field(factory=list)
     on_end: Callable[[Run], None] | None = None
+    note: Any = None
+    is_companion: bool = False
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a request has left, and its answer has not arrived."""
+        return self._under_way is not None
 
     @property
     def has_ended(self) -> bool:
@@ -70,6 +79,12 @@ class Run:
         """Run to the first effect."""
         self._resume(lambda flow: flow.send(None))
         return self
+
+    def close(self) -> None:
+        """Close its flows, as when its coroutine is collected as garbage."""
+        while self._frames:
+            self._frames.pop().close()
+        self.effect = None
 
     def is_ready(self, now: float) -> bool:
         """Return whether its effect can be performed."""
@@ -209,14 +224,17 @@ class Process:
         flight = self._flights.get(share.key)
         if flight is None:
             run = Run(self, [share.flow()], on_end=lambda _: self._land(share.key))
-            flight = self._flights[share.key] = _Flight(run, [caller])
+            flight = self._flights[share.key] = _Flight(run, [(caller, share)])
             self._begin(run)
         else:
-            flight.waiters.append(caller)
+            flight.waiters.append((caller, share))
 
     def _land(self, key: Any) -> None:
         flight = self._flights.pop(key)
-        for waiter in flight.waiters:
+        for waiter, share in flight.waiters:
+            if waiter.effect is not share:
+                # It was interrupted, and has left.
+                continue
             error = flight.run.error
             evolve = getattr(error, "evolve", None)
             waiter.reply(flight.run.result, error if evolve is None else evolve())
@@ -244,7 +262,8 @@ class Process:
             assert run.error is None, run.error
             companion.due = self.world.clock() + companion.effect.seconds
 
-        self._begin(Run(self, [companion.effect.companion()], on_end=go_along))
+        flow = companion.effect.companion()
+        self._begin(Run(self, [flow], on_end=go_along, is_companion=True))
 
     def find_next(self) -> float:
         """Return when something can go on in it; infinity if nothing will."""

@@ -37,6 +37,7 @@ needs.  That caller goes on in another flight, with the refresh token that came.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Any, Literal
 
@@ -52,6 +53,7 @@ from ...errors import (
     NotSentError,
     RefusedError,
     SigningKeyError,
+    StoreError,
     WrongAudienceError,
 )
 from ...errors import CustomTokenExchangeErrorCode as Code
@@ -371,12 +373,27 @@ def _refresh_for_all(
                     # and spent the token.  Its session goes on.
                     return FlightResult(saved)
             raise
+        except GeneratorExit:
+            raise
+        except BaseException:
+            # Interrupted when the tokens may have been issued: they must not be lost with it.
+            key = refresh_key(context.process_key, spent)
+            issued = context.rotations.get(key, context.monotonic())
+            if keeper.is_shared and isinstance(issued, RefreshOutcome):
+                with suppress(StoreError):
+                    yield from save(latest, issued)
+            raise
         if not keeper.is_shared:
             return FlightResult(None, outcome, is_new)
-        saved = yield from keeper.save_change(
-            latest, partial(merge_outcome, outcome=outcome, spent=spent, policy=policy)
+        return FlightResult((yield from save(latest, outcome)), outcome, is_new)
+
+    def save(latest: Session, outcome: RefreshOutcome) -> Flow[Session]:
+        return (
+            yield from keeper.save_change(
+                latest,
+                partial(merge_outcome, outcome=outcome, spent=spent, policy=policy),
+            )
         )
-        return FlightResult(saved, outcome, is_new)
 
     return (yield from keeper.run_exclusively(session, call.deadline, act, find))
 
@@ -451,6 +468,18 @@ def _request_refresh(
     except CustomTokenExchangeError as error:
         # Without its traceback, which keeps this frame, and the tokens in it.
         return attrs.evolve(outcome, problem=error.with_traceback(None))
+    except GeneratorExit:
+        raise
+    except BaseException:
+        # Interrupted, so nobody knows whose the tokens are; the refresh token is kept.
+        problem = IdTokenError(
+            "the ID token was not verified: the call was interrupted",
+            tokens_issued=True,
+        )
+        key = refresh_key(call.context.process_key, state["refresh_token"])
+        interrupted = attrs.evolve(outcome, problem=problem)
+        call.context.rotations.add(key, interrupted, call.context.monotonic())
+        raise
     # OpenID Connect Core 12.2: its sub MUST be the same as before.
     if claims["sub"] != state["user"]["sub"]:
         raise IdTokenError(

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from ...errors import CustomTokenExchangeErrorCode as Code
 from ...errors import StoreError
 from ..effects import Flow, Sleep
 from ..session.lock import first_mark, is_mark_of, next_mark, split_mark
@@ -68,13 +69,24 @@ class SessionLock:
     def take(self, session: Session) -> Flow[Session | None]:
         """Return the session with its lock, or ``None`` if somebody else has written it.
 
+        A store may have no room for a mark: Flask's and Django's own sessions may be in a
+        cookie.  Each request has a copy of its own there, and a lock would lock nobody out.  So
+        the session is returned as it is.
+
         Raises:
             StoreError: the store failed.
         """
         sealed, _ = split_mark(session.stored_value)
         # Noted before it is written: an interrupt may come when that has taken effect.
         self.held = attrs.evolve(session, value=sealed + first_mark(self.owner))
-        if not (yield from self._write(self.held, session.stored_value)):
+        try:
+            is_taken = yield from self._write(self.held, session.stored_value)
+        except StoreError as error:
+            if error.code != Code.SESSION_TOO_LARGE:
+                raise
+            self.held = None
+            return session
+        if not is_taken:
             self.held = None
             return None
         return attrs.evolve(self.held, lock=self)
@@ -144,6 +156,16 @@ class SessionLock:
 
     def release(self) -> Flow[None]:
         """Remove the mark if it is there.  If that fails, others find that it stays the same."""
+        try:
+            yield from self._release()
+        except GeneratorExit:
+            raise
+        except BaseException:
+            # An interrupt may come while an ordinary failure is cleaned up.
+            yield from self._release()
+            raise
+
+    def _release(self) -> Flow[None]:
         yield from self._end_renewals()
         if self._is_store_hanging:
             return

@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 
 import attrs
 
+from ...errors import Auth0Error, LoginRequiredError, NotSentError, StoreError
 from ...errors import CustomTokenExchangeErrorCode as Code
-from ...errors import LoginRequiredError, NotSentError, StoreError
 from ...events import SessionsEnded
 from ...secret import secret
 from ..context import Call
@@ -47,7 +47,7 @@ from .session_keeper import (
     set_cookies,
 )
 from .session_lock import SessionLock
-from .store_calls import call_repeatable, call_store, store_value
+from .store_calls import AT_ONCE, call_repeatable, call_store, store_value
 from .tenant_documents import resolve_domain
 
 T = TypeVar("T")
@@ -56,7 +56,11 @@ _LOOK_AGAIN = 0.02
 """Seconds, on average, between two looks of who waits for a lock."""
 
 _MOST_SAVES = 5
-"""Attempts at a save that others are faster than: they hold no lock, but seldom write."""
+"""Attempts at a save that others are faster than, or that the store fails: others seldom
+write, and one bad moment of the store must not lose the tokens that were issued."""
+
+_PAUSE_AFTER_FAILURE = 0.1
+"""Seconds before a save is tried again that failed at once, twice."""
 
 
 @attrs.frozen(eq=False)
@@ -274,9 +278,24 @@ class StoredSessions:
         self, session: Session, change: Callable[[State], State]
     ) -> Flow[Session]:
         """Apply the change to what is stored, again whenever others were faster."""
+        try:
+            return (yield from self._save_change(session, change))
+        except (GeneratorExit, Auth0Error):
+            raise
+        except BaseException:
+            # An interrupt must not lose the tokens that were issued: they are saved before it
+            # goes on, whether or not the command that was interrupted has taken effect.
+            with suppress(StoreError):
+                yield from self._save_change(session, change)
+            raise
+
+    def _save_change(
+        self, session: Session, change: Callable[[State], State]
+    ) -> Flow[Session]:
         failure = StoreError("others write the session faster than it can be renewed")
+        monotonic = self.call.context.monotonic
         for _ in range(_MOST_SAVES):
-            state = change(session.state)
+            state, started = change(session.state), monotonic()
             try:
                 saved = yield from self._save_what_fits(session, state)
                 if saved is not None:
@@ -285,11 +304,17 @@ class StoredSessions:
             except StoreError as error:
                 # Without its traceback, which keeps this frame, and the tokens in it.
                 failure = error.with_traceback(None)
+            else:
+                if latest is None:
+                    # It was ended meanwhile, and a late write must not bring it back.
+                    return attrs.evolve(session, state=state)
+                session = latest
+                continue
+            is_passing = failure.code == Code.STORE_FAILED
+            # A hanging store is not asked again: the caller would wait once more.
+            if not is_passing or monotonic() - started >= AT_ONCE:
                 break
-            if latest is None:
-                # It was ended meanwhile, and a late write must not bring it back.
-                return attrs.evolve(session, state=state)
-            session = latest
+            yield from Sleep(_PAUSE_AFTER_FAILURE)
         # Outside the handler, so that what says that tokens were issued has no context.
         raise failure.evolve(tokens_issued=True)
 
@@ -316,7 +341,7 @@ class StoredSessions:
                 session = latest
             act_alone = partial(act, locked, deadline)
             result: T = yield from Accompany(act_alone, lock.renew, BEAT_SECONDS)
-            # Here, so that it is tried again if an interrupt cuts it off.
+            # Within the ``try``, so that no interrupt finds the lock between the two.
             yield from lock.release()
         except GeneratorExit:
             # The store cannot be asked any more.  The mark stays the same, and others take over.

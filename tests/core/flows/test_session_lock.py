@@ -13,6 +13,7 @@ from auth0_tx.core.effects import Invoke, Request, Response, Send
 from auth0_tx.core.flows.access_tokens import get_access_token
 from auth0_tx.core.session.lock import LOCK_SECONDS, split_mark
 from auth0_tx.errors import AmbiguousError, LoginRequiredError, NotSentError, StoreError
+from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
 from auth0_tx.values import RetryPolicy
 from tests.core.browser import (
     Browser,
@@ -21,6 +22,7 @@ from tests.core.browser import (
     log_in,
     read_session,
 )
+from tests.core.id_tokens import build_jwks_response, sign_id_token
 from tests.core.stepping import Process, Run, World
 from tests.core.world import TOKEN_ENDPOINT, Clock, build_refusal, build_response
 
@@ -34,18 +36,22 @@ class Server:
         sent: the refresh tokens that it was sent.
         seconds: how long an answer takes.
         overlaps: whether it takes a refresh token again, as within Auth0's overlap period.
+        has_id_tokens: whether an ID token comes with each refresh.
+        issued: how many refresh tokens it issued.
         answers: what it answers instead, in turn.
     """
 
     def __init__(self) -> None:
         self.sent: list[str] = []
         self.seconds = 0.1
-        self.overlaps = False
+        self.overlaps = self.has_id_tokens = False
+        self.issued = 0
         self.answers: list[Response | BaseException] = []
 
     def __call__(self, request: Request) -> Response | BaseException:
         """Answer a refresh."""
-        assert request.url == TOKEN_ENDPOINT
+        if request.url != TOKEN_ENDPOINT:
+            return build_jwks_response("key-1")
         form = dict(parse_qsl((request.body or b"").decode()))
         self.sent.append(form["refresh_token"])
         if self.answers:
@@ -53,8 +59,11 @@ class Server:
         if self.sent.count(form["refresh_token"]) > 1 and not self.overlaps:
             return build_refusal(403, "invalid_grant")
         number = len(self.sent) + 1
+        self.issued += 1
+        members = {"id_token": sign_id_token()} if self.has_id_tokens else {}
         return build_response(
             {
+                **members,
                 "access_token": f"a-{number}",
                 "refresh_token": f"r-{number}",
                 "token_type": "Bearer",
@@ -540,6 +549,52 @@ def test_store_that_hangs(site: Site) -> None:
     assert ["set"] == site.store.calls
 
 
+@pytest.mark.parametrize("times", [2, 8])
+def test_store_that_fails_for_a_moment(site: Site, times: int) -> None:
+    """A store that fails for less than half a second does not lose the tokens."""
+    first = site.ask(0)
+    site.world.run_until(lambda: is_sending(first))
+    site.store.failing = ["set"] * times
+    site.world.finish()
+
+    assert ("a-2", b"") == (first.result, site.mark)
+    assert "r-2" == site.read()["refresh_token"]
+
+
+def test_store_without_room_for_a_mark(site: Site) -> None:
+    """A session that fills the cookie that it is in is refreshed all the same."""
+    real = site.store.set
+
+    def store_in_cookie(key: str, value: bytes, **named: Any) -> bool:
+        if b"~" in value:
+            raise StoreError("too large", Code.SESSION_TOO_LARGE)
+        return real(key, value, **named)
+
+    site.store.set = store_in_cookie  # type: ignore[method-assign]
+    first = site.ask(0)
+    site.world.finish()
+
+    assert ("a-2", "r-2") == (first.result, site.read()["refresh_token"])
+
+
+def test_closed_at_any_effect(clock: Clock) -> None:
+    """A flow that is closed asks for nothing any more, wherever it is."""
+    number, came = 0, True
+    while came:
+        number += 1
+        site = site_of(Clock(clock()))
+        site.server.has_id_tokens = True
+        run, _ = _go_to(site, number)
+        came = not run.has_ended
+        site.store.calls.clear()
+        site.server.sent.clear()
+        run.close()
+
+        assert [] == site.store.calls == site.server.sent, number
+
+    assert number > 6
+
+
 class Signal(Exception):
     """What a signal handler raises."""
 
@@ -547,52 +602,69 @@ class Signal(Exception):
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, Signal])
 @pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
 def test_interrupted_at_any_effect(
-    clock: Clock,
-    request: pytest.FixtureRequest,
-    interrupt: type[BaseException],
-    is_after: bool,
+    clock: Clock, interrupt: type[BaseException], is_after: bool
 ) -> None:
-    """Wherever a refresh is interrupted, no lock is left, and the next caller gets a token."""
-    number, came = 0, True
+    """Wherever a refresh is interrupted, no lock is left and no token that came back is lost."""
+    number, came, names = 0, True, set()
     while came:
         number += 1
         site = site_of(Clock(clock()))
-        came = _interrupt_at(site, number, interrupt, is_after)
-        # Nobody waits for a dead lock, and what is stored is in order.
+        site.server.has_id_tokens = True
+        effect = _interrupt_at(site, number, interrupt, is_after)
+        came = effect is not None
+        names.add(type(effect).__name__)
+        # Nobody waits for a dead lock.
         assert b"" == site.mark, number
-        # An interrupted thread cannot go on: its refresh token may have been sent.
-        site.server.overlaps = True
-        second, started = site.ask(1), site.clock()
+        # An interrupted thread cannot take the answer that is under way, and it is sent again.
+        site.server.overlaps = _is_grant(effect)
+        second, started = site.ask(2), site.clock()
         site.world.finish()
+        assert second.error is None, (number, effect)
         assert second.result in ("a-2", "a-3"), number
         assert site.clock() - started < 1.0, number
-        assert site.read()["refresh_token"] in ("r-2", "r-3"), number
+        assert site.read()["refresh_token"] == f"r-{1 + site.server.issued}", number
 
-    # Locking, sending and saving at least.
-    assert number > 5
+    # Locking, sending, fetching the keys, telling of it and saving at least.
+    assert number > 6
+    assert names >= {"Invoke", "Accompany", "Send", "Share"}
 
 
 site_of: Callable[[Clock], Site] = site.__wrapped__  # type: ignore[attr-defined]
 
 
+def _is_grant(effect: Any) -> bool:
+    return isinstance(effect, Send) and effect.prepare().url == TOKEN_ENDPOINT
+
+
 def _interrupt_at(
     site: Site, number: int, interrupt: type[BaseException], is_after: bool
-) -> bool:
-    """Interrupt the run that refreshes at its *number*-th step; return whether it came so far."""
-    caller = site.ask(0)
-    site.world.run_until(lambda: len(site.processes[0].runs) > 1)
-    run = site.processes[0].runs[-1]
-    for _ in range(number - 1):
-        if run.has_ended:
-            break
-        while not run.is_ready(site.clock()):
-            site.world.step()
-        run.step()
-    came = not run.has_ended
-    if came:
-        if is_after and isinstance(run.effect, Invoke):
-            run.effect.function(*run.effect.arguments)
+) -> Any:
+    """Interrupt a refresh at its *number*-th step.
+
+    Returns:
+        The effect at which it was interrupted, or ``None`` if it ended before.
+    """
+    run, caller = _go_to(site, number)
+    effect = run.effect
+    if effect is not None:
+        if is_after and isinstance(effect, Invoke):
+            effect.function(*effect.arguments)
         run.interrupt(interrupt())
     site.world.finish()
     assert caller.has_ended
-    return came
+    return effect
+
+
+def _go_to(site: Site, number: int) -> tuple[Run, Run]:
+    """Begin a refresh; return its run before its *number*-th step, and the run of the caller."""
+    # A process that has no keys yet, so that it fetches them.
+    process = site.processes[1]
+    caller = site.ask(1)
+    site.world.run_until(lambda: len(process.runs) > 1)
+    run = process.runs[-1]
+    for _ in range(number - 1):
+        while not (run.has_ended or run.is_ready(site.clock())):
+            site.world.step()
+        if not run.has_ended:
+            run.step()
+    return run, caller

@@ -6,14 +6,16 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import suppress
+from typing import Any, get_args
 
 import pytest
 
-from auth0_tx import AsyncServerClient, MfaRequiredError, ServerClient
+from auth0_tx import AsyncServerClient, MfaRequiredError, ServerClient, StoreError
 from auth0_tx.stores import MemoryStore
 from auth0_tx.tenant import Tenant, faults
 from auth0_tx.tenant.connection import Pause
+from tests.e2e.concurrency.suspensions import CancelAt, Moment
 from tests.e2e.sessions.logins import (
     AUDIENCE,
     Browser,
@@ -76,6 +78,123 @@ async def test_next_caller(
     ) as client:
         await client.get_access_token(browser.request(), AUDIENCE, "read:data")
     assert [] == list_refused_refreshes(auth0_tenant)
+
+
+@keepers
+@pytest.mark.parametrize("moment", get_args(Moment))
+async def test_cancelled_anywhere(
+    auth0_tenant: Tenant, make_store: Callable[[], Any], moment: Moment
+) -> None:
+    """Wherever its caller is cancelled, a refresh is sent once and reaches the next caller."""
+    settings = make_settings(auth0_tenant, state_store=make_store())
+    async with AsyncServerClient(**settings) as client:
+        number, came = 0, True
+        while came:
+            number += 1
+            browser = await log_in_async(client, auth0_tenant)
+            before = count_refreshes(auth0_tenant)
+            # Each time over connections of its own, so that connecting is cancelled, too.
+            auth0_tenant.drop_connections()
+            cancel = CancelAt(number, moment)
+            await cancel.run(client.get_access_token(browser.request(), AUDIENCE))
+            came = cancel.came
+            options = browser.request()
+            await client.get_access_token(options, AUDIENCE)
+            browser.take(options)
+
+            assert before + 1 == count_refreshes(auth0_tenant), number
+            await client.get_access_token(browser.request(), AUDIENCE, "read:data")
+            assert [] == list_refused_refreshes(auth0_tenant), number
+
+    # The flight, a connection, the answer: fewer would mean that not all were tried.
+    assert number > 2
+
+
+class Signal(Exception):
+    """What a signal handler raises."""
+
+
+class Interrupter:
+    """Raises an interrupt at the *number*-th effect that leaves the client, before or after it.
+
+    Attributes:
+        at: the name of that effect; empty if it has not come.
+    """
+
+    def __init__(self) -> None:
+        self._left = 0
+        self._interrupt: BaseException | None = None
+        self._is_after = False
+        self.at = ""
+
+    def arm(self, number: int, interrupt: BaseException, is_after: bool) -> None:
+        """Raise it from now on."""
+        self._left, self._interrupt, self._is_after = number, interrupt, is_after
+        self.at = ""
+
+    def disarm(self) -> None:
+        """Raise nothing any more."""
+        self._interrupt = None
+
+    def wrap(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Count the calls of *function*."""
+
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            self._left -= 1
+            if self._left or self._interrupt is None:
+                return function(*arguments, **keywords)
+            self.at = name
+            if self._is_after:
+                function(*arguments, **keywords)
+            raise self._interrupt
+
+        return call
+
+
+@keepers
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, Signal])
+@pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
+def test_interrupted_anywhere(
+    auth0_tenant: Tenant,
+    make_store: Callable[[], Any],
+    interrupt: type[BaseException],
+    is_after: bool,
+) -> None:
+    """Wherever a thread is interrupted, no lock is left and the next caller gets a token."""
+    interrupter, store = Interrupter(), make_store()
+    if store is not None:
+        # The store is called through the client's settings, so it is itself replaced.
+        for name in ("get", "set", "delete"):
+            setattr(store, name, interrupter.wrap(name, getattr(store, name)))
+    with ServerClient(**make_settings(auth0_tenant, state_store=store)) as client:
+        client._world.send = interrupter.wrap("send", client._world.send)
+        number, names = 0, set()
+        while True:
+            number += 1
+            browser = log_in(client, auth0_tenant)
+            options = browser.request()
+            interrupter.arm(number, interrupt(), is_after)
+            with suppress(interrupt, StoreError):
+                client.get_access_token(options, AUDIENCE)
+            interrupter.disarm()
+            names.add(interrupter.at)
+            # A thread cannot take an answer that came when it was gone: it is asked for again,
+            # which Auth0 allows within its overlap period.
+            was_sent = is_after and interrupter.at == "send"
+            auth0_tenant.applications.change(
+                auth0_tenant.client_id, refresh_token_leeway=60.0 if was_sent else 0.0
+            )
+            browser.take(options)
+            options, started = browser.request(), time.monotonic()
+            client.get_access_token(options, AUDIENCE)
+            browser.take(options)
+            assert time.monotonic() - started < 2, number
+            client.get_access_token(browser.request(), AUDIENCE, "read:data")
+            assert [] == list_refused_refreshes(auth0_tenant), number
+            if not interrupter.at:
+                break
+
+    assert names == {"", "send"} | (set() if store is None else {"get", "set"})
 
 
 async def test_closing_the_client(auth0_tenant: Tenant) -> None:
