@@ -21,7 +21,7 @@ from ..effects import Flow
 from ..session.state import find_api, find_token_set
 from ..wire.grants import check_access_token_options
 from .reexchange import SubjectTokenSupplier, reexchange
-from .refresh import RefreshRequest, refresh_session
+from .refresh import RefreshRequest, is_outdated, refresh_session
 from .session import load_session, open_keeper
 from .session_keeper import Session, SessionKeeper
 
@@ -141,7 +141,9 @@ def _find_or_renew(
     # on its way.
     now, margin = context.clock(), context.settings.session_policy.refresh_margin
     token_set = find_token_set(session.state, audience, scope, now, margin)
-    if token_set is None:
+    # Also if the refresh token is known to be spent: of two answers with cookies the older one
+    # arrived last, or a store did not take what was issued.  Nothing is sent to make up for it.
+    if token_set is None or is_outdated(context, session.state):
         try:
             token_set = yield from _renew_token(
                 call, keeper, session, audience, scope, supplier

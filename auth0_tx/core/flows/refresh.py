@@ -214,7 +214,7 @@ def refresh_session(
                 check_outcome(outcome)
                 return RefreshedSession(session, None)
             return RefreshedSession(session, take_token_set(before.state, outcome))
-        if request.is_met_by(session.state, now, policy) and not _is_outdated(
+        if request.is_met_by(session.state, now, policy) and not is_outdated(
             context, session.state
         ):
             token_set = find_token_set(
@@ -566,7 +566,7 @@ def _verify_newer_id_token(
     return claims
 
 
-def _is_outdated(context: Context, state: State) -> bool:
+def is_outdated(context: Context, state: State) -> bool:
     """Return whether this process knows a refresh token that came for the session's own."""
     token = state["refresh_token"]
     if token is None:

@@ -484,6 +484,27 @@ def test_another_audience_in_the_meantime(clock: Clock) -> None:
     assert ("a-3", "r-2") == (token, list_forms(asked)[0]["refresh_token"])
 
 
+def test_older_answer_that_arrives_last(clock: Clock) -> None:
+    """A refresh token is replaced that was spent meanwhile, beside a token that is good."""
+    context, browser = build_session_client(clock), Browser()
+    log_in(context, browser, OFFLINE)
+    clock.wait(3_600)
+    late = browser.copy()
+    ask_for_token(context, browser, build_refresh_response())
+    ask_for_token(context, late, build_refresh_response(3), audience=API)
+    before = dict(browser.cookies)
+    # Without a response the token is returned all the same.
+    unanswered = browser.request(answered=False)
+    token, asked = play(get_access_token(context, unanswered))
+
+    assert ("a-2", [], before) == (token, asked.requests, browser.cookies)
+
+    token, asked = ask_for_token(context, browser)
+
+    assert ("a-2", []) == (token, asked.requests)
+    assert "r-3" == (read_session(context, browser) or {})["refresh_token"]
+
+
 def test_refused_in_the_meantime(clock: Clock) -> None:
     """Who comes after a refusal does not send the refresh token again, from any cookie."""
     context, browser = build_session_client(clock, retry=ONCE), Browser()

@@ -5,7 +5,7 @@
 Each browser has two users of its own, who log in, in turn.  It sends one to three requests at a
 time: reads of the user and of the session, access tokens for two audiences, and for a third
 that Auth0 does not grant on a refresh.  Now and then it logs out, or logs in over its session,
-or Auth0 or the application ends all sessions of its user.  Access tokens live three seconds,
+or Auth0 or the application ends all sessions of its user.  Access tokens live six seconds,
 refresh tokens rotate without leeway, and the second use of one ends its family.
 
 What fails:

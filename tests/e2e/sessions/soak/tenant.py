@@ -25,7 +25,7 @@ FOREIGN_AUDIENCE = "https://foreign.example.com"
 """An API that they are not good for: Auth0 answers with a token for the login's."""
 
 
-TOKEN_SECONDS = 3
+TOKEN_SECONDS = 6
 
 
 def make_tenant(**keywords: Any) -> Tenant:
