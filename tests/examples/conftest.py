@@ -88,11 +88,17 @@ def tenant(running_tenant: Tenant) -> Iterator[Tenant]:
 
 
 def _start_app(
-    tenant: Tenant, name: str, log: Path, settings: Mapping[str, str]
+    tenant: Tenant,
+    name: str,
+    log: Path,
+    settings: Mapping[str, str],
+    client_id: str | None = None,
 ) -> RunningApp:
-    application = tenant.applications.add(
-        Application(token_hex(8), token_hex(32), name=name)
-    )
+    if client_id is None:
+        client_id = tenant.applications.add(
+            Application(token_hex(8), token_hex(32), name=name)
+        ).client_id
+    application = tenant.applications[client_id]
     app = RunningApp(
         name,
         log,
@@ -136,9 +142,12 @@ def start(
     """Start an application for one test, configured for `tenant`."""
     started: list[RunningApp] = []
 
-    def start(name: str, **settings: str) -> RunningApp:
+    def start(
+        name: str, before: RunningApp | None = None, **settings: str
+    ) -> RunningApp:
         log = tmp_path / f"output-{len(started)}"
-        started.append(_start_app(tenant, name, log, settings))
+        client_id = None if before is None else before.client_id
+        started.append(_start_app(tenant, name, log, settings, client_id))
         return started[-1]
 
     yield start
