@@ -109,19 +109,20 @@ def logout(
     check_return_to(return_to)
     cookies = yield from Invoke(context.cookies.read, (store_options,))
     yield from forget_cookies(keeper, cookies)
-    session: Session | None = None
-    failure: Auth0Error | None = None
+    domain: str | Auth0Error
     try:
         domain = yield from resolve_domain(call)
     except Auth0Error as error:
-        failure = error
-    if failure is not None:
-        yield from _report_logout(call, keeper, cookies, None, failure)
+        domain = error
+    if isinstance(domain, Auth0Error):
+        yield from _report_logout(call, keeper, cookies, None, domain)
         try:
-            raise failure
+            raise domain
         finally:
             # Or the frame keeps the error that keeps the frame.
-            del failure
+            del domain
+    session: Session | None = None
+    failure: Auth0Error | None = None
     try:
         session = yield from find_session(call, keeper, cookies)
     except StoreError:
