@@ -33,6 +33,7 @@ INCOMPLETE = frozenset(
                 "aget_access_token",
                 "aget_session",
                 "aget_token_on_behalf_of",
+                "aget_token_set",
                 "aget_user",
                 "alogin",
                 "alogout",
