@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import Any
@@ -20,6 +21,7 @@ from tests.e2e.sessions.soak.calls import (
     call_in_thread,
 )
 from tests.e2e.sessions.soak.tenant import TenantWatch
+from tests.e2e.sessions.visits import close
 from tests.stores.failing_store import When
 
 IDLE_SECONDS = 120.0
@@ -34,6 +36,9 @@ SLACK = 3.0
 LOST_BY_STORE = 0.01
 ABANDONED = 0.04
 
+RESTART_SECONDS = 10.0
+"""How often one of the clients is replaced, with all that it remembers."""
+
 failed_commands: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar(
     "failed_commands", default=None
 )
@@ -47,7 +52,7 @@ class Soak:
     Attributes:
         kind: the kind of store.
         is_async: whether its clients are asyncio's.
-        clients: the clients.
+        make: makes another client.
         watch: what the tenant knows.
         random: the one source of chance.
         pace: seconds between two things that a browser does, on average.
@@ -64,7 +69,7 @@ class Soak:
     is_async: bool
     tenant: Any
     watch: TenantWatch
-    clients: list[Any]
+    make: Callable[[], Any]
     random: Random
     pace: float
     until: float
@@ -75,12 +80,30 @@ class Soak:
     losses: Counter[str] = attrs.field(factory=Counter)
     violations: list[str] = attrs.field(factory=list)
     slowest: float = 0.0
+    clients: list[Any] = attrs.field(factory=list)
     _number: int = 0
 
     @property
     def is_in_cookies(self) -> bool:
         """Whether the browser has the whole session."""
         return self.kind == "cookies"
+
+    async def restart_clients(self) -> None:
+        """Replace one client after another, as a server does with its workers."""
+        while True:
+            await asyncio.sleep(RESTART_SECONDS)
+            number = self.random.randrange(len(self.clients))
+            before, self.clients[number] = self.clients[number], self.make()
+            try:
+                # A worker that is told to end serves what it has begun.
+                await asyncio.sleep(TIMEOUT + SLACK)
+            finally:
+                await close(before)
+
+    async def close(self) -> None:
+        """Close the clients."""
+        for client in self.clients:
+            await close(client)
 
     def has_chance(self, part: float) -> bool:
         """Return whether a failure of some probability happens now."""

@@ -7,6 +7,7 @@ import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
+from typing import Any
 
 from auth0_tx import SessionPolicy
 from auth0_tx.tenant import Tenant
@@ -18,7 +19,7 @@ from tests.e2e.sessions.soak.application import (
 )
 from tests.e2e.sessions.soak.browser import SoakBrowser
 from tests.e2e.sessions.soak.tenant import TenantWatch
-from tests.e2e.sessions.visits import add_user, close, make_client
+from tests.e2e.sessions.visits import add_user, make_client
 from tests.stores.every_store import open_store
 from tests.stores.failing_store import FailingStore
 
@@ -62,18 +63,16 @@ async def soak_store(
         )
         if kind != "cookies":
             store = FailingStore(store, awaits=is_async and kind in ("redis", "own"))
-        clients = [
-            make_client(
+
+        def make() -> Any:
+            return make_client(
                 tenant,
                 store,
                 is_async=is_async,
                 session_policy=policy,
                 timeout=TIMEOUT,
             )
-            for _ in range(CLIENTS)
-        ]
-        for client in clients:
-            stack.push_async_callback(close, client)
+
         pool = stack.enter_context(ThreadPoolExecutor(64))
         # Others that run at the same time are set up before this one begins.
         await asyncio.sleep(0)
@@ -84,15 +83,19 @@ async def soak_store(
             is_async,
             tenant,
             watch,
-            clients,
+            make,
             random,
             pace,
             until,
             pool,
             is_cut_in_store,
         )
+        soak.clients = [make() for _ in range(CLIENTS)]
+        stack.push_async_callback(soak.close)
+        restarts = None
         if kind != "cookies":
             store.plan(soak.choose_failure)
+            restarts = asyncio.create_task(soak.restart_clients())
         browsers = [
             SoakBrowser(
                 soak,
@@ -106,6 +109,8 @@ async def soak_store(
         ]
         await asyncio.gather(*(browser.run() for browser in browsers))
         soak.is_faulty, watch.loss = False, 0.0
+        if restarts is not None:
+            restarts.cancel()
         await asyncio.gather(*(browser.look_once_more() for browser in browsers))
     return soak
 
