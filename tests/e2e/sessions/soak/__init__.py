@@ -19,8 +19,9 @@ What fails:
   Django's caches use, takes a lock that such an exception may leave locked.
 
 Sessions on a server are served by four clients, each with its own memory, as four processes
-have.  Every ten seconds another one takes the place of one of them, with no memory.  A browser whose session is in cookies has one of the four for itself: nothing tells
-two processes of each other there.
+have.  Every ten seconds another one takes the place of one of them, with no memory.  A browser
+whose session is in cookies has one of the four for itself: nothing tells two processes of each
+other there.
 
 What must hold all along:
 
