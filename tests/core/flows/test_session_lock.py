@@ -11,9 +11,13 @@ import pytest
 
 from auth0_tx.core.effects import Invoke, Request, Response, Send
 from auth0_tx.core.flows.access_tokens import get_access_token
+from auth0_tx.core.flows.session_keeper import Session
+from auth0_tx.core.flows.session_lock import SessionLock
+from auth0_tx.core.flows.stored_sessions import StoredSessions
 from auth0_tx.core.session.lock import LOCK_SECONDS, split_mark
 from auth0_tx.errors import AmbiguousError, LoginRequiredError, NotSentError, StoreError
 from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
+from auth0_tx.stores import MemoryStore
 from auth0_tx.values import RetryPolicy
 from tests.core.browser import (
     Browser,
@@ -593,6 +597,24 @@ def test_closed_at_any_effect(clock: Clock) -> None:
         assert [] == site.store.calls == site.server.sent, number
 
     assert number > 6
+
+
+def test_closed_while_it_is_released(clock: Clock) -> None:
+    """A flow that is closed while it gives a lock back asks for nothing more."""
+    store = MemoryStore()
+    call = build_session_client(clock, state_store=store).begin_call()
+    lock = SessionLock(b"owner", StoredSessions(call, store))
+    state = {
+        "domain": "tenant.us.auth0.com",
+        "internal": {"expires_at": clock.now + 60, "used_at": clock.now},
+    }
+    lock.held = Session(state, "id", b"sealed~owner.0")
+    release = lock.release()
+
+    assert isinstance(next(release), Invoke)
+    release.close()
+
+    assert [] == list(release)
 
 
 class Signal(Exception):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,10 +47,22 @@ _AT_ONCE = {
 CACHES = ("redis", "locmem", "database", "file")
 
 
+class _StoreInThread:
+    """A store whose methods run in one thread, which has the connection to its database."""
+
+    def __init__(self, store: Any, thread: ThreadPoolExecutor) -> None:
+        self._store, self._thread = store, thread
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._store, name)
+        return lambda *args, **named: self._thread.submit(
+            method, *args, **named
+        ).result()
+
+
 @pytest.fixture(params=CACHES)
 def store(
     request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
     redis_url: str,
     redis_prefix: str,
     tmp_path: Path,
@@ -82,11 +97,20 @@ def store(
         },
     }[request.param]
     with override_settings(CACHES={"default": cache}):
-        if request.param == "database":
-            # The tests of the contract are async; nothing else uses their event loop.
-            monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-            call_command("createcachetable", verbosity=0)
-        yield StoreUnderTest(DjangoCacheStore(), False)
-        if request.param == "database":
+        if request.param != "database":
+            yield StoreUnderTest(DjangoCacheStore(), False)
+            return
+
+        def drop() -> None:
             with connection.cursor() as cursor:
                 cursor.execute("DROP TABLE cached_sessions")
+            # Django keeps a database in memory open; this thread's ends here.
+            connection.connection.close()
+            connection.connection = None
+
+        # The tests of the contract are async, and Django refuses its database on an event loop.
+        with ThreadPoolExecutor(1) as thread:
+            create = partial(call_command, "createcachetable", verbosity=0)
+            thread.submit(create).result()
+            yield StoreUnderTest(_StoreInThread(DjangoCacheStore(), thread), False)
+            thread.submit(drop).result()
