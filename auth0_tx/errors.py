@@ -19,6 +19,7 @@
         │   ├── RateLimitError           wait, then retry
         │   └── BlockedError             the source IP is blocked: retries make it worse
         ├── WrongAudienceError           the access token is for another API
+        ├── InsufficientScopeError       the user, or the token, lacks a scope
         └── IdTokenError                 the ID token failed verification
             └── SigningKeyError          the tenant's signing keys are unavailable
 
@@ -79,6 +80,8 @@ class CustomTokenExchangeErrorCode(StrEnum):
     """The ID token is malformed, its signature is invalid, or a claim failed a check."""
     MISSING_ID_TOKEN = "missing_id_token"
     """The server sent no ID token, and the call needs one."""
+    INSUFFICIENT_SCOPE = "insufficient_scope"
+    """The user's access token was not granted a scope that the endpoint requires."""
     WRONG_AUDIENCE = "wrong_audience"
     """The server issued an access token for another API than was asked for."""
     SIGNING_KEY_UNAVAILABLE = "signing_key_unavailable"
@@ -316,6 +319,27 @@ class WrongAudienceError(CustomTokenExchangeError):
         """Attach the tokens that were issued; return the error itself."""
         self.response = response
         return self
+
+
+class InsufficientScopeError(CustomTokenExchangeError):
+    """The user's access token was not granted a scope that the endpoint requires.
+
+    ``scope`` is the scope that is required, space-separated, for the challenge of the answer
+    (RFC 6750 section 3).  A copied or pickled error has it too.
+    """
+
+    default_code: str = Code.INSUFFICIENT_SCOPE
+    default_phase: Phase = "verify"
+    scope: str | None = None
+
+    def with_scope(self, scope: str) -> InsufficientScopeError:
+        """Attach the scope that is required; return the error itself."""
+        self.scope = scope
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A scope is not a secret, and ``__setstate__`` of the base adds it to the attributes.
+        return type(self), self.args, {"scope": self.scope}
 
 
 class IdTokenError(CustomTokenExchangeError):

@@ -89,8 +89,7 @@ async def handle_errors(
         return await handler(request)
     except Auth0Error as error:
         answer = answer_for(error)
-    headers = {**answer.headers, "Cache-Control": "no-store"}
-    return web.json_response(answer.body, status=answer.status, headers=headers)
+    return web.json_response(answer.body, status=answer.status, headers=answer.headers)
 
 
 async def _open_client(app: web.Application) -> AsyncIterator[None]:

@@ -1,13 +1,20 @@
-"""An API's answer to a failed exchange: a status and a code, without details.
+"""The answer to a request that failed: one table of errors for every host.
 
-A caller can change its own token and its login; everything between this service and Auth0 goes
-to the service's log.  The order of the rules matters: the first that holds decides.
+An API answers with a status, a code and header fields, without details: a caller can change its
+own token and its login, and everything between this service and Auth0 goes to the service's log.
+The order of the rules matters: the first that holds decides.
+
+A browser that opens a page is sent to the login page instead, if the application has named one.
+It comes back through ``next``, which is a path of this site and nothing else: a URL of another
+host, or one that a browser would read as such, makes the login page an open redirect (CWE-601).
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from math import ceil
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import attrs
 
@@ -15,17 +22,39 @@ from ..errors import (
     Auth0Error,
     BackchannelLogoutError,
     BlockedError,
+    CustomTokenExchangeErrorCode,
+    DiscoveryError,
+    InsufficientScopeError,
     InvalidInputError,
     LoginRequiredError,
     MfaRequiredError,
     RateLimitError,
     RefusedError,
+    SigningKeyError,
+    StoreError,
     TransportError,
 )
 
 # Auth0's answers to a wrong client secret, and to a grant that the application may not use:
 # the credentials and the settings are this service's, not the caller's.
 _SERVICE_REFUSED = ((401, "access_denied"), (403, "unauthorized_client"))
+
+# Tokens that the caller sent, by the name of the parameter that they became.  An actor token
+# is the application's.
+_TOKENS_OF_CALLERS = ("authorization", "access_token", "subject_token")
+
+_NO_STORE = {"Cache-Control": "no-store"}
+_INVALID_TOKEN = 'Bearer error="invalid_token"'
+
+# RFC 6750 section 3: the characters of a scope, so that it stays within its quotes.
+_is_scope = re.compile(
+    r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*"
+).fullmatch
+
+# A path of this site: visible ASCII without a backslash, which browsers read as a slash, and
+# no second slash, after which they read a host (WHATWG URL 4.4).
+_is_local = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*").fullmatch
+_LONGEST_NEXT = 2_048
 
 log: logging.Logger = logging.getLogger("auth0_tx.answers")
 
@@ -37,12 +66,13 @@ class ErrorAnswer:
     Attributes:
         status: the HTTP status.
         error: a code that says who can do something about it.
-        headers: the header fields that belong to the status.
+        headers: the header fields of the answer; ``Cache-Control: no-store`` among them always,
+            and ``WWW-Authenticate`` with a 401 (RFC 9110 section 15.5.2).
     """
 
     status: int
     error: str
-    headers: dict[str, str] = attrs.field(factory=dict)
+    headers: dict[str, str] = attrs.field(factory=_NO_STORE.copy)
 
     @property
     def body(self) -> dict[str, str]:
@@ -65,15 +95,64 @@ def answer_for(error: Auth0Error) -> ErrorAnswer:
     return answer
 
 
+def wants_page(method: str, accept: str | None, fetch_mode: str | None) -> bool:
+    """Return whether a request comes from a browser that opens a page.
+
+    Such a request is redirected to the login page; any other gets the table's JSON.
+
+    Args:
+        method: the request's method.
+        accept: its ``Accept`` field.
+        fetch_mode: its ``Sec-Fetch-Mode`` field, which browsers add to say who asks: a script's
+            ``fetch`` would follow a redirect, and take the login page for the answer.
+    """
+    return (
+        method in ("GET", "HEAD")
+        and fetch_mode in (None, "", "navigate")
+        and any(map(_accepts_html, (accept or "").split(",")))
+    )
+
+
+def build_login_redirect(login_url: str, target: str) -> str:
+    """Return the login page's URL, with the page to come back to as ``next``.
+
+    Args:
+        login_url: the application's own login page: a path, or a URL.
+        target: the path and the query of the page that was asked for.  If a browser could read
+            it as a URL of another host, there is no ``next``.
+    """
+    # Frameworks hand over paths that they have decoded.
+    target = quote(target, safe="/%?&=+:;,@!$'()*~-._[]|")
+    if not _is_local(target) or len(target) > _LONGEST_NEXT:
+        return login_url
+    parts = urlsplit(login_url)
+    query = "&".join(filter(None, (parts.query, urlencode({"next": target}))))
+    return urlunsplit(parts._replace(query=query))
+
+
+def read_next(value: str | None, default: str = "/") -> str:
+    """Return the path to go to after a login, or *default* if it is not one of this site.
+
+    Args:
+        value: the ``next`` that came with the request.
+        default: where a login without one goes.
+    """
+    if value is None or len(value) > _LONGEST_NEXT or not _is_local(value):
+        return default
+    return value
+
+
 def _choose_answer(error: Auth0Error) -> ErrorAnswer:
     if isinstance(error, LoginRequiredError):
-        return ErrorAnswer(status=401, error="login_required")
+        # RFC 6750 section 3.1: the challenge has no error code if no token was sent.
+        return _make_unauthorized("Bearer", "login_required")
     if isinstance(error, BackchannelLogoutError):
         # OpenID Connect Back-Channel Logout 1.0 section 2.8.
         return ErrorAnswer(status=400, error="invalid_request")
-    if isinstance(error, InvalidInputError) and error.parameter == "authorization":
-        # RFC 6750 section 3.1: the challenge has no error code if no token was sent.
-        return _make_unauthorized("Bearer", "invalid_request")
+    if isinstance(error, InvalidInputError) and error.parameter in _TOKENS_OF_CALLERS:
+        return _choose_answer_to_token(error)
+    if isinstance(error, InsufficientScopeError):
+        return _make_forbidden(error.scope)
     if isinstance(error, MfaRequiredError):
         return ErrorAnswer(status=403, error="mfa_required")
     if isinstance(error, RateLimitError | BlockedError) or error.status == 503:
@@ -82,7 +161,19 @@ def _choose_answer(error: Auth0Error) -> ErrorAnswer:
         return _choose_refusal(error)
     if isinstance(error, TransportError):
         return _make_unavailable(error, 504 if error.code == "timeout" else 502)
-    # A setting, a store, an invalid response of Auth0: not the caller's fault.
+    is_other_server = isinstance(error, StoreError | DiscoveryError | SigningKeyError)
+    if is_other_server and error.retry_safe:
+        # A server that is down comes back; one that is set up wrongly does not.
+        return _make_unavailable(error, 503)
+    # A setting, an invalid response of Auth0: not the caller's fault.
+    return ErrorAnswer(status=500, error="server_error")
+
+
+def _choose_answer_to_token(error: InvalidInputError) -> ErrorAnswer:
+    if error.code == CustomTokenExchangeErrorCode.INVALID_TOKEN_FORMAT:
+        return _make_unauthorized(_INVALID_TOKEN, "invalid_token")
+    if error.parameter == "authorization":
+        return _make_unauthorized("Bearer", "invalid_request")
     return ErrorAnswer(status=500, error="server_error")
 
 
@@ -93,16 +184,34 @@ def _choose_refusal(error: RefusedError) -> ErrorAnswer:
         return ErrorAnswer(status=403, error="access_denied")
     if error.status is not None and error.status >= 500:
         return _make_unavailable(error, 502)
-    return _make_unauthorized('Bearer error="invalid_token"', "invalid_token")
+    return _make_unauthorized(_INVALID_TOKEN, "invalid_token")
 
 
 def _make_unauthorized(challenge: str, error: str) -> ErrorAnswer:
-    return ErrorAnswer(status=401, error=error, headers={"WWW-Authenticate": challenge})
+    headers = {**_NO_STORE, "WWW-Authenticate": challenge}
+    return ErrorAnswer(status=401, error=error, headers=headers)
+
+
+def _make_forbidden(scope: str | None) -> ErrorAnswer:
+    """Return the answer to a token without the scope that is required (RFC 6750 3.1)."""
+    challenge = 'Bearer error="insufficient_scope"'
+    if scope and _is_scope(scope):
+        challenge += f', scope="{scope}"'
+    headers = {**_NO_STORE, "WWW-Authenticate": challenge}
+    return ErrorAnswer(status=403, error="insufficient_scope", headers=headers)
 
 
 def _make_unavailable(error: Auth0Error, status: int) -> ErrorAnswer:
-    headers = {}
+    headers = {**_NO_STORE}
     if error.retry_after is not None:
         # RFC 9110 section 10.2.3 has whole seconds; less than asked for would be too early.
         headers["Retry-After"] = str(ceil(error.retry_after))
     return ErrorAnswer(status=status, error="temporarily_unavailable", headers=headers)
+
+
+def _accepts_html(media_range: str) -> bool:
+    """Return whether one part of an ``Accept`` field names HTML (RFC 9110 section 12.5.1)."""
+    media_type, *parameters = media_range.lower().replace(" ", "").split(";")
+    return media_type == "text/html" and not any(
+        re.fullmatch(r"q=0(\.0{0,3})?", parameter) for parameter in parameters
+    )

@@ -115,7 +115,7 @@ class _BearerExchange(SecurityBase, ABC):
         except Auth0Error as error:
             answer = answer_for(error)
         # Outside the handler: what Auth0 said is in the log, and not in this error's context.
-        raise HTTPException(answer.status, answer.error, answer.headers or None)
+        raise HTTPException(answer.status, answer.error, answer.headers)
 
     @abstractmethod
     async def _exchange(self, request: Request) -> TokenExchangeResponse: ...

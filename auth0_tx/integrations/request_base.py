@@ -6,11 +6,12 @@ the request's bearer token already given.  ``tools/generate_shells.py`` writes t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
-from ..errors import InvalidInputError
+from ..errors import InsufficientScopeError, InvalidInputError
 from ..secret import SecretStr, Unpicklable, secret
+from ..values import AccessTokenSet
 
 C = TypeVar("C")
 
@@ -29,6 +30,26 @@ def get_bearer_token(authorization: str | None) -> SecretStr:
     raise InvalidInputError(
         "the request has no bearer token", parameter="authorization"
     )
+
+
+def check_scopes(token_set: AccessTokenSet, scopes: Iterable[str]) -> None:
+    """Raise an error if an access token was not granted every scope of *scopes*.
+
+    A token whose scope is not known has none: Auth0 names the scope that it grants.
+
+    Args:
+        token_set: the user's access token, as ``get_token_set(audience)`` returns it.
+        scopes: the scopes that are required, each a string without spaces.
+
+    Raises:
+        InsufficientScopeError: a scope was not granted.
+    """
+    required = list(dict.fromkeys(scopes))
+    if not {*required} <= {*(token_set.scope or "").split()}:
+        scope = " ".join(required)
+        raise InsufficientScopeError(
+            f"the user's access token lacks a scope of {scope}"
+        ).with_scope(scope)
 
 
 class RequestBase(Unpicklable, Generic[C]):

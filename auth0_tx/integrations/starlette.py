@@ -114,5 +114,4 @@ def handle_errors(app: Starlette) -> None:
 def _answer_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, Auth0Error)
     answer = answer_for(error)
-    headers = {**answer.headers, "Cache-Control": "no-store"}
-    return JSONResponse(answer.body, answer.status, headers)
+    return JSONResponse(answer.body, answer.status, answer.headers)

@@ -25,6 +25,7 @@ from auth0_tx.errors import (
     CustomTokenExchangeErrorCode,
     DiscoveryError,
     IdTokenError,
+    InsufficientScopeError,
     InvalidInputError,
     InvalidResponseError,
     LoginRequiredError,
@@ -140,6 +141,7 @@ TREE: dict[type[Auth0Error], tuple[type[BaseException], ...]] = {
     RateLimitError: (RefusedError,),
     BlockedError: (RefusedError,),
     WrongAudienceError: (CustomTokenExchangeError,),
+    InsufficientScopeError: (CustomTokenExchangeError,),
     IdTokenError: (CustomTokenExchangeError,),
     SigningKeyError: (IdTokenError,),
     StoreError: (CustomTokenExchangeError,),
@@ -172,6 +174,7 @@ DEFAULTS: dict[type[Auth0Error], tuple[Code, str]] = {
     MfaRequiredError: (Code.TOKEN_EXCHANGE_FAILED, "reply"),
     RateLimitError: (Code.RATE_LIMITED, "reply"),
     BlockedError: (Code.TOKEN_EXCHANGE_FAILED, "reply"),
+    InsufficientScopeError: (Code.INSUFFICIENT_SCOPE, "verify"),
     IdTokenError: (Code.INVALID_ID_TOKEN, "verify"),
     SigningKeyError: (Code.SIGNING_KEY_UNAVAILABLE, "verify"),
 }
@@ -317,6 +320,15 @@ def test_evolve_refresh_token() -> None:
     assert "needle-r-2" == error.evolve(message="still no").refresh_token
     assert "needle" not in shown
     assert pickle.loads(pickle.dumps(error)).refresh_token is None
+
+
+@pytest.mark.parametrize("journey", JOURNEYS.keys() - {"json"})
+def test_scope_goes_along(journey: str) -> None:
+    """A copied or pickled error has the scope that is required, which is not a secret."""
+    error = InsufficientScopeError("no").with_scope("read:orders")
+    back: Any = JOURNEYS[journey](error)
+
+    assert "read:orders" == back.scope
 
 
 @EVERY

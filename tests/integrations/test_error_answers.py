@@ -7,11 +7,17 @@ import logging
 import pytest
 
 from auth0_tx import (
+    AccessTokenSet,
     AmbiguousError,
     Auth0Error,
     BackchannelLogoutError,
     BlockedError,
+    ClientClosedError,
     ConfigurationError,
+    CustomTokenExchangeError,
+    DiscoveryError,
+    IdTokenError,
+    InsufficientScopeError,
     InvalidInputError,
     InvalidResponseError,
     LoginRequiredError,
@@ -19,54 +25,217 @@ from auth0_tx import (
     NotSentError,
     RateLimitError,
     RefusedError,
+    SessionError,
+    SigningKeyError,
     StoreError,
+    TransportError,
+    WrongAudienceError,
+    errors,
 )
-from auth0_tx.integrations.error_answers import answer_for
+from auth0_tx.integrations.error_answers import (
+    answer_for,
+    build_login_redirect,
+    read_next,
+    wants_page,
+)
+from auth0_tx.integrations.request_base import check_scopes
 
-ANSWERS: list[tuple[Auth0Error, int, str]] = [
-    (LoginRequiredError("no"), 401, "login_required"),
-    (BackchannelLogoutError("no"), 400, "invalid_request"),
-    (InvalidInputError("no", parameter="authorization"), 401, "invalid_request"),
-    (InvalidInputError("no", parameter="scope"), 500, "server_error"),
-    (ConfigurationError("no"), 500, "server_error"),
-    (MfaRequiredError("no", "mfa_required", 403), 403, "mfa_required"),
-    (RateLimitError("no", retry_after=1.2), 503, "temporarily_unavailable"),
-    (BlockedError("no"), 503, "temporarily_unavailable"),
-    (RefusedError("no", "invalid_client", 401), 500, "server_error"),
-    (RefusedError("no", "access_denied", 401), 500, "server_error"),
-    (RefusedError("no", "unauthorized_client", 403), 500, "server_error"),
-    (RefusedError("no", "unauthorized_client", 400), 401, "invalid_token"),
-    (RefusedError("no", "invalid_token", 401), 401, "invalid_token"),
-    (RefusedError("no", "access_denied", 403), 403, "access_denied"),
-    (RefusedError("no", "invalid_request", 400), 401, "invalid_token"),
-    (RefusedError("no", "server_error", 500), 502, "temporarily_unavailable"),
-    (RefusedError("no", "busy", 503), 503, "temporarily_unavailable"),
-    (NotSentError("no"), 502, "temporarily_unavailable"),
-    (AmbiguousError("no", "timeout"), 504, "temporarily_unavailable"),
-    (InvalidResponseError("no"), 500, "server_error"),
-    (StoreError("no"), 500, "server_error"),
+
+def refuse_format(parameter: str) -> InvalidInputError:
+    """Return the error of a token that cannot be one."""
+    return InvalidInputError("no", "invalid_token_format", parameter=parameter)
+
+
+BEARER = {"WWW-Authenticate": "Bearer"}
+INVALID_TOKEN = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+
+ANSWERS: list[tuple[Auth0Error, int, str, dict[str, str]]] = [
+    (LoginRequiredError("no"), 401, "login_required", BEARER),
+    (BackchannelLogoutError("no"), 400, "invalid_request", {}),
+    # The request has no bearer token; then one that cannot be a token, and one in a body.
+    (
+        InvalidInputError("no", parameter="authorization"),
+        401,
+        "invalid_request",
+        BEARER,
+    ),
+    (refuse_format("authorization"), 401, "invalid_token", INVALID_TOKEN),
+    (refuse_format("access_token"), 401, "invalid_token", INVALID_TOKEN),
+    (refuse_format("subject_token"), 401, "invalid_token", INVALID_TOKEN),
+    (refuse_format("actor_token"), 500, "server_error", {}),
+    (InvalidInputError("no", parameter="subject_token"), 500, "server_error", {}),
+    (InvalidInputError("no", parameter="scope"), 500, "server_error", {}),
+    (ConfigurationError("no"), 500, "server_error", {}),
+    (ClientClosedError("no"), 500, "server_error", {}),
+    (
+        InsufficientScopeError("no").with_scope("read:a write:b"),
+        403,
+        "insufficient_scope",
+        {
+            "WWW-Authenticate": 'Bearer error="insufficient_scope", scope="read:a write:b"'
+        },
+    ),
+    (
+        InsufficientScopeError("no").with_scope('a" b'),
+        403,
+        "insufficient_scope",
+        {"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
+    ),
+    (MfaRequiredError("no", "mfa_required", 403), 403, "mfa_required", {}),
+    (
+        RateLimitError("no", retry_after=1.2),
+        503,
+        "temporarily_unavailable",
+        {"Retry-After": "2"},
+    ),
+    (BlockedError("no"), 503, "temporarily_unavailable", {}),
+    (RefusedError("no", "invalid_client", 401), 500, "server_error", {}),
+    (RefusedError("no", "access_denied", 401), 500, "server_error", {}),
+    (RefusedError("no", "unauthorized_client", 403), 500, "server_error", {}),
+    (
+        RefusedError("no", "unauthorized_client", 400),
+        401,
+        "invalid_token",
+        INVALID_TOKEN,
+    ),
+    (RefusedError("no", "invalid_token", 401), 401, "invalid_token", INVALID_TOKEN),
+    (RefusedError("no", "access_denied", 403), 403, "access_denied", {}),
+    (RefusedError("no", "invalid_request", 400), 401, "invalid_token", INVALID_TOKEN),
+    (RefusedError("no", "server_error", 500), 502, "temporarily_unavailable", {}),
+    (RefusedError("no", "busy", 503), 503, "temporarily_unavailable", {}),
+    (TransportError("no"), 502, "temporarily_unavailable", {}),
+    (NotSentError("no"), 502, "temporarily_unavailable", {}),
+    (AmbiguousError("no", "timeout"), 504, "temporarily_unavailable", {}),
+    (
+        DiscoveryError("down", retry_safe=True),
+        503,
+        "temporarily_unavailable",
+        {},
+    ),
+    (DiscoveryError("no"), 500, "server_error", {}),
+    (SigningKeyError("down", retry_safe=True), 503, "temporarily_unavailable", {}),
+    (SigningKeyError("no"), 500, "server_error", {}),
+    (IdTokenError("no"), 500, "server_error", {}),
+    (WrongAudienceError("no"), 500, "server_error", {}),
+    (InvalidResponseError("no"), 500, "server_error", {}),
+    (StoreError("down", retry_safe=True), 503, "temporarily_unavailable", {}),
+    (StoreError("no"), 500, "server_error", {}),
+    (SessionError("no"), 500, "server_error", {}),
+    (CustomTokenExchangeError("no"), 500, "server_error", {}),
+    (Auth0Error("no"), 500, "server_error", {}),
 ]
 
 
-@pytest.mark.parametrize(("error", "status", "code"), ANSWERS, ids=range(len(ANSWERS)))
-def test_answer(error: Auth0Error, status: int, code: str) -> None:
+@pytest.mark.parametrize(
+    ("error", "status", "code", "headers"), ANSWERS, ids=range(len(ANSWERS))
+)
+def test_answer(
+    error: Auth0Error, status: int, code: str, headers: dict[str, str]
+) -> None:
     """The status says who can do something about it, and nothing says more."""
     answer = answer_for(error)
 
     assert (status, {"error": code}) == (answer.status, answer.body)
+    assert {"Cache-Control": "no-store", **headers} == answer.headers
 
 
-def test_waiting_time() -> None:
-    """How long to wait is passed on, in whole seconds."""
-    answer = answer_for(RateLimitError("no", retry_after=1.2))
+def test_every_error_has_an_answer() -> None:
+    """The table has a row for every class of error."""
+    kinds = {
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, Auth0Error)
+    }
 
-    assert {"Retry-After": "2"} == answer.headers
+    assert kinds == {type(row[0]) for row in ANSWERS}
+
+
+@pytest.mark.parametrize(
+    ("method", "accept", "fetch_mode", "expected"),
+    [
+        ("GET", "text/html,application/xhtml+xml,*/*;q=0.8", "navigate", True),
+        ("HEAD", "text/html", None, True),
+        ("GET", "application/json, Text/HTML ;q=0.5", None, True),
+        ("GET", "application/json, text/html;q=0", None, False),
+        ("GET", "text/html-like", None, False),
+        ("GET", "*/*", None, False),
+        ("GET", None, "navigate", False),
+        ("GET", "text/html", "cors", False),
+        ("GET", "text/html", "same-origin", False),
+        ("POST", "text/html", "navigate", False),
+    ],
+)
+def test_wants_page(
+    method: str, accept: str | None, fetch_mode: str | None, expected: bool
+) -> None:
+    """A browser that opens a page wants one; a script, a form and an API client do not."""
+    assert expected is wants_page(method, accept, fetch_mode)
+
+
+@pytest.mark.parametrize(
+    ("login_url", "target", "expected"),
+    [
+        (
+            "/login",
+            "/orders?page=2&all=1",
+            "/login?next=%2Forders%3Fpage%3D2%26all%3D1",
+        ),
+        ("/login?a=b#form", "/x", "/login?a=b&next=%2Fx#form"),
+        ("https://id.example.com/in", "/", "https://id.example.com/in?next=%2F"),
+        (
+            "/login",
+            "/caf\u00e9 au lait",
+            "/login?next=%2Fcaf%25C3%25A9%2520au%2520lait",
+        ),
+        ("/login", "//evil.example", "/login"),
+        ("/login", "https://evil.example", "/login"),
+        ("/login", "/" + "x" * 5000, "/login"),
+    ],
+)
+def test_login_redirect(login_url: str, target: str, expected: str) -> None:
+    """The login page learns which page to come back to, of this site alone."""
+    assert expected == build_login_redirect(login_url, target)
+
+
+@pytest.mark.parametrize("path", ["/", "/orders?page=2#end", "/caf%C3%A9", "/a//b"])
+def test_read_next(path: str) -> None:
+    """A path of this site is where a login goes on."""
+    assert path == read_next(path)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        *("", "orders", "https://evil.example", "javascript:alert(1)"),
+        *("//evil.example", "///evil.example", "/\\evil.example", "\\evil.example"),
+        *("/\t/evil.example", "/x\r\nSet-Cookie: a=b", " /x", "/x y", "/x\\y"),
+        *("/\u00e9", "/\u2028", "/x\n", "/" + "x" * 5000),
+    ],
+)
+def test_read_next_refuses(value: str | None) -> None:
+    """Nothing that a browser could take for another host is followed (CWE-601)."""
+    assert "/home" == read_next(value, "/home")
+
+
+@pytest.mark.parametrize("scope", ["read:a", "write:b read:a", None])
+@pytest.mark.parametrize("required", [[], ["read:a"], ["read:a", "write:b"]])
+def test_check_scopes(scope: str | None, required: list[str]) -> None:
+    """A token must have been granted every scope; one of unknown scope has none."""
+    token_set = AccessTokenSet(access_token="x", scope=scope)
+    if {*required} <= {*(scope or "").split()}:
+        check_scopes(token_set, required)
+        return
+    with pytest.raises(InsufficientScopeError) as caught:
+        check_scopes(token_set, required)
+
+    assert " ".join(required) == caught.value.scope
 
 
 @pytest.mark.parametrize(
     ("error", "level", "has_traceback"),
     [
-        (StoreError("the store is down"), logging.ERROR, True),
+        (StoreError("the store refused"), logging.ERROR, True),
         (NotSentError("no connection"), logging.WARNING, False),
         (LoginRequiredError("no session"), logging.INFO, False),
     ],

@@ -224,7 +224,7 @@ def _commit(response: Response) -> Response:
 
 def _answer_error(error: Auth0Error) -> tuple[dict[str, str], int, dict[str, str]]:
     answer = answer_for(error)
-    return answer.body, answer.status, {**answer.headers, "Cache-Control": "no-store"}
+    return answer.body, answer.status, answer.headers
 
 
 commands: AppGroup = AppGroup(
