@@ -279,6 +279,11 @@ def configure(
     )
 
 
+def get_session_cookie(settings: Settings) -> str | None:
+    """Return the full name of the session's cookie, or ``None`` if no sessions are kept."""
+    return settings.session_cookie if settings.state_store is not None else None
+
+
 def _list_own_secrets(
     client_secret: str | None, authentication: ClientAuthentication
 ) -> tuple[str, ...]:

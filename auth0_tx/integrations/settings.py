@@ -2,15 +2,22 @@
 
 A setting has the name of the keyword in capitals, so a new keyword of the clients is a setting
 of every host without a line here.
+
+A site may have several clients, one for each of its applications at Auth0.  One is the default
+client; the others have names.  Each keeps its sessions in a cookie of its own: under one name,
+a login with one client would replace the session of the other.
 """
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..core.configuration import check_secret, configure
+import attrs
+
+from ..core.configuration import Settings, check_secret, configure
 from ..errors import ConfigurationError
 from ..secret import conceal
 from ..values import CachePolicy, RetryPolicy, SessionPolicy
@@ -21,6 +28,24 @@ _POLICIES = {
     "session_policy": SessionPolicy,
 }
 _REQUIRED = ("domain", "client_id")
+
+DEFAULT = "default"
+"""The name of the default client."""
+
+# Part of a cookie's name, so its length is bounded as well.
+_is_client_name = re.compile(r"[a-z][a-z0-9_]{0,49}").fullmatch
+
+# What proves who an application is, or was: never another application's.
+_CREDENTIALS = frozenset(
+    {
+        "client_id",
+        "client_secret",
+        "client_assertion_signing_key",
+        "client_assertion_signing_alg",
+        "client_auth",
+        "legacy_secret",
+    }
+)
 
 
 def to_keywords(settings: Mapping[str, Any], template: str) -> dict[str, Any]:
@@ -69,12 +94,15 @@ def use_host_keys(keys: Sequence[str], setting: str) -> list[str] | None:
     return list(keys) or None
 
 
-def check_keywords(keywords: Mapping[str, Any], template: str) -> None:
+def check_keywords(keywords: Mapping[str, Any], template: str) -> Settings:
     """Check every rule of a client's keywords without making the client.
 
     Args:
         keywords: the keyword arguments of a client.
         template: how an error shows a setting's name, as for :func:`to_keywords`.
+
+    Returns:
+        The configuration of such a client.
 
     Raises:
         ConfigurationError: a keyword breaks a rule, or a required one is missing.
@@ -85,7 +113,67 @@ def check_keywords(keywords: Mapping[str, Any], template: str) -> None:
                 f"{template.format(name.upper())} is missing", parameter=name
             )
     # The session is the shell's; ``configure`` checks everything that the core needs.
-    configure(**{name: keywords[name] for name in keywords if name != "session"})
+    return configure(**{name: keywords[name] for name in keywords if name != "session"})
+
+
+def add_defaults(
+    name: str, keywords: Mapping[str, Any], default: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the keywords of the client *name*, completed with the default client's.
+
+    Sessions and cached tokens are bound to the issuer and the client id, so clients may share
+    stores, caches and secrets.  Credentials are not shared, nor is the session cookie: without
+    a name of its own it is ``auth0_tx_<name>``.
+
+    Args:
+        name: the client's name.
+        keywords: its own keywords.
+        default: the keywords of the default client; empty to inherit nothing.
+
+    Raises:
+        ConfigurationError: *name* is not fit for a client.
+    """
+    if name == DEFAULT or not isinstance(name, str) or not _is_client_name(name):
+        raise ConfigurationError(
+            f"{name!r} can't be the name of a client: use a-z, 0-9 and _, up to 50, a letter "
+            f"first, and not {DEFAULT!r}",
+            parameter="clients",
+        )
+    inherited = {
+        keyword: value
+        for keyword, value in default.items()
+        if keyword not in _CREDENTIALS
+    }
+    own = keywords.get("session_policy")
+    policy = own or inherited.get("session_policy") or SessionPolicy()
+    # A policy that is not one is refused with the other keywords.
+    if isinstance(policy, SessionPolicy) and (
+        own is None or policy.cookie_name == SessionPolicy().cookie_name
+    ):
+        policy = attrs.evolve(policy, cookie_name=f"auth0_tx_{name}")
+    return {**inherited, **keywords, "session_policy": policy}
+
+
+def check_session_cookies(cookies: Mapping[str, str | None]) -> None:
+    """Check that no two clients of a site keep their sessions under one cookie name.
+
+    Args:
+        cookies: the ``session_cookie`` of each client, by the client's name.
+
+    Raises:
+        ConfigurationError: two clients have the same session cookie.
+    """
+    names: dict[str, str] = {}
+    for name, cookie in cookies.items():
+        if cookie is None:
+            continue
+        other = names.setdefault(cookie, name)
+        if other != name:
+            raise ConfigurationError(
+                f"the clients {other!r} and {name!r} keep sessions in one cookie, {cookie}: "
+                "set session_policy=SessionPolicy(cookie_name=...) of one of them",
+                parameter="session_policy.cookie_name",
+            )
 
 
 def _to_policy(keyword: str, fields: Mapping[str, Any], shown: str) -> object:

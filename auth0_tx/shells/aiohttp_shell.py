@@ -7,7 +7,7 @@ from typing import Self
 
 import aiohttp
 
-from ..core.configuration import Settings
+from ..core.configuration import Settings, get_session_cookie
 from ..core.session.cookies import Cookies
 from ..errors import ConfigurationError
 from ..secret import Unpicklable
@@ -51,6 +51,14 @@ class AsyncShell(Unpicklable):
         if settings.token_cache is None:
             # With a cache, a call may be answered at once, and must not queue.
             self._world.find_call_gate = self._transport.find_call_gate
+
+    @property
+    def session_cookie(self) -> str | None:
+        """The full name of the session's cookie, or ``None`` if the client keeps no sessions.
+
+        A long session has several cookies, whose names add a dot and a number.
+        """
+        return get_session_cookie(self._context.settings)
 
     def __repr__(self) -> str:
         return describe_client(self)

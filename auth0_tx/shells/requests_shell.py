@@ -8,7 +8,7 @@ from typing import Self
 
 import requests
 
-from ..core.configuration import Settings
+from ..core.configuration import Settings, get_session_cookie
 from ..core.session.cookies import Cookies
 from ..errors import ConfigurationError
 from ..secret import Unpicklable
@@ -47,6 +47,14 @@ class BlockingShell(Unpicklable):
         self._world = BlockingWorld(
             self._transport.send, ThreadFlights().share, settings.on_event
         )
+
+    @property
+    def session_cookie(self) -> str | None:
+        """The full name of the session's cookie, or ``None`` if the client keeps no sessions.
+
+        A long session has several cookies, whose names add a dot and a number.
+        """
+        return get_session_cookie(self._context.settings)
 
     def __repr__(self) -> str:
         return describe_client(self)

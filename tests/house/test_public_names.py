@@ -13,7 +13,7 @@ import auth0_tx
 from auth0_tx import AsyncServerClient, ServerClient
 from tests.house.source import ROOT
 
-METHODS = frozenset(
+MEMBERS = frozenset(
     {
         "check_tenant",
         "custom_token_exchange",
@@ -30,6 +30,7 @@ METHODS = frozenset(
         "refresh",
         "request_session_transfer_token",
         "revoke_refresh_token",
+        "session_cookie",
     }
 )
 CLIENTS = pytest.mark.parametrize(
@@ -53,12 +54,12 @@ def test_public_names_exist(name: str) -> None:
 
 @CLIENTS
 def test_clients_show_only_documented_methods(kind: Any, close: str) -> None:
-    """A completion after ``client.`` offers the documented methods and no machinery."""
+    """A completion after ``client.`` offers the documented members and no machinery."""
     client = kind(domain="tenant.us.auth0.com", client_id="id", client_secret="secret")
 
     shown = {name for name in dir(client) if not name.startswith("_")}
 
-    assert METHODS | {close} == shown
+    assert MEMBERS | {close} == shown
     assert all(inspect.getdoc(getattr(kind, name)) for name in shown)
 
 

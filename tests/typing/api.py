@@ -232,6 +232,7 @@ def sessions(client: ServerClient, store_options: dict[str, Any]) -> str:
         print(response)
         raise
     state: SessionData = result.state_data
+    assert_type(client.session_cookie, str | None)
     user: UserClaims | None = client.get_user(store_options)
     session: SessionData | None = client.get_session(store_options)
     if user is not None and session is not None:
@@ -318,6 +319,7 @@ async def awaiting_sessions(
         ),
         store_options,
     )
+    assert_type(client.session_cookie, str | None)
     user: UserClaims | None = await client.get_user(store_options)
     session: SessionData | None = await client.get_session(store_options)
     print(result.state_data["user"], user, session)
