@@ -101,7 +101,7 @@ def refresh(
     domain = yield from resolve_domain(call)
     for _ in range(MOST_ROUNDS):
         key = _hash_given(context, domain, refresh_token)
-        flight: Share[_FlightResult] = Share(
+        flight: Share[tuple[RefreshOutcome, bool]] = Share(
             ("refresh given", key),
             partial(_refresh_once, call, domain, key, refresh_token, audience, scope),
             call.deadline,
@@ -109,10 +109,9 @@ def refresh(
             "send",
             outlives_callers=True,
         )
-        result = yield from flight
-        outcome = result.outcome
+        outcome, is_new = yield from flight
         is_answer = (audience, scope) == (outcome.audience, outcome.scope)
-        if is_answer and (result.is_new or _is_fresh(call, outcome)):
+        if is_answer and (is_new or _is_fresh(call, outcome)):
             return _take_response(call, outcome)
         # The flight was for another API, or its tokens have expired since: the refresh token
         # that it brought is the next to use.
@@ -168,19 +167,6 @@ def revoke_refresh_token(
     context.rotations.forget(_hash_given(context, domain, refresh_token))
 
 
-@attrs.frozen(eq=False)
-class _FlightResult:
-    """The result of a flight, for all who share it.
-
-    Attributes:
-        outcome: the refresh's.
-        is_new: whether this flight sent the request, and did not remember its outcome.
-    """
-
-    outcome: RefreshOutcome
-    is_new: bool
-
-
 def _refresh_once(
     call: Call,
     domain: str,
@@ -188,15 +174,19 @@ def _refresh_once(
     refresh_token: str,
     audience: str | None,
     scope: str | None,
-) -> Flow[_FlightResult]:
-    """Use the refresh token, unless it was rotated here a moment ago."""
+) -> Flow[tuple[RefreshOutcome, bool]]:
+    """Use the refresh token, unless it was rotated here a moment ago.
+
+    Returns:
+        The outcome, and whether it is new: not remembered, but just sent for.
+    """
     context = call.context
     known = context.rotations.get(key, context.monotonic())
     if isinstance(known, Auth0Error):
         # A copy, as a raised error collects the frames of each caller it passes.
         raise known.evolve()
     if known is not None:
-        return _FlightResult(known, is_new=False)
+        return known, False
     failure: Auth0Error
     try:
         metadata = yield from load_metadata(call, domain)
@@ -211,7 +201,7 @@ def _refresh_once(
         # one wants new tokens.
         if outcome.is_rotated:
             context.rotations.add(key, outcome, context.monotonic())
-        return _FlightResult(outcome, is_new=True)
+        return outcome, True
     # Outside the handler: LoginRequiredError replaces the refusal, and has no context.
     if isinstance(failure, LoginRequiredError):
         context.rotations.add(key, failure.evolve(), context.monotonic())

@@ -46,17 +46,9 @@ def call_repeatable(
     Raises:
         StoreError: it failed twice, or once and slowly.
     """
-    started = context.monotonic()
-    call = partial(call_store, function, *arguments, **keywords)
-    try:
-        yield from call()
-    except StoreError:
-        # A hanging store is not asked twice: its caller would wait for two timeouts.
-        if context.monotonic() - started >= AT_ONCE:
-            raise
-    else:
-        return
-    yield from call()
+    yield from _try_twice(
+        context, partial(call_store, function, *arguments, **keywords)
+    )
 
 
 def store_value(
@@ -73,15 +65,28 @@ def store_value(
     Raises:
         StoreError: it could not be stored.
     """
-    # A hanging store is not asked twice: its caller would wait for two timeouts.
-    started = context.monotonic()
     write = partial(call_store, store.set, key, value, ttl=ttl, expected=expected)
-    try:
-        return bool((yield from write()))
-    except StoreError:
-        if context.monotonic() - started >= AT_ONCE:
-            raise
-    if (yield from write()):
-        return True
+    is_done, is_second = yield from _try_twice(context, write)
+    if is_done or not is_second:
+        return bool(is_done)
     # The first write may have taken effect although its answer was lost.
     return bool(value == (yield from call_store(store.get, key)))
+
+
+def _try_twice(
+    context: Context, call: Callable[[], Flow[Any]]
+) -> Flow[tuple[Any, bool]]:
+    """Return the result of a call, and whether it is a second call's.
+
+    Raises:
+        StoreError: it failed twice, or once and slowly.
+    """
+    started = context.monotonic()
+    try:
+        return (yield from call()), False
+    except StoreError:
+        # A hanging store is not asked twice: its caller would wait for two timeouts.
+        if context.monotonic() - started >= AT_ONCE:
+            raise
+    # Outside the handler, so that a second failure does not have the first as its context.
+    return (yield from call()), True
