@@ -177,8 +177,10 @@ def _run_companion(company: _Company) -> None:
         company.context.run(company.run, company.companion())
     except Exception:
         log.exception("a companion of a flow failed")
-    company.due = time.monotonic() + company.seconds
-    company.is_due = False
+    finally:
+        # Also after what is not an ``Exception``, which ends this thread only.
+        company.due = time.monotonic() + company.seconds
+        company.is_due = False
 
 
 async def accompany(

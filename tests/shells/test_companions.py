@@ -115,6 +115,18 @@ def test_a_companion_that_fails(drive: Drive, caplog: pytest.LogCaptureFixture) 
     }
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_companion_that_ends_its_thread() -> None:
+    """What ends the thread that a companion runs in, it runs again afterwards."""
+    beats = Beats()
+
+    def beat_and_exit() -> Flow[None]:
+        yield from beats.beat()
+        raise KeyboardInterrupt
+
+    assert "done" == in_threads(Accompany(beats.flow, beat_and_exit, 0.02).__iter__())
+
+
 @drivers
 def test_context_variables(drive: Drive) -> None:
     """A companion sees the context variables of the call, as the flow does."""
