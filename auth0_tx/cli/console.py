@@ -21,7 +21,6 @@ import os
 import shutil
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
@@ -29,6 +28,7 @@ from typing import Any, BinaryIO, TextIO
 
 import attrs
 
+from ..clocks import read_time
 from .rendering.style import Style, choose_style
 
 
@@ -69,7 +69,7 @@ class Console:
             stderr=sys.stderr or io.StringIO(),
             stdin_is_terminal=stdin is not None and stdin.isatty(),
             environ=os.environ,
-            clock=time.time,
+            clock=read_time,
             style=choose_style(
                 os.environ,
                 is_terminal=is_terminal,

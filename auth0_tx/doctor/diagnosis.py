@@ -25,10 +25,10 @@ verdicts contain the rule that is broken, never the value.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..clocks import read_time
 from ..core.configuration import Settings, configure
 from ..errors import ConfigurationError
 from ..secret import conceal
@@ -59,7 +59,7 @@ def diagnose(
     probe: bool = True,
     seconds: float = 10.0,
     environ: Mapping[str, str] = os.environ,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] = read_time,
 ) -> list[Verdict]:
     """Check whether a client with *keywords* can exchange tokens, and what prevents it.
 

@@ -24,7 +24,6 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -33,6 +32,7 @@ import aiohttp
 import attrs
 from aiohttp.payload import BytesPayload
 
+from ..clocks import read_monotonic
 from ..core.effects import Flow, Request, Response, Send, Share
 from ..errors import ConfigurationError, TransportError
 from ..secret import SecretBytes, SecretStr
@@ -283,7 +283,7 @@ class AiohttpTransport:
         self, state: LoopState, send: Send, request: Request
     ) -> Response | TransportError:
         """Send a request and read its response; return what went wrong as our error."""
-        if send.deadline <= time.monotonic():
+        if send.deadline <= read_monotonic():
             return timeout_error("timed out before the request could be sent")
         body = None if request.body is None else _WatchedBody(request.body)
         # Only values that do not print: an error tracker shows the locals of every frame

@@ -33,6 +33,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from ..clocks import read_monotonic
 from ..core.effects import Accompany, Flow
 from .after_fork import register_renewable, renew_if_forked
 
@@ -82,7 +83,7 @@ class CompanionThread:
     def accompany(self, effect: Accompany[T], run: Callable[[Flow[Any]], Any]) -> T:
         """Run the flow of *effect* in this thread, and its companion beside it."""
         renew_if_forked()
-        due = time.monotonic() + effect.seconds
+        due = read_monotonic() + effect.seconds
         company = _Company(effect.companion, run, effect.seconds, due)
         try:
             self._arrivals.append(company)
@@ -110,20 +111,20 @@ class CompanionThread:
     def _work(self) -> None:
         companies: list[_Company] = []
         due: deque[_Company] = deque()
-        idle_since = time.monotonic()
+        idle_since = read_monotonic()
         while True:
             time.sleep(_STEP)
             self._take_arrivals(companies)
             for company in companies:
-                if not company.is_due and time.monotonic() >= company.due:
+                if not company.is_due and read_monotonic() >= company.due:
                     company.is_due = True
                     due.append(company)
             if due:
                 _run_beside(due)
             companies = [company for company in companies if not company.has_ended]
             if companies:
-                idle_since = time.monotonic()
-            elif time.monotonic() - idle_since >= _LONGEST_IDLE:
+                idle_since = read_monotonic()
+            elif read_monotonic() - idle_since >= _LONGEST_IDLE:
                 self._thread = None
                 if not self._arrivals:
                     return
@@ -179,7 +180,7 @@ def _run_companion(company: _Company) -> None:
         log.exception("a companion of a flow failed")
     finally:
         # Also after what is not an ``Exception``, which ends this thread only.
-        company.due = time.monotonic() + company.seconds
+        company.due = read_monotonic() + company.seconds
         company.is_due = False
 
 

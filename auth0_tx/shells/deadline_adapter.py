@@ -26,7 +26,6 @@ import io
 import socket
 import ssl
 import threading
-import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,6 +39,7 @@ from urllib3.exceptions import (
     NewConnectionError,
 )
 
+from ..clocks import read_monotonic
 from ..secret import SecretBytes, SecretStr
 from .proxies import split_credentials
 
@@ -87,7 +87,7 @@ def _require_time_left() -> float:
     Raises:
         TimeoutError: there are none.
     """
-    left = current_call.deadline - time.monotonic()
+    left = current_call.deadline - read_monotonic()
     if left <= 0:
         raise TimeoutError("timed out")
     return left
@@ -193,11 +193,11 @@ class _WatchedConnection(HTTPConnection):
         host, patience = self._dns_host, self.timeout or 0.0
         addresses = self._resolve()
         # Finding the name may have taken all the time there was.
-        ends = time.monotonic() + min(patience, _require_time_left())
+        ends = read_monotonic() + min(patience, _require_time_left())
         try:
             while True:
                 self._dns_host = addresses.pop(0)
-                left = max(ends - time.monotonic(), _SHORTEST_WAIT)
+                left = max(ends - read_monotonic(), _SHORTEST_WAIT)
                 # An even share, so that an address out of reach leaves time for the next.
                 self.timeout = left / (len(addresses) + 1)
                 try:
@@ -207,7 +207,7 @@ class _WatchedConnection(HTTPConnection):
                         raise
                 else:
                     # TLS has the rest of the time to connect.
-                    sock.settimeout(max(ends - time.monotonic(), _SHORTEST_WAIT))
+                    sock.settimeout(max(ends - read_monotonic(), _SHORTEST_WAIT))
                     return sock
         finally:
             self._dns_host, self.timeout = host, patience
@@ -257,13 +257,13 @@ class _WatchedConnection(HTTPConnection):
 
     def getresponse(self, *args: Any, **kwargs: Any) -> Any:
         response = super().getresponse(*args, **kwargs)
-        self._rested_since = time.monotonic()
+        self._rested_since = read_monotonic()
         return response
 
     @property
     def is_connected(self) -> bool:
         # urllib3 asks before it uses a connection from the pool again.
-        rested = time.monotonic() - self._rested_since if self._rested_since else 0.0
+        rested = read_monotonic() - self._rested_since if self._rested_since else 0.0
         return (
             rested < LONGEST_IDLE and super().is_connected and not self._has_surplus()
         )

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 import attrs
 
+from ..clocks import read_monotonic, read_time
 from ..core.configuration import Settings
 from ..core.context import Context
 from ..core.effects import (
@@ -112,8 +113,8 @@ def make_context(settings: Settings, cookies: Cookies) -> Context:
     """Return what a client's flows share, on the system's clocks and randomness."""
     return Context(
         settings,
-        settings.clock or _read_clock,
-        time.monotonic,
+        settings.clock or read_time,
+        read_monotonic,
         # Of the system: workers that were forked without Python's hooks share the state of
         # ``random``, and would come back from a wait in the same instant.
         random.SystemRandom().random,
@@ -201,7 +202,7 @@ async def run_in_turn(flow: Flow[T], world: AsyncWorld) -> T:
         gate.free -= 1
     else:
         # Here and not in a coroutine of its own: ten thousand who wait are as many frames.
-        turn = gate.join(time.monotonic() + world.timeout)
+        turn = gate.join(read_monotonic() + world.timeout)
         try:
             if not await turn:
                 raise timeout_error(TOO_LATE)
@@ -364,11 +365,6 @@ def _notify(on_event: Callable[[Event], object] | None, event: Any) -> None:
         on_event(event)
     except Exception:
         log.exception("on_event raised for %s", type(event).__name__)
-
-
-def _read_clock() -> float:
-    # Looked up at each call, so that an application's tests may freeze time.
-    return time.time()
 
 
 def _make_secret() -> str:

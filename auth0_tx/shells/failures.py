@@ -16,9 +16,9 @@ The libraries wrap what they caught: as the cause, the context, the first argume
 from __future__ import annotations
 
 import ssl
-import time
 from collections.abc import Iterator
 
+from ..clocks import read_monotonic
 from ..errors import (
     AmbiguousError,
     ClientClosedError,
@@ -52,7 +52,7 @@ def to_transport_error(
         timed_out: whether the library says that time ran out.
         deadline: of the call, on the monotonic clock.
     """
-    late = timed_out or time.monotonic() >= deadline
+    late = timed_out or read_monotonic() >= deadline
     if sent:
         if late:
             return AmbiguousError(

@@ -25,12 +25,12 @@ the others strands nobody either.
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from typing import Any
 
+from ..clocks import read_monotonic
 from ..core.effects import Flow, Share
 from ..errors import Auth0Error
 from .after_fork import register_renewable, renew_if_forked
@@ -79,7 +79,7 @@ class _ThreadFlight:
         self._waiters.append(turn)
         try:
             while not self.has_ended:
-                left = deadline - time.monotonic()
+                left = deadline - read_monotonic()
                 if left <= 0:
                     return
                 turn.acquire(timeout=min(left, _LOOK_AGAIN))

@@ -14,10 +14,11 @@ a timeout of five seconds or more to the next whole second.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from math import inf
 from types import TracebackType
+
+from ..clocks import read_monotonic
 
 _LATEST = 0.01
 """Seconds that a deadline may be kept late, so that ten thousand cost as much as one."""
@@ -70,12 +71,12 @@ class WaitingLine:
 
     def _wake_at(self, deadline: float) -> None:
         self._wakes_at = deadline
-        delay = deadline - time.monotonic()
+        delay = deadline - read_monotonic()
         self._timer = self._loop.call_later(delay, self._send_away)
 
     def _send_away(self) -> None:
         """End the wait of those whose time is up, and forget those who were cancelled."""
-        self._timer, self._wakes_at, now = None, inf, time.monotonic()
+        self._timer, self._wakes_at, now = None, inf, read_monotonic()
         turns, deadlines = self._turns, self._deadlines
         self._turns, self._deadlines = deque(), deque()
         for turn, deadline in zip(turns, deadlines, strict=True):
@@ -192,8 +193,10 @@ class Deadlines:
 
     def add(self, deadline: Deadline) -> None:
         """Keep *deadline* from now on."""
+        # A timer that was set while a test had frozen the loop's time may never go off.
+        is_overdue = not self._running and self._wakes_at <= read_monotonic()
         self._running.add(deadline)
-        if deadline.when < self._wakes_at:
+        if is_overdue or deadline.when < self._wakes_at:
             if self._timer is not None:
                 self._timer.cancel()
             self._wake_at(deadline.when)
@@ -204,11 +207,11 @@ class Deadlines:
 
     def _wake_at(self, when: float) -> None:
         self._wakes_at = when
-        self._timer = self._loop.call_later(when - time.monotonic(), self._wake)
+        self._timer = self._loop.call_later(when - read_monotonic(), self._wake)
 
     def _wake(self) -> None:
         self._timer, self._wakes_at = None, inf
-        now = time.monotonic()
+        now = read_monotonic()
         passed = [deadline for deadline in self._running if deadline.when <= now]
         # In their order, also when the loop stood still for longer than they lie apart.
         for deadline in sorted(passed, key=lambda deadline: deadline.when):

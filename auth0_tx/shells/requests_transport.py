@@ -22,7 +22,6 @@ import io
 import os
 import ssl
 import threading
-import time
 from collections import deque
 from typing import Any
 
@@ -33,6 +32,7 @@ from requests.utils import resolve_proxies
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.util.retry import Retry
 
+from ..clocks import read_monotonic
 from ..core.effects import Request, Response, Send
 from ..errors import Auth0Error, TransportError
 from ..secret import SecretBytes, SecretStr
@@ -97,7 +97,7 @@ class Gate:
                 self._waiting.append(turn)
         entered = False
         try:
-            entered = turn.acquire(timeout=max(0.0, deadline - time.monotonic()))
+            entered = turn.acquire(timeout=max(0.0, deadline - read_monotonic()))
         finally:
             # Out of time or interrupted.  A place that was handed over in the same instant
             # is handed on.
@@ -190,7 +190,7 @@ class RequestsTransport:
         """Send a request and read its response; return what went wrong as our error."""
         current_call.deadline, current_call.sent = send.deadline, False
         request = send.prepare()
-        left = send.deadline - time.monotonic()
+        left = send.deadline - read_monotonic()
         if left <= 0:
             return timeout_error("timed out before the request could be sent")
         timeout = min(left, LONGEST_CONNECT), left
@@ -365,7 +365,7 @@ def _read_in_pieces(raw: Any, send: Send) -> SecretBytes:
     # A buffer, as it does not print while the next piece is awaited.
     body = io.BytesIO()
     while body.tell() <= send.limit:
-        left = send.deadline - time.monotonic()
+        left = send.deadline - read_monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
         sock = _find_socket(raw)

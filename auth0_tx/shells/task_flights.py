@@ -17,10 +17,10 @@ It is apart from ``flights`` because a blocking client must not pay for importin
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any
 
+from ..clocks import read_monotonic
 from ..core.effects import Flow, Share
 from ..errors import Auth0Error
 from .failures import timeout_error
@@ -60,7 +60,7 @@ class _TaskFlight:
         loop = asyncio.get_running_loop()
         # A future of its own: to wait for the task itself would cancel it with the caller.
         waiter: asyncio.Future[None] = loop.create_future()
-        late = deadline - time.monotonic() + _GRACE
+        late = deadline - read_monotonic() + _GRACE
         timer = loop.call_later(late, _wake, waiter)
         self.waiters.add(waiter)
         try:
@@ -101,7 +101,7 @@ class TaskFlights:
                 raise timeout_error(share.too_late, share.phase)
             if flight.task.cancelled():
                 # By its last caller, or by the loop: it says nothing about the server.
-                if time.monotonic() >= share.deadline:
+                if read_monotonic() >= share.deadline:
                     raise timeout_error(share.too_late, share.phase)
                 continue
             failure = flight.task.exception()
@@ -143,7 +143,7 @@ class TaskFlights:
         if not lasting:
             return
         tasks = {flight.task for flight in lasting}
-        late = max(flight.deadline for flight in lasting) - time.monotonic() + _GRACE
+        late = max(flight.deadline for flight in lasting) - read_monotonic() + _GRACE
         _, unfinished = await asyncio.wait(tasks, timeout=late)
         for task in unfinished:
             task.cancel()

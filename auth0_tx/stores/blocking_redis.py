@@ -35,6 +35,7 @@ from redis import ConnectionError as RedisConnectionError
 from redis import Redis, ResponseError
 from redis.client import NEVER_DECODE
 
+from ..clocks import read_monotonic
 from .redis_commands import LONGEST_PAUSE, SHORTEST_PAUSE
 
 # As redis-py's default from 8.0 on; before, its pools had no bound.
@@ -102,7 +103,7 @@ class BlockingCommands:
         if "execute_command" in vars(self._given):
             # One client was instrumented, and not its class, possibly after we copied it.
             client = self._given
-        _deadline.at = time.monotonic() + self._timeout
+        _deadline.at = read_monotonic() + self._timeout
         return read(client.execute_command(*command, **{NEVER_DECODE: True}))
 
 
@@ -204,7 +205,7 @@ _deadline = _Deadline()
 
 def seconds_left() -> float:
     """Return how many seconds the command of this thread has left."""
-    return _deadline.at - time.monotonic()
+    return _deadline.at - read_monotonic()
 
 
 @cache

@@ -17,10 +17,10 @@ from __future__ import annotations
 import heapq
 import os
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
+from ..clocks import read_monotonic
 from ..errors import ConfigurationError
 from ..secret import SecretBytes, Unpicklable
 
@@ -62,7 +62,7 @@ class MemoryStore(Unpicklable):
         self,
         max_entries: int = 10_000,
         *,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = read_monotonic,
     ) -> None:
         if type(max_entries) is not int or max_entries < 1:
             raise ConfigurationError(

@@ -41,13 +41,17 @@ class Certificates:
     """
 
     def __init__(self, names: Iterable[str] = LOOPBACK) -> None:
-        authority_key = ec.generate_private_key(ec.SECP256R1())
-        key = ec.generate_private_key(ec.SECP256R1())
-        authority = _build_authority(authority_key)
-        certificate = _build_certificate(authority, authority_key, key, tuple(names))
         self._directory = Path(tempfile.mkdtemp(prefix="auth0-tx-tenant-"))
         # A forked child that exits must not remove what its parent still uses.
         weakref.finalize(self, _remove_directory, self._directory, os.getpid())
+        # The system's time, by which OpenSSL verifies.  A test may have frozen Python's.
+        now = datetime.fromtimestamp(self._directory.stat().st_mtime, UTC)
+        authority_key = ec.generate_private_key(ec.SECP256R1())
+        key = ec.generate_private_key(ec.SECP256R1())
+        authority = _build_authority(authority_key, now)
+        certificate = _build_certificate(
+            authority, authority_key, key, tuple(names), now
+        )
         self._authority_file = self._directory / "ca.pem"
         self._chain_file = self._directory / "server.pem"
         self._authority_file.write_bytes(_to_pem(authority))
@@ -109,9 +113,11 @@ def _to_name(common_name: str) -> x509.Name:
 
 
 def _start_certificate(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    now: datetime,
 ) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -139,10 +145,12 @@ def _build_key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _build_authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+def _build_authority(
+    key: ec.EllipticCurvePrivateKey, now: datetime
+) -> x509.Certificate:
     name = _to_name("auth0-tx local tenant CA")
     return (
-        _start_certificate(name, name, key.public_key())
+        _start_certificate(name, name, key.public_key(), now)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         # RFC 5280 4.2.1.3; Python 3.13 verifies strictly and refuses a CA without it.
         .add_extension(_build_key_usage(signs_certificates=True), critical=True)
@@ -155,10 +163,11 @@ def _build_certificate(
     authority_key: ec.EllipticCurvePrivateKey,
     key: ec.EllipticCurvePrivateKey,
     names: tuple[str, ...],
+    now: datetime,
 ) -> x509.Certificate:
     public = authority_key.public_key()
     return (
-        _start_certificate(_to_name(names[0]), authority.subject, key.public_key())
+        _start_certificate(_to_name(names[0]), authority.subject, key.public_key(), now)
         .add_extension(
             x509.SubjectAlternativeName([_to_general_name(name) for name in names]),
             critical=False,

@@ -9,11 +9,11 @@ fills it, the service (``service.py``) answers requests from it, and the server
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
+from ..clocks import read_time
 from .applications import Application
 from .backchannel_logout import send_backchannel_logout
 from .certificates import Certificates
@@ -72,7 +72,7 @@ class Tenant:
         *,
         port: int = 0,
         tls: bool = True,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = read_time,
         wording: Wording = Wording(),
         settings: Settings = Settings(),
         throttle: Throttle | None = Throttle(),

@@ -28,6 +28,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
 
+from ..clocks import read_monotonic
 from .connection import Connection, Service
 
 # Tests connect hundreds of clients at once; a full backlog would cost each a retry
@@ -116,9 +117,9 @@ class Server:
             connection.abort()
         # One deadline for all: an Action may be running user code, which nothing can
         # interrupt, and two hundred of them must not take 5 seconds each.
-        give_up = time.monotonic() + _JOIN_SECONDS
+        give_up = read_monotonic() + _JOIN_SECONDS
         for thread in conversations.values():
-            thread.join(max(0.0, give_up - time.monotonic()))
+            thread.join(max(0.0, give_up - read_monotonic()))
 
     def abandon(self) -> None:  # pragma: no cover - runs in forked children
         """Close this process's copies of the parent's sockets; serve nothing."""

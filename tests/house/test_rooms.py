@@ -14,6 +14,7 @@ from tests.house.source import PACKAGE, get_name, list_imports, list_modules
 LEAVES = ("bounded", "secret", "version", "token_types", "events")
 ROOMS = {
     "": ("errors", "values", "client", "aio", "core", *LEAVES),
+    "clocks": (),
     "bounded": (),
     "secret": (),
     "version": (),
@@ -22,7 +23,7 @@ ROOMS = {
     "errors": ("secret",),
     "values": ("errors", "secret"),
     "core": ("core", "values", "errors", *LEAVES),
-    "shells": ("shells", "core", "values", "errors", *LEAVES),
+    "shells": ("shells", "core", "values", "errors", "clocks", *LEAVES),
     "frameworks": ("frameworks", "core", "errors", "secret"),
     "integrations": (
         "integrations",
@@ -38,14 +39,25 @@ ROOMS = {
         "core",
         "values",
         "errors",
+        "clocks",
         *LEAVES,
     ),
     "client": ("shells", "frameworks", "core", "values", "errors", *LEAVES),
     "aio": ("shells", "frameworks", "core", "values", "errors", *LEAVES),
-    "stores": ("stores", "core", "errors", "secret"),
+    "stores": ("stores", "core", "errors", "secret", "clocks"),
     "caches": ("caches", "stores", "core", "errors", "secret"),
-    "doctor": ("doctor", "", "client", "shells", "core", "values", "errors", *LEAVES),
-    "tenant": ("tenant", "token_types"),
+    "doctor": (
+        "doctor",
+        "",
+        "client",
+        "shells",
+        "core",
+        "values",
+        "errors",
+        "clocks",
+        *LEAVES,
+    ),
+    "tenant": ("tenant", "token_types", "clocks"),
     "testing": ("tenant", "testing"),
     "cli": (
         "",
@@ -57,6 +69,7 @@ ROOMS = {
         "core",
         "values",
         "errors",
+        "clocks",
         *LEAVES,
     ),
 }
@@ -256,6 +269,33 @@ def test_nothing_is_unpickled(path: Path) -> None:
     names = {name.split(".")[0] for _, name in list_imports(path)}
 
     assert names & {"pickle", "marshal", "shelve", "dill", "yaml"} == set()
+
+
+@pytest.mark.parametrize("path", list_modules(), ids=get_name)
+def test_clocks_are_read_in_one_place(path: Path) -> None:
+    """Only one module reads the system's clocks: a freeze then changes them for all, or none.
+
+    ``time.time()`` is allowed where it is called: a freeze of a test replaces it.
+    """
+    tree = ast.parse(path.read_text())
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    names = {"monotonic", "monotonic_ns", "perf_counter", "time", "time_ns"}
+
+    read = [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and ast.unparse(node.value) == "time"
+        and node.attr in names
+        and not (node.attr == "time" and id(node) in called)
+    ]
+    imported = [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "time"
+    ]
+
+    assert [] == ([] if get_name(path) == "clocks" else read + imported)
 
 
 def test_names_say_something() -> None:

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 from django.core.cache import caches
 
+from ...clocks import read_monotonic
 from ...errors import StoreError
 from ...secret import SecretBytes, Unpicklable
 
@@ -230,7 +231,7 @@ def _repeat(act: Callable[[], bool]) -> None:
 
 
 def _read_clocks() -> tuple[float, float]:
-    return time.time(), time.monotonic()
+    return time.time(), read_monotonic()
 
 
 def _is_late(read_at: tuple[float, float]) -> bool:
