@@ -34,6 +34,7 @@ from ..core.session.cookies import (
 )
 from ..errors import InvalidInputError
 from ..secret import secret
+from .plain_http import warn_of_plain_http
 
 RESPONSE_STATE = "auth0_tx.response"
 """The key of a request's :class:`ResponseState` in a scope, an environ or ``META``."""
@@ -134,6 +135,8 @@ class HttpCookies:
         state = get_state(request)
         if response is None and not state.can_take_cookies():
             raise _invalid("must have a response to set cookies on")
+        if any(cookie.secure and cookie.max_age > 0 for cookie in cookies):
+            warn_of_plain_http(request)
         state.cookies.update({cookie.name: cookie for cookie in cookies})
         if not state.can_take_cookies():
             _apply_state(response, state)
