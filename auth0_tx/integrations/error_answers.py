@@ -4,9 +4,8 @@ An API answers with a status, a code and header fields, without details: a calle
 own token and its login, and everything between this service and Auth0 goes to the service's log.
 The order of the rules matters: the first that holds decides.
 
-A browser that opens a page is sent to the login page instead, if the application has named one.
-It comes back through ``next``, which is a path of this site and nothing else: a URL of another
-host, or one that a browser would read as such, makes the login page an open redirect (CWE-601).
+A browser that opens a page is sent to the login page instead, if the application has named one
+(see ``login_redirects``).
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from __future__ import annotations
 import logging
 import re
 from math import ceil
-from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import attrs
 
@@ -50,11 +48,6 @@ _INVALID_TOKEN = 'Bearer error="invalid_token"'
 _is_scope = re.compile(
     r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*"
 ).fullmatch
-
-# A path of this site: visible ASCII without a backslash, which browsers read as a slash, and
-# no second slash, after which they read a host (WHATWG URL 4.4).
-_is_local = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*").fullmatch
-_LONGEST_NEXT = 2_048
 
 log: logging.Logger = logging.getLogger("auth0_tx.answers")
 
@@ -111,35 +104,6 @@ def wants_page(method: str, accept: str | None, fetch_mode: str | None) -> bool:
         and fetch_mode in (None, "", "navigate")
         and any(map(_accepts_html, (accept or "").split(",")))
     )
-
-
-def build_login_redirect(login_url: str, target: str) -> str:
-    """Return the login page's URL, with the page to come back to as ``next``.
-
-    Args:
-        login_url: the application's own login page: a path, or a URL.
-        target: the path and the query of the page that was asked for.  If a browser could read
-            it as a URL of another host, there is no ``next``.
-    """
-    # Frameworks hand over paths that they have decoded.
-    target = quote(target, safe="/%?&=+:;,@!$'()*~-._[]|")
-    if not _is_local(target) or len(target) > _LONGEST_NEXT:
-        return login_url
-    parts = urlsplit(login_url)
-    query = "&".join(filter(None, (parts.query, urlencode({"next": target}))))
-    return urlunsplit(parts._replace(query=query))
-
-
-def read_next(value: str | None, default: str = "/") -> str:
-    """Return the path to go to after a login, or *default* if it is not one of this site.
-
-    Args:
-        value: the ``next`` that came with the request.
-        default: where a login without one goes.
-    """
-    if value is None or len(value) > _LONGEST_NEXT or not _is_local(value):
-        return default
-    return value
 
 
 def _choose_answer(error: Auth0Error) -> ErrorAnswer:

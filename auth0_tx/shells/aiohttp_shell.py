@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
+from weakref import WeakKeyDictionary
 
 import aiohttp
 
@@ -51,6 +55,9 @@ class AsyncShell(Unpicklable):
         if settings.token_cache is None:
             # With a cache, a call may be answered at once, and must not queue.
             self._world.find_call_gate = self._transport.find_call_gate
+        self._holders: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = (
+            WeakKeyDictionary()
+        )
 
     @property
     def session_cookie(self) -> str | None:
@@ -87,6 +94,31 @@ class AsyncShell(Unpicklable):
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+
+@asynccontextmanager
+async def hold_open(client: AsyncShell) -> AsyncIterator[None]:
+    """Keep a client's connections while an application runs on this event loop.
+
+    A server runs an application's lifespan once, but each ``with TestClient(app)`` and each
+    invocation on AWS Lambda runs it again, with a client that was made once, at import.  So
+    the end of a lifespan does not close the client: its connections are closed, and the next
+    call opens others.  Of several applications with one client, the last to end closes them,
+    as the others may still wait for answers.
+
+    Raises:
+        ClientClosedError: the client was closed, which is for good.
+    """
+    client._check_open()
+    loop, holders = asyncio.get_running_loop(), client._holders
+    holders[loop] = holders.get(loop, 0) + 1
+    try:
+        yield
+    finally:
+        holders[loop] -= 1
+        if not holders[loop]:
+            del holders[loop]
+            await client._transport.close()
 
 
 def _check_store(store: object, parameter: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import aiohttp
@@ -9,7 +11,14 @@ import attrs
 import pytest
 from aioresponses import CallbackResult, aioresponses
 
-from auth0_tx import AsyncServerClient, ConfigurationError, NotSentError, RetryPolicy
+from auth0_tx import (
+    AsyncServerClient,
+    ClientClosedError,
+    ConfigurationError,
+    NotSentError,
+    RetryPolicy,
+)
+from auth0_tx.shells.aiohttp_shell import hold_open
 from tests.shells.exchange_on_paper import (
     COMMON_HEADERS,
     EXPECTED,
@@ -99,6 +108,60 @@ async def test_its_own_session(replies: aioresponses) -> None:
         before = made.closed
 
     assert (False, True) == (before, made.closed)
+
+
+async def exchange_once(replies: aioresponses, client: AsyncServerClient) -> Any:
+    """Exchange a token; return the session that it used."""
+    replies.get(METADATA_URL, payload=METADATA)
+    replies.post(TOKEN_URL, body=TOKENS)
+    await client.custom_token_exchange(OPTIONS)
+    return client._transport._find_state().session
+
+
+async def test_held_open(replies: aioresponses) -> None:
+    """The last of several applications to end closes the connections, and not the client."""
+    client = AsyncServerClient(**SETTINGS)
+    async with hold_open(client):
+        async with hold_open(client):
+            first = await exchange_once(replies, client)
+        open_in_between = not first.closed
+    closed_at_end = first.closed
+    async with hold_open(client):
+        second = await exchange_once(replies, client)
+
+    assert (True, True) == (open_in_between, closed_at_end)
+    assert second is not first
+    assert second.closed
+
+
+def test_held_open_on_several_loops(replies: aioresponses) -> None:
+    """An application that ends on its loop leaves the connections of another loop alone."""
+    client = AsyncServerClient(**SETTINGS)
+
+    async def hold() -> Any:
+        async with hold_open(client):
+            return await exchange_once(replies, client)
+
+    with asyncio.Runner() as runner:
+        holding = hold_open(client)
+        runner.run(holding.__aenter__())
+        here = runner.run(exchange_once(replies, client))
+        with ThreadPoolExecutor(1) as threads:
+            there = threads.submit(asyncio.run, hold()).result(20)
+        states = (here.closed, there.closed)
+        runner.run(holding.__aexit__(None, None, None))
+
+    assert (False, True) == states
+    assert here.closed
+
+
+async def test_closed_for_good(replies: aioresponses) -> None:
+    """A client that was closed does not open again."""
+    client = AsyncServerClient(**SETTINGS)
+    await client.aclose()
+    with pytest.raises(ClientClosedError):
+        async with hold_open(client):
+            pass
 
 
 @pytest.mark.parametrize("session", ["a session", object(), aiohttp])
