@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -53,16 +54,16 @@ def warn_of_plain_http(request: Any) -> None:
 
 
 def _is_plain_http(request: Any) -> bool:
-    headers = getattr(request, "headers", None)
+    headers: Any = getattr(request, "headers", None)
+    # A test's own request has no host, perhaps, and no browser behind it.
     host = headers.get("Host") if hasattr(headers, "get") else None
     if not host or _read_scheme(request) not in ("http", "ws"):
-        # A test's own request has no host, perhaps, and no browser behind it.
         return False
-    is_forwarded_https = headers.get("X-Forwarded-Proto", "").partition(",")[
-        0
-    ].strip().lower() in ("https", "wss") or "proto=https" in headers.get(
-        "Forwarded", ""
-    ).lower().replace('"', "")
+    forwarded = str(headers.get("Forwarded", "")).lower().replace('"', "")
+    protocol = str(headers.get("X-Forwarded-Proto", "")).partition(",")[0].strip()
+    is_forwarded_https = (
+        protocol.lower() in ("https", "wss") or "proto=https" in forwarded
+    )
     return not (is_forwarded_https or _is_this_machine(host))
 
 
@@ -72,7 +73,7 @@ def _read_scheme(request: Any) -> object:
     scheme = getattr(request, "scheme", None)
     if scheme is None:
         scope = getattr(request, "scope", None)
-        scheme = scope.get("scheme") if isinstance(scope, dict) else None
+        scheme = scope.get("scheme") if isinstance(scope, Mapping) else None
     return scheme
 
 
