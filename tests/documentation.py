@@ -26,7 +26,7 @@ from tests.documented_sites import Visitor, serve
 
 pytest_plugins = ["tests.redis_server"]
 
-for _name in ("AUTH0_SECRET", "NEW_AUTH0_SECRET", "SECRET_KEY"):
+for _name in ("AUTH0_SECRET", "NEW_AUTH0_SECRET", "ORDERS_SECRET", "SECRET_KEY"):
     os.environ.setdefault(_name, secrets.token_urlsafe(32))
 
 

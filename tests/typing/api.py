@@ -55,6 +55,7 @@ from auth0_tx.events import (
     SessionsEnded,
 )
 from auth0_tx.integrations.asgi import SessionCommitMiddleware
+from auth0_tx.integrations.django import DjangoRequestAuth0, auth0_of, get_client
 from auth0_tx.stores import (
     AsyncStateStore,
     CookieStore,
@@ -465,3 +466,13 @@ def on_behalf_of(client: ServerClient) -> str:
 async def on_behalf_of_async(client: AsyncServerClient) -> TokenExchangeResponse:
     """Exchange a token that came in."""
     return await client.get_token_on_behalf_of("token", audience="https://api")
+
+
+def django_clients(request: object) -> None:
+    """Find the clients of a Django project by their names."""
+    assert_type(get_client(), ServerClient)
+    assert_type(get_client("orders"), ServerClient)
+    bound: DjangoRequestAuth0 = auth0_of(request)
+    assert_type(auth0_of(request, "orders").user, UserClaims | None)
+    auth0_of(request, 7)  # type: ignore[arg-type]
+    print(bound.client)

@@ -22,7 +22,7 @@ del _django
 if TYPE_CHECKING:
     from .cache_store import DjangoCacheStore, DjangoTokenCache
     from .clients import get_client
-    from .request_client import DjangoRequestAuth0, login, logout
+    from .request_client import DjangoRequestAuth0, auth0_of, login, logout
     from .session_store import DjangoSessionStore
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "DjangoRequestAuth0",
     "DjangoSessionStore",
     "DjangoTokenCache",
+    "auth0_of",
     "get_client",
     "login",
     "logout",
@@ -41,6 +42,7 @@ _LAZY = {
     "DjangoRequestAuth0": ".request_client",
     "DjangoSessionStore": ".session_store",
     "DjangoTokenCache": ".cache_store",
+    "auth0_of": ".request_client",
     "get_client": ".clients",
     "login": ".request_client",
     "logout": ".request_client",

@@ -1,4 +1,9 @@
-"""The project's client: made from ``AUTH0_TX`` when first needed, and again when that changes."""
+"""The project's clients: made from ``AUTH0_TX`` when first needed, and again when that changes.
+
+``AUTH0_TX`` is either the settings of one client, or the settings of several by their names,
+as in ``CACHES``.  One of them is ``default``: Django's users log in with it, and the others
+take over what they do not set themselves, except credentials and the cookie's name.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,13 @@ from ...client import ServerClient
 from ...errors import ConfigurationError
 from ...secret import conceal
 from ...shells.after_fork import register_renewable, renew_if_forked
-from ..settings import to_keywords, use_host_keys
+from ..settings import (
+    DEFAULT,
+    add_defaults,
+    check_session_cookies,
+    to_keywords,
+    use_host_keys,
+)
 
 SETTING = "AUTH0_TX"
 SETTING_TEMPLATE = "AUTH0_TX[{!r}]"
@@ -23,71 +34,172 @@ _WATCHED = (SETTING, "SECRET_KEY", "SECRET_KEY_FALLBACKS", "CACHES")
 # Keywords that take an object, which a setting may name by its import path.
 _OBJECTS = ("clock", "domain", "on_event", "session", "state_store", "token_cache")
 
+# Settings of the site, which are not keywords of a client.
+ANSWER_ERRORS = "ANSWER_ERRORS"
+LOGIN = "LOGIN"
+_OF_SITE = (ANSWER_ERRORS, LOGIN)
+
 
 class _Clients:
-    """The one client of a process."""
+    """The clients of a process, by their names."""
 
     def __init__(self) -> None:
-        self._client: ServerClient | None = None
+        self._clients: dict[str, ServerClient] = {}
         self.renew()
         register_renewable(self)
 
     def renew(self) -> None:
-        """Start over with a free lock; the client knows of forks itself."""
+        """Start over with a free lock; the clients know of forks themselves."""
         self._lock = threading.Lock()
 
-    def get(self) -> ServerClient:
-        """Return the client; the first call makes it."""
-        client = self._client
+    def get(self, name: str) -> ServerClient:
+        """Return the client *name*; the first call makes all of them."""
+        client = self._clients.get(name)
         if client is not None:
             return client
         renew_if_forked()
         with self._lock:
-            if self._client is None:
-                self._client = ServerClient(**read_keywords())
-            return self._client
+            if not self._clients:
+                self._clients = _make_clients()
+            client = self._clients.get(name)
+        if client is None:
+            names = ", ".join(map(repr, sorted(self._clients)))
+            raise ConfigurationError(
+                f"{SETTING} has no client {name!r}; it has {names}", parameter=SETTING
+            )
+        return client
 
     def drop(self) -> None:
-        """Close the client; the next call of :meth:`get` makes another."""
+        """Close the clients; the next call of :meth:`get` makes others."""
         renew_if_forked()
         with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
+            clients, self._clients = self._clients, {}
+        for client in clients.values():
             client.close()
 
 
 _clients = _Clients()
 
 
-def get_client() -> ServerClient:
-    """Return the project's client, which threads and forked workers share.
+def get_client(name: str = DEFAULT) -> ServerClient:
+    """Return one of the project's clients, which threads and forked workers share.
+
+    Args:
+        name: the client's name in ``AUTH0_TX``.
 
     Raises:
-        ConfigurationError: ``AUTH0_TX`` breaks a rule, or is missing.
+        ConfigurationError: ``AUTH0_TX`` breaks a rule, is missing, or has no such client.
     """
-    return _clients.get()
+    return _clients.get(name)
 
 
-def read_keywords() -> dict[str, Any]:
-    """Return the client's keywords, as ``AUTH0_TX`` has them.
+def list_client_names() -> list[str]:
+    """Return the names of the project's clients, the default client's first.
 
     Raises:
-        ConfigurationError: a name is unknown, or an import path cannot be imported.
+        ConfigurationError: ``AUTH0_TX`` has clients with names, and none is the default.
     """
+    return list(_read_settings())
+
+
+def read_keywords(name: str = DEFAULT) -> dict[str, Any]:
+    """Return the keywords of a client, as ``AUTH0_TX`` has them.
+
+    Args:
+        name: the client's name in ``AUTH0_TX``.
+
+    Raises:
+        ConfigurationError: a setting is unknown, an import path cannot be imported, or there
+            is no such client.
+    """
+    clients = _read_settings()
+    if name not in clients:
+        names = ", ".join(map(repr, clients))
+        raise ConfigurationError(
+            f"{SETTING} has no client {name!r}; it has {names}", parameter=SETTING
+        )
+    keywords = _to_keywords(DEFAULT, clients[DEFAULT])
+    if name != DEFAULT:
+        keywords = add_defaults(name, _to_keywords(name, clients[name]), keywords)
+    if "secret" not in keywords:
+        # Django's own keys, which the project rotates already.  What seals is derived from
+        # them for one purpose, so nothing that Django signs is of use here.
+        keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+        keywords["secret"] = use_host_keys(keys, get_template(name).format("SECRET"))
+    return keywords
+
+
+def read_site_setting(setting: str, default: Any, name: str = DEFAULT) -> Any:
+    """Return a setting of ``AUTH0_TX`` that is not a client's keyword.
+
+    Args:
+        setting: its name, such as ``LOGIN``.
+        default: what is returned if it is not set.
+        name: the client beside whose keywords it is set.
+    """
+    return _read_settings().get(name, {}).get(setting, default)
+
+
+def get_template(name: str = DEFAULT) -> str:
+    """Return how an error shows a setting of a client; ``{!r}`` stands for the setting."""
+    if not _has_names(getattr(settings, SETTING, None)):
+        return SETTING_TEMPLATE
+    shown = repr(name).replace("{", "{{").replace("}", "}}")
+    return f"AUTH0_TX[{shown}][{{!r}}]"
+
+
+def _make_clients() -> dict[str, ServerClient]:
+    clients: dict[str, ServerClient] = {}
+    try:
+        for name in list_client_names():
+            clients[name] = ServerClient(**read_keywords(name))
+        check_session_cookies(
+            {name: client.session_cookie for name, client in clients.items()}
+        )
+    except ConfigurationError:
+        for client in clients.values():
+            client.close()
+        raise
+    return clients
+
+
+def _has_names(given: object) -> bool:
+    """Return whether ``AUTH0_TX`` has clients by name, and not the settings of one.
+
+    Settings are in capitals, and names are not.
+    """
+    return (
+        isinstance(given, Mapping)
+        and bool(given)
+        and all(isinstance(value, Mapping) for value in given.values())
+        and not any(isinstance(name, str) and name.isupper() for name in given)
+    )
+
+
+def _read_settings() -> dict[str, Mapping[str, Any]]:
+    """Return the settings of each client, the default client's first."""
+    # Wrapped at once, so that a traceback with locals of these frames shows no secret.
     given = conceal(getattr(settings, SETTING, None))
     if not isinstance(given, Mapping):
         raise ConfigurationError(
             "the setting AUTH0_TX must be a dictionary", parameter=SETTING
         )
-    keywords = to_keywords(given, SETTING_TEMPLATE)
-    for name in _OBJECTS:
-        if isinstance(keywords.get(name), str):
-            keywords[name] = _to_object(name, keywords[name])
-    if "secret" not in keywords:
-        # Django's own keys, which the project rotates already.  What seals is derived from
-        # them for one purpose, so nothing that Django signs is of use here.
-        keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-        keywords["secret"] = use_host_keys(keys, SETTING_TEMPLATE.format("SECRET"))
+    if not _has_names(given):
+        return {DEFAULT: given}
+    if DEFAULT not in given:
+        raise ConfigurationError(
+            f"AUTH0_TX has clients with names, and none of them is {DEFAULT!r}",
+            parameter=SETTING,
+        )
+    return {DEFAULT: given[DEFAULT], **given}
+
+
+def _to_keywords(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    own = {setting: given[setting] for setting in given if setting not in _OF_SITE}
+    keywords = to_keywords(own, get_template(name))
+    for keyword in _OBJECTS:
+        if isinstance(keywords.get(keyword), str):
+            keywords[keyword] = _to_object(keyword, keywords[keyword])
     return keywords
 
 

@@ -16,7 +16,7 @@ from asgiref.sync import sync_to_async
 from django.contrib import auth
 from django.http import HttpRequest
 
-from ...errors import InvalidInputError, LoginRequiredError
+from ...errors import ConfigurationError, InvalidInputError, LoginRequiredError
 from ...values import (
     LoginWithCustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeResult,
@@ -25,11 +25,15 @@ from ...values import (
 )
 from ..host_session_store import is_login_key
 from ..request_client import RequestAuth0
+from ..settings import DEFAULT
 from .clients import get_client
 from .session_store import use_session_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+# An attribute of the request: the clients that are bound to it, but for the default one.
+_OTHERS = "_auth0_tx_clients"
 
 
 def _to_async(
@@ -53,12 +57,13 @@ def _to_async(
 
 
 class DjangoRequestAuth0(RequestAuth0):
-    """The project's client, bound to one request."""
+    """One of the project's clients, bound to one request."""
 
-    def __init__(self, request: HttpRequest) -> None:
+    def __init__(self, request: HttpRequest, name: str = DEFAULT) -> None:
         authorization = request.META.get("HTTP_AUTHORIZATION")
-        super().__init__(get_client(), {"request": request}, authorization)
+        super().__init__(get_client(name), {"request": request}, authorization)
         self._request = request
+        self._name = name
 
     def login(
         self, options: LoginWithCustomTokenExchangeOptions
@@ -83,7 +88,8 @@ class DjangoRequestAuth0(RequestAuth0):
 
     def _flush_session(self) -> None:
         session = getattr(self._request, "session", None)
-        if session is not None:
+        # Django's session is the default client's: its users log in with that one.
+        if session is not None and self._name == DEFAULT:
             session.flush()
 
     def _get_user(self) -> UserClaims | None:
@@ -101,6 +107,34 @@ class DjangoRequestAuth0(RequestAuth0):
     aget_token_on_behalf_of = _to_async(RequestAuth0.get_token_on_behalf_of)
     alogin = _to_async(login)
     alogout = _to_async(logout)
+
+
+def auth0_of(request: Any, name: str | None = None) -> DjangoRequestAuth0:
+    """Return one of the project's clients, bound to *request*.
+
+    Args:
+        request: a request that has passed ``Auth0Middleware``, also one that Django REST
+            Framework has wrapped.
+        name: the client's name in ``AUTH0_TX``; ``None`` for the default client, which is
+            ``request.auth0``.
+
+    Raises:
+        ConfigurationError: the request has not passed the middleware, ``AUTH0_TX`` breaks a
+            rule, or it has no such client.
+    """
+    request = getattr(request, "_request", request)
+    default: DjangoRequestAuth0 | None = getattr(request, "auth0", None)
+    if default is None:
+        raise ConfigurationError(
+            "the request has not passed Auth0Middleware: add it to MIDDLEWARE",
+            parameter="MIDDLEWARE",
+        )
+    if name is None or name == DEFAULT:
+        return default
+    others: dict[str, DjangoRequestAuth0] = vars(request).setdefault(_OTHERS, {})
+    if name not in others:
+        others[name] = DjangoRequestAuth0(request, name)
+    return others[name]
 
 
 def login(request: Any, options: LoginWithCustomTokenExchangeOptions) -> Any:

@@ -614,7 +614,7 @@ SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
         ({"SECRET": "a short one"}, {}, {"auth0_tx.E005"}),
         ({"SECRET": ["a short one", "x" * 32]}, {}, {"auth0_tx.E005"}),
         ({"SECRET": ...}, {"SECRET_KEY": "a short one"}, {"auth0_tx.E005"}),
-        ({}, {"MIDDLEWARE": []}, {"auth0_tx.W001"}),
+        ({}, {"MIDDLEWARE": []}, {"auth0_tx.E006"}),
         (
             {"STATE_STORE": "session"},
             {"MIDDLEWARE": [OURS, SESSIONS]},
