@@ -11,9 +11,10 @@ except ImportError:
         "flask is not installed: pip install 'auth0-tx[flask]'", parameter="flask"
     ) from None
 
-from .extension import Auth0TX, current_auth0
+from .current import auth0_of, current_auth0
+from .extension import Auth0TX
 from .session_store import FlaskSessionStore
 
 del _flask
 
-__all__ = ["Auth0TX", "FlaskSessionStore", "current_auth0"]
+__all__ = ["Auth0TX", "FlaskSessionStore", "auth0_of", "current_auth0"]

@@ -1,0 +1,180 @@
+"""An application's clients, made from its settings.
+
+``AUTH0_TX_CLIENTS`` has the settings of clients beside the default one, by their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+from flask import Flask
+
+from ...client import ServerClient
+from ...errors import ConfigurationError
+from ...secret import conceal
+from ..settings import (
+    DEFAULT,
+    add_defaults,
+    check_keywords,
+    check_session_cookies,
+    to_keywords,
+    use_host_keys,
+)
+from .session_store import FlaskSessionStore
+
+EXTENSION = "auth0_tx"
+_PREFIX = "AUTH0_TX_"
+
+# Auth0's own samples have these names; all other settings have our prefix.
+_SHARED = ("DOMAIN", "CLIENT_ID", "CLIENT_SECRET", "SECRET")
+
+# Settings with our prefix that are the extension's, and not a client's.
+_OF_THE_EXTENSION = ("CLIENTS", "LOGIN_URL", "LOGIN_VIEW")
+
+
+@attrs.frozen(eq=False)
+class ConfiguredClient:
+    """A client, and the keywords that it was made with.
+
+    Attributes:
+        client: the client.
+        keywords: what it was made with, for the commands.
+    """
+
+    client: ServerClient
+    keywords: dict[str, Any] = attrs.field(repr=False)
+
+    def is_kept_by_flask(self) -> bool:
+        """Return whether its sessions are in Flask's own session."""
+        return isinstance(self.keywords.get("state_store"), FlaskSessionStore)
+
+
+@attrs.frozen(eq=False)
+class ExtensionState:
+    """The extension's part of one application.
+
+    Attributes:
+        clients: the application's clients by name, the default one included.
+        login_url: the page that logs users in, or ``None``.
+        login_view: its endpoint, or ``None``.
+    """
+
+    clients: dict[str, ConfiguredClient]
+    login_url: str | None = None
+    login_view: str | None = None
+
+    def keeps_sessions(self) -> bool:
+        """Return whether any of the clients keeps login sessions."""
+        return any(found.client.session_cookie for found in self.clients.values())
+
+    def get_client(self, name: str | None = None) -> ConfiguredClient:
+        """Return the client *name*, or the default one.
+
+        Raises:
+            ConfigurationError: the application has no client of that name.
+        """
+        found = self.clients.get(name or DEFAULT)
+        if found is None:
+            names = ", ".join(sorted(self.clients))
+            raise ConfigurationError(
+                f"this application has no client {name!r}; its clients are {names}",
+                parameter="clients",
+            )
+        return found
+
+
+def make_state(
+    app: Flask, given: Mapping[str, Any], clients: Mapping[str, Mapping[str, Any]]
+) -> ExtensionState:
+    """Make an application's clients.
+
+    Args:
+        app: the application.
+        given: the extension's own keywords for the default client, which win over settings.
+        clients: its keywords for other clients, by name, which win likewise.
+
+    Raises:
+        ConfigurationError: a setting breaks a rule, is unknown or missing.
+    """
+    default = _read_default(app, given)
+    keywords = {DEFAULT: default}
+    configured = conceal(app.config.get(f"{_PREFIX}CLIENTS") or {})
+    if not isinstance(configured, Mapping):
+        raise ConfigurationError(
+            f"{_PREFIX}CLIENTS must be a dictionary of clients", parameter="clients"
+        )
+    for name in {**configured, **clients}:
+        own = {
+            **_read_client(name, configured.get(name, {})),
+            **_read_client(name, clients.get(name, {})),
+        }
+        keywords[name] = add_defaults(name, own, default)
+        check_keywords(keywords[name], f"{_PREFIX}CLIENTS[{name!r}][{{!r}}]")
+    made = {
+        name: ConfiguredClient(ServerClient(**own), own)
+        for name, own in keywords.items()
+    }
+    check_session_cookies(
+        {name: found.client.session_cookie for name, found in made.items()}
+    )
+    login_url = app.config.get(f"{_PREFIX}LOGIN_URL")
+    login_view = app.config.get(f"{_PREFIX}LOGIN_VIEW")
+    if login_url and login_view:
+        raise ConfigurationError(
+            f"{_PREFIX}LOGIN_URL and {_PREFIX}LOGIN_VIEW exclude each other",
+            parameter="login_url",
+        )
+    return ExtensionState(made, login_url, login_view)
+
+
+def _read_default(app: Flask, given: Mapping[str, Any]) -> dict[str, Any]:
+    own = {
+        name.removeprefix(_PREFIX): conceal(value) if isinstance(value, str) else value
+        for name, value in app.config.items()
+        if name.startswith(_PREFIX)
+        and name.removeprefix(_PREFIX) not in _OF_THE_EXTENSION
+    }
+    shared = {
+        name: conceal(app.config[f"AUTH0_{name}"])
+        for name in _SHARED
+        if app.config.get(f"AUTH0_{name}") is not None
+    }
+    keywords = {
+        **to_keywords(shared, "AUTH0_{}"),
+        **to_keywords(own, _PREFIX + "{}"),
+        **given,
+    }
+    _replace_short_forms(keywords)
+    if "secret" not in keywords:
+        keywords["secret"] = _read_secret_keys(app)
+    check_keywords(keywords, "AUTH0_{}")
+    return keywords
+
+
+def _read_client(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keywords of a client beside the default one, named in either case."""
+    if not isinstance(settings, Mapping):
+        raise ConfigurationError(
+            f"{_PREFIX}CLIENTS[{name!r}] must be a dictionary of settings",
+            parameter="clients",
+        )
+    capitals = {str(keyword).upper(): value for keyword, value in settings.items()}
+    keywords = to_keywords(capitals, f"{_PREFIX}CLIENTS[{name!r}][{{!r}}]")
+    _replace_short_forms(keywords)
+    return keywords
+
+
+def _replace_short_forms(keywords: dict[str, Any]) -> None:
+    if keywords.get("state_store") == "session":
+        keywords["state_store"] = FlaskSessionStore()
+
+
+def _read_secret_keys(app: Flask) -> list[str] | None:
+    keys = [app.secret_key, *(app.config.get("SECRET_KEY_FALLBACKS") or ())]
+    # Flask also takes bytes; our secrets are text, and latin-1 keeps each octet.
+    texts = [
+        key.decode("latin-1") if isinstance(key, bytes) else key for key in keys if key
+    ]
+    return use_host_keys(texts, "AUTH0_SECRET")
