@@ -144,14 +144,9 @@ class StoredSessions:
 
     def _add_to_index(self, key: str, state: State) -> Flow[None]:
         """List a new session under its labels; if that fails, delete it."""
-        context, failure = self.call.context, None
-        # For the longest that a session may last, as it may be used until then.
-        lasts = self.call.settings.session_policy.absolute_seconds
-        application = get_application(context, state["domain"])
-        add = partial(call_repeatable, context, self.store.add_to_index)
+        failure = None
         try:
-            for label in index_labels(application, state):
-                yield from add(label, key, ttl=lasts)
+            yield from self._list_under_labels(key, state)
         except StoreError as error:
             failure = error.with_traceback(None)
         if failure is None:
@@ -160,6 +155,14 @@ class StoredSessions:
         with suppress(StoreError):
             yield from call_store(self.store.delete, key)
         raise failure
+
+    def _list_under_labels(self, key: str, state: State) -> Flow[None]:
+        # For the longest that a session may last, as it may be used until then.
+        lasts = self.call.settings.session_policy.absolute_seconds
+        application = get_application(self.call.context, state["domain"])
+        add = partial(call_repeatable, self.call.context, self.store.add_to_index)
+        for label in index_labels(application, state):
+            yield from add(label, key, ttl=lasts)
 
     def take_over(self, state: State, session_id: str) -> Flow[Session | None]:
         """Store the session, or return it as it is stored: each request finds the same id.
@@ -170,19 +173,19 @@ class StoredSessions:
         new = Session(state, session_id, origin="sdk")
         is_writable = yield from can_write(call)
         cookie = {call.settings.session_cookie: session_id}
+        stored = None
         if is_writable:
-            saved = yield from self.save(new, state)
-            if saved is not None:
-                key = self._find_key(state["domain"], session_id)
-                yield from self._add_to_index(key, state)
-                yield from set_cookies(self, cookie, state, "sdk")
-                return saved
-        stored = yield from self._read(state["domain"], session_id, call.now)
+            stored = yield from self.save(new, state)
+        if stored is None:
+            stored = yield from self._read(state["domain"], session_id, call.now)
         if stored is None:
             # Without a response, the next request that has one takes it over.  With one, it
             # is there and does not open: another secret sealed it.
             return None if is_writable else attrs.evolve(new, id="")
         if is_writable:
+            # Also if another request has stored it, which may have failed before it got here.
+            key = self._find_key(state["domain"], session_id)
+            yield from self._list_under_labels(key, stored.state)
             yield from set_cookies(self, cookie, stored.state, "sdk")
         return stored
 

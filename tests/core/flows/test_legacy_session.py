@@ -8,9 +8,9 @@ import pytest
 
 from auth0_tx.core.context import Context
 from auth0_tx.core.flows.access_tokens import get_access_token
-from auth0_tx.core.flows.logout import logout
+from auth0_tx.core.flows.logout import end_sessions, logout
 from auth0_tx.core.flows.session import get_session, get_user
-from auth0_tx.errors import InvalidInputError
+from auth0_tx.errors import InvalidInputError, StoreError
 from tests.core.browser import (
     COOKIE,
     CURRENT,
@@ -20,6 +20,7 @@ from tests.core.browser import (
     log_in,
     read_session,
 )
+from tests.core.faulty_store import FaultyStore, When
 from tests.core.legacy_cookies import SECRET, THEIRS, seal_state, split_cookies
 from tests.core.world import (
     NOW,
@@ -151,6 +152,36 @@ def test_two_secrets(clock: Clock, store: PaperStore, browser: Browser) -> None:
 
     assert read_session(old, late) is None
     assert read_session(new, browser) is not None
+
+
+@pytest.mark.parametrize("seconds", [0, 1], ids=["at once", "slowly"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_take_over_with_a_failing_store(
+    clock: Clock, browser: Browser, when: When, seconds: int
+) -> None:
+    """Whichever command fails, the next request has the session, and Auth0 can end it."""
+    failures, commands, number = [], 1, -1
+    while number < commands:
+        store, visitor = FaultyStore(clock), browser.copy()
+        context = build_session_client(clock, legacy_secret=SECRET, state_store=store)
+        store.plan(number, when=when, delay=lambda: clock.wait(seconds))
+        try:
+            read_session(context, visitor)
+        except StoreError:
+            failures.append(store.log[number])
+        if number < 0:
+            commands = len(store.log)
+        store.plan()
+
+        assert "auth0|alice" == (read_session(context, visitor) or {})["user"]["sub"]
+        assert COOKIE in visitor.cookies
+        assert 1 == len(store.list_sessions())
+        assert 1 == play(end_sessions(context, sub="auth0|alice"))[0]
+        assert read_session(context, Browser({COOKIE: visitor.cookies[COOKIE]})) is None
+        number += 1
+
+    # What fails at once is tried again.
+    assert (commands if seconds else 0) == len(failures)
 
 
 def test_late_take_over(context: Context, clock: Clock, browser: Browser) -> None:
