@@ -6,6 +6,7 @@ import json
 from base64 import urlsafe_b64encode
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -155,6 +156,16 @@ def test_slots_are_apart() -> None:
 
     assert whole.open(sealed) is not None
     assert whole.open(f"{other}.{rest}") is None
+
+
+def test_keys_of_slots() -> None:
+    """Each slot has a key of its own: a text opens with no other, whatever its header says."""
+    (ring,) = make_sealer()._rings
+    one = ring.get_key(0, b"")
+    for slot in range(1, SLOTS):
+        other = attrs.evolve(ring.get_key(slot, b""), header=one.header)
+        assert other.decrypt(one.encrypt(PAYLOAD)) is None
+    assert PAYLOAD == one.decrypt(one.encrypt(PAYLOAD))
 
 
 def test_headers_that_are_not_ours() -> None:
