@@ -13,8 +13,9 @@ from auth0_tx.core.flows.access_tokens import get_access_token
 from auth0_tx.core.flows.login import login_with_custom_token_exchange
 from auth0_tx.core.flows.logout import logout
 from auth0_tx.core.flows.session import get_user, open_keeper
-from auth0_tx.core.flows.session_keeper import find_sealer
+from auth0_tx.core.flows.session_keeper import find_sealer, get_application
 from auth0_tx.core.session.cookies import CookieStore, format_set_cookie
+from auth0_tx.core.session.seal import sealer
 from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
 from auth0_tx.errors import LoginRequiredError, StoreError
 from auth0_tx.values import SessionPolicy
@@ -126,6 +127,18 @@ def test_old_worker_in_a_rolling_deploy(clock: Clock) -> None:
 
     assert read_session(old, browser) is None
     assert read_session(new, browser) is not None
+
+
+def test_session_of_a_short_secret(clock: Clock, browser: Browser) -> None:
+    """What an old secret sealed opens, though it is too short to seal anything new."""
+    context = build_session_client(clock, secret=[SECRET, "short"])
+    opened = find_sealer(context, DOMAIN).open(browser.cookies[COOKIE])
+    assert opened is not None
+    application = get_application(context, DOMAIN)
+    old = sealer(["short"], f"session {COOKIE}", application)
+    visitor = Browser({COOKIE: old.seal(opened.payload)})
+
+    assert "auth0|user" == (read_session(context, visitor) or {})["user"]["sub"]
 
 
 def test_reads_leave_stale_chunks(context: Context, browser: Browser) -> None:

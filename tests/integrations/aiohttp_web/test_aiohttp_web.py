@@ -32,6 +32,7 @@ from tests.integrations.async_sites import (
     login_options,
     make_settings,
 )
+from tests.stores.failing_store import FailingStore
 
 
 async def login(request: web.Request) -> web.Response:
@@ -153,6 +154,19 @@ def test_login(auth0_tenant: Tenant, store: Any) -> None:
         assert "Vary" not in browser.get("/nothing").headers
         assert 303 == browser.post("/logout").status_code
         assert {"sub": None} == browser.get("/user").json()
+
+
+def test_logout_with_a_store_that_is_down(auth0_tenant: Tenant) -> None:
+    """The error says so, and the browser is logged out all the same."""
+    store = FailingStore(MemoryStore(), awaits=False)
+    with serve_site(auth0_tenant, state_store=store) as port:
+        browser = log_in(port, auth0_tenant)
+        assert "__Host-auth0_tx" in browser.cookies
+        store.plan(lambda number, name: "before")
+        answer = browser.post("/logout")
+
+    assert 503 == answer.status_code
+    assert "__Host-auth0_tx" not in browser.cookies
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ from tests.integrations.async_sites import (
     login_options,
     make_settings,
 )
+from tests.stores.failing_store import FailingStore
 
 
 def make_app(client: AsyncServerClient) -> Any:
@@ -142,6 +143,19 @@ def test_login(auth0_tenant: Tenant) -> None:
         assert 401 == Browser(port).get("/required").status_code
         assert 303 == browser.post("/logout").status_code
         assert {"sub": None} == browser.get("/user").json()
+
+
+def test_logout_with_a_store_that_is_down(auth0_tenant: Tenant) -> None:
+    """The error says so, and the browser is logged out all the same."""
+    store = FailingStore(MemoryStore(), awaits=False)
+    with serve_site(auth0_tenant, state_store=store) as port:
+        browser = log_in(port, auth0_tenant)
+        assert "__Host-auth0_tx" in browser.cookies
+        store.plan(lambda number, name: "before")
+        answer = browser.post("/logout")
+
+    assert 503 == answer.status_code
+    assert "__Host-auth0_tx" not in browser.cookies
 
 
 @pytest.mark.parametrize("then", ["", "stream", "error"])

@@ -19,6 +19,7 @@ from auth0_tx import (
     RefusedError,
     StoreError,
 )
+from auth0_tx.core.session.seal import sealer
 from auth0_tx.integrations.celery import AsyncSubjectTokenVault, SubjectTokenVault
 from auth0_tx.integrations.celery.vault import new_handle
 from tests.redis_server import RedisServer
@@ -119,13 +120,48 @@ def test_secrets(connection: redis.Redis, redis_prefix: str) -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "a short one", ["a short one", "x" * 32]])
-def test_short_secret(connection: redis.Redis, secret: str | list[str]) -> None:
+@pytest.mark.parametrize(
+    ("make_vault", "connect"),
+    [
+        (SubjectTokenVault, redis.Redis),
+        (AsyncSubjectTokenVault, redis.asyncio.Redis),
+    ],
+    ids=["blocking", "async"],
+)
+def test_short_secret(
+    make_vault: Any, connect: Callable[[], Any], secret: str | list[str]
+) -> None:
     """The newest secret has 32 characters or more, as that of a client."""
     with pytest.raises(ConfigurationError) as refused:
-        SubjectTokenVault(connection, secret=secret)
+        make_vault(connect(), secret=secret)
 
     assert "secret" == refused.value.parameter
+    assert not secret or "secrets.token_urlsafe(32)" in str(refused.value)
     assert "a short one" not in str(refused.value)
+
+
+def test_short_older_secret(connection: redis.Redis, redis_prefix: str) -> None:
+    """What a short secret sealed opens where that comes after a longer one."""
+    old = SubjectTokenVault(connection, prefix=redis_prefix)
+    old._sealer = sealer(["a short one"], "vault")
+    new = SubjectTokenVault(
+        connection, secret=["x" * 32, "a short one"], prefix=redis_prefix
+    )
+
+    assert TOKEN == new.take(old.put(TOKEN))
+
+
+def test_two_applications(connection: redis.Redis, redis_prefix: str) -> None:
+    """Two applications with one Redis, each with its secret, open nothing of each other's."""
+    ours, theirs = (
+        SubjectTokenVault(connection, secret=secret, prefix=redis_prefix)
+        for secret in ("of the first application" * 2, "of the second application" * 2)
+    )
+    kept = ours.put(TOKEN)
+    with pytest.raises(InvalidInputError, match="handle"):
+        theirs.take(ours.put(TOKEN))
+
+    assert TOKEN == ours.take(kept)
 
 
 def test_lent(vault: SubjectTokenVault) -> None:

@@ -614,6 +614,12 @@ SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
         ({"SECRET": "a short one"}, {}, {"auth0_tx.E005"}),
         ({"SECRET": ["a short one", "x" * 32]}, {}, {"auth0_tx.E005"}),
         ({"SECRET": ...}, {"SECRET_KEY": "a short one"}, {"auth0_tx.E005"}),
+        ({"SECRET": ["x" * 32, "a short one"]}, {}, set()),
+        (
+            {"SECRET": ...},
+            {"SECRET_KEY": "x" * 32, "SECRET_KEY_FALLBACKS": ["a short one"]},
+            set(),
+        ),
         ({}, {"MIDDLEWARE": []}, {"auth0_tx.E006"}),
         (
             {"STATE_STORE": "session"},
@@ -628,7 +634,7 @@ SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
         ({"TOKEN_CACHE": "cache:own"}, {}, {"auth0_tx.W004"}),
         ({"STATE_STORE": "cache:none"}, {}, {"auth0_tx.E003"}),
     ],
-    ids=range(12),
+    ids=range(14),
 )
 def test_checks(
     project: Project,
@@ -640,6 +646,32 @@ def test_checks(
     project(auth0_tx, **changes)
 
     assert expected == run_checks()
+
+
+@pytest.mark.parametrize(
+    ("auth0_tx", "changes"),
+    [
+        ({"SECRET": "a short one"}, {}),
+        ({"SECRET": ...}, {"SECRET_KEY": "a short one"}),
+    ],
+    ids=["secret", "key"],
+)
+def test_short_secret(
+    project: Project, auth0_tx: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    """The check and the client say how to make a secret that is long enough."""
+    from auth0_tx.integrations.django import get_client
+    from auth0_tx.integrations.django.checks import check_settings
+
+    project(auth0_tx, **changes)
+    (message,) = check_settings(None)
+    with pytest.raises(ConfigurationError) as refused:
+        get_client()
+
+    for text in (message.msg, str(refused.value)):
+        assert "32 characters" in text
+        assert "secrets.token_urlsafe(32)" in text
+        assert "a short one" not in text
 
 
 def test_more_checks(project: Project) -> None:

@@ -31,6 +31,7 @@ from tests.integrations.flask.sites import (
     make_app,
     make_settings,
 )
+from tests.stores.failing_store import FailingStore
 
 
 @pytest.fixture
@@ -111,6 +112,19 @@ def test_logout(app: Flask, auth0_tenant: Tenant) -> None:
 
     assert f"{auth0_tenant.issuer}v2/logout" in answer.headers["Location"]
     assert {"sub": None, "session": False} == get(browser, "/user").json
+
+
+def test_logout_with_a_store_that_is_down(auth0_tenant: Tenant) -> None:
+    """The error says so, and the browser is logged out all the same."""
+    store = FailingStore(MemoryStore(), awaits=False)
+    app = make_app(auth0_tenant, AUTH0_TX_STATE_STORE=store)
+    browser = log_in(app, auth0_tenant)
+    assert browser.get_cookie("__Host-auth0_tx") is not None
+    store.plan(lambda number, name: "before")
+    answer = browser.post("/logout", base_url=HTTPS)
+
+    assert 503 == answer.status_code
+    assert browser.get_cookie("__Host-auth0_tx") is None
 
 
 @pytest.mark.parametrize("path", ["/token", "/token-then-abort", "/token-then-error"])
@@ -452,6 +466,48 @@ def test_refused(auth0_tenant: Tenant, changes: dict[str, Any], named: str) -> N
     assert named in str(refused.value)
     assert SECRET not in str(refused.value)
     assert "a short one" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"AUTH0_SECRET": "a short one"},
+        {"AUTH0_SECRET": ["a short one", SECRET]},
+        {"AUTH0_SECRET": None, "SECRET_KEY": "a short one"},
+        {
+            "AUTH0_SECRET": None,
+            "SECRET_KEY": "a short one",
+            "SECRET_KEY_FALLBACKS": [SECRET],
+        },
+    ],
+    ids=["secret", "newest", "key", "newest key"],
+)
+def test_short_secret(auth0_tenant: Tenant, changes: dict[str, Any]) -> None:
+    """The newest secret has 32 characters or more; the error says how to make one."""
+    with pytest.raises(ConfigurationError) as refused:
+        make_app(auth0_tenant, **changes)
+
+    assert "32 characters" in str(refused.value)
+    assert "secrets.token_urlsafe(32)" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"AUTH0_SECRET": [SECRET, "a short one"]},
+        {
+            "AUTH0_SECRET": None,
+            "SECRET_KEY": SECRET,
+            "SECRET_KEY_FALLBACKS": ["a short one"],
+        },
+    ],
+    ids=["secret", "key"],
+)
+def test_short_older_secret(auth0_tenant: Tenant, changes: dict[str, Any]) -> None:
+    """A short secret may still open what it sealed, behind one that is long enough."""
+    app = make_app(auth0_tenant, **changes)
+
+    assert "auth0|alice" == get(log_in(app, auth0_tenant), "/user").json["sub"]
 
 
 @pytest.mark.parametrize(
