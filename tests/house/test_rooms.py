@@ -248,6 +248,19 @@ def get_called_name(call: ast.Call) -> str:
     return getattr(call.func, "attr", getattr(call.func, "id", ""))
 
 
+def test_flows_know_no_store() -> None:
+    """Only the keepers of sessions, and the room that chooses one, know where sessions are."""
+    stores = {"CookieStore", "CookieSessions", "StoredSessions"}
+    naming = {
+        path.stem
+        for path in list_modules("core/flows")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Name) and node.id in stores
+    }
+
+    assert naming == {"session", "session_keeper", "session_lock"}
+
+
 def test_no_flow_yields_while_it_closes() -> None:
     """No flow touches the world in ``finally``: a closed generator could not."""
     yielding = [

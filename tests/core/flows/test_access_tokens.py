@@ -896,6 +896,13 @@ def test_audience_of_a_token_set(
     assert (token, audience) == (found.access_token, found.audience)
 
 
+def test_audience_of_an_opaque_token(context: Context, browser: Browser) -> None:
+    """A token that does not say whom it is for is returned, its audience unknown."""
+    found = ask_for_token_set(context, browser, build_refresh_response(), audience=API)
+
+    assert ("a-2", None) == (found.access_token, found.audience)
+
+
 def test_token_set_of_unknown_lifetime(context: Context) -> None:
     """A token set says what is not known as None."""
     browser = Browser()
