@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from auth0_tx.events import (
+    AuditEvent,
     BackchannelLogoutFinished,
     CacheFailed,
     CacheHit,
@@ -72,6 +73,13 @@ def test_record(
     assert (f"auth0_tx.{logger}", level) == (record.name, record.levelno)
     assert record.getMessage().startswith(f"{type(event).__name__} ")
     assert type(event).__name__ == record.auth0_tx["event"]  # type: ignore[attr-defined]
+
+
+def test_audited() -> None:
+    """No audit event is forgotten."""
+    kinds = {kind for kind in get_args(Event) if issubclass(kind, AuditEvent)}
+
+    assert kinds <= {type(event) for event, _, _ in RECORDS}
 
 
 def test_not_wanted(caplog: pytest.LogCaptureFixture) -> None:

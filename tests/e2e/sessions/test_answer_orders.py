@@ -413,7 +413,8 @@ async def test_three_requests(world: World, request: pytest.FixtureRequest) -> N
     """The same with three requests.
 
     In asyncio all orders are tried in cookies, which the answers bring, and in memory.  The
-    other stores share them: it is not in the order of commands that they differ.
+    other stores share them: ``tests/stores/test_answer_orders`` tries all with each, without
+    clients.
     """
     orders = list(list_orders(3))
     kind = request.node.callspec.id
