@@ -66,6 +66,7 @@ class Login:
         ended: when it had ended.
         harms: what makes it legitimate that its refresh token is refused, and since when.
         newest: the number of the newest answer with its cookies that has arrived.
+        has_arrived: whether the answer to its login has arrived.
         is_lost: whether it was found to be lost, or over.
     """
 
@@ -78,6 +79,7 @@ class Login:
     ended: float | None = None
     harms: dict[str, float] = attrs.field(factory=dict)
     newest: int = 0
+    has_arrived: bool = False
     is_lost: bool = False
 
 
@@ -399,11 +401,10 @@ class SoakBrowser:
         if login is not None and sent.error is None:
             login.noted = max(login.noted, sent.at)
         if sent.operation == "logout":
-            self.take_end(login)
+            self.take_end()
         elif sent.new_login is not None:
-            if self.login is not None and self.soak.is_in_cookies:
-                self.login.ending = self.login.ending or "login over it"
-                self.login.ended = self.login.ended or time.time()
+            self.end_in_cookies("login over it")
+            sent.new_login.has_arrived = True
             self.login = sent.new_login
         elif sets:
             self.take_renewed(sent)
@@ -412,14 +413,22 @@ class SoakBrowser:
                 f"a late answer to a {sent.operation} deleted a newer session's cookies"
             )
 
-    def take_end(self, login: Login | None) -> None:
+    def take_end(self) -> None:
         """Take the answer to a logout, which deletes the browser's session."""
-        for over in (login, self.login):
-            # In a store, the newer session goes on, and nobody can reach it any more.
-            if over is not None and self.soak.is_in_cookies:
-                over.ending = over.ending or "logout"
-                over.ended = over.ended or time.time()
+        self.end_in_cookies("logout")
         self.login = None
+
+    def end_in_cookies(self, cause: str) -> None:
+        """Note that no session counts any more which the browser had in its cookies.
+
+        In a store, a newer session goes on, and nobody can reach it any more.
+        """
+        if not self.soak.is_in_cookies:
+            return
+        for login in self.made:
+            if login.has_arrived:
+                login.ending = login.ending or cause
+                login.ended = login.ended or time.time()
 
     def take_renewed(self, sent: Sent) -> None:
         """Take cookies that a read or a refresh set."""
