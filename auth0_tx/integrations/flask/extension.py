@@ -14,6 +14,7 @@ from ..error_answers import answer_for
 from .commands import commands
 from .configuration import EXTENSION, make_state
 from .current import auth0_of, get_extension_state, serve_requests
+from .guards import answer_error, login_not_required
 
 
 class Auth0TX:
@@ -81,6 +82,7 @@ class Auth0TX:
         blueprint = Blueprint("_".join(filter(None, ("auth0_tx", client))), __name__)
 
         @blueprint.post(url)
+        @login_not_required
         def backchannel_logout() -> Response:
             # OpenID Connect Back-Channel Logout 1.0 section 2.8: 200, or 400 if the token
             # does not hold, and no cache may keep either.
@@ -96,13 +98,9 @@ class Auth0TX:
         return blueprint
 
     def handle_errors(self, app: Flask) -> None:
-        """Answer errors of this library that a view does not catch, as an API would.
+        """Answer errors of this library that a view does not catch.
 
-        The status says who can do something about it; the body gives no detail.
+        The status says who can do something about it; the body gives no detail.  A browser that
+        opens a page without being logged in is redirected to the login page.
         """
-        app.register_error_handler(Auth0Error, _answer_error)
-
-
-def _answer_error(error: Auth0Error) -> tuple[dict[str, str], int, dict[str, str]]:
-    answer = answer_for(error)
-    return answer.body, answer.status, {**answer.headers, "Cache-Control": "no-store"}
+        app.register_error_handler(Auth0Error, answer_error)
