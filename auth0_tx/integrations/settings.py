@@ -133,12 +133,7 @@ def add_defaults(
     Raises:
         ConfigurationError: *name* is not fit for a client.
     """
-    if name == DEFAULT or not isinstance(name, str) or not _is_client_name(name):
-        raise ConfigurationError(
-            f"{name!r} can't be the name of a client: use a-z, 0-9 and _, up to 50, a letter "
-            f"first, and not {DEFAULT!r}",
-            parameter="clients",
-        )
+    check_client_name(name)
     inherited = {
         keyword: value
         for keyword, value in default.items()
@@ -152,6 +147,20 @@ def add_defaults(
     ):
         policy = attrs.evolve(policy, cookie_name=f"auth0_tx_{name}")
     return {**inherited, **keywords, "session_policy": policy}
+
+
+def check_client_name(name: str) -> None:
+    """Raise an error if *name* cannot be that of a client besides the default.
+
+    Raises:
+        ConfigurationError: *name* is not fit for a client.
+    """
+    if name == DEFAULT or not isinstance(name, str) or not _is_client_name(name):
+        raise ConfigurationError(
+            f"{name!r} can't be the name of a client: use a-z, 0-9 and _, up to 50, a letter "
+            f"first, and not {DEFAULT!r}",
+            parameter="clients",
+        )
 
 
 def check_session_cookies(cookies: Mapping[str, str | None]) -> None:
