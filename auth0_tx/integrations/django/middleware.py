@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
 from ...frameworks.cookies import ResponseState, commit, expect_commit
+from .error_responses import respond_to_view_error
 from .request_client import DjangoRequestAuth0
 from .session_store import use_session_of
 
@@ -40,6 +41,12 @@ class Auth0Middleware:
             response: HttpResponseBase = self._get_response(request)
         commit(response, state)
         return response
+
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponse | None:
+        """Answer an error that a view did not catch; Django calls this for both kinds."""
+        return respond_to_view_error(request, exception)
 
     async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
         state = _bind(request)

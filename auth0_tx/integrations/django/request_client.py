@@ -24,6 +24,7 @@ from ...values import (
     UserClaims,
 )
 from ..host_session_store import is_login_key
+from ..request_base import check_scopes
 from ..request_client import RequestAuth0
 from ..settings import DEFAULT
 from .clients import get_client
@@ -92,6 +93,33 @@ class DjangoRequestAuth0(RequestAuth0):
         if session is not None and self._name == DEFAULT:
             session.flush()
 
+    def require_user(self) -> UserClaims:
+        """Return the claims of the logged-in user.
+
+        Raises:
+            LoginRequiredError: nobody is logged in.
+            StoreError: the store cannot be read.
+        """
+        user = self.user
+        if user is None:
+            raise LoginRequiredError("nobody is logged in")
+        return user
+
+    def require_scopes(self, *scopes: str, audience: str | None = None) -> None:
+        """Raise an error if the user's access token was not granted every scope.
+
+        Args:
+            *scopes: the scopes, each a string without spaces.
+            audience: the API; ``None`` for the one that the login was for.
+
+        Raises:
+            InsufficientScopeError: a scope was not granted.
+            LoginRequiredError: nobody is logged in, or the token cannot be renewed.
+            StoreError: the store failed.
+            CustomTokenExchangeError: the token could not be renewed this time.
+        """
+        check_scopes(self.get_token_set(audience), scopes)
+
     def _get_user(self) -> UserClaims | None:
         """Return the claims of the logged-in user, or ``None``."""
         return self.user
@@ -105,6 +133,8 @@ class DjangoRequestAuth0(RequestAuth0):
     aget_access_token = _to_async(RequestAuth0.get_access_token)
     aget_token_set = _to_async(RequestAuth0.get_token_set)
     aget_token_on_behalf_of = _to_async(RequestAuth0.get_token_on_behalf_of)
+    arequire_scopes = _to_async(require_scopes)
+    arequire_user = _to_async(require_user)
     alogin = _to_async(login)
     alogout = _to_async(logout)
 
