@@ -9,7 +9,11 @@ from typing import Any, assert_type
 
 from flask import Blueprint, Flask
 
-from auth0_tx import ServerClient, UserClaims
+from auth0_tx import (
+    LoginWithCustomTokenExchangeOptions,
+    ServerClient,
+    UserClaims,
+)
 from auth0_tx.integrations.flask import (
     Auth0TX,
     auth0_of,
@@ -25,6 +29,16 @@ auth0 = Auth0TX(app, clients={"orders": {"client_id": "orders"}}, timeout=5)
 assert_type(auth0.client_of(app, "orders"), ServerClient)
 auth0.handle_errors(app)
 app.register_blueprint(auth0.backchannel_logout("/orders/logout", client="orders"))
+
+
+def make_options(token: str) -> LoginWithCustomTokenExchangeOptions:
+    return LoginWithCustomTokenExchangeOptions(
+        subject_token=token, subject_token_type="urn:acme:legacy-token"
+    )
+
+
+assert_type(auth0.routes(make_options, return_to="https://app.example.com"), Blueprint)
+auth0.routes({"audience": "a"})  # type: ignore[arg-type]
 
 office = Blueprint("office", __name__)
 office.before_request(require_login)

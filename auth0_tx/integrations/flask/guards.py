@@ -147,6 +147,17 @@ def answer_error(error: Auth0Error) -> Response:
     return make_response((answer.body, answer.status, answer.headers))
 
 
+def answer_or_raise(error: Auth0Error) -> Response:
+    """Return the answer to a request that failed with *error*.
+
+    Raises:
+        Auth0Error: *error*, if the application has a handler for it.
+    """
+    if _has_handler(error):
+        raise error
+    return answer_error(error)
+
+
 def _check(
     scopes: str | Collection[str], audience: str | None, client: str | None
 ) -> Response | None:
@@ -163,9 +174,7 @@ def _check(
             required = scopes.split() if isinstance(scopes, str) else scopes
             check_scopes(auth0.get_token_set(audience), required)
     except Auth0Error as error:
-        if _has_handler(error):
-            raise
-        return answer_error(error)
+        return answer_or_raise(error)
     return None
 
 
