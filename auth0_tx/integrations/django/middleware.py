@@ -12,7 +12,6 @@ from django.utils.functional import SimpleLazyObject
 from ...frameworks.cookies import ResponseState, commit, expect_commit
 from .error_responses import respond_to_view_error
 from .request_client import DjangoRequestAuth0
-from .session_store import use_session_of
 
 
 class Auth0Middleware:
@@ -37,8 +36,7 @@ class Auth0Middleware:
         if self._is_async:
             return self._answer_async(request)
         state = _bind(request)
-        with use_session_of(request):
-            response: HttpResponseBase = self._get_response(request)
+        response: HttpResponseBase = self._get_response(request)
         commit(response, state)
         return response
 
@@ -50,8 +48,7 @@ class Auth0Middleware:
 
     async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
         state = _bind(request)
-        with use_session_of(request):
-            response: HttpResponseBase = await self._get_response(request)
+        response: HttpResponseBase = await self._get_response(request)
         commit(response, state)
         return response
 

@@ -3,7 +3,7 @@
 An async view awaits the methods that begin with *a*, as in Django's own API.  They run the
 blocking method in Django's thread-sensitive executor, like ORM calls: one client and one store
 serve both kinds of views, and a session in the database is read on the request's own
-connection, within its transaction.  In any other thread nobody would close that connection.
+connection.  In any other thread nobody would close that connection at the end of the request.
 """
 
 from __future__ import annotations
@@ -23,12 +23,10 @@ from ...values import (
     SessionData,
     UserClaims,
 )
-from ..host_session_store import is_login_key
 from ..request_base import check_scopes
 from ..request_client import RequestAuth0
 from ..settings import DEFAULT
 from .clients import get_client
-from .session_store import use_session_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,12 +43,8 @@ def _to_async(
     async def call_in_request_thread(
         self: DjangoRequestAuth0, /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        def run() -> T:
-            # The executor's thread does not see the middleware's request.
-            with use_session_of(self._request):
-                return method(self, *args, **kwargs)
-
-        result: T = await sync_to_async(run, thread_sensitive=True)()
+        run = sync_to_async(method, thread_sensitive=True)
+        result: T = await run(self, *args, **kwargs)
         return result
 
     call_in_request_thread.__doc__ = method.__doc__
@@ -187,11 +181,7 @@ def login(request: Any, options: LoginWithCustomTokenExchangeOptions) -> Any:
     if user is None:
         bound.logout()
         raise LoginRequiredError("no backend has an active user for these claims")
-    # If another user was logged in, Django empties the session, which may have our login.
-    items = request.session.items()
-    ours = {name: value for name, value in items if is_login_key(name)}
     auth.login(request, user)
-    request.session.update(ours)
     return user
 
 
