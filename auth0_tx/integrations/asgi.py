@@ -3,6 +3,10 @@
 FastAPI drops what was set on its injected ``Response`` if an endpoint returns a response of
 its own, such as a redirect, and a response that an error handler makes has no cookies at all.
 With this middleware, ``store_options={"request": request}`` is enough for any response.
+
+A WebSocket has one response, that of its handshake (RFC 6455 section 4.2.2), so its cookies go
+out when it is accepted, or refused: a token that is renewed before then is kept.  Afterwards no
+cookie can be set, and a session in cookies can only be read.
 """
 
 from __future__ import annotations
@@ -18,6 +22,14 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+# The messages with the head of a response.
+_STARTS = (
+    "http.response.start",
+    "websocket.accept",
+    "websocket.http.response.start",
+)
 
 
 class SessionCommitMiddleware:
@@ -38,8 +50,7 @@ class SessionCommitMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request as the application does, with the session's cookies."""
-        if scope["type"] != "http":
-            # A websocket's cookies could only go out with its handshake, and nobody waits.
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         state = scope.setdefault(RESPONSE_STATE, ResponseState())
@@ -51,12 +62,46 @@ class SessionCommitMiddleware:
 
         async def send_with_cookies(message: Message) -> None:
             # Informational messages, such as early hints, may come before.
-            if message["type"] == "http.response.start":
+            if message["type"] in _STARTS:
                 state.has_begun = True
                 message = _add_headers(message, state)
+            elif message["type"] == "websocket.close" and not state.has_begun:
+                state.has_begun = True
+                if _must_deny(scope, state):
+                    await _deny(send, state, 403)
+                    return
             await send(message)
 
-        await self._app(scope, receive, send_with_cookies)
+        try:
+            await self._app(scope, receive, send_with_cookies)
+        except Exception:
+            if not state.has_begun and _must_deny(scope, state):
+                state.has_begun = True
+                await _deny(send, state, 500)
+            raise
+
+
+def _must_deny(scope: Scope, state: ResponseState) -> bool:
+    """Return whether a WebSocket's refusal has cookies to set.
+
+    A close before the handshake is over makes the server answer 403 by itself, without them.
+    Servers with this extension let the application answer.
+    """
+    return (
+        bool(state.cookies)
+        and scope["type"] == "websocket"
+        and "websocket.http.response" in (scope.get("extensions") or {})
+    )
+
+
+async def _deny(send: Send, state: ResponseState, status: int) -> None:
+    start = {
+        "type": "websocket.http.response.start",
+        "status": status,
+        "headers": [(b"content-length", b"0")],
+    }
+    await send(_add_headers(start, state))
+    await send({"type": "websocket.http.response.body", "body": b""})
 
 
 def _add_headers(start: Message, state: ResponseState) -> Message:

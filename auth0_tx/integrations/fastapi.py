@@ -1,32 +1,42 @@
 """Auth0 in FastAPI: dependencies that the OpenAPI document shows as security schemes.
 
 @app.get("/orders")
-async def orders(token: Annotated[TokenExchangeResponse, Depends(OnBehalfOf(API))]):
-...
+async def orders(token: Annotated[str, Depends(AccessToken(API))]): ...
+
+Each takes an ``HTTPConnection``, so it serves endpoints and WebSockets; runs on the event loop,
+so an endpoint that is a ``def`` gets a value which needs no ``await``; and equals any other with
+the same arguments, so ``app.dependency_overrides[RequiredUser()]`` replaces it in a test.
 """
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
-from typing import Annotated
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Annotated, Any, ClassVar
 
+from ..core.session.cookies import cookie_name
 from ..errors import Auth0Error, ConfigurationError
 from ..values import (
     CustomTokenExchangeOptions,
+    LoginWithCustomTokenExchangeOptions,
     SessionPolicy,
     TokenExchangeResponse,
     UserClaims,
 )
 from .async_request_client import AsyncRequestAuth0
-from .error_answers import answer_for
 from .request_base import get_bearer_token
 
 try:
-    from fastapi import Depends, HTTPException, Request
+    from fastapi import APIRouter, Depends, FastAPI, Security
     from fastapi.openapi.models import APIKey, APIKeyIn
     from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
     from fastapi.openapi.models import SecurityBase as SecurityBaseModel
+    from fastapi.requests import HTTPConnection
+    from fastapi.security import SecurityScopes
     from fastapi.security.base import SecurityBase
+    from pydantic import BaseModel
 except ImportError:
     raise ConfigurationError(
         "fastapi is not installed: pip install 'auth0-tx[fastapi]'",
@@ -34,68 +44,255 @@ except ImportError:
     ) from None
 
 from .starlette import (
+    Auth0HTTPException,
     SessionCommitMiddleware,
-    auth0_lifespan,
     auth0_of,
+    auth0_routes,
     backchannel_logout,
     handle_errors,
+    login_required,
+    require_user,
 )
+from .starlette import (
+    clients as starlette_clients,
+)
+from .starlette.clients import ClientSource, Lifespan
+from .starlette.refusals import to_refusal
 
 __all__ = [
+    "RESPONSES",
+    "AccessToken",
     "Auth0",
+    "Auth0HTTPException",
+    "BoundClient",
     "CurrentUser",
+    "ErrorBody",
     "ExchangedToken",
     "OnBehalfOf",
+    "OptionalUser",
     "RequiredUser",
     "SessionCommitMiddleware",
     "auth0_lifespan",
     "auth0_of",
+    "auth0_router",
     "backchannel_logout",
     "handle_errors",
+    "login_required",
+    "require_user",
 ]
+
+_SESSION_SCHEME = "Auth0Session"
+
+
+class ErrorBody(BaseModel):
+    """The body of each error that this library answers: a code, and no detail."""
+
+    error: str
+
+
+_CHALLENGE = {"WWW-Authenticate": {"schema": {"type": "string"}}}
+_WAIT = {"Retry-After": {"schema": {"type": "integer"}}}
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    401: {
+        "model": ErrorBody,
+        "description": "Nobody is logged in, or the token is not valid.",
+        "headers": _CHALLENGE,
+    },
+    403: {
+        "model": ErrorBody,
+        "description": "The user may not do this, or the token lacks a scope.",
+        "headers": _CHALLENGE,
+    },
+    503: {
+        "model": ErrorBody,
+        "description": "Auth0 or the session store cannot be reached now.",
+        "headers": _WAIT,
+    },
+}
+"""The errors of the dependencies for the OpenAPI document: ``FastAPI(responses=RESPONSES)``.
+
+:func:`handle_errors` makes the bodies so.
+"""
+
+
+class _Dependency(ABC):
+    """A dependency that equals any other with the same arguments."""
+
+    # Set by each class before anything else of it is used.
+    _arguments: tuple[object, ...]
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other._arguments == self._arguments
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._arguments))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}{self._arguments}"
+
+
+class BoundClient(_Dependency):
+    """Return a client, bound to the request or the WebSocket.
+
+    Args:
+        client: the name of one of the lifespan's *clients*; ``None`` for the default client.
+    """
+
+    def __init__(self, client: str | None = None) -> None:
+        self._arguments = (client,)
+        self._client = client
+
+    async def __call__(self, connection: HTTPConnection) -> AsyncRequestAuth0:
+        """Return the bound client."""
+        return auth0_of(connection, self._client)
 
 
 Auth0 = Annotated[AsyncRequestAuth0, Depends(auth0_of)]
-"""The client, bound to the request of the endpoint that declares this dependency."""
+"""The default client, bound to the request or the WebSocket."""
 
 
-async def _get_user(auth0: Auth0) -> UserClaims | None:
-    return await auth0.get_user()
+class OptionalUser(_Dependency):
+    """Return the claims of the logged-in user, or ``None``.
+
+    Args:
+        client: the name of one of the lifespan's *clients*; ``None`` for the default client.
+    """
+
+    def __init__(self, client: str | None = None) -> None:
+        self._arguments = (client,)
+        self._client = client
+
+    async def __call__(self, connection: HTTPConnection) -> UserClaims | None:
+        """Return the claims of the connection's user."""
+        try:
+            return await auth0_of(connection, self._client).get_user()
+        except ConfigurationError:
+            raise
+        except Auth0Error as error:
+            refusal = to_refusal(connection, error)
+        raise refusal
 
 
-CurrentUser = Annotated[UserClaims | None, Depends(_get_user)]
+CurrentUser = Annotated[UserClaims | None, Depends(OptionalUser())]
 """The claims of the logged-in user, or ``None``."""
 
 
-class RequiredUser(SecurityBase):
-    """Return the claims of the logged-in user; answer 401 if nobody is logged in.
-
-    Args:
-        policy: the client's ``session_policy``; the document shows the cookie's name from it.
-    """
+class _SessionDependency(_Dependency, SecurityBase):
+    """A dependency on the login session, whose cookie the document shows."""
 
     # FastAPI reads both from any dependency that is a SecurityBase, for its document.
     model: SecurityBaseModel
     scheme_name: str
 
-    def __init__(self, policy: SessionPolicy = SessionPolicy()) -> None:
+    def __init__(self, policy: SessionPolicy | None, client: str | None) -> None:
+        if policy is None and client is None:
+            policy = SessionPolicy()
+        elif policy is None:
+            policy = SessionPolicy(cookie_name=f"auth0_tx_{client}")
+        self._client = client
         self.model = APIKey(
             # ``in`` is a keyword of Python, and pydantic has no other name for the field.
             **{"in": APIKeyIn.cookie},  # type: ignore[arg-type]
-            name=policy.cookie_name,
+            name=cookie_name(
+                policy.cookie_name,
+                secure=policy.cookie_secure,
+                domain=policy.cookie_domain,
+                path=policy.cookie_path,
+            ),
             description="The login session's cookie.",
         )
-        self.scheme_name = "Auth0Session"
-
-    async def __call__(self, request: Request) -> UserClaims:
-        """Return the claims of the request's user."""
-        user = await auth0_of(request).get_user()
-        if user is None:
-            raise HTTPException(401, "login_required")
-        return user
+        self.scheme_name = _name_scheme(client)
 
 
-class _BearerExchange(SecurityBase, ABC):
+class RequiredUser(_SessionDependency):
+    """Return the claims of the logged-in user; answer 401 if nobody is logged in.
+
+    ``Security(RequiredUser(), scopes=["read:orders"])`` answers 403 as well, if the user's
+    access token was not granted the scopes; *scopes* here does the same.  Both are in the
+    OpenAPI document.
+
+    Args:
+        policy: the client's ``session_policy``, for a document that is made without running
+            the application: it then shows the cookie's name from it.
+        scopes: the scopes that the user's access token must have been granted.
+        audience: the API of that token; ``None`` for the login's.
+        client: the name of one of the lifespan's *clients*; ``None`` for the default client.
+    """
+
+    def __init__(
+        self,
+        policy: SessionPolicy | None = None,
+        *,
+        scopes: Collection[str] = (),
+        audience: str | None = None,
+        client: str | None = None,
+    ) -> None:
+        super().__init__(policy, client)
+        self._scopes = tuple(scopes.split() if isinstance(scopes, str) else scopes)
+        self._audience = audience
+        self._arguments = (policy, self._scopes, audience, client)
+        if self._scopes:
+            # FastAPI shows only the scopes of a ``Security``.
+            self.__signature__ = _depend_on(
+                Security(
+                    RequiredUser(policy, audience=audience, client=client),
+                    scopes=self._scopes,
+                )
+            )
+
+    async def __call__(
+        self,
+        connection: HTTPConnection,
+        security_scopes: SecurityScopes,
+        user: UserClaims | None = None,
+    ) -> UserClaims:
+        """Return the claims of the connection's user."""
+        if user is not None:
+            return user
+        return await require_user(
+            connection,
+            scopes=(*self._scopes, *security_scopes.scopes),
+            audience=self._audience,
+            client=self._client,
+        )
+
+
+class AccessToken(_SessionDependency):
+    """Return an access token of the logged-in user, renewed if it is about to expire.
+
+    Args:
+        audience: the API to call; ``None`` for the one that the login was for.
+        scope: space-separated scopes; ``None`` for those of the login.
+        policy: as for :class:`RequiredUser`.
+        client: the name of one of the lifespan's *clients*; ``None`` for the default client.
+    """
+
+    def __init__(
+        self,
+        audience: str | None = None,
+        scope: str | None = None,
+        *,
+        policy: SessionPolicy | None = None,
+        client: str | None = None,
+    ) -> None:
+        super().__init__(policy, client)
+        self._audience, self._scope = audience, scope
+        self._arguments = (audience, scope, policy, client)
+
+    async def __call__(self, connection: HTTPConnection) -> str:
+        """Return the token."""
+        try:
+            auth0 = auth0_of(connection, self._client)
+            return await auth0.get_access_token(self._audience, self._scope)
+        except ConfigurationError:
+            raise
+        except Auth0Error as error:
+            refusal = to_refusal(connection, error)
+        raise refusal
+
+
+class _BearerExchange(_Dependency, SecurityBase):
     """An exchange of the request's bearer token.
 
     FastAPI shows the name of the class as the security scheme's.
@@ -103,22 +300,26 @@ class _BearerExchange(SecurityBase, ABC):
 
     model: SecurityBaseModel
     scheme_name: str
+    description: ClassVar[str]
 
-    def __init__(self, description: str) -> None:
-        self.model = HTTPBearerModel(description=description)
+    def __init__(self, client: str | None) -> None:
+        self.model = HTTPBearerModel(description=self.description)
         self.scheme_name = type(self).__name__
+        self._client = client
 
-    async def __call__(self, request: Request) -> TokenExchangeResponse:
+    async def __call__(self, connection: HTTPConnection) -> TokenExchangeResponse:
         """Return the tokens that the request's bearer token was exchanged for."""
         try:
-            return await self._exchange(request)
+            return await self._exchange(connection)
+        except ConfigurationError:
+            raise
         except Auth0Error as error:
-            answer = answer_for(error)
+            refusal = to_refusal(connection, error)
         # Outside the handler: what Auth0 said is in the log, and not in this error's context.
-        raise HTTPException(answer.status, answer.error, answer.headers)
+        raise refusal
 
     @abstractmethod
-    async def _exchange(self, request: Request) -> TokenExchangeResponse: ...
+    async def _exchange(self, connection: HTTPConnection) -> TokenExchangeResponse: ...
 
 
 class OnBehalfOf(_BearerExchange):
@@ -130,14 +331,20 @@ class OnBehalfOf(_BearerExchange):
     Args:
         audience: the identifier of the API to call.
         scope: space-separated scopes; those of the client grant if it is ``None``.
+        client: the name of one of the lifespan's *clients*; ``None`` for the default client.
     """
 
-    def __init__(self, audience: str, scope: str | None = None) -> None:
-        super().__init__("An access token for this API.")
-        self._audience, self._scope = audience, scope
+    description = "An access token for this API."
 
-    async def _exchange(self, request: Request) -> TokenExchangeResponse:
-        auth0 = auth0_of(request)
+    def __init__(
+        self, audience: str, scope: str | None = None, *, client: str | None = None
+    ) -> None:
+        super().__init__(client)
+        self._audience, self._scope = audience, scope
+        self._arguments = (audience, scope, client)
+
+    async def _exchange(self, connection: HTTPConnection) -> TokenExchangeResponse:
+        auth0 = auth0_of(connection, self._client)
         return await auth0.get_token_on_behalf_of(self._audience, self._scope)
 
 
@@ -148,23 +355,146 @@ class ExchangedToken(_BearerExchange):
         subject_token_type: the URI that your Token Exchange Profile is mapped to.
         audience: the identifier of the API to call.
         scope: space-separated scopes.
+        client: the name of one of the lifespan's *clients*; ``None`` for the default client.
     """
 
+    description = "A token of the external system."
+
     def __init__(
-        self, subject_token_type: str, audience: str, scope: str | None = None
+        self,
+        subject_token_type: str,
+        audience: str,
+        scope: str | None = None,
+        *,
+        client: str | None = None,
     ) -> None:
-        super().__init__("A token of the external system.")
+        super().__init__(client)
+        self._arguments = (subject_token_type, audience, scope, client)
         self._options = {
             "subject_token_type": subject_token_type,
             "audience": audience,
             "scope": scope,
         }
 
-    async def _exchange(self, request: Request) -> TokenExchangeResponse:
-        token = get_bearer_token(request.headers.get("authorization"))
+    async def _exchange(self, connection: HTTPConnection) -> TokenExchangeResponse:
+        token = get_bearer_token(connection.headers.get("authorization"))
         options = CustomTokenExchangeOptions(
             subject_token=token,
             **self._options,  # type: ignore[arg-type]
         )
-        auth0 = auth0_of(request)
+        auth0 = auth0_of(connection, self._client)
         return await auth0.client.custom_token_exchange(options, auth0.store_options)
+
+
+def auth0_lifespan(
+    client: ClientSource,
+    lifespan: Lifespan | None = None,
+    *,
+    clients: Mapping[str, ClientSource] | None = None,
+) -> Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any]]]:
+    """Return a lifespan that gives requests their clients, and closes connections at the end.
+
+    That of Starlette; an application of FastAPI shows the names of the clients' cookies in its
+    OpenAPI document.
+
+    Args:
+        client: the application's client, or a function that makes it.
+        lifespan: the application's own lifespan, whose state requests have too.
+        clients: further clients by name, for applications at Auth0 besides the default.  Each
+            needs a ``SessionPolicy(cookie_name=...)`` of its own if it keeps sessions.
+
+    Raises:
+        ConfigurationError: a client is not an ``AsyncServerClient``, a name is not fit for
+            one, or two clients keep sessions in one cookie.
+    """
+    with_clients = starlette_clients.auth0_lifespan(client, lifespan, clients=clients)
+
+    @asynccontextmanager
+    async def with_document(app: Any) -> AsyncIterator[Mapping[str, Any]]:
+        async with with_clients(app) as state:
+            if isinstance(app, FastAPI):
+                _name_cookies(app, starlette_clients.list_cookies(state))
+            yield state
+
+    return with_document
+
+
+def auth0_router(
+    login_options: Callable[[str], LoginWithCustomTokenExchangeOptions] | None = None,
+    *,
+    login: str = "/login",
+    logout: str = "/logout",
+    backchannel_logout: str = "/backchannel-logout",
+    after_login: str = "/",
+    return_to: str | None = None,
+    trusted_origins: Collection[str] = (),
+    client: str | None = None,
+) -> APIRouter:
+    """Return a router with the routes of ``auth0_tx.integrations.starlette.auth0_routes``.
+
+    ``app.include_router(auth0_router(...), prefix="/auth")``.  The document does not show them.
+
+    Args:
+        login_options: returns the options of the exchange for a token that was posted; ``None``
+            for no login route.
+        login: the path of the login.
+        logout: the path of the logout.
+        backchannel_logout: the path of your Back-Channel Logout URI.
+        after_login: the page to go to without a ``next``.
+        return_to: where Auth0 sends the browser after a logout; one of the application's
+            Allowed Logout URLs.
+        trusted_origins: other origins whose pages may log in and out.
+        client: the name of one of the lifespan's *clients*; ``None`` for the default client.
+    """
+    routes = auth0_routes(
+        login_options,
+        login=login,
+        logout=logout,
+        backchannel_logout=backchannel_logout,
+        after_login=after_login,
+        return_to=return_to,
+        trusted_origins=trusted_origins,
+        client=client,
+    )
+    return APIRouter(routes=[*routes])
+
+
+def _name_scheme(client: str | None) -> str:
+    return _SESSION_SCHEME if client is None else f"{_SESSION_SCHEME}_{client}"
+
+
+def _depend_on(dependency: Any) -> inspect.Signature:
+    """Return the signature of a ``RequiredUser`` that has another one check the scopes."""
+    annotations = {
+        "connection": HTTPConnection,
+        "security_scopes": SecurityScopes,
+        "user": Annotated[dict[str, Any], dependency],
+    }
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return inspect.Signature(
+        [
+            inspect.Parameter(name, kind, annotation=annotation)
+            for name, annotation in annotations.items()
+        ]
+    )
+
+
+def _name_cookies(app: FastAPI, cookies: Mapping[str | None, str]) -> None:
+    """Have the OpenAPI document show the cookies that the clients really set.
+
+    A dependency is made before its client is known, and the prefix of the name depends on the
+    client's policy.
+    """
+    make_document = getattr(app.openapi, "__wrapped__", app.openapi)
+
+    def openapi() -> dict[str, Any]:
+        document: dict[str, Any] = make_document()
+        schemes = document.get("components", {}).get("securitySchemes", {})
+        for client, name in cookies.items():
+            scheme = schemes.get(_name_scheme(client))
+            if scheme is not None:
+                scheme["name"] = name
+        return document
+
+    openapi.__wrapped__ = make_document  # type: ignore[attr-defined]
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -6,29 +6,38 @@ the request's bearer token already given.  ``tools/generate_shells.py`` writes t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
+from ..errors import CustomTokenExchangeErrorCode as Code
 from ..errors import InsufficientScopeError, InvalidInputError
 from ..secret import SecretStr, Unpicklable, secret
 from ..values import AccessTokenSet
 
 C = TypeVar("C")
 
+# More than RFC 6750 section 2.1 has, as external tokens come this way too; no white space.
+_is_token = re.compile(r"[\x21-\x7e]+").fullmatch
+
 
 def get_bearer_token(authorization: str | None) -> SecretStr:
     """Return the token of an ``Authorization`` field (RFC 6750 section 2.1).
 
     Raises:
-        InvalidInputError: there is no field, or it is of another scheme.
+        InvalidInputError: there is no field, it is of another scheme, or has no token in it.
     """
     scheme, _, token = (authorization or "").partition(" ")
-    if scheme.lower() == "bearer" and token.strip():
-        return SecretStr(token.strip())
+    token = SecretStr(token.strip(" "))
+    if scheme.lower() == "bearer" and _is_token(token):
+        return token
+    code = Code.INVALID_ARGUMENT
+    if scheme.lower() == "bearer" and token:
+        code = Code.INVALID_TOKEN_FORMAT
     # What another scheme sends is a secret too, such as a password: none in this frame.
     del authorization, token
     raise InvalidInputError(
-        "the request has no bearer token", parameter="authorization"
+        "the request has no bearer token", code, parameter="authorization"
     )
 
 
@@ -39,15 +48,12 @@ def check_scopes(token_set: AccessTokenSet, scopes: Iterable[str]) -> None:
 
     Args:
         token_set: the user's access token, as ``get_token_set(audience)`` returns it.
-        scopes: the scopes that are required, each a string without spaces, or one string of
-            several, space-separated.
+        scopes: the scopes that are required, each a string without spaces.
 
     Raises:
         InsufficientScopeError: a scope was not granted.
     """
-    # One string is a text of scopes, and not a collection of letters.
-    names = scopes.split() if isinstance(scopes, str) else scopes
-    required = list(dict.fromkeys(names))
+    required = list(dict.fromkeys(scopes))
     if not {*required} <= {*(token_set.scope or "").split()}:
         scope = " ".join(required)
         raise InsufficientScopeError(

@@ -12,12 +12,14 @@ import uvicorn
 
 
 @asynccontextmanager
-async def serve_uvicorn(app: Any, lifespan: str = "off") -> AsyncIterator[int]:
-    """Serve an application on a free port of loopback."""
+async def serve_uvicorn(
+    app: Any, lifespan: str = "off", ws: str = "none"
+) -> AsyncIterator[int]:
+    """Serve an application on a free port of loopback, *ws* its WebSockets."""
     config = uvicorn.Config(
         app,
         http="h11",
-        ws="none",
+        ws=ws,
         log_config=None,
         log_level="critical",
         lifespan=lifespan,  # type: ignore[arg-type]

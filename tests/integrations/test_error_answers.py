@@ -33,7 +33,7 @@ from auth0_tx import (
     errors,
 )
 from auth0_tx.integrations.error_answers import answer_for, wants_page
-from auth0_tx.integrations.request_base import check_scopes
+from auth0_tx.integrations.request_base import check_scopes, get_bearer_token
 
 
 def refuse_format(parameter: str) -> InvalidInputError:
@@ -165,6 +165,32 @@ def test_wants_page(
 ) -> None:
     """A browser that opens a page wants one; a script, a form and an API client do not."""
     assert expected is wants_page(method, accept, fetch_mode)
+
+
+@pytest.mark.parametrize(
+    ("field", "code"),
+    [
+        (None, "invalid_request"),
+        ("", "invalid_request"),
+        ("Bearer", "invalid_request"),
+        ("Bearer  ", "invalid_request"),
+        ("Basic needle", "invalid_request"),
+        ("needle", "invalid_request"),
+        ("Bearer a needle", "invalid_token"),
+        ("Bearer needle\t", "invalid_token"),
+        ("Bearer n\xe9edle", "invalid_token"),
+        ("bearer Bearer needle", "invalid_token"),
+    ],
+)
+def test_bearer_token(field: str | None, code: str) -> None:
+    """A request without a bearer token, or with none that could be one, is the caller's fault."""
+    with pytest.raises(InvalidInputError) as caught:
+        get_bearer_token(field)
+    answer = answer_for(caught.value)
+
+    assert (401, code) == (answer.status, answer.error)
+    assert "needle" not in str(caught.value)
+    assert "a.b-c_d~e+f/g==" == get_bearer_token("BEARER  a.b-c_d~e+f/g== ")
 
 
 @pytest.mark.parametrize("scope", ["read:a", "write:b read:a", None])

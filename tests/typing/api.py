@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Protocol, assert_type
+from typing import Annotated, Any, Protocol, assert_type
 
 import aiohttp
 import redis
 import redis.asyncio
 import requests
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 from auth0_tx import (
     AccessTokenSet,
@@ -56,11 +57,19 @@ from auth0_tx.events import (
 )
 from auth0_tx.integrations.asgi import SessionCommitMiddleware
 from auth0_tx.integrations.django import DjangoRequestAuth0, auth0_of, get_client
-from auth0_tx.integrations.django.decorators import (
-    auth0_login_required,
-    scopes_required,
+from auth0_tx.integrations.fastapi import (
+    AccessToken,
+    Auth0,
+    CurrentUser,
+    OnBehalfOf,
+    RequiredUser,
+    auth0_lifespan,
+    auth0_router,
+    handle_errors,
+    login_required,
+    require_user,
 )
-from auth0_tx.integrations.django.mixins import ScopesRequiredMixin
+from auth0_tx.integrations.starlette import auth0_of as auth0_of_asgi
 from auth0_tx.stores import (
     AsyncStateStore,
     CookieStore,
@@ -473,6 +482,45 @@ async def on_behalf_of_async(client: AsyncServerClient) -> TokenExchangeResponse
     return await client.get_token_on_behalf_of("token", audience="https://api")
 
 
+def asgi_hosts(client: AsyncServerClient, app: FastAPI) -> None:
+    """Declare dependencies of FastAPI, and protect endpoints of Starlette."""
+    auth0_lifespan(client)
+    auth0_lifespan(lambda: client, clients={"orders": client})
+    auth0_lifespan(ServerClient(domain="d", client_id="id"))  # type: ignore[arg-type]
+    RequiredUser(SessionPolicy(), scopes=["read"], audience="https://api", client="a")
+    RequiredUser(scope=["read"])  # type: ignore[call-arg]
+    AccessToken("https://api", "read", client="orders")
+    OnBehalfOf("https://api", client="orders")
+    assert_type(auth0_router(), APIRouter)
+    handle_errors(app, login_url="/login")
+
+    @app.get("/")
+    async def endpoint(
+        user: CurrentUser,
+        auth0: Auth0,
+        token: Annotated[str, Depends(AccessToken())],
+    ) -> None:
+        assert_type(user, UserClaims | None)
+        assert_type(await auth0.get_access_token(), str)
+        print(token)
+
+    @login_required
+    async def page(request: Request) -> Response:
+        user = await require_user(request, scopes=["read"])
+        assert_type(user, UserClaims)
+        assert_type(
+            await auth0_of_asgi(request, "orders").get_user(), UserClaims | None
+        )
+        return Response(user["sub"])
+
+    @login_required(scopes=["read"], audience="https://api")
+    def page_in_thread(request: Request) -> Response:
+        return Response()
+
+    page()  # type: ignore[call-arg]
+    print(page_in_thread)
+
+
 def django_clients(request: object) -> None:
     """Find the clients of a Django project by their names."""
     assert_type(get_client(), ServerClient)
@@ -481,32 +529,3 @@ def django_clients(request: object) -> None:
     assert_type(auth0_of(request, "orders").user, UserClaims | None)
     auth0_of(request, 7)  # type: ignore[arg-type]
     print(bound.client)
-
-
-@auth0_login_required
-def django_view(request: object, number: int) -> str:
-    """Return something for a user."""
-    auth0_of(request).require_scopes("read:orders", audience="https://api")
-    return auth0_of(request).require_user()["sub"]
-
-
-@auth0_login_required(login_url="/in")
-@scopes_required("read:orders", audience="https://api")
-async def async_django_view(request: object) -> str:
-    """Return something for a user with a scope."""
-    await auth0_of(request).arequire_scopes("read:orders")
-    user: UserClaims = await auth0_of(request).arequire_user()
-    return user["sub"]
-
-
-class DjangoView(ScopesRequiredMixin):
-    """A view that needs a scope."""
-
-    required_scopes = ("read:orders",)
-
-
-def decorated_views() -> None:
-    """A decorator keeps the view's own type."""
-    assert_type(django_view(None, 1), str)
-    django_view(None, "1")  # type: ignore[arg-type]
-    scopes_required(7)  # type: ignore[arg-type]

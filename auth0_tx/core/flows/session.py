@@ -176,6 +176,9 @@ def check_writable(call: Call) -> Flow[None]:
     if not (yield from can_write(call)):
         raise InvalidInputError(
             "store_options must have a response to set the session's cookies on",
+            hint="add the middleware of your framework, or pass the response. Once a "
+            "WebSocket is accepted, or a response has begun, no cookie can be set: get "
+            "tokens before, or keep sessions in a store on the server.",
             parameter="store_options",
         )
 

@@ -18,7 +18,6 @@ from starlette.routing import Route
 
 from auth0_tx import (
     AsyncServerClient,
-    ClientClosedError,
     ConfigurationError,
     TokenExchangeResponse,
 )
@@ -227,7 +226,7 @@ def test_on_behalf_of(auth0_tenant: Tenant) -> None:
     assert [401, 401, 401] == [answer.status_code for answer in (none, basic, wrong)]
     assert "Bearer" == none.headers["WWW-Authenticate"]
     assert "invalid_token" in wrong.headers["WWW-Authenticate"]
-    assert {"detail": "invalid_token"} == wrong.json()
+    assert {"error": "invalid_token"} == wrong.json()
 
 
 def test_exchanged_token(auth0_tenant: Tenant) -> None:
@@ -272,7 +271,7 @@ def test_document(auth0_tenant: Tenant) -> None:
         document = Browser(port).get("/openapi.json").json()
     schemes = document["components"]["securitySchemes"]
 
-    assert {"type": "apiKey", "in": "cookie", "name": "auth0_tx"}.items() <= (
+    assert {"type": "apiKey", "in": "cookie", "name": "__Host-auth0_tx"}.items() <= (
         schemes["Auth0Session"].items()
     )
     assert {"type": "http", "scheme": "bearer"}.items() <= schemes["OnBehalfOf"].items()
@@ -281,7 +280,7 @@ def test_document(auth0_tenant: Tenant) -> None:
 
 
 def test_starlette_alone(auth0_tenant: Tenant) -> None:
-    """Starlette needs nothing of FastAPI's; its own lifespan is kept, and the client closed."""
+    """Starlette needs nothing of FastAPI's; an application's own lifespan is kept."""
     client = AsyncServerClient(**make_settings(auth0_tenant))
     states: list[str] = []
 
@@ -309,8 +308,6 @@ def test_starlette_alone(auth0_tenant: Tenant) -> None:
 
     assert {"sub": "auth0|alice", "own": "state"} == answer.json()
     assert ["begun", "ended"] == states
-    with pytest.raises(ClientClosedError):
-        client.get_user({}).send(None)  # type: ignore[attr-defined]
 
 
 def test_without_lifespan() -> None:

@@ -1,0 +1,116 @@
+"""Endpoints for logged-in users: ``require_user`` and the decorator ``login_required``."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Collection
+from functools import wraps
+from typing import Any, ParamSpec, overload
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection
+
+from ...errors import Auth0Error, ConfigurationError, LoginRequiredError
+from ...values import UserClaims
+from ..request_base import check_scopes
+from .clients import auth0_of
+from .refusals import to_refusal
+
+P = ParamSpec("P")
+
+
+async def require_user(
+    request: HTTPConnection,
+    *,
+    scopes: Collection[str] = (),
+    audience: str | None = None,
+    client: str | None = None,
+) -> UserClaims:
+    """Return the claims of the logged-in user.
+
+    Args:
+        request: the request or the WebSocket.
+        scopes: the scopes that the user's access token must have been granted.  A token that is
+            due is renewed first, as by ``get_access_token()``.
+        audience: the API of that token; ``None`` for the login's.
+        client: the name of one of the lifespan's *clients*; ``None`` for the default client.
+
+    Raises:
+        Auth0HTTPException: nobody is logged in (401), a scope was not granted (403), or the
+            answer of another error of this library.
+        starlette.exceptions.WebSocketException: the same, for a WebSocket.
+        ConfigurationError: a setting is wrong.
+    """
+    try:
+        auth0 = auth0_of(request, client)
+        user = await auth0.get_user()
+        if user is None:
+            raise LoginRequiredError("nobody is logged in")
+        if scopes:
+            check_scopes(await auth0.get_token_set(audience), scopes)
+        return user
+    except ConfigurationError:
+        # Of this service: its developer must see where.
+        raise
+    except Auth0Error as error:
+        refusal = to_refusal(request, error)
+    # Outside the handler: what Auth0 said is in the log, and not in this error's context.
+    raise refusal
+
+
+@overload
+def login_required(endpoint: Callable[P, Any], /) -> Callable[P, Awaitable[Any]]: ...
+
+
+@overload
+def login_required(
+    *,
+    scopes: Collection[str] = (),
+    audience: str | None = None,
+    client: str | None = None,
+) -> Callable[[Callable[P, Any]], Callable[P, Awaitable[Any]]]: ...
+
+
+def login_required(
+    endpoint: Callable[P, Any] | None = None,
+    /,
+    *,
+    scopes: Collection[str] = (),
+    audience: str | None = None,
+    client: str | None = None,
+) -> Any:
+    """Let only logged-in users reach an endpoint.
+
+    A decorator, with or without arguments, for functions and methods that take the request or
+    the WebSocket.  Others are answered as :func:`require_user` raises; with a login page in
+    :func:`handle_errors`, a browser is sent there.
+
+    Args:
+        endpoint: the endpoint, ``async def`` or ``def``.
+        scopes: the scopes that the user's access token must have been granted.
+        audience: the API of that token; ``None`` for the login's.
+        client: the name of one of the lifespan's *clients*; ``None`` for the default client.
+    """
+
+    def decorate(endpoint: Callable[P, Any]) -> Callable[P, Awaitable[Any]]:
+        @wraps(endpoint)
+        async def answer(*args: P.args, **kwargs: P.kwargs) -> Any:
+            request = _find_request((*args, *kwargs.values()))
+            await require_user(request, scopes=scopes, audience=audience, client=client)
+            if inspect.iscoroutinefunction(endpoint):
+                return await endpoint(*args, **kwargs)
+            return await run_in_threadpool(endpoint, *args, **kwargs)
+
+        return answer
+
+    return decorate if endpoint is None else decorate(endpoint)
+
+
+def _find_request(arguments: Collection[object]) -> HTTPConnection:
+    for argument in arguments:
+        if isinstance(argument, HTTPConnection):
+            return argument
+    raise ConfigurationError(
+        "an endpoint with login_required must take the request or the WebSocket",
+        parameter="endpoint",
+    )

@@ -1,0 +1,104 @@
+"""Errors as answers: an HTTP error, a closed WebSocket, or the way to the login page."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException, WebSocketException
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.websockets import WebSocket, WebSocketState
+
+from ...errors import Auth0Error
+from ..error_answers import ErrorAnswer, answer_for, wants_page
+from ..login_redirects import build_login_redirect
+
+# RFC 6455 section 7.4.1, and 1013 of IANA's registry: try again later.
+_POLICY_VIOLATION, _INTERNAL_ERROR, _TRY_AGAIN_LATER = 1008, 1011, 1013
+
+
+class Auth0HTTPException(HTTPException):
+    """An error of this library as an HTTP error.
+
+    The dependencies of FastAPI and ``login_required`` raise it, so that an application needs
+    no handler of ours.  With :func:`handle_errors`, its body is that of all our errors.
+
+    Attributes:
+        answer: the answer to the request.
+    """
+
+    def __init__(self, answer: ErrorAnswer) -> None:
+        super().__init__(answer.status, answer.error, answer.headers)
+        self.answer = answer
+
+
+def handle_errors(app: Starlette, *, login_url: str | None = None) -> None:
+    """Answer errors of this library that an endpoint does not catch.
+
+    The status says who can do something about it; the body, ``{"error": code}``, gives no
+    detail.  A WebSocket is closed, with the code as the reason.
+
+    Args:
+        app: the application.
+        login_url: the login page.  A browser that opens a page and is not logged in is
+            redirected there, with the page's path as ``next``; ``None`` for JSON in any case.
+    """
+
+    async def answer_error(connection: Any, error: Exception) -> Response | None:
+        if isinstance(error, Auth0HTTPException):
+            answer = error.answer
+        else:
+            assert isinstance(error, Auth0Error)
+            answer = answer_for(error)
+        if connection.scope["type"] == "websocket":
+            await _close(connection, answer)
+            return None
+        return _make_response(connection, answer, login_url)
+
+    for kind in (Auth0Error, Auth0HTTPException):
+        app.add_exception_handler(kind, answer_error)  # type: ignore[arg-type]
+
+
+def to_refusal(
+    request: HTTPConnection, error: Auth0Error
+) -> Auth0HTTPException | WebSocketException:
+    """Return the exception that has the request or the WebSocket answered, and log *error*."""
+    answer = answer_for(error)
+    if request.scope["type"] == "websocket":
+        return WebSocketException(_choose_close_code(answer), answer.error)
+    return Auth0HTTPException(answer)
+
+
+def _make_response(
+    request: Request, answer: ErrorAnswer, login_url: str | None
+) -> Response:
+    if (
+        login_url is not None
+        and answer.error == "login_required"
+        and wants_page(
+            request.method,
+            request.headers.get("accept"),
+            request.headers.get("sec-fetch-mode"),
+        )
+    ):
+        # Of the scope, because the request's URL has the host of its own Host field.
+        page = quote(request.scope["path"])
+        query = request.scope.get("query_string", b"").decode("latin-1")
+        url = build_login_redirect(login_url, f"{page}?{query}" if query else page)
+        return RedirectResponse(url, 302, {"Cache-Control": "no-store"})
+    return JSONResponse(answer.body, answer.status, answer.headers)
+
+
+def _choose_close_code(answer: ErrorAnswer) -> int:
+    if answer.status < 500:
+        return _POLICY_VIOLATION
+    return _INTERNAL_ERROR if answer.status == 500 else _TRY_AGAIN_LATER
+
+
+async def _close(socket: WebSocket, answer: ErrorAnswer) -> None:
+    """Close a WebSocket; one that was not accepted yet is answered with 403 by the server."""
+    if WebSocketState.DISCONNECTED in (socket.client_state, socket.application_state):
+        return
+    await socket.close(_choose_close_code(answer), answer.error)
