@@ -17,6 +17,7 @@ with suppress(ImportError):
     settings.load_profile("full")
 
 pytest_plugins = [
+    "tests.postgres_server",
     "tests.rabbitmq_server",
     "tests.redis_server",
     "tests.secret_scanner",

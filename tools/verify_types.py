@@ -35,6 +35,8 @@ INCOMPLETE = frozenset(
                 "aget_token_on_behalf_of",
                 "aget_token_set",
                 "aget_user",
+                "arequire_scopes",
+                "arequire_user",
                 "alogin",
                 "alogout",
             )

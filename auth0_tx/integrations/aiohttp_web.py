@@ -1,70 +1,373 @@
-"""Auth0 in aiohttp.web: one client for the application, bound to each request.
+"""Auth0 in aiohttp.web: an application's clients, bound to each request, and ways in and out.
 
-Session cookies are set when a response is prepared: a redirect that was raised, a stream and
-the answer to an unhandled error all have them.
+How a session's cookies get to the browser: ``auth0_of`` notes that they wait for the response,
+and the signal that aiohttp sends when a response is prepared sets them.  A redirect that was
+raised, a stream, the handshake of a WebSocket and the answer to an unhandled error all have
+them.  After that no cookie can be set: a session in cookies can only be read then.
+
+An application may be set up and cleaned up several times, as test clients do.  Its clients'
+connections end with each run, and the next run opens others.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import AsyncExitStack
+from functools import wraps
+from typing import Any, ParamSpec, TypeAlias, overload
 
+import attrs
 from aiohttp import web
 
 from ..aio import AsyncServerClient
 from ..core.session.cookies import format_set_cookie, parse_cookie_name
-from ..errors import Auth0Error, BackchannelLogoutError, ConfigurationError
+from ..errors import (
+    Auth0Error,
+    BackchannelLogoutError,
+    ConfigurationError,
+    LoginRequiredError,
+)
 from ..frameworks.cookies import expect_commit, get_state
+from ..secret import SecretStr
+from ..shells.aiohttp_shell import hold_open
+from ..values import LoginWithCustomTokenExchangeOptions
 from .async_request_client import AsyncRequestAuth0
-from .error_answers import answer_for
+from .cross_origin import is_cross_origin
+from .error_answers import ErrorAnswer, answer_for, wants_page
+from .login_redirects import NEXT, build_login_redirect, read_next
+from .request_base import check_scopes
+from .settings import DEFAULT, check_client_name, check_session_cookies
 
-__all__ = ["CLIENT", "auth0_of", "backchannel_logout", "handle_errors", "setup"]
+__all__ = [
+    "CLIENT",
+    "auth0_of",
+    "backchannel_logout",
+    "handle_errors",
+    "login_required",
+    "make_routes",
+    "refuse_cross_origin",
+    "setup",
+]
+
+P = ParamSpec("P")
+
+ClientSource: TypeAlias = (
+    AsyncServerClient | Callable[[], AsyncServerClient | Awaitable[AsyncServerClient]]
+)
+"""A client, or a function that makes one when the application starts."""
+
+Handler: TypeAlias = Callable[P, Awaitable[web.StreamResponse]]
 
 CLIENT: web.AppKey[AsyncServerClient] = web.AppKey("auth0_tx", AsyncServerClient)
-"""The application's client: ``app[CLIENT]``."""
+"""The client that :func:`setup` was given: ``app[CLIENT]``."""
 
-_BOUND: web.RequestKey[AsyncRequestAuth0] = web.RequestKey(
-    "auth0_tx.bound", AsyncRequestAuth0
+
+@attrs.define(eq=False)
+class _Clients:
+    """The clients of one application.
+
+    Attributes:
+        sources: the clients, or functions that make them, by name.
+        login_url: the application's login page.
+        open: the clients while the application runs, by name.
+    """
+
+    sources: dict[str, ClientSource]
+    login_url: str | None
+    open: dict[str, AsyncServerClient] = attrs.field(factory=dict)
+
+    def find(self, name: str) -> AsyncServerClient | None:
+        """Return the client *name*, or ``None`` if there is none."""
+        source = self.sources.get(name)
+        return source if isinstance(source, AsyncServerClient) else self.open.get(name)
+
+    def check_cookies(self) -> None:
+        """Raise ``ConfigurationError`` if two clients keep sessions in one cookie."""
+        found = {name: self.find(name) for name in self.sources}
+        check_session_cookies(
+            {name: client.session_cookie for name, client in found.items() if client}
+        )
+
+
+_CLIENTS: web.AppKey[_Clients] = web.AppKey("auth0_tx.clients", _Clients)
+_BOUND: web.RequestKey[dict[str, AsyncRequestAuth0]] = web.RequestKey(
+    "auth0_tx.bound", dict
 )
 
 
-def setup(app: web.Application, client: AsyncServerClient) -> None:
-    """Add a client to an application and its sub-applications; cleanup closes it.
+def setup(
+    app: web.Application,
+    client: ClientSource,
+    *,
+    clients: Mapping[str, ClientSource] | None = None,
+    login_url: str | None = None,
+) -> None:
+    """Add clients to an application and its sub-applications; cleanup closes their connections.
+
+    A sub-application may have clients of its own, which then come first.
 
     Args:
         app: the application, before it runs.
-        client: its client.
+        client: its client, or a function that makes it, which may be ``async``.
+        clients: further clients by name, for applications at Auth0 besides the first.  Each
+            needs a ``SessionPolicy(cookie_name=...)`` of its own if it keeps sessions.
+        login_url: the login page, to which :func:`login_required` and :func:`handle_errors`
+            send browsers that open a page; ``None`` for JSON in any case.
+
+    Raises:
+        ConfigurationError: a client is not an ``AsyncServerClient``, a name is not fit for
+            one, or two clients keep sessions in one cookie.
     """
-    app[CLIENT] = client
-    app.cleanup_ctx.append(_open_client)
+    sources: dict[str, ClientSource] = {DEFAULT: client, **(clients or {})}
+    for name in clients or {}:
+        check_client_name(name)
+    for source in sources.values():
+        if not (isinstance(source, AsyncServerClient) or callable(source)):
+            raise ConfigurationError(
+                "setup() needs an AsyncServerClient, or a function that makes one",
+                parameter="client",
+            )
+    found = _Clients(sources, login_url)
+    found.check_cookies()
+    app[_CLIENTS] = found
+    if isinstance(client, AsyncServerClient):
+        app[CLIENT] = client
+    app.cleanup_ctx.append(_hold_clients)
     app.on_response_prepare.append(_commit)
 
 
-def auth0_of(request: web.Request) -> AsyncRequestAuth0:
-    """Return the client, bound to *request*; nothing is read until a method asks for it.
+def auth0_of(request: web.Request, name: str | None = None) -> AsyncRequestAuth0:
+    """Return a client, bound to *request*; nothing is read until a method asks for it.
+
+    Args:
+        request: the request; that of a WebSocket, too.
+        name: the name of one of the *clients* of :func:`setup`; ``None`` for the first client.
 
     Raises:
-        ConfigurationError: the application has no client: call :func:`setup` with it.
+        ConfigurationError: the application has no such client, or two clients of it and of a
+            sub-application keep sessions in one cookie.
     """
     bound = request.get(_BOUND)
     if bound is None:
-        client = request.config_dict.get(CLIENT)
-        if client is None:
-            raise ConfigurationError(
-                "the application needs setup(app, client)", parameter="app"
-            )
+        _check_sub_applications(request)
         expect_commit(request)
+        bound = request[_BOUND] = {}
+    name = name or DEFAULT
+    if name not in bound:
         authorization = request.headers.get("Authorization")
-        bound = AsyncRequestAuth0(client, {"request": request}, authorization)
-        request[_BOUND] = bound
-    return bound
+        client = _find_client(request, name)
+        bound[name] = AsyncRequestAuth0(client, {"request": request}, authorization)
+    return bound[name]
+
+
+@overload
+def login_required(handler: Handler[P], /) -> Handler[P]: ...
+
+
+@overload
+def login_required(
+    *,
+    scopes: Collection[str] = (),
+    audience: str | None = None,
+    login_url: str | None = None,
+    client: str | None = None,
+) -> Callable[[Handler[P]], Handler[P]]: ...
+
+
+def login_required(
+    handler: Handler[P] | None = None,
+    /,
+    *,
+    scopes: Collection[str] = (),
+    audience: str | None = None,
+    login_url: str | None = None,
+    client: str | None = None,
+) -> Any:
+    """Let only logged-in users reach a handler.
+
+    A decorator, with or without arguments, for functions that take the request and for the
+    methods of a ``web.View``.  A browser that opens a page is redirected to the login page,
+    with the page's path as ``next``.  Everybody else gets JSON: 401 if nobody is logged in, 403
+    if a scope was not granted.
+
+    Args:
+        handler: the handler.
+        scopes: the scopes that the user's access token must have been granted.  A token that is
+            due is renewed first, as by ``get_access_token()``.
+        audience: the API of that token; ``None`` for the login's.
+        login_url: the login page; ``None`` for that of :func:`setup`.
+        client: the name of one of the *clients* of :func:`setup`; ``None`` for the first client.
+
+    Raises:
+        ConfigurationError: a class was decorated; decorate its methods.
+    """
+
+    def decorate(handler: Handler[P]) -> Handler[P]:
+        if inspect.isclass(handler):
+            raise ConfigurationError(
+                "login_required decorates the methods of a web.View, not the class",
+                parameter="handler",
+            )
+
+        @wraps(handler)
+        async def answer(*args: P.args, **kwargs: P.kwargs) -> web.StreamResponse:
+            request = _find_request(args)
+            try:
+                auth0 = auth0_of(request, client)
+                if await auth0.get_user() is None:
+                    raise LoginRequiredError("nobody is logged in")
+                if scopes:
+                    check_scopes(await auth0.get_token_set(audience), scopes)
+            except ConfigurationError:
+                # Of this service: its developer must see where.
+                raise
+            except Auth0Error as error:
+                refusal = answer_for(error)
+            else:
+                return await handler(*args, **kwargs)
+            # Outside the handler: what Auth0 said is in the log alone.
+            return _respond(request, refusal, login_url)
+
+        return answer
+
+    return decorate if handler is None else decorate(handler)
+
+
+@web.middleware
+async def handle_errors(
+    request: web.Request,
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+) -> web.StreamResponse:
+    """Answer errors of this library that a handler does not catch.
+
+    A middleware: ``web.Application(middlewares=[handle_errors])``.  The status says who can
+    do something about it; the body, ``{"error": code}``, gives no detail.  If :func:`setup` was
+    given a login page, a browser that opens a page without a login is redirected there.
+    """
+    try:
+        return await handler(request)
+    except Auth0Error as error:
+        answer = answer_for(error)
+    return _respond(request, answer, None)
 
 
 async def backchannel_logout(request: web.Request) -> web.Response:
-    """End the sessions that a logout token names: the handler of your Back-Channel Logout URI."""
+    """End the sessions that a logout token names: the handler of your Back-Channel Logout URI.
+
+    It serves the first client; :func:`make_routes` has one for each.
+    """
+    return await _end_sessions(request, None)
+
+
+def refuse_cross_origin(
+    request: web.Request, trusted_origins: Collection[str] = ()
+) -> None:
+    """Raise an error if a page of another site made the browser send *request* (CSRF).
+
+    Call it first in a handler that logs a user in by a posted token: ``SameSite`` doesn't
+    protect a login, which needs no cookie.
+
+    Args:
+        request: a request that changes something, such as a POST.
+        trusted_origins: other origins whose pages may send it, such as
+            ``https://login.example.com``.
+
+    Raises:
+        aiohttp.web.HTTPForbidden: a page of another origin sent it.
+    """
+    headers = request.headers
+    if is_cross_origin(
+        host=headers.get("Host"),
+        origin=headers.get("Origin"),
+        fetch_site=headers.get("Sec-Fetch-Site"),
+        trusted_origins=trusted_origins,
+    ):
+        raise web.HTTPForbidden(
+            text='{"error": "cross_origin"}',
+            content_type="application/json",
+            headers={"Cache-Control": "no-store"},
+        )
+
+
+def make_routes(
+    *,
+    subject_token_type: str,
+    audience: str | None = None,
+    scope: str | None = None,
+    client: str | None = None,
+    prefix: str = "",
+    return_to: str | None = None,
+    trusted_origins: Collection[str] = (),
+) -> list[web.RouteDef]:
+    """Return routes for ``app.add_routes()``: a login, a logout, and Auth0's own logout.
+
+    - ``POST /login`` exchanges the form's ``subject_token``, logs its user in, and goes on to
+      the form's ``next``, if that is a path of this site, or to ``/``.
+    - ``POST /logout`` logs the user out, and goes on to Auth0, which ends its own session.
+    - ``POST /backchannel-logout`` is for Auth0: the Back-Channel Logout URI.
+
+    The first two refuse requests that pages of other sites send.  Errors are answered as by
+    :func:`handle_errors`.
+
+    Args:
+        subject_token_type: the URI that your Token Exchange Profile is mapped to.
+        audience: the API that the login is for.
+        scope: space-separated scopes.
+        client: the name of one of the *clients* of :func:`setup`; ``None`` for the first client.
+        prefix: the path before each, such as ``/auth``.
+        return_to: where Auth0 sends the browser after a logout; an Allowed Logout URL there.
+        trusted_origins: other origins whose pages may log a user in or out.
+    """
+
+    async def login(request: web.Request) -> web.StreamResponse:
+        refuse_cross_origin(request, trusted_origins)
+        form = await request.post()
+        token = form.get("subject_token")
+        if not isinstance(token, str) or not token:
+            return _respond(request, ErrorAnswer(status=400, error="invalid_request"))
+        options = LoginWithCustomTokenExchangeOptions(
+            subject_token=SecretStr(token),
+            subject_token_type=subject_token_type,
+            audience=audience,
+            scope=scope,
+        )
+        await auth0_of(request, client).login(options)
+        return _go_on(read_next(form.get(NEXT)))
+
+    async def logout(request: web.Request) -> web.StreamResponse:
+        refuse_cross_origin(request, trusted_origins)
+        return _go_on(await auth0_of(request, client).logout(return_to=return_to))
+
+    async def end_sessions(request: web.Request) -> web.StreamResponse:
+        return await _end_sessions(request, client)
+
+    return [
+        web.post(f"{prefix}/login", _answer_errors(login)),
+        web.post(f"{prefix}/logout", _answer_errors(logout)),
+        web.post(f"{prefix}/backchannel-logout", _answer_errors(end_sessions)),
+    ]
+
+
+def _answer_errors(
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await handle_errors(request, handler)
+
+    return answer
+
+
+def _go_on(url: str) -> web.Response:
+    headers = {"Location": url, "Cache-Control": "no-store"}
+    return web.Response(status=303, headers=headers)
+
+
+async def _end_sessions(request: web.Request, client: str | None) -> web.Response:
     # OpenID Connect Back-Channel Logout 1.0 section 2.8: 200, or 400 if the token does not
     # hold, and no cache may keep either.
     token = (await request.post()).get("logout_token")
-    auth0 = auth0_of(request)
+    auth0 = auth0_of(request, client)
     status = 200
     try:
         await auth0.client.handle_backchannel_logout(
@@ -75,26 +378,100 @@ async def backchannel_logout(request: web.Request) -> web.Response:
     return web.Response(status=status, headers={"Cache-Control": "no-store"})
 
 
-@web.middleware
-async def handle_errors(
-    request: web.Request,
-    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
-) -> web.StreamResponse:
-    """Answer errors of this library that a handler does not catch, as an API would.
-
-    A middleware: ``web.Application(middlewares=[handle_errors])``.  The status says who can
-    do something about it; the body gives no detail.
-    """
-    try:
-        return await handler(request)
-    except Auth0Error as error:
-        answer = answer_for(error)
+def _respond(
+    request: web.Request, answer: ErrorAnswer, login_url: str | None = None
+) -> web.Response:
+    """Return the response of an answer: a redirect to the login page, or JSON."""
+    if login_url is None:
+        login_url = next(
+            (found.login_url for found in _list_clients(request) if found.login_url),
+            None,
+        )
+    headers = request.headers
+    if (
+        login_url is not None
+        and answer.error == "login_required"
+        and wants_page(
+            request.method, headers.get("Accept"), headers.get("Sec-Fetch-Mode")
+        )
+    ):
+        url = build_login_redirect(login_url, request.path_qs)
+        return web.Response(
+            status=302, headers={"Location": url, "Cache-Control": "no-store"}
+        )
     return web.json_response(answer.body, status=answer.status, headers=answer.headers)
 
 
-async def _open_client(app: web.Application) -> AsyncIterator[None]:
-    async with app[CLIENT]:
+def _find_request(arguments: Collection[object]) -> web.Request:
+    for argument in arguments:
+        if isinstance(argument, web.Request):
+            return argument
+        if isinstance(argument, web.View):
+            return argument.request
+    raise ConfigurationError(
+        "a handler with login_required must take the request, or be a method of a web.View",
+        parameter="handler",
+    )
+
+
+def _list_clients(request: web.Request) -> list[_Clients]:
+    """Return the clients of the applications that serve *request*, the innermost first."""
+    apps = reversed(request.match_info.apps)
+    return [app[_CLIENTS] for app in apps if _CLIENTS in app]
+
+
+def _find_client(request: web.Request, name: str) -> AsyncServerClient:
+    applications = _list_clients(request)
+    for found in applications:
+        client = found.find(name)
+        if client is not None:
+            return client
+    if not applications:
+        raise ConfigurationError(
+            "the application needs setup(app, client)", parameter="app"
+        )
+    names = ", ".join(name for found in applications for name in found.sources)
+    raise ConfigurationError(
+        f"setup() was given no client {name!r}; it has {names}", parameter="clients"
+    )
+
+
+def _check_sub_applications(request: web.Request) -> None:
+    """Check the cookies of all applications that serve *request*; most often there is one.
+
+    An application does not know which other one it is mounted in before a request comes.
+    """
+    applications = _list_clients(request)
+    if len(applications) < 2:
+        return
+    found = {
+        client: f"{name} of application {number}" if number else name
+        for number, clients in enumerate(reversed(applications))
+        for name in clients.sources
+        if (client := clients.find(name)) is not None
+    }
+    check_session_cookies(
+        {name: client.session_cookie for client, name in found.items()}
+    )
+
+
+async def _hold_clients(app: web.Application) -> AsyncIterator[None]:
+    found = app[_CLIENTS]
+    async with AsyncExitStack() as stack:
+        for name, source in found.sources.items():
+            client = source if isinstance(source, AsyncServerClient) else source()
+            if inspect.isawaitable(client):
+                client = await client
+            if not isinstance(client, AsyncServerClient):
+                raise ConfigurationError(
+                    "the function given to setup() must return an AsyncServerClient",
+                    parameter="client",
+                )
+            found.open[name] = client
+            await stack.enter_async_context(hold_open(client))
+        found.check_cookies()
         yield
+    found.open.clear()
 
 
 async def _commit(request: web.Request, response: web.StreamResponse) -> None:
@@ -102,6 +479,10 @@ async def _commit(request: web.Request, response: web.StreamResponse) -> None:
     # been written to header fields already, and ``set_cookie`` would come too late.
     state = get_state(request)
     state.has_begun = True
+    if _BOUND in request and not isinstance(response, web.Response | web.FileResponse):
+        # A stream is made after its header fields were sent, which is too late to keep caches
+        # from it.  It may yet ask for the session.
+        state.was_read = True
     headers = response.headers
     if state.cookies:
         fields = headers.popall("Set-Cookie", [])

@@ -48,12 +48,15 @@ def check_scopes(token_set: AccessTokenSet, scopes: Iterable[str]) -> None:
 
     Args:
         token_set: the user's access token, as ``get_token_set(audience)`` returns it.
-        scopes: the scopes that are required, each a string without spaces.
+        scopes: the scopes that are required, each a string without spaces, or one string of
+            several, space-separated.
 
     Raises:
         InsufficientScopeError: a scope was not granted.
     """
-    required = list(dict.fromkeys(scopes))
+    # One string is a text of scopes, and not a collection of letters.
+    names = scopes.split() if isinstance(scopes, str) else scopes
+    required = list(dict.fromkeys(names))
     if not {*required} <= {*(token_set.scope or "").split()}:
         scope = " ".join(required)
         raise InsufficientScopeError(

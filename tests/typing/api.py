@@ -57,6 +57,13 @@ from auth0_tx.events import (
 )
 from auth0_tx.integrations.asgi import SessionCommitMiddleware
 from auth0_tx.integrations.django import DjangoRequestAuth0, auth0_of, get_client
+<<<<<<< HEAD
+from auth0_tx.integrations.django.decorators import (
+    auth0_login_required,
+    scopes_required,
+)
+from auth0_tx.integrations.django.mixins import ScopesRequiredMixin
+=======
 from auth0_tx.integrations.fastapi import (
     AccessToken,
     Auth0,
@@ -70,6 +77,7 @@ from auth0_tx.integrations.fastapi import (
     require_user,
 )
 from auth0_tx.integrations.starlette import auth0_of as auth0_of_asgi
+>>>>>>> 2f8bba6 (fastapi, starlette: serve WebSockets, scopes, def endpoints, several clients and repeated lifespans)
 from auth0_tx.stores import (
     AsyncStateStore,
     CookieStore,
@@ -529,3 +537,32 @@ def django_clients(request: object) -> None:
     assert_type(auth0_of(request, "orders").user, UserClaims | None)
     auth0_of(request, 7)  # type: ignore[arg-type]
     print(bound.client)
+
+
+@auth0_login_required
+def django_view(request: object, number: int) -> str:
+    """Return something for a user."""
+    auth0_of(request).require_scopes("read:orders", audience="https://api")
+    return auth0_of(request).require_user()["sub"]
+
+
+@auth0_login_required(login_url="/in")
+@scopes_required("read:orders", audience="https://api")
+async def async_django_view(request: object) -> str:
+    """Return something for a user with a scope."""
+    await auth0_of(request).arequire_scopes("read:orders")
+    user: UserClaims = await auth0_of(request).arequire_user()
+    return user["sub"]
+
+
+class DjangoView(ScopesRequiredMixin):
+    """A view that needs a scope."""
+
+    required_scopes = ("read:orders",)
+
+
+def decorated_views() -> None:
+    """A decorator keeps the view's own type."""
+    assert_type(django_view(None, 1), str)
+    django_view(None, "1")  # type: ignore[arg-type]
+    scopes_required(7)  # type: ignore[arg-type]

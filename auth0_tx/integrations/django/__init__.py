@@ -22,13 +22,13 @@ del _django
 if TYPE_CHECKING:
     from .cache_store import DjangoCacheStore, DjangoTokenCache
     from .clients import get_client
+    from .database_store import DjangoDatabaseStore
     from .request_client import DjangoRequestAuth0, auth0_of, login, logout
-    from .session_store import DjangoSessionStore
 
 __all__ = [
     "DjangoCacheStore",
+    "DjangoDatabaseStore",
     "DjangoRequestAuth0",
-    "DjangoSessionStore",
     "DjangoTokenCache",
     "auth0_of",
     "get_client",
@@ -39,8 +39,8 @@ __all__ = [
 # Settings name this package in INSTALLED_APPS, so it is imported before there are any settings.
 _LAZY = {
     "DjangoCacheStore": ".cache_store",
+    "DjangoDatabaseStore": ".database_store",
     "DjangoRequestAuth0": ".request_client",
-    "DjangoSessionStore": ".session_store",
     "DjangoTokenCache": ".cache_store",
     "auth0_of": ".request_client",
     "get_client": ".clients",

@@ -8,7 +8,7 @@ bytes, and a serializer such as JSON does not.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from secrets import token_hex
 from typing import Any
@@ -16,9 +16,11 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 from django.core.cache import caches
+from django.core.cache.backends.db import DatabaseCache
 from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.locmem import LocMemCache
+from django.db import connections, router
 
 from ...errors import ConfigurationError
 from ..settings import DEFAULT, check_keywords, check_session_cookies
@@ -28,7 +30,6 @@ from .project import find_middleware, has_backend, is_installed, is_subclass
 Keywords = Mapping[str, Any]
 
 _MIDDLEWARE = "auth0_tx.integrations.django.middleware.Auth0Middleware"
-_SESSION_MIDDLEWARE = "django.contrib.sessions.middleware.SessionMiddleware"
 _BACKEND = "auth0_tx.integrations.django.backends.Auth0Backend"
 _AUTH = "django.contrib.auth"
 
@@ -61,8 +62,8 @@ def check_settings(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
             )
         ]
     return [
-        *_check_middleware(clients.values()),
-        *_check_sessions(clients.values()),
+        *_check_middleware(),
+        *_check_databases(clients),
         *_check_caches(clients),
         *_check_users(),
         *_check_trust(clients),
@@ -131,12 +132,12 @@ def _is_same(value: object, default: object) -> bool:
 
 
 def _get_alias(store: object) -> str | None:
-    """Return the name of the cache that a store keeps its values in, if it has one."""
+    """Return the name of the cache or database that a store is in, if it has one."""
     alias: str | None = getattr(store, "_alias", None)
     return alias
 
 
-def _check_middleware(clients: Collection[Keywords]) -> Iterator[checks.CheckMessage]:
+def _check_middleware() -> Iterator[checks.CheckMessage]:
     from django.contrib.sessions.middleware import SessionMiddleware
 
     from .middleware import Auth0Middleware
@@ -158,13 +159,7 @@ def _check_middleware(clients: Collection[Keywords]) -> Iterator[checks.CheckMes
             )
         return
     sessions = find_middleware(SessionMiddleware)
-    if _uses_django_sessions(clients) and (sessions is None or sessions > place):
-        yield checks.Error(
-            "sessions in Django's session need SessionMiddleware before Auth0Middleware",
-            hint=f"Put {_SESSION_MIDDLEWARE!r} before {_MIDDLEWARE!r}.",
-            id="auth0_tx.E002",
-        )
-    elif sessions is not None and sessions > place:
+    if sessions is not None and sessions > place:
         yield _report_order("SessionMiddleware")
     if is_installed(_AUTH):
         from django.contrib.auth.middleware import AuthenticationMiddleware
@@ -183,31 +178,46 @@ def _report_order(name: str) -> checks.CheckMessage:
     )
 
 
-def _uses_django_sessions(clients: Collection[Keywords]) -> bool:
-    from .session_store import DjangoSessionStore
+def _check_databases(
+    clients: Mapping[str, Keywords],
+) -> Iterator[checks.CheckMessage]:
+    from .database_rows import find_model
+    from .database_store import DjangoDatabaseStore
 
-    return any(
-        isinstance(keywords.get("state_store"), DjangoSessionStore)
-        for keywords in clients
-    )
-
-
-def _check_sessions(clients: Collection[Keywords]) -> Iterator[checks.CheckMessage]:
-    if _uses_django_sessions(clients) and settings.SESSION_ENGINE.endswith(
-        "signed_cookies"
-    ):
-        yield checks.Warning(
-            "a login session rarely fits into Django's signed cookie",
-            hint="Choose another SESSION_ENGINE, or leave STATE_STORE out: sessions are "
-            "then in cookies of their own.",
-            id="auth0_tx.W002",
-        )
+    for _, shown, store in _list_settings(clients, "state_store"):
+        if not isinstance(store, DjangoDatabaseStore):
+            continue
+        try:
+            alias = _get_alias(store) or router.db_for_write(find_model())
+        except ConfigurationError as error:
+            yield checks.Error(
+                f"{shown}: {error.message}", hint=error.hint, id="auth0_tx.E002"
+            )
+            continue
+        if alias not in list(connections):
+            yield checks.Error(
+                f"{shown} names a database that DATABASES does not have",
+                hint="Its names are " + ", ".join(sorted(connections)),
+                id="auth0_tx.E003",
+            )
+        elif (
+            connections[alias].vendor == "sqlite"
+            and connections[alias].settings_dict["ATOMIC_REQUESTS"]
+        ):
+            yield checks.Warning(
+                f"{shown} is SQLite with ATOMIC_REQUESTS: sessions are part of a view's "
+                "transaction, and a view that fails takes a renewed token with it",
+                hint="Choose another database for production, or remove ATOMIC_REQUESTS.",
+                id="auth0_tx.W002",
+            )
 
 
 def _check_caches(clients: Mapping[str, Keywords]) -> Iterator[checks.CheckMessage]:
+    from .database_store import DjangoDatabaseStore
+
     for keyword, shown, store in _list_settings(clients, "state_store", "token_cache"):
         alias = _get_alias(store)
-        if alias is None:
+        if alias is None or isinstance(store, DjangoDatabaseStore):
             continue
         if alias not in settings.CACHES:
             yield checks.Error(
@@ -229,6 +239,13 @@ def _check_caches(clients: Mapping[str, Keywords]) -> Iterator[checks.CheckMessa
                 f"{shown} is a cache that workers do not share",
                 hint=hint,
                 id="auth0_tx.W004",
+            )
+        elif is_subclass(backend, DatabaseCache) and keyword == "state_store":
+            yield checks.Warning(
+                f"{shown} is a cache in the database, whose writes are part of a view's "
+                "transaction: one that is rolled back takes a renewed token with it",
+                hint="Use 'database', whose writes are not, or a cache such as RedisCache.",
+                id="auth0_tx.W011",
             )
         elif is_subclass(backend, FileBasedCache):
             yield checks.Warning(

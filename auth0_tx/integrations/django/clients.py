@@ -29,7 +29,15 @@ from ..settings import (
 
 SETTING = "AUTH0_TX"
 SETTING_TEMPLATE = "AUTH0_TX[{!r}]"
-_WATCHED = (SETTING, "SECRET_KEY", "SECRET_KEY_FALLBACKS", "CACHES")
+_WATCHED = (
+    SETTING,
+    "CACHES",
+    "DATABASES",
+    "SECRET_KEY",
+    "SECRET_KEY_FALLBACKS",
+    "SESSION_CACHE_ALIAS",
+    "SESSION_ENGINE",
+)
 
 # Keywords that take an object, which a setting may name by its import path.
 _OBJECTS = ("clock", "domain", "on_event", "session", "state_store", "token_cache")
@@ -206,14 +214,13 @@ def _to_keywords(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 def _to_object(name: str, text: str) -> Any:
     """Return what a short form or an import path stands for."""
     kind, _, alias = text.partition(":")
-    if name == "state_store" and text == "session":
-        from .session_store import DjangoSessionStore
+    if name == "state_store":
+        # Not at the top: it needs Django's sessions, which other stores do without.
+        from .session_engine import make_store
 
-        return DjangoSessionStore()
-    if name == "state_store" and kind == "cache":
-        from .cache_store import DjangoCacheStore
-
-        return DjangoCacheStore(alias or "default")
+        store = make_store(text)
+        if store is not None:
+            return store
     if name == "token_cache" and kind == "cache":
         from .cache_store import DjangoTokenCache
 

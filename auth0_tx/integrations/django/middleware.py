@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
 from ...frameworks.cookies import ResponseState, commit, expect_commit
+from .error_responses import respond_to_view_error
 from .request_client import DjangoRequestAuth0
-from .session_store import use_session_of
 
 
 class Auth0Middleware:
@@ -36,15 +36,19 @@ class Auth0Middleware:
         if self._is_async:
             return self._answer_async(request)
         state = _bind(request)
-        with use_session_of(request):
-            response: HttpResponseBase = self._get_response(request)
+        response: HttpResponseBase = self._get_response(request)
         commit(response, state)
         return response
 
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponse | None:
+        """Answer an error that a view did not catch; Django calls this for both kinds."""
+        return respond_to_view_error(request, exception)
+
     async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
         state = _bind(request)
-        with use_session_of(request):
-            response: HttpResponseBase = await self._get_response(request)
+        response: HttpResponseBase = await self._get_response(request)
         commit(response, state)
         return response
 

@@ -3,7 +3,7 @@
 An async view awaits the methods that begin with *a*, as in Django's own API.  They run the
 blocking method in Django's thread-sensitive executor, like ORM calls: one client and one store
 serve both kinds of views, and a session in the database is read on the request's own
-connection, within its transaction.  In any other thread nobody would close that connection.
+connection.  In any other thread nobody would close that connection at the end of the request.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ from ...values import (
     SessionData,
     UserClaims,
 )
-from ..host_session_store import is_login_key
+from ..request_base import check_scopes
 from ..request_client import RequestAuth0
 from ..settings import DEFAULT
 from .clients import get_client
-from .session_store import use_session_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,12 +43,8 @@ def _to_async(
     async def call_in_request_thread(
         self: DjangoRequestAuth0, /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        def run() -> T:
-            # The executor's thread does not see the middleware's request.
-            with use_session_of(self._request):
-                return method(self, *args, **kwargs)
-
-        result: T = await sync_to_async(run, thread_sensitive=True)()
+        run = sync_to_async(method, thread_sensitive=True)
+        result: T = await run(self, *args, **kwargs)
         return result
 
     call_in_request_thread.__doc__ = method.__doc__
@@ -92,6 +87,33 @@ class DjangoRequestAuth0(RequestAuth0):
         if session is not None and self._name == DEFAULT:
             session.flush()
 
+    def require_user(self) -> UserClaims:
+        """Return the claims of the logged-in user.
+
+        Raises:
+            LoginRequiredError: nobody is logged in.
+            StoreError: the store cannot be read.
+        """
+        user = self.user
+        if user is None:
+            raise LoginRequiredError("nobody is logged in")
+        return user
+
+    def require_scopes(self, *scopes: str, audience: str | None = None) -> None:
+        """Raise an error if the user's access token was not granted every scope.
+
+        Args:
+            *scopes: the scopes, each a string without spaces.
+            audience: the API; ``None`` for the one that the login was for.
+
+        Raises:
+            InsufficientScopeError: a scope was not granted.
+            LoginRequiredError: nobody is logged in, or the token cannot be renewed.
+            StoreError: the store failed.
+            CustomTokenExchangeError: the token could not be renewed this time.
+        """
+        check_scopes(self.get_token_set(audience), scopes)
+
     def _get_user(self) -> UserClaims | None:
         """Return the claims of the logged-in user, or ``None``."""
         return self.user
@@ -105,6 +127,8 @@ class DjangoRequestAuth0(RequestAuth0):
     aget_access_token = _to_async(RequestAuth0.get_access_token)
     aget_token_set = _to_async(RequestAuth0.get_token_set)
     aget_token_on_behalf_of = _to_async(RequestAuth0.get_token_on_behalf_of)
+    arequire_scopes = _to_async(require_scopes)
+    arequire_user = _to_async(require_user)
     alogin = _to_async(login)
     alogout = _to_async(logout)
 
@@ -157,11 +181,7 @@ def login(request: Any, options: LoginWithCustomTokenExchangeOptions) -> Any:
     if user is None:
         bound.logout()
         raise LoginRequiredError("no backend has an active user for these claims")
-    # If another user was logged in, Django empties the session, which may have our login.
-    items = request.session.items()
-    ours = {name: value for name, value in items if is_login_key(name)}
     auth.login(request, user)
-    request.session.update(ours)
     return user
 
 

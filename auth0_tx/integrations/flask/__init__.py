@@ -1,4 +1,4 @@
-"""Auth0 in Flask: an extension, ``current_auth0``, and a store in Flask's own session."""
+"""Auth0 in Flask: an extension, ``current_auth0``, ``login_required``, and a store in Flask's session."""
 
 from __future__ import annotations
 
@@ -13,8 +13,23 @@ except ImportError:
 
 from .current import auth0_of, current_auth0
 from .extension import Auth0TX
+from .guards import (
+    get_next_url,
+    login_not_required,
+    login_required,
+    require_login,
+)
 from .session_store import FlaskSessionStore
 
 del _flask
 
-__all__ = ["Auth0TX", "FlaskSessionStore", "auth0_of", "current_auth0"]
+__all__ = [
+    "Auth0TX",
+    "FlaskSessionStore",
+    "auth0_of",
+    "current_auth0",
+    "get_next_url",
+    "login_not_required",
+    "login_required",
+    "require_login",
+]

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask
 
 from ...client import ServerClient
-from ...errors import Auth0Error, BackchannelLogoutError
+from ...core.wire.redirects import check_return_to
+from ...errors import Auth0Error
 from ...secret import conceal
-from ..error_answers import answer_for
+from .blueprints import (
+    OptionsMaker,
+    add_backchannel_logout,
+    add_login,
+    add_logout,
+    make_blueprint,
+)
 from .commands import commands
 from .configuration import EXTENSION, make_state
-from .current import auth0_of, get_extension_state, serve_requests
+from .current import get_extension_state, serve_requests
+from .guards import answer_error
 
 
 class Auth0TX:
@@ -68,6 +76,52 @@ class Auth0TX:
         """
         return get_extension_state(app).get_client(name).client
 
+    def routes(
+        self,
+        make_options: OptionsMaker | None = None,
+        *,
+        next_url: str = "/",
+        return_to: str | None = None,
+        trusted_origins: Collection[str] = (),
+        client: str | None = None,
+    ) -> Blueprint:
+        """Return a blueprint ``auth0`` with routes for login, logout and back-channel logout.
+
+        Each is a POST.  ``login`` takes ``subject_token``, and ``next`` if the user goes on to
+        another page than *next_url*; ``logout`` takes nothing.  Both answer a form with a
+        redirect, and JSON with ``next`` or ``location`` as JSON.  They refuse requests that a
+        browser sends for a page of another site (403).
+
+        Args:
+            make_options: makes the options of a login from the token; ``None`` for no login.
+            next_url: the page after a login that names none.
+            return_to: the page after a logout; one of the application's Allowed Logout URLs.
+            trusted_origins: other origins whose pages may log users in and out, such as
+                ``https://login.example.com``.
+            client: the name of the client; the blueprint of ``orders`` is ``auth0_orders``.
+
+        Raises:
+            InvalidInputError: *return_to* is not a URL.
+        """
+        check_return_to(return_to)
+        blueprint = make_blueprint("auth0", client)
+        if make_options is not None:
+            add_login(
+                blueprint,
+                make_options,
+                next_url=next_url,
+                trusted_origins=trusted_origins,
+                client=client,
+            )
+        add_logout(
+            blueprint,
+            return_to=return_to,
+            trusted_origins=trusted_origins,
+            client=client,
+        )
+        add_backchannel_logout(blueprint, "/backchannel-logout", client)
+        return blueprint
+
     def backchannel_logout(
         self, url: str = "/backchannel-logout", *, client: str | None = None
     ) -> Blueprint:
@@ -78,31 +132,14 @@ class Auth0TX:
             client: the name of the client that is this application; ``None`` for the default
                 client.
         """
-        blueprint = Blueprint("_".join(filter(None, ("auth0_tx", client))), __name__)
-
-        @blueprint.post(url)
-        def backchannel_logout() -> Response:
-            # OpenID Connect Back-Channel Logout 1.0 section 2.8: 200, or 400 if the token
-            # does not hold, and no cache may keep either.
-            answer = Response(status=200, headers={"Cache-Control": "no-store"})
-            token = conceal(request.form.get("logout_token", ""))
-            auth0 = auth0_of(client)
-            try:
-                auth0.client.handle_backchannel_logout(token, auth0.store_options)
-            except BackchannelLogoutError as error:
-                answer.status_code = answer_for(error).status
-            return answer
-
+        blueprint = make_blueprint("auth0_tx", client)
+        add_backchannel_logout(blueprint, url, client)
         return blueprint
 
     def handle_errors(self, app: Flask) -> None:
-        """Answer errors of this library that a view does not catch, as an API would.
+        """Answer errors of this library that a view does not catch.
 
-        The status says who can do something about it; the body gives no detail.
+        The status says who can do something about it; the body gives no detail.  A browser that
+        opens a page without being logged in is redirected to the login page.
         """
-        app.register_error_handler(Auth0Error, _answer_error)
-
-
-def _answer_error(error: Auth0Error) -> tuple[dict[str, str], int, dict[str, str]]:
-    answer = answer_for(error)
-    return answer.body, answer.status, {**answer.headers, "Cache-Control": "no-store"}
+        app.register_error_handler(Auth0Error, answer_error)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
-from functools import partial
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ from auth0_tx.integrations.aiohttp_web import (
 )
 from auth0_tx.stores import MemoryStore
 from auth0_tx.tenant import Tenant, User
-from tests.frameworks.loop_thread import serve_in_thread
+from tests.integrations.aiohttp_web.applications import log_in, serve
 from tests.integrations.async_sites import (
     API,
     OTHER,
@@ -111,36 +110,10 @@ def make_app(client: AsyncServerClient) -> web.Application:
 
 
 @contextmanager
-def serve(app: web.Application) -> Iterator[int]:
-    """Serve an application; return its port."""
-
-    @asynccontextmanager
-    async def running() -> AsyncIterator[int]:
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            yield runner.addresses[0][1]
-        finally:
-            await runner.cleanup()
-
-    with serve_in_thread(partial(running)) as port:
-        yield port
-
-
-@contextmanager
 def serve_site(tenant: Tenant, **changes: Any) -> Iterator[int]:
     """Serve the application of a client of the tenant's."""
     with serve(make_app(AsyncServerClient(**make_settings(tenant, **changes)))) as port:
         yield port
-
-
-def log_in(port: int, tenant: Tenant, name: str = "auth0|alice") -> Browser:
-    """Return a browser in which a user is logged in."""
-    browser = Browser(port)
-    answer = browser.post("/login", data=tenant.subject_token(name))
-    assert 303 == answer.status_code, answer.text
-    return browser
 
 
 @pytest.mark.parametrize("store", [None, MemoryStore()], ids=["cookies", "memory"])
@@ -248,17 +221,6 @@ def test_backchannel_logout(auth0_tenant: Tenant) -> None:
 
         assert [400, 200] == [answer.status_code for answer in answers]
         assert {"sub": None} == browser.get("/user").json()
-
-
-async def test_client_ends_with_the_application(auth0_tenant: Tenant) -> None:
-    """The application's client is closed when it is cleaned up."""
-    app = make_app(AsyncServerClient(**make_settings(auth0_tenant)))
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    assert not app[CLIENT]._world.is_closed
-    await runner.cleanup()
-
-    assert app[CLIENT]._world.is_closed
 
 
 def test_not_set_up() -> None:

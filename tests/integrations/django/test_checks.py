@@ -120,7 +120,7 @@ def caches(redis_url: str) -> dict[str, Any]:
         ("redis", None, None),
         ("redis_json", "E007", "E007"),
         ("redis_down", None, None),
-        ("database", None, None),
+        ("database", "W011", None),
         ("missing", "E003", "E003"),
     ],
 )
@@ -190,8 +190,9 @@ def test_cache_that_hangs(project: Project, monkeypatch: pytest.MonkeyPatch) -> 
         (
             {"STATE_STORE": "session"},
             {"MIDDLEWARE": [OURS, SESSIONS, ACCOUNTS]},
-            {"E002", "E009"},
+            {"E009"},
         ),
+        ({"STATE_STORE": "database:none"}, {}, {"E003"}),
     ],
 )
 def test_middleware_and_backends(
@@ -204,6 +205,22 @@ def test_middleware_and_backends(
     project(auth0_tx, **changes)
 
     assert {f"auth0_tx.{name}" for name in expected} == run_checks()
+
+
+def test_databases(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite has one writer, so ATOMIC_REQUESTS is reported; and the table must be there."""
+    from django.db import connection
+
+    from auth0_tx.integrations.django.checks import _check_databases, _read_clients
+
+    project({"STATE_STORE": "database"})
+    assert set() == run_checks()
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    assert {"auth0_tx.W002"} == run_checks()
+    project({"STATE_STORE": "database"}, SESSION_ENGINE="no.where")
+
+    (message,) = _check_databases(_read_clients())
+    assert ("auth0_tx.E002", True) == (message.id, bool(message.hint))
 
 
 def test_subclasses(project: Project) -> None:

@@ -1,0 +1,83 @@
+"""The response to a request that failed with an error of this library.
+
+``Auth0Middleware`` asks for it when a view, sync or async, does not catch the error, and the
+decorators do when a user or a scope is missing.  A browser that opens a page is redirected to
+the login page; everything else gets the status and the JSON of the table that all hosts share.
+``AUTH0_TX["ANSWER_ERRORS"] = False`` leaves errors of views to Django.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.signals import got_request_exception
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import resolve_url
+
+from ...errors import Auth0Error, LoginRequiredError
+from ..error_answers import answer_for, wants_page
+from ..login_redirects import build_login_redirect
+from .clients import ANSWER_ERRORS, read_site_setting
+
+
+def respond_to_view_error(
+    request: HttpRequest, error: Exception
+) -> HttpResponse | None:
+    """Return the response to an error that a view did not catch, or ``None`` to leave it to Django.
+
+    Errors of the service itself, such as a wrong setting, stay Django's for people: the page of
+    ``DEBUG``, or ``handler500``.
+    """
+    if not isinstance(error, Auth0Error) or not _is_answering():
+        return None
+    response = make_error_response(request, error)
+    if response.status_code != 500:
+        return response
+    if settings.DEBUG or is_page(request):
+        return None
+    # Error trackers and Django's test client listen to it, as for any error of a view.
+    got_request_exception.send(sender=None, request=request)
+    return response
+
+
+def make_error_response(
+    request: HttpRequest, error: Auth0Error, login_url: str | None = None
+) -> HttpResponse:
+    """Return the response to a request that failed, and log the details.
+
+    Args:
+        request: the request.
+        error: its error.
+        login_url: the login page, or the name of its URL pattern; ``LOGIN_URL`` by default.
+    """
+    answer = answer_for(error)
+    response: HttpResponse
+    page = _find_login_page(request, login_url)
+    if isinstance(error, LoginRequiredError) and page is not None:
+        target = build_login_redirect(page, request.get_full_path())
+        response = HttpResponseRedirect(target)
+        response["Cache-Control"] = "no-store"
+        return response
+    return JsonResponse(answer.body, status=answer.status, headers=answer.headers)
+
+
+def is_page(request: HttpRequest) -> bool:
+    """Return whether a browser opens a page with this request."""
+    return wants_page(
+        request.method or "",
+        request.META.get("HTTP_ACCEPT"),
+        request.META.get("HTTP_SEC_FETCH_MODE"),
+    )
+
+
+def _find_login_page(request: HttpRequest, login_url: str | None) -> str | None:
+    """Return the URL of the login page, or ``None`` if the request must not be sent there."""
+    login_url = login_url or settings.LOGIN_URL
+    if not login_url or not is_page(request):
+        return None
+    page: str = resolve_url(login_url)
+    # A login page that itself needs a login would be redirected to itself for ever.
+    return None if page.partition("?")[0] == request.path else page
+
+
+def _is_answering() -> bool:
+    return read_site_setting(ANSWER_ERRORS, True) is not False
