@@ -109,15 +109,24 @@ async def log_in_async(
     client: AsyncServerClient, tenant: Tenant, user: str = "auth0|alice"
 ) -> Browser:
     """Log a user in, wait until the token has expired, and return the browser."""
-    browser = Browser()
-    options = browser.request()
-    with shorten_tokens(tenant):
-        await client.login_with_custom_token_exchange(
-            build_login_options(tenant, user), options
-        )
-    await asyncio.sleep(1)
-    browser.take(options)
+    (browser,) = await log_in_often(client, tenant, 1, user)
     return browser
+
+
+async def log_in_often(
+    client: AsyncServerClient, tenant: Tenant, count: int, user: str = "auth0|alice"
+) -> list[Browser]:
+    """Log a user in from several browsers, and wait until their tokens have expired."""
+    browsers = [Browser() for _ in range(count)]
+    with shorten_tokens(tenant):
+        for browser in browsers:
+            options = browser.request()
+            await client.login_with_custom_token_exchange(
+                build_login_options(tenant, user), options
+            )
+            browser.take(options)
+    await asyncio.sleep(1)
+    return browsers
 
 
 def count_refreshes(tenant: Tenant) -> int:

@@ -22,11 +22,17 @@ from tests.e2e.sessions.logins import (
     count_refreshes,
     log_in,
     log_in_async,
+    log_in_often,
     make_settings,
 )
+from tests.stores.own_stores import OwnAsyncStore
 
 # With a session in a store, and with one in the browser's cookies.
 keepers = pytest.mark.parametrize("make_store", [MemoryStore, lambda: None])
+# Also in a store that is awaited, where a task may be cancelled at each command.
+async_keepers = pytest.mark.parametrize(
+    "make_store", [MemoryStore, lambda: None, OwnAsyncStore]
+)
 MFA = {
     "error": "mfa_required",
     "error_description": "Multifactor authentication required",
@@ -52,7 +58,7 @@ async def abandon_refresh(
     assert call.cancelled()
 
 
-@keepers
+@async_keepers
 @pytest.mark.parametrize("pause", [0.0, 0.5])
 async def test_next_caller(
     auth0_tenant: Tenant, make_store: Callable[[], Any], pause: float
@@ -80,7 +86,7 @@ async def test_next_caller(
     assert [] == list_refused_refreshes(auth0_tenant)
 
 
-@keepers
+@async_keepers
 @pytest.mark.parametrize("moment", get_args(Moment))
 async def test_cancelled_anywhere(
     auth0_tenant: Tenant, make_store: Callable[[], Any], moment: Moment
@@ -88,10 +94,11 @@ async def test_cancelled_anywhere(
     """Wherever its caller is cancelled, a refresh is sent once and reaches the next caller."""
     settings = make_settings(auth0_tenant, state_store=make_store())
     async with AsyncServerClient(**settings) as client:
-        number, came = 0, True
+        number, came, browsers = 0, True, list[Browser]()
         while came:
             number += 1
-            browser = await log_in_async(client, auth0_tenant)
+            browsers = browsers or await log_in_often(client, auth0_tenant, 10)
+            browser = browsers.pop()
             before = count_refreshes(auth0_tenant)
             # Each time over connections of its own, so that connecting is cancelled, too.
             auth0_tenant.drop_connections()
