@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import fakeredis
@@ -24,7 +26,20 @@ KINDS = (
     "fakeredis.asyncio",
     "own",
     "own async",
+    "documented",
+    "documented async",
 )
+
+
+def read_documented_stores() -> dict[str, Any]:
+    """Return the stores that ``docs/sessions.md`` shows as examples, by name."""
+    page = Path(__file__).parents[2] / "docs" / "sessions.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    namespace: dict[str, Any] = {"Any": Any}
+    for block in blocks:
+        if re.search(r"^class (Async)?SqliteStore:", block, re.MULTILINE):
+            exec("from __future__ import annotations\n" + block, namespace)
+    return namespace
 
 
 @pytest.fixture(params=KINDS)
@@ -37,6 +52,10 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[StoreUnderTest]
         yield StoreUnderTest(OwnStore(), False)
     elif kind == "own async":
         yield StoreUnderTest(OwnAsyncStore(), True)
+    elif kind.startswith("documented"):
+        path = str(request.getfixturevalue("tmp_path") / "sessions")
+        name = "AsyncSqliteStore" if kind == "documented async" else "SqliteStore"
+        yield StoreUnderTest(read_documented_stores()[name](path), "async" in kind)
     elif kind.startswith("fakeredis"):
         is_async = kind == "fakeredis.asyncio"
         fake = fakeredis.FakeAsyncRedis() if is_async else fakeredis.FakeRedis()
