@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from secrets import token_hex
 from typing import Any
@@ -12,10 +13,18 @@ import redis.asyncio
 
 from auth0_tx.stores import CookieStore, MemoryStore, RedisStore
 from tests.stores.both_worlds import close_client
+from tests.stores.django_databases import (
+    IN_MEMORY,
+    CalledInThreads,
+    open_database,
+)
 from tests.stores.own_stores import OwnAsyncStore, OwnStore
 
-ON_THE_SERVER = ("memory", "redis", "django", "own")
+ON_THE_SERVER = ("memory", "redis", "django", "django database", "own")
 EVERY_KIND = ("cookies", *ON_THE_SERVER)
+
+BLOCKING = ("django", "django database")
+"""Django's cache and database block, which the async client refuses."""
 
 
 @asynccontextmanager
@@ -36,10 +45,25 @@ async def open_store(
     elif kind == "django":
         with open_django_cache(redis_url) as store:
             yield store
+    elif kind == "django database":
+        with open_django_database() as store:
+            yield store
     elif kind == "own":
         yield OwnAsyncStore() if is_async else OwnStore()
     else:
         yield {"memory": MemoryStore, "cookies": CookieStore}[kind]()
+
+
+@contextmanager
+def open_django_database() -> Iterator[Any]:
+    """Yield a store in a database of Django's, in memory, which one thread uses."""
+    with (
+        ThreadPoolExecutor(1) as threads,
+        open_database(IN_MEMORY, threads) as alias,
+    ):
+        from auth0_tx.integrations.django import DjangoDatabaseStore
+
+        yield CalledInThreads(DjangoDatabaseStore(alias), threads)
 
 
 @contextmanager

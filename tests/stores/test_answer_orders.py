@@ -52,6 +52,7 @@ KINDS = (
     ("redis", False),
     ("redis", True),
     ("django", False),
+    ("django database", False),
     ("own", False),
     ("own", True),
 )

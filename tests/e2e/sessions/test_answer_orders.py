@@ -38,7 +38,7 @@ from tests.e2e.sessions.visits import (
     serve,
     visit,
 )
-from tests.stores.every_store import EVERY_KIND, open_store
+from tests.stores.every_store import BLOCKING, EVERY_KIND, open_store
 
 HOUR = 3_600.0
 OTHER_AUDIENCE = "https://other.example.com"
@@ -56,6 +56,7 @@ SHARES = (
     "redis, blocking",
     "redis, async",
     "django, blocking",
+    "django database, blocking",
     "own, blocking",
     "own, async",
 )
@@ -345,8 +346,7 @@ async def expect_end(
         (kind, name)
         for kind in EVERY_KIND
         for name in ("blocking", "async")
-        # Django's cache blocks, which the async client refuses.
-        if (kind, name) != ("django", "async")
+        if name == "blocking" or kind not in BLOCKING
     ],
     ids=", ".join,
 )

@@ -41,7 +41,7 @@ from tests.e2e.sessions.visits import (
     visit,
 )
 from tests.stores.both_worlds import resolve
-from tests.stores.every_store import ON_THE_SERVER, open_store
+from tests.stores.every_store import BLOCKING, ON_THE_SERVER, open_store
 from tests.stores.failing_store import Choose, FailingStore, When
 
 HOUR = 3_600.0
@@ -507,8 +507,7 @@ def list_cases() -> list[Any]:
         for trial in TRIALS
         for kind in ON_THE_SERVER
         for name in WORLDS
-        # Django's cache blocks, which the async client refuses.
-        if (kind, name) != ("django", "async")
+        if name == "blocking" or kind not in BLOCKING
     ]
 
 

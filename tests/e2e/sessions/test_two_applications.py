@@ -27,7 +27,7 @@ from tests.e2e.sessions.visits import (
     visit,
 )
 from tests.stores.both_worlds import resolve
-from tests.stores.every_store import EVERY_KIND, open_store
+from tests.stores.every_store import BLOCKING, EVERY_KIND, open_store
 
 ALICE = "auth0|alice"
 SUBJECTS = ("one tenant", "two tenants")
@@ -89,8 +89,7 @@ class Shops:
         for subject in SUBJECTS
         for kind in EVERY_KIND
         for world in WORLDS
-        # Django's cache blocks, which the async client refuses.
-        if (kind, world) != ("django", "async")
+        if world == "blocking" or kind not in BLOCKING
     ],
     ids=", ".join,
 )
