@@ -57,13 +57,12 @@ from auth0_tx.events import (
 )
 from auth0_tx.integrations.asgi import SessionCommitMiddleware
 from auth0_tx.integrations.django import DjangoRequestAuth0, auth0_of, get_client
-<<<<<<< HEAD
 from auth0_tx.integrations.django.decorators import (
     auth0_login_required,
     scopes_required,
 )
 from auth0_tx.integrations.django.mixins import ScopesRequiredMixin
-=======
+from auth0_tx.integrations.django.views import LoginView
 from auth0_tx.integrations.fastapi import (
     AccessToken,
     Auth0,
@@ -77,7 +76,6 @@ from auth0_tx.integrations.fastapi import (
     require_user,
 )
 from auth0_tx.integrations.starlette import auth0_of as auth0_of_asgi
->>>>>>> 2f8bba6 (fastapi, starlette: serve WebSockets, scopes, def endpoints, several clients and repeated lifespans)
 from auth0_tx.stores import (
     AsyncStateStore,
     CookieStore,
@@ -559,6 +557,19 @@ class DjangoView(ScopesRequiredMixin):
     """A view that needs a scope."""
 
     required_scopes = ("read:orders",)
+
+
+class KioskLogin(LoginView):
+    """A login with options of its own."""
+
+    subject_token_type = "urn:acme:kiosk-token"
+
+    def get_options(self, subject_token: str) -> LoginWithCustomTokenExchangeOptions:
+        """Return the options of the exchange."""
+        assert_type(
+            super().get_options(subject_token), LoginWithCustomTokenExchangeOptions
+        )
+        return super().get_options(subject_token)
 
 
 def decorated_views() -> None:

@@ -24,7 +24,12 @@ from django.db import connections, router
 
 from ...errors import ConfigurationError
 from ..settings import DEFAULT, check_keywords, check_session_cookies
-from .clients import get_template, list_client_names, read_keywords
+from .clients import (
+    get_template,
+    list_client_names,
+    read_keywords,
+    read_login_options,
+)
 from .project import find_middleware, has_backend, is_installed, is_subclass
 
 Keywords = Mapping[str, Any]
@@ -98,6 +103,7 @@ def _read_clients() -> dict[str, dict[str, Any]]:
     clients, cookies = {}, {}
     for name in list_client_names():
         keywords = read_keywords(name)
+        read_login_options(name)
         configured = check_keywords(keywords, get_template(name))
         clients[name] = keywords
         has_sessions = configured.state_store is not None

@@ -47,6 +47,9 @@ ANSWER_ERRORS = "ANSWER_ERRORS"
 LOGIN = "LOGIN"
 _OF_SITE = (ANSWER_ERRORS, LOGIN)
 
+LOGIN_OPTIONS = ("subject_token_type", "audience", "scope", "organization")
+"""The options of a login that settings may name; the token is posted."""
+
 
 class _Clients:
     """The clients of a process, by their names."""
@@ -146,6 +149,27 @@ def read_site_setting(setting: str, default: Any, name: str = DEFAULT) -> Any:
         name: the client beside whose keywords it is set.
     """
     return _read_settings().get(name, {}).get(setting, default)
+
+
+def read_login_options(name: str = DEFAULT) -> dict[str, str]:
+    """Return the options of logins by a posted token, as ``LOGIN`` has them.
+
+    Args:
+        name: the client's name in ``AUTH0_TX``.
+
+    Raises:
+        ConfigurationError: ``LOGIN`` is not a dictionary of these options.
+    """
+    given = read_site_setting(LOGIN, {}, name)
+    if not isinstance(given, Mapping) or not all(
+        option in LOGIN_OPTIONS and isinstance(given[option], str) for option in given
+    ):
+        raise ConfigurationError(
+            f"{get_template(name).format(LOGIN)} must be a dictionary of "
+            f"{', '.join(LOGIN_OPTIONS)}",
+            parameter=LOGIN,
+        )
+    return dict(given)
 
 
 def get_template(name: str = DEFAULT) -> str:

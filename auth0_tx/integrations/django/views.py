@@ -1,26 +1,219 @@
-"""Views for ``urls.py``."""
+"""Views for ``urls.py``: log in with a posted token, log out, and back-channel logout.
+
+Include them all with ``path("auth0/", include("auth0_tx.integrations.django.urls"))``.
+
+A login by a posted token needs no cookie, so ``SameSite`` does not keep other sites from posting
+a token of their own user, and the visitor would go on as that user (RFC 6749 section 10.12).  So
+``LoginView`` checks Django's CSRF token, also where ``CsrfViewMiddleware`` is missing: a form has
+it in ``{% csrf_token %}``, a script sends it in the field ``X-CSRFToken``.
+"""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
-from django.views.decorators.csrf import csrf_exempt
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import resolve_url
+from django.utils.decorators import method_decorator
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views import View
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from ...errors import BackchannelLogoutError
+from ...errors import BackchannelLogoutError, ConfigurationError
+from ...secret import SecretMapping, secret
+from ...values import LoginWithCustomTokenExchangeOptions
 from ..error_answers import answer_for
-from .clients import get_client
+from ..login_redirects import NEXT
+from ..settings import DEFAULT
+from .clients import LOGIN_OPTIONS, get_client, read_login_options
+from .project import has_backend, is_installed
+from .request_client import auth0_of, login, logout
+
+V = TypeVar("V", bound=Callable[..., Any])
+C = TypeVar("C", bound=type[View])
+
+_TOKEN = "subject_token"
+
+
+def let_anybody_in(view: V) -> V:
+    """Mark a view as one that needs no login, for ``LoginRequiredMiddleware``.
+
+    Django 5.1 has ``login_not_required`` for it, which earlier releases do not know.
+    """
+    view.login_required = False  # type: ignore[attr-defined]
+    return view
+
+
+def _protect_view(view: C) -> C:
+    """Return a class of views that anybody may ask, that no cache keeps, and with CSRF checks."""
+    protect: Any = method_decorator(
+        [let_anybody_in, sensitive_post_parameters(), csrf_protect, never_cache],
+        name="dispatch",
+    )
+    protected: C = protect(view)
+    return protected
+
+
+@_protect_view
+class LoginView(View):
+    """Log in the user of a posted token, and redirect to the page that needed the login.
+
+    A form posts the fields ``subject_token`` and ``next``; an API's caller may post the same as
+    JSON, and gets a 204.  The other options of the exchange are attributes, which are set in
+    ``AUTH0_TX["LOGIN"]``, in ``as_view(...)`` or in a subclass.
+
+    With ``Auth0Backend`` the user is logged in to Django, too.
+
+    Attributes:
+        client: the name in ``AUTH0_TX`` of the client to log in with.
+        subject_token_type: the type of the posted token.
+        audience: the API that the access token is for.
+        scope: space-separated scopes.
+        organization: the id or name of the organization to log in to.
+        next_page: where a login without ``next`` goes; ``LOGIN_REDIRECT_URL`` by default.
+    """
+
+    http_method_names = ("post", "options")
+
+    client: str = DEFAULT
+    subject_token_type: str | None = None
+    audience: str | None = None
+    scope: str | None = None
+    organization: str | None = None
+    next_page: str | None = None
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Log in the user of the token that was posted."""
+        posted = _read_posted(request)
+        token = posted.get(_TOKEN)
+        if not token:
+            return JsonResponse({"error": "invalid_request"}, status=400)
+        options = self.get_options(token)
+        if self.client == DEFAULT and has_backend():
+            login(request, options)
+        else:
+            auth0_of(request, self.client).login(options)
+        if not _is_form(request):
+            return HttpResponse(status=204)
+        page = self.next_page or settings.LOGIN_REDIRECT_URL
+        return HttpResponseRedirect(_find_next(request, posted) or resolve_url(page))
+
+    def get_options(self, subject_token: str) -> LoginWithCustomTokenExchangeOptions:
+        """Return the options of the exchange; override it to add to them.
+
+        Args:
+            subject_token: the token that was posted.
+
+        Raises:
+            ConfigurationError: ``subject_token_type`` is not set, or ``LOGIN`` is wrong.
+        """
+        own = {name: getattr(self, name) for name in LOGIN_OPTIONS}
+        given = {name: value for name, value in own.items() if value is not None}
+        options = {**read_login_options(self.client), **given}
+        if "subject_token_type" not in options:
+            raise ConfigurationError(
+                "LoginView needs a subject_token_type: set it in AUTH0_TX['LOGIN'], or in "
+                "as_view()",
+                parameter="subject_token_type",
+            )
+        return LoginWithCustomTokenExchangeOptions(
+            subject_token=subject_token, **options
+        )
+
+
+@_protect_view
+class LogoutView(View):
+    """Log out, and redirect to the URL that ends Auth0's session.
+
+    Auth0 sends the browser back to the posted ``next``, to *return_to*, or to
+    ``LOGOUT_REDIRECT_URL``, which must be among the application's Allowed Logout URLs.  An API's
+    caller gets ``{"logout_url": ...}`` instead of a redirect.
+
+    Attributes:
+        client: the name in ``AUTH0_TX`` of the client to log out from.
+        return_to: a URL, a path of this site, or the name of a URL pattern.
+    """
+
+    http_method_names = ("post", "options")
+
+    client: str = DEFAULT
+    return_to: str | None = None
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Log out whoever is logged in."""
+        target = _find_next(request, _read_posted(request)) or self.return_to
+        target = target or settings.LOGOUT_REDIRECT_URL
+        return_to = request.build_absolute_uri(resolve_url(target)) if target else None
+        if self.client == DEFAULT and is_installed("django.contrib.auth"):
+            url = logout(request, return_to=return_to)
+        else:
+            url = auth0_of(request, self.client).logout(return_to=return_to)
+        if _is_form(request):
+            return HttpResponseRedirect(url)
+        return JsonResponse({"logout_url": url})
 
 
 # Auth0 sends this request, without Django's CSRF token; its signature protects it.
 @csrf_exempt
+@let_anybody_in
 @require_POST
-def backchannel_logout(request: HttpRequest) -> HttpResponse:
-    """End the sessions that a logout token names (OpenID Connect Back-Channel Logout 1.0)."""
+def backchannel_logout(request: HttpRequest, client: str = DEFAULT) -> HttpResponse:
+    """End the sessions that a logout token names (OpenID Connect Back-Channel Logout 1.0).
+
+    Args:
+        request: Auth0's request.
+        client: the name in ``AUTH0_TX`` of the client whose sessions may be meant.
+    """
     status = 200
     try:
-        get_client().handle_backchannel_logout(
+        get_client(client).handle_backchannel_logout(
             str(request.POST.get("logout_token", "")), {"request": request}
         )
     except BackchannelLogoutError as error:
         status = answer_for(error).status
     return HttpResponse(status=status, headers={"Cache-Control": "no-store"})
+
+
+def _read_posted(request: HttpRequest) -> Mapping[str, str]:
+    """Return the fields of a posted form or of a JSON object; nothing of anything else.
+
+    They are wrapped, as a traceback of the login with locals would show the token.
+    """
+    posted: Any = request.POST
+    if request.content_type == "application/json":
+        try:
+            posted = json.loads(request.body)
+        except (ValueError, RecursionError):
+            posted = None
+    fields = posted if isinstance(posted, Mapping) else {}
+    values = {name: fields.get(name) for name in (_TOKEN, NEXT)}
+    return SecretMapping(
+        {name: secret(text) for name, text in values.items() if isinstance(text, str)}
+    )
+
+
+def _is_form(request: HttpRequest) -> bool:
+    """Return whether a browser's form was posted, so that a redirect is understood."""
+    accept = request.META.get("HTTP_ACCEPT", "").lower()
+    return (
+        request.content_type != "application/json"
+        and request.META.get("HTTP_SEC_FETCH_MODE", "navigate") == "navigate"
+        and ("json" not in accept or "text/html" in accept)
+    )
+
+
+def _find_next(request: HttpRequest, posted: Mapping[str, str]) -> str | None:
+    """Return the page of this site that a request names as the next one, or ``None``."""
+    target = posted.get(NEXT) or request.GET.get(NEXT)
+    # Whoever made the link chose it: another site's would be an open redirect (CWE-601).
+    if target and url_has_allowed_host_and_scheme(
+        target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    ):
+        return target
+    return None
