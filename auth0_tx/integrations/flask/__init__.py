@@ -1,4 +1,4 @@
-"""Auth0 in Flask: an extension, ``current_auth0``, ``login_required``, and a store in Flask's session."""
+"""Auth0 in Flask: an extension, ``current_auth0``, and ``login_required``."""
 
 from __future__ import annotations
 
@@ -19,13 +19,11 @@ from .guards import (
     login_required,
     require_login,
 )
-from .session_store import FlaskSessionStore
 
 del _flask
 
 __all__ = [
     "Auth0TX",
-    "FlaskSessionStore",
     "auth0_of",
     "current_auth0",
     "get_next_url",

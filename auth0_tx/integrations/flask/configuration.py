@@ -22,7 +22,7 @@ from ..settings import (
     to_keywords,
     use_host_keys,
 )
-from .session_store import FlaskSessionStore
+from .session_redis import FlaskSessionRedis
 
 EXTENSION = "auth0_tx"
 _PREFIX = "AUTH0_TX_"
@@ -45,10 +45,6 @@ class ConfiguredClient:
 
     client: ServerClient
     keywords: dict[str, Any] = attrs.field(repr=False)
-
-    def is_kept_by_flask(self) -> bool:
-        """Return whether its sessions are in Flask's own session."""
-        return isinstance(self.keywords.get("state_store"), FlaskSessionStore)
 
 
 @attrs.frozen(eq=False)
@@ -107,8 +103,8 @@ def make_state(
         )
     for name in {**configured, **clients}:
         own = {
-            **_read_client(name, configured.get(name, {})),
-            **_read_client(name, clients.get(name, {})),
+            **_read_client(app, name, configured.get(name, {})),
+            **_read_client(app, name, clients.get(name, {})),
         }
         keywords[name] = add_defaults(name, own, default)
         check_keywords(keywords[name], f"{_PREFIX}CLIENTS[{name!r}][{{!r}}]")
@@ -146,14 +142,14 @@ def _read_default(app: Flask, given: Mapping[str, Any]) -> dict[str, Any]:
         **to_keywords(own, _PREFIX + "{}"),
         **given,
     }
-    _replace_short_forms(keywords)
+    _replace_short_forms(app, keywords)
     if "secret" not in keywords:
         keywords["secret"] = _read_secret_keys(app)
     check_keywords(keywords, "AUTH0_{}")
     return keywords
 
 
-def _read_client(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _read_client(app: Flask, name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keywords of a client beside the default one, named in either case."""
     if not isinstance(settings, Mapping):
         raise ConfigurationError(
@@ -162,13 +158,13 @@ def _read_client(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         )
     capitals = {str(keyword).upper(): value for keyword, value in settings.items()}
     keywords = to_keywords(capitals, f"{_PREFIX}CLIENTS[{name!r}][{{!r}}]")
-    _replace_short_forms(keywords)
+    _replace_short_forms(app, keywords)
     return keywords
 
 
-def _replace_short_forms(keywords: dict[str, Any]) -> None:
+def _replace_short_forms(app: Flask, keywords: dict[str, Any]) -> None:
     if keywords.get("state_store") == "session":
-        keywords["state_store"] = FlaskSessionStore()
+        keywords["state_store"] = FlaskSessionRedis(app)
 
 
 def _read_secret_keys(app: Flask) -> list[str] | None:

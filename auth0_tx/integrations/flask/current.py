@@ -30,15 +30,16 @@ from flask import (
 )
 from werkzeug.local import LocalProxy
 
-from ...errors import ConfigurationError
+from ...errors import Auth0Error, ConfigurationError
 from ...frameworks.cookies import commit, expect_commit, get_state
 from ...values import (
     LoginWithCustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeResult,
+    UserClaims,
 )
-from ..host_session_store import is_login_key
 from ..request_client import RequestAuth0
 from .configuration import EXTENSION, ConfiguredClient, ExtensionState
+from .session_redis import FlaskSessionRedis
 
 # Attributes of a request: its application's clients, and whether one was asked for.
 _SERVED_BY = "_auth0_tx_state"
@@ -57,26 +58,42 @@ class FlaskRequestAuth0(RequestAuth0):
         """
         authorization = request.headers.get("Authorization")
         super().__init__(configured.client, {"request": request}, authorization)
-        self._is_kept_by_flask = configured.is_kept_by_flask()
+        store = configured.keywords.get("state_store")
+        if isinstance(store, FlaskSessionRedis):
+            # Before a login spends a token, which would be lost if there is no such store.
+            store.find_store()
 
     def login(
         self, options: LoginWithCustomTokenExchangeOptions
     ) -> LoginWithCustomTokenExchangeResult:
-        """Exchange a token, and log its user in.
+        """Exchange a token, log its user in, and renew Flask's session.
 
-        If Flask's session keeps the login, everything else is removed from it.
+        With Flask-Session, whoever knew the id of the visitor's session cannot use it any
+        more.  Flask's session keeps its content, unless another user was logged in.
         """
+        # An empty session has nothing to renew, and no id that anybody could know.
+        previous = self._find_user() if session else None
         result = super().login(options)
-        if self._is_kept_by_flask:
-            # Session fixation: what was there before may be another visitor's, who could
-            # still know the session's id.
-            login = {name: session[name] for name in session if is_login_key(name)}
+        if session:
             regenerate = getattr(current_app.session_interface, "regenerate", None)
             if regenerate is not None:
                 regenerate(session)
-            session.clear()
-            session.update(login)
+            if previous not in (None, _name_user(result.state_data["user"])):
+                session.clear()
         return result
+
+    def _find_user(self) -> tuple[object, object] | None:
+        """Return the user that the browser is logged in as, or ``None``."""
+        try:
+            user = self.user
+        except Auth0Error:
+            # Somebody's, as far as anybody knows, and so not the new user's.
+            return (None, None)
+        return None if user is None else _name_user(user)
+
+
+def _name_user(user: UserClaims) -> tuple[object, object]:
+    return user.get("iss"), user["sub"]
 
 
 def get_extension_state(app: Flask | None = None) -> ExtensionState:

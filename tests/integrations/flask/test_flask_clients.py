@@ -63,7 +63,7 @@ def log_in(browser: Any, tenant: Tenant, name: str, user: str) -> Any:
     return browser.post(f"/login/{name}", data=token, base_url=HTTPS)
 
 
-@pytest.mark.parametrize("store", [None, MemoryStore(), "session"])
+@pytest.mark.parametrize("store", [None, MemoryStore()])
 def test_each_client_has_its_session(auth0_tenant: Tenant, store: Any) -> None:
     """A browser may be logged in with each client, as different users."""
     app = make_site(auth0_tenant, AUTH0_TX_STATE_STORE=store)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,7 +19,7 @@ from auth0_tx import (
     ServerClient,
     SessionPolicy,
 )
-from auth0_tx.integrations.flask import Auth0TX, FlaskSessionStore, current_auth0
+from auth0_tx.integrations.flask import Auth0TX, current_auth0
 from auth0_tx.stores import MemoryStore, RedisStore
 from auth0_tx.tenant import Api, Application, Tenant, User
 from tests.integrations.flask.sites import (
@@ -235,67 +236,15 @@ def test_backchannel_logout(auth0_tenant: Tenant) -> None:
 # Stores.
 
 
-def test_flask_session(auth0_tenant: Tenant) -> None:
-    """In Flask's own session a login is sealed: anybody can read what is signed alone."""
-    app = make_app(auth0_tenant, AUTH0_TX_STATE_STORE="session")
-    browser = app.test_client()
-
-    @app.post("/small-login")
-    def small_login() -> Any:
-        current_auth0.login(
-            LoginWithCustomTokenExchangeOptions(
-                subject_token=request.get_data(as_text=True),
-                subject_token_type="urn:acme:legacy-token",
-            )
-        )
-        return dict(session)
-
-    answer = browser.post(
-        "/small-login", data=auth0_tenant.subject_token("auth0|alice"), base_url=HTTPS
-    )
-
-    assert 200 == answer.status_code
-    assert "auth0|alice" == get(browser, "/user").json["sub"]
-    assert "alice" not in answer.text
-    assert all(key.startswith("auth0_tx:") for key in answer.json)
-
-
-def test_too_large(auth0_tenant: Tenant) -> None:
-    """A session that does not fit into Flask's cookie is refused, and nobody is half logged in."""
-    auth0_tenant.users.change("auth0|alice", name="a" * 4_000)
-    app = make_app(auth0_tenant, AUTH0_TX_STATE_STORE="session")
-    browser = app.test_client()
-
-    @app.post("/login-with-profile")
-    def login_with_profile() -> Any:
-        current_auth0.login(
-            LoginWithCustomTokenExchangeOptions(
-                subject_token=request.get_data(as_text=True),
-                subject_token_type="urn:acme:legacy-token",
-                scope="openid profile",
-            )
-        )
-        return "in"
-
-    answer = browser.post(
-        "/login-with-profile",
-        data=auth0_tenant.subject_token("auth0|alice"),
-        base_url=HTTPS,
-    )
-
-    assert (500, {"error": "server_error"}) == (answer.status_code, answer.json)
-    assert get(browser, "/user").json["sub"] is None
-
-
 def make_flask_session_app(tenant: Tenant, **changes: Any) -> Flask:
-    """Make an application whose Flask sessions are kept on the server's side."""
+    """Make an application with Flask-Session; its Redis is given by *changes*."""
     app = Flask("make_flask_session_app")
-    app.config.update(
-        make_settings(tenant, AUTH0_TX_STATE_STORE="session", SESSION_TYPE="cachelib")
-    )
-    app.config["SESSION_CACHELIB"] = cachelib.SimpleCache()
-    Session(app)
-    Auth0TX(app)
+    settings: dict[str, Any] = {
+        "SESSION_TYPE": "cachelib",
+        "SESSION_CACHELIB": cachelib.SimpleCache(),
+        **changes,
+    }
+    app.config.update(make_settings(tenant, **settings))
 
     @app.get("/touch")
     def touch() -> Any:
@@ -324,10 +273,78 @@ def make_flask_session_app(tenant: Tenant, **changes: Any) -> Flask:
     return app
 
 
+def make_flask_session_site(tenant: Tenant, **changes: Any) -> Flask:
+    """Make the same application, set up."""
+    app = make_flask_session_app(tenant, **changes)
+    Session(app)
+    Auth0TX(app)
+    return app
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("order", [(Session, Auth0TX), (Auth0TX, Session)])
+def test_beside_flask_sessions(
+    auth0_tenant: Tenant, redis_url: str, redis_prefix: str, order: tuple[Any, Any]
+) -> None:
+    """With Flask-Session in Redis, a login has a key of its own there, which Auth0 can end."""
+    with redis.Redis.from_url(redis_url) as connection:
+        app = make_flask_session_app(
+            auth0_tenant,
+            AUTH0_TX_STATE_STORE="session",
+            SESSION_TYPE="redis",
+            SESSION_REDIS=connection,
+            SESSION_KEY_PREFIX=redis_prefix,
+        )
+        set_up = [extension(app) for extension in order]
+        (auth0,) = (made for made in set_up if isinstance(made, Auth0TX))
+        app.register_blueprint(auth0.backchannel_logout())
+        browser = app.test_client()
+        token = auth0_tenant.subject_token("auth0|alice")
+        browser.post("/login", data=token, base_url=HTTPS)
+
+        assert "auth0|alice" == get(browser, "/user").json["sub"]
+        # Nothing of it is in Flask's session: the login itself needs none.
+        assert [] == list(connection.scan_iter(match=f"{redis_prefix}*"))
+        answer = app.test_client().post(
+            "/backchannel-logout",
+            data={"logout_token": auth0_tenant.logout_token(sub="auth0|alice")},
+        )
+        assert 200 == answer.status_code
+        assert get(browser, "/user").json["sub"] is None
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("extension", [Session, lambda app: None])
+def test_sessions_that_are_refused(auth0_tenant: Tenant, extension: Any) -> None:
+    """Flask's cookie and Flask-Session elsewhere than in Redis are refused at the start."""
+    app = make_flask_session_app(auth0_tenant, AUTH0_TX_STATE_STORE="session")
+    if extension is not Session:
+        del app.config["SESSION_TYPE"]
+    extension(app)
+    with pytest.raises(ConfigurationError, match="SESSION_TYPE 'redis'") as caught:
+        Auth0TX(app)
+
+    assert "Leave AUTH0_TX_STATE_STORE out" in (caught.value.hint or "")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_sessions_that_are_refused_later(auth0_tenant: Tenant) -> None:
+    """Where Flask-Session is set up afterwards, it is refused when it is first needed."""
+    app = make_flask_session_app(auth0_tenant, AUTH0_TX_STATE_STORE="session")
+    Auth0TX(app)
+    Session(app)
+    token = auth0_tenant.subject_token("auth0|alice")
+    app.testing = True
+    with pytest.raises(ConfigurationError, match="CacheLibSessionInterface"):
+        app.test_client().post("/login", data=token, base_url=HTTPS)
+
+    assert () == auth0_tenant.requests
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_failed_login(auth0_tenant: Tenant) -> None:
     """A login that fails takes nothing of the visit away."""
-    app = make_flask_session_app(auth0_tenant)
+    app = make_flask_session_site(auth0_tenant)
     app.config["PROPAGATE_EXCEPTIONS"] = False
     browser = app.test_client()
     get(browser, "/touch")
@@ -337,9 +354,9 @@ def test_failed_login(auth0_tenant: Tenant) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_server_side_flask_session(auth0_tenant: Tenant) -> None:
-    """With Flask-Session a login gets a new id, and nothing of the visit before it."""
-    app = make_flask_session_app(auth0_tenant)
+def test_fixation(auth0_tenant: Tenant) -> None:
+    """With Flask-Session a login gives the visitor's session a new id, and the old one is dead."""
+    app = make_flask_session_site(auth0_tenant)
     browser = app.test_client()
     get(browser, "/touch")
     before = browser.get_cookie("session", domain="localhost")
@@ -354,34 +371,59 @@ def test_server_side_flask_session(auth0_tenant: Tenant) -> None:
     assert before is not None
     assert after is not None
     assert before.value != after.value
+    seen = {"sub": "auth0|alice", "before": "the login"}
+    assert seen == get(browser, "/user").json
+    assert {"sub": None, "before": None} == get(fixed, "/user").json
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("kind", [make_flask_session_site, make_app])
+def test_another_user(auth0_tenant: Tenant, kind: Callable[..., Flask]) -> None:
+    """A login over another user's empties Flask's session, and one's own login does not."""
+    app = kind(auth0_tenant)
+
+    @app.get("/basket")
+    def basket() -> Any:
+        session["basket"] = session.get("basket", 0) + 1
+        return str(session["basket"])
+
+    browser = app.test_client()
+
+    def log_in_as(user: str) -> None:
+        token = auth0_tenant.subject_token(user)
+        assert 302 == browser.post("/login", data=token, base_url=HTTPS).status_code
+
+    assert "1" == get(browser, "/basket").text
+    log_in_as("auth0|alice")
+    assert "2" == get(browser, "/basket").text
+    log_in_as("auth0|alice")
+    assert "3" == get(browser, "/basket").text
+    log_in_as("auth0|bob")
+    assert "1" == get(browser, "/basket").text
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_unknown_user(auth0_tenant: Tenant) -> None:
+    """If nobody can say whose Flask's session is, a login empties it."""
+
+    class Store(MemoryStore):
+        is_down = True
+
+        def get(self, key: str) -> bytes | None:
+            if self.is_down:
+                raise OSError
+            return super().get(key)
+
+    store = Store()
+    app = make_flask_session_site(auth0_tenant, AUTH0_TX_STATE_STORE=store)
+    browser = app.test_client()
+    get(browser, "/touch")
+    browser.set_cookie("__Host-auth0_tx", "a" * 43, domain="localhost", secure=True)
+    token = auth0_tenant.subject_token("auth0|alice")
+    browser.post("/login", data=token, base_url=HTTPS)
+    store.is_down = False
+
     assert {"sub": "auth0|alice", "before": None} == get(browser, "/user").json
-    assert get(fixed, "/user").json["sub"] is None
-
-
-def test_no_logout_from_outside(auth0_tenant: Tenant) -> None:
-    """A session that only its browser leads to cannot be ended by Auth0, and that is said."""
-    app = make_app(auth0_tenant, AUTH0_TX_STATE_STORE="session")
-    answer = app.test_client().post(
-        "/backchannel-logout",
-        data={"logout_token": auth0_tenant.logout_token(sub="auth0|alice")},
-    )
-
-    assert (500, {"error": "server_error"}) == (answer.status_code, answer.json)
-
-
-def test_store_contract(auth0_tenant: Tenant) -> None:
-    """A browser's session is a store: compare, write, read and delete."""
-    app, store = make_app(auth0_tenant), FlaskSessionStore()
-    with app.test_request_context():
-        assert store.set("a", b"1", ttl=9, expected=None)
-        assert not store.set("a", b"2", ttl=9, expected=None)
-        assert store.set("a", b"2", ttl=9, expected=b"1")
-        store.delete("a", expected=b"1")
-        assert b"2" == store.get("a")
-        store.delete("a")
-        assert store.get("a") is None
-    with app.test_request_context():
-        assert store.get("a") is None
 
 
 def test_redis(auth0_tenant: Tenant, redis_url: str, redis_prefix: str) -> None:
