@@ -20,6 +20,7 @@
         │   └── BlockedError             the source IP is blocked: retries make it worse
         ├── WrongAudienceError           the access token is for another API
         ├── InsufficientScopeError       the user, or the token, lacks a scope
+        ├── LoginRefusedError            your application does not let the user in
         └── IdTokenError                 the ID token failed verification
             └── SigningKeyError          the tenant's signing keys are unavailable
 
@@ -90,6 +91,8 @@ class CustomTokenExchangeErrorCode(StrEnum):
     """The session store could not be read or written."""
     SESSION_TOO_LARGE = "session_too_large"
     """The session is larger than its cookies may be."""
+    LOGIN_REFUSED = "login_refused"
+    """Auth0 vouches for the user, but the application does not let the user in."""
     LOGIN_REQUIRED = "login_required"
     """There is no session, or its tokens have expired and can't be renewed."""
     INVALID_LOGOUT_TOKEN = "invalid_logout_token"
@@ -340,6 +343,17 @@ class InsufficientScopeError(CustomTokenExchangeError):
     def __reduce__(self) -> tuple[Any, ...]:
         # A scope is not a secret, and ``__setstate__`` of the base adds it to the attributes.
         return type(self), self.args, {"scope": self.scope}
+
+
+class LoginRefusedError(CustomTokenExchangeError):
+    """The application itself does not let a user in whom Auth0 vouches for.
+
+    Django's login raises it for an inactive user, and if no backend returns one.  Its session
+    has ended, and its refresh token was revoked.
+    """
+
+    default_code: str = Code.LOGIN_REFUSED
+    default_phase: Phase = "verify"
 
 
 class IdTokenError(CustomTokenExchangeError):

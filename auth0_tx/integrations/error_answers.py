@@ -24,6 +24,7 @@ from ..errors import (
     DiscoveryError,
     InsufficientScopeError,
     InvalidInputError,
+    LoginRefusedError,
     LoginRequiredError,
     MfaRequiredError,
     RateLimitError,
@@ -110,6 +111,9 @@ def _choose_answer(error: Auth0Error) -> ErrorAnswer:
     if isinstance(error, LoginRequiredError):
         # RFC 6750 section 3.1: the challenge has no error code if no token was sent.
         return _make_unauthorized("Bearer", "login_required")
+    if isinstance(error, LoginRefusedError):
+        # The user has logged in, and another token would change nothing.
+        return ErrorAnswer(status=403, error="access_denied")
     if isinstance(error, BackchannelLogoutError):
         # OpenID Connect Back-Channel Logout 1.0 section 2.8.
         return ErrorAnswer(status=400, error="invalid_request")

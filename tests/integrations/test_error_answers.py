@@ -20,6 +20,7 @@ from auth0_tx import (
     InsufficientScopeError,
     InvalidInputError,
     InvalidResponseError,
+    LoginRefusedError,
     LoginRequiredError,
     MfaRequiredError,
     NotSentError,
@@ -46,6 +47,7 @@ INVALID_TOKEN = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
 ANSWERS: list[tuple[Auth0Error, int, str, dict[str, str]]] = [
     (LoginRequiredError("no"), 401, "login_required", BEARER),
+    (LoginRefusedError("no"), 403, "access_denied", {}),
     (BackchannelLogoutError("no"), 400, "invalid_request", {}),
     # The request has no bearer token; then one that cannot be a token, and one in a body.
     (

@@ -26,6 +26,7 @@ from auth0_tx import (
     CustomTokenExchangeError,
     CustomTokenExchangeErrorCode,
     CustomTokenExchangeOptions,
+    LoginRefusedError,
     LoginRequiredError,
     LoginWithCustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeResult,
@@ -282,6 +283,9 @@ def sessions(client: ServerClient, store_options: dict[str, Any]) -> str:
     except LoginRequiredError as error:
         login_again: SessionError = error
         raise login_again from None
+    except LoginRefusedError as error:
+        refused: CustomTokenExchangeError = error
+        raise refused from None
     url: str = client.logout(store_options, return_to="https://a.example", revoke=False)
     return token + url
 
