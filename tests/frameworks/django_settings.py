@@ -22,6 +22,7 @@ if not settings.configured:
             "django.contrib.auth",
             "django.contrib.sessions",
             "auth0_tx.integrations.django",
+            "tests.integrations.django.own_users",
         ],
         MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
         ROOT_URLCONF="tests.frameworks.django_app",

@@ -57,7 +57,15 @@ from auth0_tx.events import (
     SessionsEnded,
 )
 from auth0_tx.integrations.asgi import SessionCommitMiddleware
-from auth0_tx.integrations.django import DjangoRequestAuth0, auth0_of, get_client
+from auth0_tx.integrations.django import (
+    DjangoRequestAuth0,
+    alogin,
+    alogout,
+    auth0_of,
+    get_client,
+)
+from auth0_tx.integrations.django import login as django_login
+from auth0_tx.integrations.django import logout as django_logout
 from auth0_tx.integrations.django.decorators import (
     auth0_login_required,
     scopes_required,
@@ -539,6 +547,17 @@ def django_clients(request: object) -> None:
     assert_type(auth0_of(request, "orders").user, UserClaims | None)
     auth0_of(request, 7)  # type: ignore[arg-type]
     print(bound.client)
+
+
+async def django_logins(
+    request: object, options: LoginWithCustomTokenExchangeOptions
+) -> None:
+    """Log in and out of Django, in both worlds."""
+    print(django_login(request, options).pk, (await alogin(request, options)).pk)
+    assert_type(django_logout(request, return_to="https://a.example"), str)
+    assert_type(await alogout(request), str)
+    django_login(request)  # type: ignore[call-arg]
+    await alogout(request, "https://a.example")  # type: ignore[call-arg]
 
 
 @auth0_login_required

@@ -23,13 +23,22 @@ if TYPE_CHECKING:
     from .cache_store import DjangoCacheStore, DjangoTokenCache
     from .clients import get_client
     from .database_store import DjangoDatabaseStore
-    from .request_client import DjangoRequestAuth0, auth0_of, login, logout
+    from .request_client import (
+        DjangoRequestAuth0,
+        alogin,
+        alogout,
+        auth0_of,
+        login,
+        logout,
+    )
 
 __all__ = [
     "DjangoCacheStore",
     "DjangoDatabaseStore",
     "DjangoRequestAuth0",
     "DjangoTokenCache",
+    "alogin",
+    "alogout",
     "auth0_of",
     "get_client",
     "login",
@@ -42,6 +51,8 @@ _LAZY = {
     "DjangoDatabaseStore": ".database_store",
     "DjangoRequestAuth0": ".request_client",
     "DjangoTokenCache": ".cache_store",
+    "alogin": ".request_client",
+    "alogout": ".request_client",
     "auth0_of": ".request_client",
     "get_client": ".clients",
     "login": ".request_client",

@@ -13,7 +13,8 @@ class Auth0TXConfig(AppConfig):
     verbose_name = "Auth0 token exchange"
 
     def ready(self) -> None:
-        """Register the checks of ``manage.py check``."""
-        from . import checks
+        """Register the checks of ``manage.py check``, and follow Django's logins."""
+        from . import checks, signals
 
         checks.register_all()
+        signals.connect()

@@ -45,7 +45,8 @@ _OBJECTS = ("clock", "domain", "on_event", "session", "state_store", "token_cach
 # Settings of the site, which are not keywords of a client.
 ANSWER_ERRORS = "ANSWER_ERRORS"
 LOGIN = "LOGIN"
-_OF_SITE = (ANSWER_ERRORS, LOGIN)
+LOGIN_CHECK_SECONDS = "LOGIN_CHECK_SECONDS"
+_OF_SITE = (ANSWER_ERRORS, LOGIN, LOGIN_CHECK_SECONDS)
 
 LOGIN_OPTIONS = ("subject_token_type", "audience", "scope", "organization")
 """The options of a login that settings may name; the token is posted."""
@@ -129,6 +130,7 @@ def read_keywords(name: str = DEFAULT) -> dict[str, Any]:
         raise ConfigurationError(
             f"{SETTING} has no client {name!r}; it has {names}", parameter=SETTING
         )
+    read_login_check_seconds()
     keywords = _to_keywords(DEFAULT, clients[DEFAULT])
     if name != DEFAULT:
         keywords = add_defaults(name, _to_keywords(name, clients[name]), keywords)
@@ -170,6 +172,25 @@ def read_login_options(name: str = DEFAULT) -> dict[str, str]:
             parameter=LOGIN,
         )
     return dict(given)
+
+
+def read_login_check_seconds() -> float:
+    """Return for how many seconds a session that was found in its store is not asked for again.
+
+    Raises:
+        ConfigurationError: ``LOGIN_CHECK_SECONDS`` is not a number, or less than 0.
+    """
+    seconds = read_site_setting(LOGIN_CHECK_SECONDS, 0)
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        seconds = -1
+    # Not a number is not more than anything.
+    if not seconds >= 0:
+        raise ConfigurationError(
+            f"{get_template().format(LOGIN_CHECK_SECONDS)} must be a number of seconds, "
+            "0 or more",
+            parameter=LOGIN_CHECK_SECONDS,
+        )
+    return float(seconds)
 
 
 def get_template(name: str = DEFAULT) -> str:

@@ -1,23 +1,30 @@
-"""The middleware: ``request.auth0``, and session cookies on any response."""
+"""The middleware: ``request.auth0``, session cookies on any response, and Django's login.
+
+It puts a check in front of ``request.user`` and ``request.auser`` (see ``login_check``), which is
+why ``AuthenticationMiddleware``, which sets both, comes before it.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.utils.functional import SimpleLazyObject
+from django.utils.functional import LazyObject, SimpleLazyObject, empty
 
 from ...frameworks.cookies import ResponseState, commit, expect_commit
 from .error_responses import respond_to_view_error
+from .login_check import LoginCheck, get_login_check, use_request
 from .request_client import DjangoRequestAuth0
 
 
 class Auth0Middleware:
     """Add ``auth0`` to each request; it reads nothing until a view asks.
 
-    Put it after ``SessionMiddleware``.  It serves sync and async views without an adapter.
+    Put it after ``SessionMiddleware`` and ``AuthenticationMiddleware``.  It serves sync and
+    async views without an adapter.
     """
 
     sync_capable = True
@@ -26,6 +33,10 @@ class Auth0Middleware:
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self._get_response = get_response
         self._is_async = iscoroutinefunction(get_response)
+        # Django would run a hook of the other kind in a thread, at each request.
+        self.process_view = (
+            self._prepare_for_async_view if self._is_async else self._prepare_for_view
+        )
         if self._is_async:
             markcoroutinefunction(self)
 
@@ -36,9 +47,9 @@ class Auth0Middleware:
         if self._is_async:
             return self._answer_async(request)
         state = _bind(request)
-        response: HttpResponseBase = self._get_response(request)
-        commit(response, state)
-        return response
+        with use_request(request):
+            response: HttpResponseBase = self._get_response(request)
+        return _finish(request, response, state)
 
     def process_exception(
         self, request: HttpRequest, exception: Exception
@@ -48,11 +59,90 @@ class Auth0Middleware:
 
     async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
         state = _bind(request)
-        response: HttpResponseBase = await self._get_response(request)
-        commit(response, state)
-        return response
+        with use_request(request):
+            response: HttpResponseBase = await self._get_response(request)
+        return _finish(request, response, state)
+
+    def _prepare_for_view(
+        self, request: HttpRequest, view: object, args: object, kwargs: object
+    ) -> None:
+        """Let a store that fails keep nobody from logging out of Django.
+
+        Django's ``logout`` asks for the user before it flushes the session.
+        """
+        if _is_logout_view(view):
+            get_login_check(request).is_needed = False
+
+    async def _prepare_for_async_view(
+        self, request: HttpRequest, view: object, args: object, kwargs: object
+    ) -> None:
+        self._prepare_for_view(request, view, args, kwargs)
+
+
+def _is_logout_view(view: object) -> bool:
+    # Where nobody has imported the views, no view is one of them.
+    views: Any = sys.modules.get("django.contrib.auth.views")
+    view_class = getattr(view, "view_class", None)
+    return isinstance(view_class, type) and (
+        views is not None and issubclass(view_class, views.LogoutView)
+    )
 
 
 def _bind(request: HttpRequest) -> ResponseState:
-    vars(request)["auth0"] = SimpleLazyObject(lambda: DjangoRequestAuth0(request))
+    values = vars(request)
+    values["auth0"] = SimpleLazyObject(lambda: DjangoRequestAuth0(request))
+    check = get_login_check(request)
+    # Set by AuthenticationMiddleware.  Without it there is no login of Django's to check.
+    if "user" in values:
+        values["user"] = _guard_user(check, values["user"])
+    if "auser" in values:
+        values["auser"] = _guard_async_user(check, values["auser"])
     return expect_commit(request)
+
+
+def _guard_user(check: LoginCheck, user: Any) -> Any:
+    """Return the request's user as a lazy object that checks first."""
+
+    def get_user() -> Any:
+        if not check.is_valid():
+            return _make_anonymous_user()
+        if not isinstance(user, LazyObject):
+            return user
+        # The user itself, and not a lazy object within another.
+        if user._wrapped is empty:
+            user._setup()
+        return user._wrapped
+
+    return SimpleLazyObject(get_user)
+
+
+def _guard_async_user(
+    check: LoginCheck, get_user: Callable[[], Awaitable[Any]]
+) -> Callable[[], Awaitable[Any]]:
+    """Return ``request.auser`` with the check before it."""
+
+    async def get_user_if_valid() -> Any:
+        # In Django's thread for what blocks: one store serves both kinds of views.
+        if await sync_to_async(check.is_valid, thread_sensitive=True)():
+            return await get_user()
+        return _make_anonymous_user()
+
+    return get_user_if_valid
+
+
+def _make_anonymous_user() -> Any:
+    from django.contrib.auth.models import AnonymousUser
+
+    return AnonymousUser()
+
+
+def _finish(
+    request: HttpRequest, response: HttpResponseBase, state: ResponseState
+) -> HttpResponseBase:
+    failure = get_login_check(request).failure
+    if failure is not None and response.status_code == 500 and failure.retry_safe:
+        # A middleware asked for the user.  Django has made a page of the store's failure, and
+        # asks ``process_exception`` only about errors of views.
+        response = respond_to_view_error(request, failure) or response
+    commit(response, state)
+    return response

@@ -8,15 +8,30 @@ connection.  In any other thread nobody would close that connection at the end o
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
+from django.apps import apps
+from django.conf import settings
 from django.contrib import auth
+from django.contrib.auth.signals import user_login_failed
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
+from django.utils.asyncio import async_unsafe
+from django.views.decorators.debug import sensitive_variables
 
-from ...errors import ConfigurationError, InvalidInputError, LoginRequiredError
+from ...core.session.legacy import LEGACY_COOKIE
+from ...errors import (
+    ConfigurationError,
+    InvalidInputError,
+    LoginRefusedError,
+    LoginRequiredError,
+)
+from ...frameworks.cookies import HttpCookies
 from ...values import (
     LoginWithCustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeResult,
@@ -26,13 +41,19 @@ from ...values import (
 from ..request_base import check_scopes
 from ..request_client import RequestAuth0
 from ..settings import DEFAULT
-from .clients import get_client
+from .clients import get_client, list_client_names
+from .login_check import LOGIN_KEY, get_login_check, hash_user
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 # An attribute of the request: the clients that are bound to it, but for the default one.
 _OTHERS = "_auth0_tx_clients"
+
+# As Django's own database says it in an async view; said here before a token is spent.
+_IN_ASYNC_VIEW = "this blocks, and an async view has an event loop: use await {}"
+
+log: logging.Logger = logging.getLogger("auth0_tx.session")
 
 
 def _to_async(
@@ -60,32 +81,65 @@ class DjangoRequestAuth0(RequestAuth0):
         self._request = request
         self._name = name
 
+    @async_unsafe(_IN_ASYNC_VIEW.format("request.auth0.alogin()"))
     def login(
         self, options: LoginWithCustomTokenExchangeOptions
     ) -> LoginWithCustomTokenExchangeResult:
         """Exchange a token, log its user in, and change the key of Django's session.
 
-        Whoever planted the key that the browser had before cannot use it any more.
+        Whoever planted the key that the browser had before cannot use it any more.  If
+        another user was logged in to Django by :func:`login`, that login ends.
         """
         result = super().login(options)
         session = getattr(self._request, "session", None)
+        # Django's session is the default client's: its users log in with that one.
+        if session is not None and self._name == DEFAULT:
+            check = get_login_check(self._request)
+            if check.end_login_of_others(hash_user(result.state_data["user"])):
+                end_other_sessions(self._request)
         if session is not None:
             session.cycle_key()
         return result
 
+    @async_unsafe(_IN_ASYNC_VIEW.format("request.auth0.alogout()"))
     def logout(self, *, return_to: str | None = None, revoke: bool = True) -> str:
-        """Log the user out and flush Django's session; return the URL that ends Auth0's.
+        """Log the user out, of Django too; return the URL that ends Auth0's session.
 
         If the store or the domain resolver fails, Django's session is flushed all the same.
         """
-        with _end_afterwards(self._flush_session):
+        return self._log_out(self._request, return_to, revoke)
+
+    def _log_out(self, request: Any, return_to: str | None, revoke: bool = True) -> str:
+        """Log out of both; *request* is the view's, which may be a wrapper."""
+        if self._name != DEFAULT:
+            # Django's session is the default client's: its users log in with that one.
+            return super().logout(return_to=return_to, revoke=revoke)
+        check = get_login_check(self._request)
+        with check.suspend(), _end_afterwards(lambda: _log_out_of_django(request)):
+            check.forget_session()
             return super().logout(return_to=return_to, revoke=revoke)
 
-    def _flush_session(self) -> None:
-        session = getattr(self._request, "session", None)
-        # Django's session is the default client's: its users log in with that one.
-        if session is not None and self._name == DEFAULT:
-            session.flush()
+    def has_session_cookie(self) -> bool:
+        """Return whether the browser has a cookie that may hold or name a session."""
+        cookies = HttpCookies().read(self.store_options)
+        name = self.client.session_cookie
+        # Beside the session's own, there may be those of Auth0's own SDK.
+        return name is not None and any(
+            cookie.startswith((name, LEGACY_COOKIE)) for cookie in cookies
+        )
+
+    def end_session_quietly(self) -> None:
+        """End the login session, whatever fails; Django's session stays as it is.
+
+        The session's cookies are deleted first.  An error is logged, because the caller is
+        about to end a login of Django and must get there.
+        """
+        try:
+            if self._name == DEFAULT:
+                get_login_check(self._request).forget_session()
+            super().logout()
+        except Exception as error:
+            log.error("a login session could not be ended: %s", error, exc_info=error)
 
     def require_user(self) -> UserClaims:
         """Return the claims of the logged-in user.
@@ -161,28 +215,49 @@ def auth0_of(request: Any, name: str | None = None) -> DjangoRequestAuth0:
     return others[name]
 
 
+def end_other_sessions(request: Any) -> None:
+    """End the sessions of all clients but the default one: another user has the browser now."""
+    for name in list_client_names():
+        if name != DEFAULT and auth0_of(request, name).has_session_cookie():
+            auth0_of(request, name).end_session_quietly()
+
+
+@async_unsafe(_IN_ASYNC_VIEW.format("alogin()"))
+@sensitive_variables()
 def login(request: Any, options: LoginWithCustomTokenExchangeOptions) -> Any:
     """Exchange a token, and log its user in to Django; return Django's user.
 
     The login session is kept as ``AUTH0_TX`` says, and Django's session gets another key.
+    Django's login lasts as long as the login session: when that ends, the user is anonymous.
 
     Args:
         request: a request that has passed ``Auth0Middleware``.
         options: the options of the exchange.
 
     Raises:
-        LoginRequiredError: no backend returns a user for the claims, or the user is not
+        ConfigurationError: a middleware or a backend is missing; nothing was sent.
+        LoginRefusedError: no backend returns a user for the claims, or the user is not
             active; nobody is logged in.
-        CustomTokenExchangeError: the exchange failed.
+        CustomTokenExchangeError: the root of these and of every failure of the exchange.
+        SynchronousOnlyOperation: the view is async; nothing was sent.
     """
+    _check_can_log_in(request)
     bound: DjangoRequestAuth0 = request.auth0
-    result = bound.login(options)
-    user = auth.authenticate(request, auth0_claims=result.state_data["user"])
-    if user is None:
-        bound.logout()
-        raise LoginRequiredError("no backend has an active user for these claims")
-    auth.login(request, user)
-    return user
+    with get_login_check(request).suspend():
+        result = bound.login(options)
+        try:
+            return _log_in_to_django(request, result.state_data["user"])
+        except BaseException:
+            # Nobody must be logged in by half: neither here nor in Django.
+            bound.end_session_quietly()
+            if LOGIN_KEY in request.session:
+                get_login_check(request).end_django_login()
+            raise
+
+
+async def alogin(request: Any, options: LoginWithCustomTokenExchangeOptions) -> Any:
+    """Do what :func:`login` does, in an async view."""
+    return await sync_to_async(login, thread_sensitive=True)(request, options)
 
 
 def logout(request: Any, *, return_to: str | None = None) -> str:
@@ -197,10 +272,107 @@ def logout(request: Any, *, return_to: str | None = None) -> str:
     Raises:
         InvalidInputError: *return_to* is not a URL; nobody is logged out.
         StoreError: the session could not be deleted from its store.
+        SynchronousOnlyOperation: the view is async.
     """
+    return _log_out(request, return_to)
+
+
+async def alogout(request: Any, *, return_to: str | None = None) -> str:
+    """Do what :func:`logout` does, in an async view."""
+    url: str = await sync_to_async(_log_out, thread_sensitive=True)(request, return_to)
+    return url
+
+
+@async_unsafe(_IN_ASYNC_VIEW.format("alogout()"))
+def _log_out(request: Any, return_to: str | None) -> str:
     bound: DjangoRequestAuth0 = request.auth0
-    with _end_afterwards(lambda: auth.logout(request)):
-        return bound.logout(return_to=return_to)
+    return bound._log_out(request, return_to)
+
+
+def _check_can_log_in(request: Any) -> None:
+    """Refuse a login that cannot succeed, before it spends a token.
+
+    Raises:
+        ConfigurationError: the project lacks something that the login needs.
+    """
+    if getattr(request, "auth0", None) is None:
+        raise ConfigurationError(
+            "login() needs auth0_tx.integrations.django.middleware.Auth0Middleware",
+            parameter="MIDDLEWARE",
+        )
+    if getattr(request, "session", None) is None:
+        raise ConfigurationError(
+            "login() needs django.contrib.sessions.middleware.SessionMiddleware",
+            parameter="MIDDLEWARE",
+        )
+    if not any(
+        "auth0_claims" in inspect.signature(backend.authenticate).parameters
+        for backend in auth.get_backends()
+    ):
+        raise ConfigurationError(
+            "login() needs a backend that takes auth0_claims, such as "
+            "auth0_tx.integrations.django.backends.Auth0Backend",
+            parameter="AUTHENTICATION_BACKENDS",
+        )
+
+
+@sensitive_variables()
+def _log_in_to_django(request: Any, claims: Mapping[str, Any]) -> Any:
+    """Log the user of verified claims in to Django, and mark Django's session."""
+    user = _find_django_user(request, claims)
+    if user is None:
+        raise LoginRefusedError(
+            "no authentication backend lets this user in",
+            tokens_issued=True,
+            hint="the user is not active, or the backend does not create users",
+        )
+    check, whose = get_login_check(request), hash_user(claims) or ""
+    known = request.session.get(auth.SESSION_KEY)
+    if known is not None and known != user._meta.pk.value_to_string(user):
+        check.end_django_login()
+        end_other_sessions(request)
+    # Before Django sends its signal, whose receivers may ask for the user, and again: Django
+    # empties its session if the user's password has changed.
+    check.mark(whose)
+    auth.login(request, user)
+    check.mark(whose)
+    return user
+
+
+@sensitive_variables()
+def _find_django_user(request: Any, claims: Mapping[str, Any]) -> Any:
+    """Return the user whom a backend knows by verified claims, or ``None``.
+
+    As ``django.contrib.auth.authenticate`` does it; but that hands the claims, the user's name
+    and address among them, to the receivers of ``user_login_failed``.
+    """
+    for path in settings.AUTHENTICATION_BACKENDS:
+        backend = auth.load_backend(path)
+        try:
+            inspect.signature(backend.authenticate).bind(request, auth0_claims=claims)
+        except TypeError:
+            continue
+        try:
+            user = backend.authenticate(request, auth0_claims=claims)
+        except PermissionDenied:
+            break
+        if user is not None:
+            user.backend = path
+            return user
+    user_login_failed.send(
+        sender=auth.__name__, credentials={"auth0_claims": "*" * 20}, request=request
+    )
+    return None
+
+
+def _log_out_of_django(request: Any) -> None:
+    session = getattr(request, "session", None)
+    if session is None:
+        return
+    if apps.is_installed("django.contrib.auth"):
+        auth.logout(request)
+    else:
+        session.flush()
 
 
 @contextmanager

@@ -362,59 +362,6 @@ def test_another_user(project: Project, auth0_tenant: Tenant) -> None:
     assert seen["django"] not in ("", alice)
 
 
-def test_inactive(project: Project, auth0_tenant: Tenant) -> None:
-    """A user who is not active any more is not logged in, to neither."""
-    from django.contrib.auth import get_user_model
-
-    project()
-    log_in_new_browser(auth0_tenant, path="/login-to-django")
-    get_user_model().objects.update(is_active=False)
-    visitor = new_browser()
-    answer = post(
-        visitor, "/login-to-django", auth0_tenant.subject_token("auth0|alice")
-    )
-
-    assert {"error": "login_required"} == answer.json()
-    assert get(visitor, "/user").json()["sub"] is None
-
-
-def test_backend(project: Project, tables: None) -> None:
-    """Users are distinguished by issuer and subject, and by nothing else."""
-    from django.contrib.auth import authenticate
-
-    project()
-    claims = {"iss": "https://a/", "sub": "u", "email": "same@example.com"}
-    users = [
-        authenticate(None, auth0_claims=changed)
-        for changed in (
-            claims,
-            {**claims, "email": "other@example.com"},
-            {**claims, "sub": "v"},
-            {**claims, "iss": "https://b/"},
-        )
-    ]
-
-    assert users[0] == users[1]
-    assert 3 == len({user.pk for user in users if user})
-    assert authenticate(None, auth0_claims={"iss": "https://a/"}) is None
-    assert authenticate(None, username="a", password="b") is None
-
-
-def test_registered_before(project: Project, tables: None) -> None:
-    """Who registers under a user's name beforehand, with a password, gets no login of theirs."""
-    from django.contrib.auth import authenticate, get_user_model
-
-    project()
-    claims = {"iss": "https://a/", "sub": "victim"}
-    theirs = authenticate(None, auth0_claims=claims)
-    assert theirs is not None
-    theirs.set_password("the attacker's")
-    theirs.save()
-
-    assert authenticate(None, auth0_claims=claims) is None
-    assert 1 == get_user_model().objects.count()
-
-
 # Logging out from outside.
 
 
