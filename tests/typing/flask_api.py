@@ -23,12 +23,21 @@ from auth0_tx.integrations.flask import (
     login_required,
     require_login,
 )
+from auth0_tx.integrations.flask.flask_login import connect_flask_login
 
 app = Flask(__name__)
 auth0 = Auth0TX(app, clients={"orders": {"client_id": "orders"}}, timeout=5)
 assert_type(auth0.client_of(app, "orders"), ServerClient)
 auth0.handle_errors(app)
 app.register_blueprint(auth0.backchannel_logout("/orders/logout", client="orders"))
+
+
+def load_user(claims: UserClaims) -> str | None:
+    return claims.get("name")
+
+
+connect_flask_login(app, load_user, client="orders")
+connect_flask_login(app, str.upper)  # type: ignore[arg-type]
 
 
 def make_options(token: str) -> LoginWithCustomTokenExchangeOptions:

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 import attrs
 from flask import Flask
@@ -14,6 +15,7 @@ from flask import Flask
 from ...client import ServerClient
 from ...errors import ConfigurationError
 from ...secret import conceal
+from ...values import UserClaims
 from ..settings import (
     DEFAULT,
     add_defaults,
@@ -34,17 +36,35 @@ _SHARED = ("DOMAIN", "CLIENT_ID", "CLIENT_SECRET", "SECRET")
 _OF_THE_EXTENSION = ("CLIENTS", "LOGIN_URL", "LOGIN_VIEW")
 
 
-@attrs.frozen(eq=False)
+class LoginLink(Protocol):
+    """Another login of the application, which begins and ends with that of a client."""
+
+    def begin_request(self) -> None:
+        """Note that a request begins."""
+        ...
+
+    def begin_login(self, claims: UserClaims) -> None:
+        """Log a user in there, or raise an error if that is refused."""
+        ...
+
+    def end_login(self) -> AbstractContextManager[None]:
+        """Log the user out there, after the client did."""
+        ...
+
+
+@attrs.define(eq=False)
 class ConfiguredClient:
     """A client, and the keywords that it was made with.
 
     Attributes:
         client: the client.
         keywords: what it was made with, for the commands.
+        link: another login that follows the client's, or ``None``.
     """
 
     client: ServerClient
     keywords: dict[str, Any] = attrs.field(repr=False)
+    link: LoginLink | None = None
 
 
 @attrs.frozen(eq=False)

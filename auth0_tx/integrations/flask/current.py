@@ -15,6 +15,7 @@ rotated before a view failed still reaches the browser.
 
 from __future__ import annotations
 
+from contextlib import nullcontext, suppress
 from inspect import isgenerator
 from typing import Any
 
@@ -58,6 +59,7 @@ class FlaskRequestAuth0(RequestAuth0):
         """
         authorization = request.headers.get("Authorization")
         super().__init__(configured.client, {"request": request}, authorization)
+        self._link = configured.link
         store = configured.keywords.get("state_store")
         if isinstance(store, FlaskSessionRedis):
             # Before a login spends a token, which would be lost if there is no such store.
@@ -70,6 +72,11 @@ class FlaskRequestAuth0(RequestAuth0):
 
         With Flask-Session, whoever knew the id of the visitor's session cannot use it any
         more.  Flask's session keeps its content, unless another user was logged in.
+
+        Raises:
+            LoginRefusedError: Flask-Login is connected, and the application does not let the
+                user in.
+            CustomTokenExchangeError: the exchange failed.
         """
         # An empty session has nothing to renew, and no id that anybody could know.
         previous = self._find_user() if session else None
@@ -80,7 +87,32 @@ class FlaskRequestAuth0(RequestAuth0):
                 regenerate(session)
             if previous not in (None, _name_user(result.state_data["user"])):
                 session.clear()
+        if self._link is not None:
+            try:
+                self._link.begin_login(result.state_data["user"])
+            except BaseException:
+                # Nobody is half logged in.
+                with suppress(Auth0Error):
+                    super().logout()
+                raise
         return result
+
+    def logout(self, *, return_to: str | None = None, revoke: bool = True) -> str:
+        """Log the user out; return the URL that ends Auth0's session.
+
+        Args:
+            return_to: where Auth0 sends the browser afterwards; one of the application's
+                Allowed Logout URLs.
+            revoke: whether the session's refresh token is revoked (RFC 7009); if that fails the
+                user is logged out all the same.
+
+        Raises:
+            ConfigurationError: the client keeps no sessions.
+            InvalidInputError: *return_to* is not a URL.
+            StoreError: the session could not be deleted from its store; its cookie was.
+        """
+        with nullcontext() if self._link is None else self._link.end_login():
+            return super().logout(return_to=return_to, revoke=revoke)
 
     def _find_user(self) -> tuple[object, object] | None:
         """Return the user that the browser is logged in as, or ``None``."""
@@ -146,8 +178,14 @@ def serve_requests(app: Flask) -> None:
 
 
 def _begin_request(_: Flask | None = None, **__: Any) -> None:
-    setattr(request, _SERVED_BY, get_extension_state())
+    if getattr(request, _SERVED_BY, None) is not None:
+        return
+    state = get_extension_state()
+    setattr(request, _SERVED_BY, state)
     expect_commit(request)
+    for configured in state.clients.values():
+        if configured.link is not None:
+            configured.link.begin_request()
 
 
 def _commit(response: Response) -> Response:
