@@ -66,6 +66,7 @@ from auth0_tx.integrations.django import (
 )
 from auth0_tx.integrations.django import login as django_login
 from auth0_tx.integrations.django import logout as django_logout
+from auth0_tx.integrations.django.context_processors import TemplateAuth0
 from auth0_tx.integrations.django.decorators import (
     auth0_login_required,
     scopes_required,
@@ -593,6 +594,12 @@ class KioskLogin(LoginView):
             super().get_options(subject_token), LoginWithCustomTokenExchangeOptions
         )
         return super().get_options(subject_token)
+
+
+def django_template(auth0: TemplateAuth0) -> None:
+    """Read what a template reads."""
+    assert_type(auth0.is_logged_in, bool)
+    assert_type(auth0.user, UserClaims | None)
 
 
 def decorated_views() -> None:

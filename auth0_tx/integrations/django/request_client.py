@@ -187,6 +187,18 @@ class DjangoRequestAuth0(RequestAuth0):
     alogout = _to_async(logout)
 
 
+# A template calls whatever it names: "{{ request.auth0.logout }}" must not log out, nor
+# "{{ request.auth0.get_access_token }}" show a token.
+for _method in (
+    DjangoRequestAuth0.login,
+    DjangoRequestAuth0.logout,
+    RequestAuth0.get_access_token,
+    RequestAuth0.get_token_set,
+    RequestAuth0.get_token_on_behalf_of,
+):
+    vars(_method)["alters_data"] = True
+
+
 def auth0_of(request: Any, name: str | None = None) -> DjangoRequestAuth0:
     """Return one of the project's clients, bound to *request*.
 
