@@ -44,11 +44,16 @@ class ExampleParser(PythonCodeBlockParser):
 
 
 def run_test(function: Any) -> None:
-    if "auth0_tenant" not in inspect.signature(function).parameters:
+    wanted = inspect.signature(function).parameters
+    if "auth0_tenant" not in wanted:
         function()
         return
     with Tenant(keys=_keys, certificates=_certificates) as tenant:
-        function(auth0_tenant=tenant)
+        fixtures = {
+            "auth0_tenant": tenant,
+            "auth0_client_settings": tenant.client_settings,
+        }
+        function(**{name: fixtures[name] for name in wanted})
 
 
 def _set_up(namespace: dict[str, Any]) -> None:

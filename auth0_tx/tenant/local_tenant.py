@@ -172,6 +172,21 @@ class Tenant:
             raise RuntimeError("the tenant has no issuer before it is started")
         return self._state.issuer
 
+    @property
+    def client_settings(self) -> dict[str, Any]:
+        """Return keywords for a client of this tenant: ``ServerClient(**settings)``.
+
+        They are ``domain``, ``client_id``, ``client_secret``, and ``verify`` over TLS.
+        """
+        settings: dict[str, Any] = {
+            "domain": self.domain,
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+        }
+        if self.ca_file is not None:
+            settings["verify"] = self.ca_file
+        return settings
+
     # -- tokens and keys ----------------------------------------------------------
 
     def subject_token(
