@@ -12,6 +12,7 @@ connections end with each run, and the next run opens others.
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from functools import wraps
@@ -34,7 +35,7 @@ from ..shells.aiohttp_shell import hold_open
 from ..values import LoginWithCustomTokenExchangeOptions
 from .async_request_client import AsyncRequestAuth0
 from .cross_origin import is_cross_origin
-from .error_answers import ErrorAnswer, answer_for, wants_page
+from .error_answers import CROSS_ORIGIN, ErrorAnswer, answer_for, wants_page
 from .login_redirects import NEXT, build_login_redirect, read_next
 from .request_base import check_scopes
 from .settings import DEFAULT, check_client_name, check_session_cookies
@@ -284,9 +285,9 @@ def refuse_cross_origin(
         trusted_origins=trusted_origins,
     ):
         raise web.HTTPForbidden(
-            text='{"error": "cross_origin"}',
+            text=json.dumps(CROSS_ORIGIN.body),
             content_type="application/json",
-            headers={"Cache-Control": "no-store"},
+            headers=CROSS_ORIGIN.headers,
         )
 
 

@@ -74,6 +74,10 @@ class ErrorAnswer:
         return {"error": self.error}
 
 
+CROSS_ORIGIN = ErrorAnswer(status=403, error="cross_origin_request")
+"""The answer to a request that a page of another site made the browser send."""
+
+
 def answer_for(error: Auth0Error) -> ErrorAnswer:
     """Return the answer to a request that failed with *error*, and log the details.
 

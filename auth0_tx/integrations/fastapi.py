@@ -14,13 +14,12 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeAlias
 
 from ..core.session.cookies import cookie_name
 from ..errors import Auth0Error, ConfigurationError
 from ..values import (
     CustomTokenExchangeOptions,
-    LoginWithCustomTokenExchangeOptions,
     SessionPolicy,
     TokenExchangeResponse,
     UserClaims,
@@ -57,7 +56,9 @@ from .starlette import (
     clients as starlette_clients,
 )
 from .starlette.clients import ClientSource, Lifespan
+from .starlette.guards import open_session
 from .starlette.refusals import to_refusal
+from .starlette.routes import OptionsMaker
 
 __all__ = [
     "RESPONSES",
@@ -132,6 +133,19 @@ class _Dependency(ABC):
         return f"{type(self).__name__}{self._arguments}"
 
 
+if TYPE_CHECKING:
+    ClientName: TypeAlias = str
+else:
+
+    class ClientName:
+        """The name of a client, a string, which FastAPI must not read from the query.
+
+        It does so for ``Depends(OptionalUser)``, where parentheses were forgotten, and then
+        anybody would be a user: the endpoint would get the dependency itself.  FastAPI refuses
+        a parameter whose class pydantic does not know when the endpoint is declared.
+        """
+
+
 class BoundClient(_Dependency):
     """Return a client, bound to the request or the WebSocket.
 
@@ -139,7 +153,7 @@ class BoundClient(_Dependency):
         client: the name of one of the lifespan's *clients*; ``None`` for the default client.
     """
 
-    def __init__(self, client: str | None = None) -> None:
+    def __init__(self, client: ClientName | None = None) -> None:
         self._arguments = (client,)
         self._client = client
 
@@ -159,14 +173,14 @@ class OptionalUser(_Dependency):
         client: the name of one of the lifespan's *clients*; ``None`` for the default client.
     """
 
-    def __init__(self, client: str | None = None) -> None:
+    def __init__(self, client: ClientName | None = None) -> None:
         self._arguments = (client,)
         self._client = client
 
     async def __call__(self, connection: HTTPConnection) -> UserClaims | None:
         """Return the claims of the connection's user."""
         try:
-            return await auth0_of(connection, self._client).get_user()
+            return await open_session(connection, self._client).get_user()
         except ConfigurationError:
             raise
         except Auth0Error as error:
@@ -185,7 +199,7 @@ class _SessionDependency(_Dependency, SecurityBase):
     model: SecurityBaseModel
     scheme_name: str
 
-    def __init__(self, policy: SessionPolicy | None, client: str | None) -> None:
+    def __init__(self, policy: SessionPolicy | None, client: ClientName | None) -> None:
         if policy is None and client is None:
             policy = SessionPolicy()
         elif policy is None:
@@ -226,7 +240,7 @@ class RequiredUser(_SessionDependency):
         *,
         scopes: Collection[str] = (),
         audience: str | None = None,
-        client: str | None = None,
+        client: ClientName | None = None,
     ) -> None:
         super().__init__(policy, client)
         self._scopes = tuple(scopes.split() if isinstance(scopes, str) else scopes)
@@ -274,7 +288,7 @@ class AccessToken(_SessionDependency):
         scope: str | None = None,
         *,
         policy: SessionPolicy | None = None,
-        client: str | None = None,
+        client: ClientName | None = None,
     ) -> None:
         super().__init__(policy, client)
         self._audience, self._scope = audience, scope
@@ -283,7 +297,7 @@ class AccessToken(_SessionDependency):
     async def __call__(self, connection: HTTPConnection) -> str:
         """Return the token."""
         try:
-            auth0 = auth0_of(connection, self._client)
+            auth0 = open_session(connection, self._client)
             return await auth0.get_access_token(self._audience, self._scope)
         except ConfigurationError:
             raise
@@ -302,7 +316,7 @@ class _BearerExchange(_Dependency, SecurityBase):
     scheme_name: str
     description: ClassVar[str]
 
-    def __init__(self, client: str | None) -> None:
+    def __init__(self, client: ClientName | None) -> None:
         self.model = HTTPBearerModel(description=self.description)
         self.scheme_name = type(self).__name__
         self._client = client
@@ -337,7 +351,11 @@ class OnBehalfOf(_BearerExchange):
     description = "An access token for this API."
 
     def __init__(
-        self, audience: str, scope: str | None = None, *, client: str | None = None
+        self,
+        audience: str,
+        scope: str | None = None,
+        *,
+        client: ClientName | None = None,
     ) -> None:
         super().__init__(client)
         self._audience, self._scope = audience, scope
@@ -366,7 +384,7 @@ class ExchangedToken(_BearerExchange):
         audience: str,
         scope: str | None = None,
         *,
-        client: str | None = None,
+        client: ClientName | None = None,
     ) -> None:
         super().__init__(client)
         self._arguments = (subject_token_type, audience, scope, client)
@@ -391,6 +409,7 @@ def auth0_lifespan(
     lifespan: Lifespan | None = None,
     *,
     clients: Mapping[str, ClientSource] | None = None,
+    trusted_origins: Collection[str] = (),
 ) -> Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any]]]:
     """Return a lifespan that gives requests their clients, and closes connections at the end.
 
@@ -402,12 +421,15 @@ def auth0_lifespan(
         lifespan: the application's own lifespan, whose state requests have too.
         clients: further clients by name, for applications at Auth0 besides the default.  Each
             needs a ``SessionPolicy(cookie_name=...)`` of its own if it keeps sessions.
+        trusted_origins: other origins whose pages may open WebSockets as the user.
 
     Raises:
         ConfigurationError: a client is not an ``AsyncServerClient``, a name is not fit for
             one, or two clients keep sessions in one cookie.
     """
-    with_clients = starlette_clients.auth0_lifespan(client, lifespan, clients=clients)
+    with_clients = starlette_clients.auth0_lifespan(
+        client, lifespan, clients=clients, trusted_origins=trusted_origins
+    )
 
     @asynccontextmanager
     async def with_document(app: Any) -> AsyncIterator[Mapping[str, Any]]:
@@ -420,12 +442,12 @@ def auth0_lifespan(
 
 
 def auth0_router(
-    login_options: Callable[[str], LoginWithCustomTokenExchangeOptions] | None = None,
+    make_options: OptionsMaker | None = None,
     *,
     login: str = "/login",
     logout: str = "/logout",
     backchannel_logout: str = "/backchannel-logout",
-    after_login: str = "/",
+    next_url: str = "/",
     return_to: str | None = None,
     trusted_origins: Collection[str] = (),
     client: str | None = None,
@@ -435,23 +457,23 @@ def auth0_router(
     ``app.include_router(auth0_router(...), prefix="/auth")``.  The document does not show them.
 
     Args:
-        login_options: returns the options of the exchange for a token that was posted; ``None``
-            for no login route.
+        make_options: makes the options of a login from the token that was posted; ``None`` for
+            no login.
         login: the path of the login.
         logout: the path of the logout.
         backchannel_logout: the path of your Back-Channel Logout URI.
-        after_login: the page to go to without a ``next``.
+        next_url: the page after a login that names none.
         return_to: where Auth0 sends the browser after a logout; one of the application's
             Allowed Logout URLs.
         trusted_origins: other origins whose pages may log in and out.
         client: the name of one of the lifespan's *clients*; ``None`` for the default client.
     """
     routes = auth0_routes(
-        login_options,
+        make_options,
         login=login,
         logout=logout,
         backchannel_logout=backchannel_logout,
-        after_login=after_login,
+        next_url=next_url,
         return_to=return_to,
         trusted_origins=trusted_origins,
         client=client,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -17,11 +17,13 @@ from ...aio import AsyncServerClient
 from ...errors import ConfigurationError
 from ...shells.aiohttp_shell import hold_open
 from ..async_request_client import AsyncRequestAuth0
+from ..cross_origin import is_cross_origin
 from ..settings import DEFAULT, check_client_name, check_session_cookies
 
 # Keys of the lifespan's state, which each request has, and of a request's scope.
 _STATE = "auth0_tx"
 _NAMED = "auth0_tx_clients"
+_ORIGINS = "auth0_tx_trusted_origins"
 _BOUND = "auth0_tx.bound"
 
 Lifespan: TypeAlias = Callable[
@@ -36,6 +38,7 @@ def auth0_lifespan(
     lifespan: Lifespan | None = None,
     *,
     clients: Mapping[str, ClientSource] | None = None,
+    trusted_origins: Collection[str] = (),
 ) -> Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any]]]:
     """Return a lifespan that gives requests their clients, and closes connections at the end.
 
@@ -47,6 +50,8 @@ def auth0_lifespan(
         lifespan: the application's own lifespan, whose state requests have too.
         clients: further clients by name, for applications at Auth0 besides the default.  Each
             needs a ``SessionPolicy(cookie_name=...)`` of its own if it keeps sessions.
+        trusted_origins: other origins whose pages may open WebSockets as the user, such as
+            ``https://app.example.com``.
 
     Raises:
         ConfigurationError: a client is not an ``AsyncServerClient``, a name is not fit for
@@ -79,7 +84,12 @@ def auth0_lifespan(
             state = state or {}
             opened = _merge_clients(state.get(_NAMED, {}), opened)
             _check_cookies(opened)
-            yield {**state, _STATE: opened[DEFAULT], _NAMED: opened}
+            yield {
+                **state,
+                _STATE: opened[DEFAULT],
+                _NAMED: opened,
+                _ORIGINS: trusted_origins,
+            }
 
     return with_clients
 
@@ -119,6 +129,21 @@ vars(auth0_of)["__signature__"] = inspect.Signature(
     ],
     return_annotation=AsyncRequestAuth0,
 )
+
+
+def is_of_other_origin(request: HTTPConnection) -> bool:
+    """Return whether a page of an origin that is not trusted opens a WebSocket.
+
+    A browser lets it, and sends cookies with the handshake: always from another host of the
+    same site, and with ``SameSite=None`` from any.  The page could read the answers, too, as
+    nothing like CORS protects them.
+    """
+    return request.scope["type"] == "websocket" and is_cross_origin(
+        host=request.headers.get("host"),
+        origin=request.headers.get("origin"),
+        fetch_site=request.headers.get("sec-fetch-site"),
+        trusted_origins=getattr(request.state, _ORIGINS, ()),
+    )
 
 
 def list_cookies(state: Mapping[str, Any]) -> dict[str | None, str]:

@@ -12,11 +12,27 @@ from starlette.requests import HTTPConnection
 
 from ...errors import Auth0Error, ConfigurationError, LoginRequiredError
 from ...values import UserClaims
+from ..async_request_client import AsyncRequestAuth0
+from ..error_answers import CROSS_ORIGIN, log
 from ..request_base import check_scopes
-from .clients import auth0_of
-from .refusals import to_refusal
+from .clients import auth0_of, is_of_other_origin
+from .refusals import make_refusal, to_refusal
 
 P = ParamSpec("P")
+
+
+def open_session(request: HTTPConnection, client: str | None) -> AsyncRequestAuth0:
+    """Return a client for whoever the request's session belongs to.
+
+    Raises:
+        starlette.exceptions.WebSocketException: a page of another origin opens a WebSocket.
+        ConfigurationError: as for :func:`auth0_of`.
+    """
+    auth0 = auth0_of(request, client)
+    if is_of_other_origin(request):
+        log.warning("refused a WebSocket that a page of another origin opened")
+        raise make_refusal(request, CROSS_ORIGIN)
+    return auth0
 
 
 async def require_user(
@@ -42,7 +58,7 @@ async def require_user(
         ConfigurationError: a setting is wrong.
     """
     try:
-        auth0 = auth0_of(request, client)
+        auth0 = open_session(request, client)
         user = await auth0.get_user()
         if user is None:
             raise LoginRequiredError("nobody is logged in")

@@ -65,7 +65,13 @@ def to_refusal(
     request: HTTPConnection, error: Auth0Error
 ) -> Auth0HTTPException | WebSocketException:
     """Return the exception that has the request or the WebSocket answered, and log *error*."""
-    answer = answer_for(error)
+    return make_refusal(request, answer_for(error))
+
+
+def make_refusal(
+    request: HTTPConnection, answer: ErrorAnswer
+) -> Auth0HTTPException | WebSocketException:
+    """Return the exception that has the request or the WebSocket answered."""
     if request.scope["type"] == "websocket":
         return WebSocketException(_choose_close_code(answer), answer.error)
     return Auth0HTTPException(answer)

@@ -7,7 +7,7 @@ A login or a logout that a page of another site makes the browser send is refuse
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
-from typing import Any
+from typing import Any, TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -17,21 +17,24 @@ from ...errors import Auth0Error, BackchannelLogoutError
 from ...secret import SecretStr
 from ...values import LoginWithCustomTokenExchangeOptions
 from ..cross_origin import is_cross_origin
-from ..error_answers import ErrorAnswer, answer_for, log
-from ..login_redirects import read_next
+from ..error_answers import CROSS_ORIGIN, ErrorAnswer, answer_for, log
+from ..login_redirects import NEXT, read_next
 from .clients import auth0_of
 
 _NO_STORE = {"Cache-Control": "no-store"}
-_FORBIDDEN = ErrorAnswer(status=403, error="access_denied")
+_INVALID = ErrorAnswer(status=400, error="invalid_request")
+
+OptionsMaker: TypeAlias = Callable[[str], LoginWithCustomTokenExchangeOptions]
+"""A function that makes the options of a login from the token that was posted."""
 
 
 def auth0_routes(
-    login_options: Callable[[str], LoginWithCustomTokenExchangeOptions] | None = None,
+    make_options: OptionsMaker | None = None,
     *,
     login: str = "/login",
     logout: str = "/logout",
     backchannel_logout: str = "/backchannel-logout",
-    after_login: str = "/",
+    next_url: str = "/",
     return_to: str | None = None,
     trusted_origins: Collection[str] = (),
     client: str | None = None,
@@ -41,17 +44,18 @@ def auth0_routes(
     All answer to POST alone.  They need :class:`SessionCommitMiddleware` and
     *python-multipart*.
 
-    A form that posts ``token``, and ``next`` perhaps, is redirected to ``next``, or to the URL
-    that ends Auth0's own session.  A script that posts JSON, or calls ``fetch``, gets 204 after a
-    login and ``{"url": ...}`` after a logout.  Errors are answered as by :func:`handle_errors`.
+    A form that posts ``subject_token``, and ``next`` perhaps, is redirected to ``next``, or to
+    the URL that ends Auth0's own session.  A script that posts JSON, or calls ``fetch``, gets
+    204 after a login and ``{"logout_url": ...}`` after a logout.  Errors are answered as by
+    :func:`handle_errors`.
 
     Args:
-        login_options: returns the options of the exchange for a token that was posted; ``None``
-            for no login route.
+        make_options: makes the options of a login from the token that was posted; ``None`` for
+            no login.
         login: the path of the login.
         logout: the path of the logout.
         backchannel_logout: the path of your Back-Channel Logout URI.
-        after_login: the page to go to without a ``next``.
+        next_url: the page after a login that names none.
         return_to: where Auth0 sends the browser after a logout; one of the application's
             Allowed Logout URLs.
         trusted_origins: other origins whose pages may log in and out, such as
@@ -70,7 +74,7 @@ def auth0_routes(
                 trusted_origins=trusted_origins,
             ):
                 log.warning("refused a request that a page of another origin made")
-                return _make_response(_FORBIDDEN)
+                return _make_response(CROSS_ORIGIN)
             try:
                 return await endpoint(request)
             except Auth0Error as error:
@@ -80,21 +84,21 @@ def auth0_routes(
         return answer
 
     async def log_in(request: Request) -> Response:
-        assert login_options is not None
+        assert make_options is not None
         posted = await _read_posted(request)
-        if posted is None:
-            return _make_response(ErrorAnswer(status=400, error="invalid_request"))
-        token = SecretStr(posted.pop("token", ""))
-        await auth0_of(request, client).login(login_options(token))
+        token = posted.pop("subject_token", None)
+        if not token:
+            return _make_response(_INVALID)
+        await auth0_of(request, client).login(make_options(token))
         if _is_script(request):
             return Response(status_code=204, headers=_NO_STORE)
-        page = posted.get("next") or request.query_params.get("next")
-        return RedirectResponse(read_next(page, after_login), 303, _NO_STORE)
+        page = posted.get(NEXT) or request.query_params.get(NEXT)
+        return RedirectResponse(read_next(page, next_url), 303, _NO_STORE)
 
     async def log_out(request: Request) -> Response:
         url = await auth0_of(request, client).logout(return_to=return_to)
         if _is_script(request):
-            return JSONResponse({"url": url}, headers=_NO_STORE)
+            return JSONResponse({"logout_url": url}, headers=_NO_STORE)
         return RedirectResponse(url, 303, _NO_STORE)
 
     async def end_sessions(request: Request) -> Response:
@@ -105,7 +109,7 @@ def auth0_routes(
         "logout": (logout, refuse_others(log_out)),
         "backchannel_logout": (backchannel_logout, end_sessions),
     }
-    if login_options is None:
+    if make_options is None:
         del endpoints["login"]
     prefix = "_".join(filter(None, ("auth0", client)))
     return [
@@ -149,21 +153,20 @@ async def answer_logout_token(request: Request, client: str | None) -> Response:
     return Response(status_code=status, headers=_NO_STORE)
 
 
-async def _read_posted(request: Request) -> dict[str, str] | None:
-    """Return the texts of a form or of a JSON object, or ``None`` if it is neither."""
+async def _read_posted(request: Request) -> dict[str, str]:
+    """Return the texts of a form or of a JSON object; nothing of anything else."""
     posted: Any
     if _is_json(request):
         try:
             posted = await request.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             posted = None
-        if not isinstance(posted, dict):
-            return None
     else:
         async with request.form() as form:
             posted = dict(form)
+    fields = posted if isinstance(posted, dict) else {}
     return {
-        name: SecretStr(text) for name, text in posted.items() if isinstance(text, str)
+        name: SecretStr(text) for name, text in fields.items() if isinstance(text, str)
     }
 
 

@@ -344,7 +344,10 @@ def test_other_sites(
     user = browser.get("/user").json()["sub"]
 
     if is_refused:
-        assert (403, {"error": "cross_origin"}) == (answer.status_code, answer.json())
+        assert (403, {"error": "cross_origin_request"}) == (
+            answer.status_code,
+            answer.json(),
+        )
         assert "no-store" in answer.headers["Cache-Control"]
     else:
         assert 303 == answer.status_code

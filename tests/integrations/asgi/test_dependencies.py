@@ -10,6 +10,7 @@ import attrs
 import pytest
 from anyio import from_thread
 from fastapi import Depends, FastAPI, Security
+from fastapi.exceptions import FastAPIError
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
@@ -197,6 +198,21 @@ def test_equal_by_arguments(request: pytest.FixtureRequest, make: Any) -> None:
     assert hash(make()) == hash(make())
     assert make() not in others
     assert make() not in {*others}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [RequiredUser, OptionalUser, AccessToken, BoundClient, OnBehalfOf, ExchangedToken],
+)
+def test_forgotten_parentheses(kind: Any) -> None:
+    """FastAPI refuses a class in place of a dependency, which would let anybody in."""
+    app = FastAPI()
+
+    def endpoint(user: Any = Depends(kind)) -> None:
+        """Take what the dependency returns."""
+
+    with pytest.raises(FastAPIError, match="Invalid args"):
+        app.get("/")(endpoint)
 
 
 def test_scopes_as_text() -> None:

@@ -131,7 +131,9 @@ def token(auth0_tenant: Tenant) -> str:
 def test_login_and_back(browser: TestClient, token: str) -> None:
     """A page sends a visitor to the login page, whose form leads back to it."""
     asked = browser.get("/page?tab=2&x=%2F", headers=PAGE)
-    posted = browser.post("/login", data={"token": token, "next": "/page?tab=2&x=%2F"})
+    posted = browser.post(
+        "/login", data={"subject_token": token, "next": "/page?tab=2&x=%2F"}
+    )
     paths = ("/page", "/thread", "/class", "/required")
     seen = [browser.get(path).text for path in paths]
 
@@ -172,7 +174,7 @@ def test_without_login_page(client: AsyncServerClient) -> None:
 
 def test_scope(browser: TestClient, token: str) -> None:
     """A page that needs a scope is for whoever has it; a login would not help."""
-    browser.post("/login", data={"token": token})
+    browser.post("/login", data={"subject_token": token})
     answer = browser.get("/delete", headers=PAGE)
 
     assert (403, {"error": "insufficient_scope"}) == (answer.status_code, answer.json())
@@ -188,7 +190,7 @@ def test_unknown_request(client: AsyncServerClient) -> None:
 def test_heads(browser: TestClient, token: str) -> None:
     """HEAD is answered as GET, without a body."""
     asked = browser.head("/page", headers=PAGE)
-    browser.post("/login", data={"token": token})
+    browser.post("/login", data={"subject_token": token})
     shown = browser.head("/page")
 
     assert (302, 200) == (asked.status_code, shown.status_code)
@@ -198,25 +200,26 @@ def test_heads(browser: TestClient, token: str) -> None:
 
 def test_json_login(browser: TestClient, token: str) -> None:
     """A script logs in and out with JSON, and is led nowhere."""
-    refused = browser.post("/login", json={"token": "nobody's"})
-    entered = browser.post("/login", json={"token": token})
+    refused = browser.post("/login", json={"subject_token": "nobody's"})
+    entered = browser.post("/login", json={"subject_token": token})
     shown = browser.get("/page").text
     left = browser.post("/logout", json={})
 
     assert (401, {"error": "invalid_token"}) == (refused.status_code, refused.json())
     assert (204, "auth0|alice") == (entered.status_code, shown)
     assert 200 == left.status_code
-    assert "/v2/logout" in left.json()["url"]
+    assert "/v2/logout" in left.json()["logout_url"]
     assert 401 == browser.get("/page").status_code
 
 
 @pytest.mark.parametrize(
     ("sent", "status", "code"),
     [
-        ({"data": {}}, 401, "invalid_token"),
-        ({"data": {"token": " a "}}, 401, "invalid_token"),
-        ({"files": {"token": b"a file"}}, 401, "invalid_token"),
-        ({"json": {"token": 7}}, 401, "invalid_token"),
+        ({"data": {}}, 400, "invalid_request"),
+        ({"data": {"subject_token": ""}}, 400, "invalid_request"),
+        ({"data": {"subject_token": " a "}}, 401, "invalid_token"),
+        ({"files": {"subject_token": b"a file"}}, 400, "invalid_request"),
+        ({"json": {"subject_token": 7}}, 400, "invalid_request"),
         ({"json": ["token"]}, 400, "invalid_request"),
         (
             {"content": b"{", "headers": {"Content-Type": "application/json"}},
@@ -257,10 +260,10 @@ def test_other_origins(
     """A page of another site can neither log in nor out, unless it is trusted."""
     app = make_app(client, trusted_origins=["https://login.example.com"])
     with visit(app) as browser:
-        answer = browser.post(path, data={"token": token}, headers=headers)
+        answer = browser.post(path, data={"subject_token": token}, headers=headers)
 
     if is_refused:
-        assert (403, {"error": "access_denied"}) == (
+        assert (403, {"error": "cross_origin_request"}) == (
             answer.status_code,
             answer.json(),
         )
@@ -280,8 +283,8 @@ def test_only_posts(browser: TestClient, path: str) -> None:
 )
 def test_next_of_another_site(browser: TestClient, token: str, page: str) -> None:
     """A login leads to a page of this site."""
-    posted = browser.post("/login?next=//evil.example", data={"token": token})
-    answer = browser.post("/login", data={"token": token, "next": page})
+    posted = browser.post("/login?next=//evil.example", data={"subject_token": token})
+    answer = browser.post("/login", data={"subject_token": token, "next": page})
 
     assert "/" == answer.headers["Location"] == posted.headers["Location"]
 
@@ -290,7 +293,7 @@ def test_backchannel_logout(
     browser: TestClient, auth0_tenant: Tenant, token: str
 ) -> None:
     """Auth0 ends the sessions of a user, whatever its request looks like."""
-    browser.post("/login", data={"token": token})
+    browser.post("/login", data={"subject_token": token})
     logout_token = auth0_tenant.logout_token(sub="auth0|alice")
     answer = browser.post(
         "/backchannel-logout",
@@ -308,11 +311,11 @@ def test_other_paths(client: AsyncServerClient, token: str) -> None:
         client,
         login="/auth/in",
         logout="/auth/out",
-        after_login="/page",
+        next_url="/page",
         return_to="https://app.example.com",
     )
     with visit(app) as browser:
-        entered = browser.post("/auth/in", data={"token": token})
+        entered = browser.post("/auth/in", data={"subject_token": token})
         left = browser.post("/auth/out")
 
     assert "/page" == entered.headers["Location"]
@@ -337,7 +340,7 @@ def test_router_of_fastapi(client: AsyncServerClient, token: str) -> None:
         return user["sub"] if user else "nobody"
 
     with visit(app) as browser:
-        entered = browser.post("/auth/login", data={"token": token})
+        entered = browser.post("/auth/login", data={"subject_token": token})
         shown = browser.get("/user").json()
         left = browser.post("/auth/logout")
         document = browser.get("/openapi.json").json()

@@ -46,7 +46,8 @@ Scoped = Annotated[UserClaims, Depends(RequiredUser(scopes=["delete:all"]))]
 
 def make_app(client: AsyncServerClient, tenant: Tenant) -> Any:
     """Make an application with a WebSocket for each way to the user."""
-    app = FastAPI(lifespan=auth0_lifespan(client))
+    origins = ["https://app.example.com"]
+    app = FastAPI(lifespan=auth0_lifespan(client, trusted_origins=origins))
     handle_errors(app)
     app.add_middleware(SessionCommitMiddleware)
 
@@ -143,13 +144,14 @@ class Visitor(Browser):
         super().__init__(port)
         self.port = port
 
-    def open(self, path: str) -> tuple[str, Any]:
+    def open(self, path: str, **headers: str) -> tuple[str, Any]:
         """Return the first text of a WebSocket, or how it was closed, and the headers."""
-        return asyncio.run(self._open(path))
+        return asyncio.run(self._open(path, headers))
 
-    async def _open(self, path: str) -> tuple[str, Any]:
+    async def _open(self, path: str, headers: dict[str, str]) -> tuple[str, Any]:
         pairs = [f"{cookie.name}={cookie.value}" for cookie in self.cookies]
-        headers = {"Cookie": "; ".join(pairs)} if pairs else {}
+        if pairs:
+            headers["Cookie"] = "; ".join(pairs)
         url = f"ws://127.0.0.1:{self.port}{path}"
         try:
             async with connect(
@@ -210,6 +212,24 @@ def test_refused(port: int, path: str) -> None:
 def test_scope(port: int) -> None:
     """A user without the scope is not let in."""
     assert "HTTP 403" == log_in(port).open("/scoped")[0]
+
+
+@pytest.mark.parametrize("path", ["/current", "/required", "/token", "/decorated"])
+def test_page_of_another_origin(port: int, path: str) -> None:
+    """A page of another origin opens no WebSocket as the user, unless it is trusted."""
+    browser = log_in(port)
+    origins = {
+        f"http://127.0.0.1:{port}": True,
+        "https://app.example.com": True,
+        "https://evil.example": False,
+        "null": False,
+    }
+    said = {origin: browser.open(path, Origin=origin)[0] for origin in origins}
+    same_site, _ = browser.open(path, **{"Sec-Fetch-Site": "same-site"})
+
+    let_in = {origin: text != "HTTP 403" for origin, text in said.items()}
+    assert origins == let_in
+    assert "HTTP 403" == same_site
 
 
 @pytest.mark.parametrize(
