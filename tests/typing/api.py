@@ -58,6 +58,9 @@ from auth0_tx.events import (
 )
 from auth0_tx.integrations.asgi import SessionCommitMiddleware
 from auth0_tx.integrations.django import (
+    DjangoCacheVault,
+    DjangoDatabaseStore,
+    DjangoDatabaseVault,
     DjangoRequestAuth0,
     alogin,
     alogout,
@@ -538,6 +541,18 @@ def asgi_hosts(client: AsyncServerClient, app: FastAPI) -> None:
 
     page()  # type: ignore[call-arg]
     print(page_in_thread)
+
+
+def django_vaults(token: str) -> None:
+    """Keep subject tokens for tasks."""
+    for vault in (DjangoCacheVault("default"), DjangoDatabaseVault(secret="s")):
+        assert_type(vault.put(token, ttl=60), str)
+        assert_type(vault.take("txv_"), str)
+        with vault.lend("txv_") as lent:
+            assert_type(lent, str)
+    DjangoDatabaseVault(7)  # type: ignore[arg-type]
+    DjangoDatabaseStore("default").clear_expired()
+    DjangoDatabaseStore(7)  # type: ignore[arg-type]
 
 
 def django_clients(request: object) -> None:

@@ -31,10 +31,13 @@ if TYPE_CHECKING:
         login,
         logout,
     )
+    from .vaults import DjangoCacheVault, DjangoDatabaseVault
 
 __all__ = [
     "DjangoCacheStore",
+    "DjangoCacheVault",
     "DjangoDatabaseStore",
+    "DjangoDatabaseVault",
     "DjangoRequestAuth0",
     "DjangoTokenCache",
     "alogin",
@@ -48,7 +51,9 @@ __all__ = [
 # Settings name this package in INSTALLED_APPS, so it is imported before there are any settings.
 _LAZY = {
     "DjangoCacheStore": ".cache_store",
+    "DjangoCacheVault": ".vaults",
     "DjangoDatabaseStore": ".database_store",
+    "DjangoDatabaseVault": ".vaults",
     "DjangoRequestAuth0": ".request_client",
     "DjangoTokenCache": ".cache_store",
     "alogin": ".request_client",

@@ -168,7 +168,7 @@ class DjangoCacheStore(_DjangoCache):
             elif after in found:
                 number += 1
             elif here in found or hint is None:
-                value, lasts_until = _parse(found.get(here), read_at[0])
+                value, lasts_until = parse_version(found.get(here), read_at[0])
                 return _Version(number, here in found, value, lasts_until, read_at)
             else:
                 further = self._find_further(name, number)
@@ -198,21 +198,21 @@ class DjangoCacheStore(_DjangoCache):
         # before must not come back.
         lasts = max(now + ttl, version.lasts_until, now + _TAKEN_SECONDS) - now
         ends = now + (lasts if value is None else ttl)
-        content = _format(value, ends)
-        if not self._cache.add(f"{name}:{number}", content, _to_timeout(lasts)):
+        content = format_version(value, ends)
+        if not self._cache.add(f"{name}:{number}", content, to_timeout(lasts)):
             return False
         if _is_late(version.read_at) and self._read(key).number != number:
             # The number had been taken, and was free again.
             self._empty(f"{name}:{number}", _TAKEN_SECONDS)
             return False
-        self._cache.set(name, number, _to_timeout(lasts))
+        self._cache.set(name, number, to_timeout(lasts))
         if version.is_taken:
             self._empty(f"{name}:{version.number}", _TAKEN_SECONDS)
         return True
 
     def _empty(self, name: str, seconds: float) -> None:
-        content = _format(None, time.time() + seconds)
-        self._cache.set(name, content, _to_timeout(seconds))
+        content = format_version(None, time.time() + seconds)
+        self._cache.set(name, content, to_timeout(seconds))
 
 
 def _repeat(act: Callable[[], bool]) -> None:
@@ -241,12 +241,12 @@ def _is_late(read_at: tuple[float, float]) -> bool:
     return took > _TAKEN_SECONDS / 2
 
 
-def _format(value: bytes | None, ends: float) -> bytes:
+def format_version(value: bytes | None, ends: float) -> bytes:
     """Return a version: when it ends, and its value after a ``=`` if it has one."""
     return f"{ends:.3f}".encode() + (b"" if value is None else b"=" + value)
 
 
-def _parse(content: object, now: float) -> tuple[bytes | None, float]:
+def parse_version(content: object, now: float) -> tuple[bytes | None, float]:
     """Return the value in a version, or ``None``, and when the version ends."""
     if not isinstance(content, bytes):
         return None, 0.0
@@ -291,6 +291,7 @@ class DjangoTokenCache(_DjangoCache):
             self._cache.delete(self._name(key))
 
 
-def _to_timeout(ttl: float) -> float:
+def to_timeout(ttl: float) -> float:
+    """Return the timeout for a cache that is to keep a value for *ttl* seconds at least."""
     # Memcached takes whole seconds only, and 0 would mean not to keep it at all.
     return max(1, round(ttl + 0.5))

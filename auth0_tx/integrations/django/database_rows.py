@@ -119,8 +119,8 @@ class DatabaseRows(Unpicklable):
                 break
         raise StoreError(
             "Django's database cannot be used in the thread of an event loop",
-            hint="in an async view, await a method whose name begins with a, such as "
-            "request.auth0.aget_user().",
+            hint="In an async view, await a method whose name begins with a, such as "
+            "request.auth0.aget_user(), or sync_to_async(vault.put)(token).",
         )
 
 

@@ -25,6 +25,7 @@ from auth0_tx.integrations.celery.vault import new_handle
 from tests.redis_server import RedisServer
 
 TOKEN = "a legacy token, and not a short one"
+SECRET = "of the vault, and 32 characters long"
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def connection(redis_url: str) -> Iterator[redis.Redis]:
 @pytest.fixture
 def vault(connection: redis.Redis, redis_prefix: str) -> SubjectTokenVault:
     """Return a vault with nothing in it."""
-    return SubjectTokenVault(connection, prefix=redis_prefix)
+    return SubjectTokenVault(connection, secret=SECRET, prefix=redis_prefix)
 
 
 def test_once(vault: SubjectTokenVault) -> None:
@@ -106,20 +107,20 @@ def test_expiry_is_inside(
 
 
 def test_secrets(connection: redis.Redis, redis_prefix: str) -> None:
-    """With a secret, who has the handle and Redis alone opens nothing; secrets rotate."""
+    """Whoever has the handle and Redis alone opens nothing; secrets rotate."""
     given = {"prefix": redis_prefix}
     old = SubjectTokenVault(connection, secret="an old secret" * 3, **given)
     new = SubjectTokenVault(
         connection, secret=["a new one" * 4, "an old secret" * 3], **given
     )
-    none = SubjectTokenVault(connection, **given)
+    other = SubjectTokenVault(connection, secret=SECRET, **given)
 
     assert TOKEN == new.take(old.put(TOKEN))
     with pytest.raises(InvalidInputError):
-        none.take(old.put(TOKEN))
+        other.take(old.put(TOKEN))
 
 
-@pytest.mark.parametrize("secret", ["", "a short one", ["a short one", "x" * 32]])
+@pytest.mark.parametrize("secret", [None, "", "a short one", ["a short one", "x" * 32]])
 @pytest.mark.parametrize(
     ("make_vault", "connect"),
     [
@@ -129,9 +130,9 @@ def test_secrets(connection: redis.Redis, redis_prefix: str) -> None:
     ids=["blocking", "async"],
 )
 def test_short_secret(
-    make_vault: Any, connect: Callable[[], Any], secret: str | list[str]
+    make_vault: Any, connect: Callable[[], Any], secret: str | list[str] | None
 ) -> None:
-    """The newest secret has 32 characters or more, as that of a client."""
+    """A secret is required, and the newest has 32 characters or more, as that of a client."""
     with pytest.raises(ConfigurationError) as refused:
         make_vault(connect(), secret=secret)
 
@@ -142,8 +143,8 @@ def test_short_secret(
 
 def test_short_older_secret(connection: redis.Redis, redis_prefix: str) -> None:
     """What a short secret sealed opens where that comes after a longer one."""
-    old = SubjectTokenVault(connection, prefix=redis_prefix)
-    old._sealer = sealer(["a short one"], "vault")
+    old = SubjectTokenVault(connection, secret=SECRET, prefix=redis_prefix)
+    old._entries._sealer = sealer(["a short one"], "vault")
     new = SubjectTokenVault(
         connection, secret=["x" * 32, "a short one"], prefix=redis_prefix
     )
@@ -196,7 +197,7 @@ async def test_async(
 ) -> None:
     """A worker takes what an event loop put, and the other way round."""
     async with redis.asyncio.Redis.from_url(redis_url) as connection:
-        ours = AsyncSubjectTokenVault(connection, prefix=redis_prefix)
+        ours = AsyncSubjectTokenVault(connection, secret=SECRET, prefix=redis_prefix)
         handle = await ours.put(TOKEN)
         theirs = await asyncio.to_thread(vault.put, TOKEN)
 
@@ -217,7 +218,7 @@ def test_redis_is_down(redis_server: Callable[[], RedisServer]) -> None:
     """A Redis that fails is an error that may be tried again, and says nothing of the token."""
     server = redis_server()
     with redis.Redis.from_url(server.url) as connection:
-        vault = SubjectTokenVault(connection)
+        vault = SubjectTokenVault(connection, secret=SECRET)
         server.kill()
         for use in (lambda: vault.put(TOKEN), lambda: vault.take(new_handle())):
             with pytest.raises(StoreError) as failed:
@@ -231,7 +232,7 @@ async def test_async_redis_is_down(redis_server: Callable[[], RedisServer]) -> N
     """So it is from an event loop."""
     server = redis_server()
     async with redis.asyncio.Redis.from_url(server.url) as connection:
-        vault = AsyncSubjectTokenVault(connection)
+        vault = AsyncSubjectTokenVault(connection, secret=SECRET)
         server.kill()
         with pytest.raises(StoreError):
             await vault.put(TOKEN)
@@ -244,11 +245,11 @@ def test_input(vault: SubjectTokenVault, connection: redis.Redis) -> None:
         (lambda: vault.put(None), "token"),  # type: ignore[arg-type]
         (lambda: vault.put(TOKEN, ttl=0), "ttl"),
         (lambda: vault.take(TOKEN), "handle"),
-        (lambda: SubjectTokenVault(connection, ttl=-1), "ttl"),
-        (lambda: SubjectTokenVault(connection, prefix=b"a"), "prefix"),  # type: ignore[arg-type]
-        (lambda: SubjectTokenVault(redis.asyncio.Redis()), "redis"),
-        (lambda: AsyncSubjectTokenVault(connection), "redis"),
-        (lambda: SubjectTokenVault(object()), "redis"),  # type: ignore[arg-type]
+        (lambda: SubjectTokenVault(connection, secret=SECRET, ttl=-1), "ttl"),
+        (lambda: SubjectTokenVault(connection, secret=SECRET, prefix=b"a"), "prefix"),  # type: ignore[arg-type]
+        (lambda: SubjectTokenVault(redis.asyncio.Redis(), secret=SECRET), "redis"),  # type: ignore[arg-type]
+        (lambda: AsyncSubjectTokenVault(connection, secret=SECRET), "redis"),  # type: ignore[arg-type]
+        (lambda: SubjectTokenVault(object(), secret=SECRET), "redis"),  # type: ignore[arg-type]
     ]
     for use, parameter in refused:
         with pytest.raises((InvalidInputError, ConfigurationError)) as error:

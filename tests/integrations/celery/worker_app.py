@@ -40,7 +40,11 @@ refuse_tokens(app)
 
 client = ServerClient(**settings, retry=RetryPolicy(attempts=1))
 async_client = AsyncServerClient(**settings)
-vault = SubjectTokenVault(redis.Redis.from_url(told["redis"]), prefix=told["prefix"])
+vault = SubjectTokenVault(
+    redis.Redis.from_url(told["redis"]),
+    secret="of the vault, and 32 characters long",
+    prefix=told["prefix"],
+)
 prepare_workers(client)
 
 

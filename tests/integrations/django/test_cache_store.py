@@ -87,7 +87,7 @@ def new_workers(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Workers]:
     clock = Time()
     monkeypatch.setattr(cache_store, "time", clock)
     # Real caches take whole seconds.
-    monkeypatch.setattr(cache_store, "_to_timeout", float)
+    monkeypatch.setattr(cache_store, "to_timeout", float)
 
     def make() -> Workers:
         cache = InterruptedCache(clock)
