@@ -22,6 +22,7 @@ from auth0_tx.integrations.flask import (
     login_not_required,
     login_required,
     require_login,
+    same_origin_required,
 )
 from auth0_tx.integrations.flask.flask_login import connect_flask_login
 
@@ -67,6 +68,12 @@ def plain(page: int) -> str:
 @login_required(scopes=["read:orders"], audience="https://api.example.com")
 async def orders(page: int) -> dict[str, Any]:
     return {}
+
+
+@app.post("/logout")
+@same_origin_required(trusted_origins=["https://login.example.com"])
+def logout() -> str:
+    return current_auth0.logout()
 
 
 @app.get("/about")

@@ -18,6 +18,7 @@ from .guards import (
     login_not_required,
     login_required,
     require_login,
+    same_origin_required,
 )
 
 del _flask
@@ -30,4 +31,5 @@ __all__ = [
     "login_not_required",
     "login_required",
     "require_login",
+    "same_origin_required",
 ]

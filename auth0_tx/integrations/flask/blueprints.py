@@ -10,16 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from flask import Blueprint, Response, make_response, redirect, request
+from flask import Blueprint, Response, redirect, request
 from flask.typing import ResponseReturnValue
 
 from ...errors import Auth0Error
 from ...secret import conceal
 from ...values import LoginWithCustomTokenExchangeOptions
-from ..cross_origin import is_cross_origin
 from ..login_redirects import NEXT, read_next
 from .current import auth0_of
-from .guards import answer_error, answer_or_raise, login_not_required
+from .guards import (
+    answer_error,
+    answer_or_raise,
+    login_not_required,
+    refuse,
+    same_origin_required,
+)
 
 OptionsMaker = Callable[[str], LoginWithCustomTokenExchangeOptions]
 """A function that makes the options of a login from the token that was posted."""
@@ -42,13 +47,12 @@ def add_login(
 
     @blueprint.post("/login")
     @login_not_required
+    @same_origin_required(trusted_origins=trusted_origins)
     def login() -> ResponseReturnValue:
-        if _is_of_another_site(trusted_origins):
-            return _refuse(403, "cross_origin_request")
         body = _read_body()
         token = body.get("subject_token")
         if not isinstance(token, str) or not token:
-            return _refuse(400, "invalid_request")
+            return refuse(400, "invalid_request")
         try:
             auth0_of(client).login(make_options(token))
         except Auth0Error as error:
@@ -68,9 +72,8 @@ def add_logout(
 
     @blueprint.post("/logout")
     @login_not_required
+    @same_origin_required(trusted_origins=trusted_origins)
     def logout() -> ResponseReturnValue:
-        if _is_of_another_site(trusted_origins):
-            return _refuse(403, "cross_origin_request")
         try:
             url = auth0_of(client).logout(return_to=return_to)
         except Auth0Error as error:
@@ -100,16 +103,3 @@ def _read_body() -> dict[str, Any]:
     body = request.get_json(silent=True) if request.is_json else request.form.to_dict()
     fields: dict[str, Any] = conceal(body if isinstance(body, dict) else {})
     return fields
-
-
-def _is_of_another_site(trusted_origins: Collection[str]) -> bool:
-    return is_cross_origin(
-        host=request.host,
-        origin=request.headers.get("Origin"),
-        fetch_site=request.headers.get("Sec-Fetch-Site"),
-        trusted_origins=trusted_origins,
-    )
-
-
-def _refuse(status: int, error: str) -> Response:
-    return make_response(({"error": error}, status, {"Cache-Control": "no-store"}))

@@ -1,4 +1,4 @@
-"""Views for logged-in users: who else asks is sent to the login page, or refused.
+"""Views for logged-in users, and for pages of this site: who else asks is refused.
 
 A browser that opens a page is redirected to ``AUTH0_TX_LOGIN_URL`` or ``AUTH0_TX_LOGIN_VIEW``;
 everything else gets a status and JSON.  If the application has an error handler for the error,
@@ -17,6 +17,7 @@ from urllib.parse import quote
 from flask import Response, current_app, make_response, redirect, request, url_for
 
 from ...errors import Auth0Error, LoginRequiredError
+from ..cross_origin import is_cross_origin
 from ..error_answers import answer_for, wants_page
 from ..login_redirects import NEXT, build_login_redirect, read_next
 from ..request_base import check_scopes
@@ -64,28 +65,53 @@ def login_required(
         client: the name of the client whose session counts; ``None`` for the default client.
     """
 
+    def find_refusal() -> Response | None:
+        return _check(scopes, audience, client)
+
     def decorate(view: Callable[P, Any]) -> Callable[P, Any]:
-        def find_refusal() -> Response | None:
-            return _check(scopes, audience, client)
+        return _guard(view, find_refusal)
 
-        if iscoroutinefunction(view):
+    return decorate if view is None else decorate(view)
 
-            @wraps(view)
-            async def answer_async(*args: P.args, **kwargs: P.kwargs) -> Any:
-                # Under WsgiToAsgi the view's loop is the server's.
-                refusal = await asyncio.to_thread(find_refusal)
-                if refusal is not None:
-                    return refusal
-                return await view(*args, **kwargs)
 
-            return answer_async
+@overload
+def same_origin_required(view: Callable[P, Any], /) -> Callable[P, Any]: ...
 
-        @wraps(view)
-        def answer(*args: P.args, **kwargs: P.kwargs) -> Any:
-            refusal = find_refusal()
-            return view(*args, **kwargs) if refusal is None else refusal
 
-        return answer
+@overload
+def same_origin_required(
+    *, trusted_origins: Collection[str] = ()
+) -> Callable[[Callable[P, Any]], Callable[P, Any]]: ...
+
+
+def same_origin_required(
+    view: Callable[P, Any] | None = None,
+    /,
+    *,
+    trusted_origins: Collection[str] = (),
+) -> Any:
+    """Refuse requests that a browser sends for a page of another origin (403).
+
+    A decorator, with or without arguments, for views that log in or out: ``SameSite=Lax``
+    cookies protect neither.  Programs that aren't browsers pass.
+
+    Args:
+        view: the view, for POST and other methods that change something.
+        trusted_origins: other origins whose pages may ask, such as
+            ``https://login.example.com``.
+    """
+
+    def find_refusal() -> Response | None:
+        is_refused = is_cross_origin(
+            host=request.host,
+            origin=request.headers.get("Origin"),
+            fetch_site=request.headers.get("Sec-Fetch-Site"),
+            trusted_origins=trusted_origins,
+        )
+        return refuse(403, "cross_origin_request") if is_refused else None
+
+    def decorate(view: Callable[P, Any]) -> Callable[P, Any]:
+        return _guard(view, find_refusal)
 
     return decorate if view is None else decorate(view)
 
@@ -156,6 +182,33 @@ def answer_or_raise(error: Auth0Error) -> Response:
     if _has_handler(error):
         raise error
     return answer_error(error)
+
+
+def refuse(status: int, error: str) -> Response:
+    """Return the answer to a request that is refused, with a code."""
+    return make_response(({"error": error}, status, {"Cache-Control": "no-store"}))
+
+
+def _guard(
+    view: Callable[P, Any], find_refusal: Callable[[], Response | None]
+) -> Callable[P, Any]:
+    """Return a view that answers as *find_refusal* does, unless that returns ``None``."""
+    if iscoroutinefunction(view):
+
+        @wraps(view)
+        async def answer_async(*args: P.args, **kwargs: P.kwargs) -> Any:
+            # Under WsgiToAsgi the view's loop is the server's.
+            refusal = await asyncio.to_thread(find_refusal)
+            return await view(*args, **kwargs) if refusal is None else refusal
+
+        return answer_async
+
+    @wraps(view)
+    def answer(*args: P.args, **kwargs: P.kwargs) -> Any:
+        refusal = find_refusal()
+        return view(*args, **kwargs) if refusal is None else refusal
+
+    return answer
 
 
 def _check(

@@ -14,7 +14,12 @@ from auth0_tx import (
     LoginWithCustomTokenExchangeOptions,
     ServerClient,
 )
-from auth0_tx.integrations.flask import Auth0TX, auth0_of, current_auth0
+from auth0_tx.integrations.flask import (
+    Auth0TX,
+    auth0_of,
+    current_auth0,
+    login_required,
+)
 from auth0_tx.stores import MemoryStore
 from auth0_tx.tenant import Application, Tenant
 from tests.integrations.flask.sites import HTTPS, SECRET, get, make_settings
@@ -73,6 +78,23 @@ def test_each_client_has_its_session(auth0_tenant: Tenant, store: Any) -> None:
 
     assert (200, 200) == (first.status_code, second.status_code)
     assert ["auth0|alice", "auth0|bob"] == get(browser, "/users").json
+
+
+def test_guards(auth0_tenant: Tenant) -> None:
+    """A view may be for those who are logged in with a certain client."""
+    app = make_site(auth0_tenant)
+
+    @app.get("/orders")
+    @login_required(client="orders")
+    def orders() -> str:
+        return "orders"
+
+    browser = app.test_client()
+    log_in(browser, auth0_tenant, "default", "auth0|alice")
+    before = get(browser, "/orders").status_code
+    log_in(browser, auth0_tenant, "orders", "auth0|alice")
+
+    assert (401, 200) == (before, get(browser, "/orders").status_code)
 
 
 def test_backchannel_logout_of_one_client(auth0_tenant: Tenant) -> None:

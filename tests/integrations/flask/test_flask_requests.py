@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from flask import (
     Flask,
     Response,
@@ -20,9 +21,10 @@ from flask import (
     request,
     stream_with_context,
 )
+from werkzeug.serving import make_server
 
 from auth0_tx.integrations.flask import Auth0TX, auth0_of, current_auth0
-from auth0_tx.tenant import Tenant
+from auth0_tx.tenant import Tenant, User
 from tests.integrations.flask.sites import (
     HTTPS,
     get,
@@ -114,6 +116,46 @@ def test_streams(app: Flask, auth0_tenant: Tenant, use: str) -> None:
     assert "Cookie" in answers[0].headers["Vary"]
 
 
+def test_streams_at_the_same_time(app: Flask, auth0_tenant: Tenant) -> None:
+    """Streams that a server writes side by side each have their own user."""
+    barrier = threading.Barrier(4, timeout=20)
+
+    @app.get("/stream")
+    def stream() -> Any:
+        @stream_with_context
+        def write() -> Iterator[str]:
+            for _ in range(5):
+                barrier.wait()
+                yield f"{read_user()} "
+
+        return Response(write())  # type: ignore[arg-type]
+
+    def visit(user: str) -> str:
+        with requests.Session() as session:
+            token = auth0_tenant.subject_token(user)
+            home = f"http://127.0.0.1:{server.server_port}"
+            answer = session.post(f"{home}/login", token, allow_redirects=False)
+            pairs = [f"{cookie.name}={cookie.value}" for cookie in answer.cookies]
+            headers = {"Cookie": "; ".join(pairs)}
+            return session.get(f"{home}/stream", headers=headers, timeout=20).text
+
+    users = [f"auth0|user_{number}" for number in range(4)]
+    for user in users:
+        auth0_tenant.users.add(User(user))
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            seen = list(threads.map(visit, users))
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+    assert [f"{user} " * 5 for user in users] == seen
+
+
 def test_other_streams(app: Flask, auth0_tenant: Tenant) -> None:
     """A stream and a file that have nothing to do with the session are left alone."""
     app.static_folder = str(Path(__file__).parent)
@@ -179,6 +221,25 @@ def test_test_client(app: Flask, auth0_tenant: Tenant, home: str) -> None:
     assert "auth0|alice" == browser.get("/user", base_url=home).json["sub"]
 
 
+def test_test_client_that_keeps_the_context(app: Flask, auth0_tenant: Tenant) -> None:
+    """A test may ask who is logged in after the request, within the client's context."""
+    token = auth0_tenant.subject_token("auth0|alice")
+    with app.test_client() as browser:
+        browser.post("/login", data=token, base_url=HTTPS)
+        after_login = read_user()
+        get(browser, "/user")
+        after_page = read_user()
+    with app.test_client() as browser:
+        get(browser, "/user")
+        stranger = read_user()
+
+    assert ["auth0|alice", "auth0|alice", "nobody"] == [
+        after_login,
+        after_page,
+        stranger,
+    ]
+
+
 def test_after_each_request(auth0_tenant: Tenant) -> None:
     """A function that runs after requests may read the session, wherever it was registered."""
     app = Flask(__name__)
@@ -200,12 +261,12 @@ def test_after_each_request(auth0_tenant: Tenant) -> None:
 
 def test_requests_are_freed(app: Flask) -> None:
     """A request does not wait for the garbage collector, with what was uploaded in it."""
-    requests = []
+    references = []
 
     @app.get("/kept")
     def kept() -> str:
         current: Any = request
-        requests.append(weakref.ref(current._get_current_object()))
+        references.append(weakref.ref(current._get_current_object()))
         return read_user()
 
     gc.collect()
@@ -213,7 +274,7 @@ def test_requests_are_freed(app: Flask) -> None:
     try:
         get(app.test_client(), "/kept").close()
 
-        assert [None] == [reference() for reference in requests]
+        assert [None] == [reference() for reference in references]
     finally:
         gc.enable()
 

@@ -12,7 +12,14 @@ from auth0_tx import (
     LoginWithCustomTokenExchangeOptions,
     StoreError,
 )
-from auth0_tx.integrations.flask import Auth0TX, auth0_of, current_auth0, require_login
+from auth0_tx.integrations.flask import (
+    Auth0TX,
+    auth0_of,
+    current_auth0,
+    login_not_required,
+    require_login,
+    same_origin_required,
+)
 from auth0_tx.stores import MemoryStore
 from auth0_tx.tenant import Application, Tenant
 from tests.integrations.flask.sites import API, HTTPS, make_settings
@@ -172,6 +179,34 @@ def test_sites_that_may(
     post(browser, "/auth0/login", data={"subject_token": token}, headers=headers)
 
     assert "auth0|alice" == read_user(browser)
+
+
+def test_own_views(app: Flask) -> None:
+    """A login or logout view of the application's own is protected alike, async ones too."""
+
+    @app.post("/plain")
+    @login_not_required
+    @same_origin_required
+    def plain() -> str:
+        return "plain"
+
+    @app.post("/async")
+    @login_not_required
+    @same_origin_required(trusted_origins=["https://login.example.com"])
+    async def asynchronous() -> str:
+        return "async"
+
+    browser = app.test_client()
+    trusted = {"Origin": "https://login.example.com", "Sec-Fetch-Site": "cross-site"}
+    seen = [
+        [
+            post(browser, path, headers=headers).status_code
+            for path in ("/plain", "/async")
+        ]
+        for headers in (SAME, {}, trusted, *OTHERS)
+    ]
+
+    assert [[200, 200], [200, 200], [403, 200], *[[403, 403]] * len(OTHERS)] == seen
 
 
 @pytest.mark.parametrize("body", [{}, {"json": {}}])
