@@ -27,6 +27,8 @@ INCOMPLETE = frozenset(
         # pyright infer the same types, as the examples of docs/django.md prove.
         f"{DJANGO}.DjangoRequestAuth0",
         f"{DJANGO}.request_client.DjangoRequestAuth0",
+        f"{DJANGO}.auth0_of",
+        f"{DJANGO}.request_client.auth0_of",
         *(
             f"{DJANGO}.request_client.DjangoRequestAuth0.{name}"
             for name in (

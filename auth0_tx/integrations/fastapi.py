@@ -248,7 +248,7 @@ class RequiredUser(_SessionDependency):
         self._arguments = (policy, self._scopes, audience, client)
         if self._scopes:
             # FastAPI shows only the scopes of a ``Security``.
-            self.__signature__ = _depend_on(
+            self.__signature__: inspect.Signature = _depend_on(
                 Security(
                     RequiredUser(policy, audience=audience, client=client),
                     scopes=self._scopes,

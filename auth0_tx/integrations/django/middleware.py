@@ -34,7 +34,7 @@ class Auth0Middleware:
         self._get_response = get_response
         self._is_async = iscoroutinefunction(get_response)
         # Django would run a hook of the other kind in a thread, at each request.
-        self.process_view = (
+        self.process_view: Callable[..., Any] = (
             self._prepare_for_async_view if self._is_async else self._prepare_for_view
         )
         if self._is_async:

@@ -11,7 +11,7 @@ it in ``{% csrf_token %}``, a script sends it in the field ``X-CSRFToken``.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -79,7 +79,7 @@ class LoginView(View):
         next_page: where a login without ``next`` goes; ``LOGIN_REDIRECT_URL`` by default.
     """
 
-    http_method_names = ("post", "options")
+    http_method_names: Sequence[str] = ("post", "options")
 
     client: str = DEFAULT
     subject_token_type: str | None = None
@@ -140,7 +140,7 @@ class LogoutView(View):
         return_to: a URL, a path of this site, or the name of a URL pattern.
     """
 
-    http_method_names = ("post", "options")
+    http_method_names: Sequence[str] = ("post", "options")
 
     client: str = DEFAULT
     return_to: str | None = None

@@ -73,8 +73,7 @@ def test_twins() -> None:
 
     assert theirs - left_alone <= overridden | {f"a{name}" for name in overridden}
     for name in overridden:
-        assert name in ours
-        assert inspect.iscoroutinefunction(ours[f"a{name}"])
+        assert {name, f"a{name}"} <= ours.keys()
 
 
 async def test_no_passwords(project: Project, tables: None) -> None:
