@@ -77,7 +77,6 @@ class Auth0Backend(ModelBackend):
         setattr(user, USER_HASH, whose)
         return user
 
-    @sensitive_variables("auth0_claims", "kwargs", "password")
     async def aauthenticate(
         self,
         request: HttpRequest | None,
@@ -88,6 +87,8 @@ class Auth0Backend(ModelBackend):
         **kwargs: Any,
     ) -> Any:
         """Return the user of *auth0_claims*, or ``None``; no password counts here either."""
+        # Not in this frame, should a traceback show it.
+        del username, password, kwargs
         return await sync_to_async(self.authenticate, thread_sensitive=True)(
             request, auth0_claims=auth0_claims
         )

@@ -41,9 +41,9 @@ from ...clocks import read_monotonic
 from ...core.session.cookies import CookieStore
 from ...errors import Auth0Error
 from ...frameworks.cookies import HttpCookies
-from ...values import SessionPolicy
+from ...values import SessionPolicy, UserClaims
 from ..settings import DEFAULT
-from .clients import read_keywords, read_login_check_seconds
+from .clients import get_client, read_keywords, read_login_check_seconds
 
 LOGIN_KEY = "_auth0_tx_login"
 """The key of the mark in Django's session: the client's name, and a hash of the user."""
@@ -169,7 +169,7 @@ class LoginCheck:
 
     def forget_session(self) -> None:
         """Remember no longer that the login session of this request was found."""
-        settings = get_login_settings(self.request)
+        settings = get_login_settings()
         if settings.seconds > 0:
             key = self._hash_session(settings, self._read_mark())
             if key is not None:
@@ -200,20 +200,19 @@ class LoginCheck:
             raise
 
     def _compare(self, mark: tuple[str, str]) -> bool:
-        request: Any = self.request
-        settings = get_login_settings(request)
+        settings = get_login_settings()
         key = None if settings.seconds <= 0 else self._hash_session(settings, mark)
         now = read_monotonic()
         found_at = None if key is None else _remembered.get(key)
         if found_at is not None and now - found_at < settings.seconds:
             return True
-        claims = request.auth0.user if settings.store is None else _ask(request)
+        claims = self._read_claims() if settings.store is None else self._ask_store()
         if (DEFAULT, hash_user(claims)) == mark:
             if key is not None:
                 _remembered.add(key, now)
             return True
         is_unsure = claims is None and settings.ignores_failures
-        if is_unsure and _is_failing(request, settings):
+        if is_unsure and self._is_store_failing(settings):
             return False
         self.end_django_login()
         return False
@@ -224,11 +223,34 @@ class LoginCheck:
         """Return a hash of the session's cookie and of the mark, or ``None`` without either."""
         # Through the cookies' own reader: the answer depends on them, and caches must be told.
         cookies = HttpCookies().read({"request": self.request})
-        request: Any = self.request
-        session_id = cookies.get(request.auth0.client.session_cookie or "")
+        session_id = cookies.get(get_client().session_cookie or "")
         if session_id is None or mark is None:
             return None
         return sha256("\n".join((*mark, session_id)).encode()).digest()
+
+    def _read_claims(self) -> UserClaims | None:
+        return get_client().get_user({"request": self.request})
+
+    # As Django's database does for ``request.user`` in an async view, where a store would
+    # block the loop in the same way.
+    @async_unsafe(
+        "request.user asks the session store, which blocks: use await request.auser()"
+    )
+    def _ask_store(self) -> UserClaims | None:
+        return self._read_claims()
+
+    def _is_store_failing(self, settings: LoginSettings) -> bool:
+        """Return whether a session was not found because its store fails.
+
+        With the policy ``no_session`` both look the same, and a Django session that is flushed
+        is lost for good.
+        """
+        try:
+            settings.store.get("auth0_tx-login-check")
+        except Exception:
+            return True
+        # It works by now, and perhaps did not when it was asked for the session.
+        return self._read_claims() is not None
 
 
 @contextmanager
@@ -280,9 +302,9 @@ def hash_identity(issuer: str, subject: str) -> str:
     return sha256(octets).hexdigest()
 
 
-def get_login_settings(request: Any) -> LoginSettings:
-    """Return what a check of a request depends on."""
-    client: ServerClient = request.auth0.client
+def get_login_settings() -> LoginSettings:
+    """Return what a check depends on."""
+    client = get_client()
     found = _settings.get(client)
     if found is None:
         # As long as its client: when a setting changes, there is another client.
@@ -302,27 +324,3 @@ def _read_login_settings() -> LoginSettings:
         seconds=0.0 if store is None else min(read_login_check_seconds(), longest),
         ignores_failures=store is not None and policy.store_failure == "no_session",
     )
-
-
-# As Django's database does for ``request.user`` in an async view, where a store would block
-# the loop in the same way.
-@async_unsafe(
-    "request.user asks the session store, which blocks: use await request.auser()"
-)
-def _ask(request: Any) -> Mapping[str, Any] | None:
-    user: Mapping[str, Any] | None = request.auth0.user
-    return user
-
-
-def _is_failing(request: Any, settings: LoginSettings) -> bool:
-    """Return whether a session was not found because its store fails.
-
-    With the policy ``no_session`` both look the same, and a Django session that is flushed is
-    lost for good.
-    """
-    try:
-        settings.store.get("auth0_tx-login-check")
-    except Exception:
-        return True
-    # It works by now: whether the session is there is known only if it did so before, too.
-    return request.auth0.user is not None

@@ -19,6 +19,8 @@ from .error_responses import respond_to_view_error
 from .login_check import LoginCheck, get_login_check, use_request
 from .request_client import DjangoRequestAuth0
 
+_LOGOUT_VIEWS = ("django.contrib.auth.views", f"{__package__}.views")
+
 
 class Auth0Middleware:
     """Add ``auth0`` to each request; it reads nothing until a view asks.
@@ -80,11 +82,13 @@ class Auth0Middleware:
 
 
 def _is_logout_view(view: object) -> bool:
-    # Where nobody has imported the views, no view is one of them.
-    views: Any = sys.modules.get("django.contrib.auth.views")
+    """Return whether a view is Django's ``LogoutView`` or ours."""
     view_class = getattr(view, "view_class", None)
-    return isinstance(view_class, type) and (
-        views is not None and issubclass(view_class, views.LogoutView)
+    # Where nobody has imported the views, no view is one of them.
+    modules: list[Any] = [sys.modules.get(name) for name in _LOGOUT_VIEWS]
+    return isinstance(view_class, type) and any(
+        module is not None and issubclass(view_class, module.LogoutView)
+        for module in modules
     )
 
 

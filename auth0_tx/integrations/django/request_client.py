@@ -346,7 +346,16 @@ def _log_in_to_django(request: Any, claims: Mapping[str, Any]) -> Any:
     # Before Django sends its signal, whose receivers may ask for the user, and again: Django
     # empties its session if the user's password has changed.
     check.mark(whose)
-    auth.login(request, user)
+    try:
+        auth.login(request, user)
+    except BaseException:
+        # A receiver of the signal failed, which Django sends when the user is logged in.
+        check.end_django_login()
+        raise
+    if request.session.get(auth.SESSION_KEY) != user._meta.pk.value_to_string(user):
+        raise LoginRefusedError(
+            "a receiver of user_logged_in logged the user out again", tokens_issued=True
+        )
     check.mark(whose)
     return user
 

@@ -10,10 +10,11 @@ from django.contrib.auth.views import LogoutView
 from django.core.exceptions import SynchronousOnlyOperation
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.template import Context, Engine
-from django.urls import path
+from django.urls import include, path
+from django.views.decorators.cache import cache_page
 
 from auth0_tx import CustomTokenExchangeError
-from auth0_tx.integrations.django import alogin, alogout, login, logout
+from auth0_tx.integrations.django import alogin, alogout, auth0_of, login, logout
 from auth0_tx.integrations.django.views import backchannel_logout
 from tests.integrations.django.site import API, options
 
@@ -137,6 +138,29 @@ def subject(request: Any) -> HttpResponse:
     return HttpResponse(user["sub"] if user else "nobody")
 
 
+@cache_page(60)
+def page_of_account(request: Any) -> HttpResponse:
+    """Return who is logged in, from a view that Django may keep."""
+    return HttpResponse(request.user.get_username() or "nobody")
+
+
+def log_in_to_orders(request: Any) -> HttpResponse:
+    """Log in to Auth0 alone, as another client."""
+    auth0_of(request, "orders").login(options(request))
+    return HttpResponse("in")
+
+
+def log_out_of_orders(request: Any) -> HttpResponse:
+    """Log out from the other client alone."""
+    return HttpResponse(auth0_of(request, "orders").logout())
+
+
+def subject_of_orders(request: Any) -> HttpResponse:
+    """Return who is logged in to Auth0 as another client."""
+    user = auth0_of(request, "orders").user
+    return HttpResponse(user["sub"] if user else "nobody")
+
+
 def token(request: Any) -> HttpResponse:
     """Get an access token."""
     return HttpResponse(request.auth0.get_access_token(API)[:0] + "token")
@@ -165,7 +189,12 @@ urlpatterns = [
     path("account-in-template", account_in_template),
     path("account-in-stream", account_in_stream),
     path("subject", subject),
+    path("page-of-account", page_of_account),
+    path("login-to-orders", log_in_to_orders),
+    path("logout-of-orders", log_out_of_orders),
+    path("subject-of-orders", subject_of_orders),
     path("token", token),
     path("nothing", nothing),
     path("backchannel-logout", backchannel_logout),
+    path("auth0/", include("auth0_tx.integrations.django.urls")),
 ]

@@ -176,11 +176,33 @@ def test_receiver_that_fails(local_user: str, auth0_tenant: Tenant) -> None:
     assert "302" == ask(browser, "account")
 
 
+def test_receiver_that_logs_out(local_user: str, auth0_tenant: Tenant) -> None:
+    """A project's receiver may log the user out again: the login is refused then."""
+    from django.contrib.auth import logout
+    from django.contrib.auth.signals import user_logged_in
+
+    def receive(request: Any, **_: Any) -> None:
+        logout(request)
+
+    browser = new_browser()
+    user_logged_in.connect(receive)
+    try:
+        answer = send(browser, "login", auth0_tenant.subject_token("auth0|alice"))
+    finally:
+        user_logged_in.disconnect(receive)
+
+    assert {"error": "login_refused"} == answer.json()
+    assert "nobody" == ask(browser, "subject")
+    assert "302" == ask(browser, "account")
+
+
 @pytest.mark.parametrize("broken", [{"delete"}, {"get", "delete"}])
+@pytest.mark.parametrize("path", ["logout-of-django", "auth0/logout/"])
 def test_store_that_fails(
     project: Project,
     auth0_tenant: Tenant,
     broken: set[str],
+    path: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A store that fails keeps nobody logged in to Django, and is logged."""
@@ -188,12 +210,15 @@ def test_store_that_fails(
     project({"STATE_STORE": store}, ROOT_URLCONF=SITE)
     browser = log_in(auth0_tenant)
     store.broken = broken
-    answer = send(browser, "logout-of-django")
+    answer = send(browser, path)
     store.broken = set()
 
-    assert 302 == answer.status_code
     assert "nobody" == ask(browser, "subject")
     assert "302" == ask(browser, "account")
+    if path == "auth0/logout/":
+        assert 503 == answer.status_code
+        return
+    assert 302 == answer.status_code
     (record,) = [
         record for record in caplog.records if record.name == "auth0_tx.session"
     ]
