@@ -8,8 +8,8 @@ so an endpoint that is a ``def`` gets a value which needs no ``await``; and equa
 the same arguments, so ``app.dependency_overrides[RequiredUser()]`` replaces it in a test.
 """
 
-from __future__ import annotations
-
+# Not ``from __future__ import annotations``: FastAPI 0.115 does not resolve annotations of a
+# dependency that is an object, and takes its ``connection`` for a parameter of the query.
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
@@ -243,6 +243,7 @@ class RequiredUser(_SessionDependency):
         client: ClientName | None = None,
     ) -> None:
         super().__init__(policy, client)
+        self.__signature__: inspect.Signature
         self._scopes = tuple(scopes.split() if isinstance(scopes, str) else scopes)
         self._audience = audience
         self._arguments = (policy, self._scopes, audience, client)

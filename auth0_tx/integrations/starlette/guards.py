@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from functools import wraps
 from typing import Any, ParamSpec, overload
 
@@ -117,6 +118,10 @@ def login_required(
                 return await endpoint(*args, **kwargs)
             return await run_in_threadpool(endpoint, *args, **kwargs)
 
+        # FastAPI may look up annotations that are text in the module of this function.
+        with suppress(NameError):
+            signature = inspect.signature(endpoint, eval_str=True)
+            vars(answer)["__signature__"] = signature
         return answer
 
     return decorate if endpoint is None else decorate(endpoint)
