@@ -21,6 +21,7 @@ EXTRAS = {
     "celery": "celery",
     "cli": "rich",
     "django": "django",
+    "drf": "djangorestframework",
     "fastapi": "fastapi",
     "flask": "flask",
     "otel": "opentelemetry-api",

@@ -75,6 +75,7 @@ from auth0_tx.integrations.django.decorators import (
     scopes_required,
 )
 from auth0_tx.integrations.django.mixins import ScopesRequiredMixin
+from auth0_tx.integrations.django.rest_framework import ClaimsUser, HasScopes
 from auth0_tx.integrations.django.views import LoginView
 from auth0_tx.integrations.fastapi import (
     AccessToken,
@@ -615,6 +616,14 @@ def django_template(auth0: TemplateAuth0) -> None:
     """Read what a template reads."""
     assert_type(auth0.is_logged_in, bool)
     assert_type(auth0.user, UserClaims | None)
+
+
+def rest_framework(user: ClaimsUser) -> None:
+    """Read a user of claims, and make a permission class."""
+    assert_type(user.claims, UserClaims)
+    assert_type(user.pk, str)
+    assert_type(HasScopes.of("read:orders", audience="https://api"), type[HasScopes])
+    HasScopes.of(7)  # type: ignore[arg-type]
 
 
 def decorated_views() -> None:
