@@ -83,6 +83,10 @@ class Browser:
         found = self._driver.find_elements("id", element_id)
         return found[0].text if found else None
 
+    def read_page(self) -> str:
+        """Return the text of the page as a person sees it."""
+        return self._driver.find_element("tag name", "body").text
+
     def press(self, element_id: str) -> None:
         """Press a button, and wait for the page that it leads to."""
         self._driver.execute_script("window.isTheOldPage = true")
@@ -95,11 +99,17 @@ class Browser:
     def log_in(
         self, home: str, subject_token: str, actor_token: str | None = None
     ) -> None:
-        """Paste tokens into the form of the page *home*, and send it."""
-        self.visit(home)
-        self._paste("subject_token", subject_token)
-        if actor_token is not None:
-            self._paste("actor_token", actor_token)
+        """Open the login page of a site, paste tokens into its form, and send it."""
+        self.visit(f"{home}login")
+        self.send_login(subject_token, actor_token)
+
+    def send_login(self, *tokens: str | None) -> None:
+        """Paste tokens into the fields of the login page that is shown, and send them."""
+        fields = self._driver.find_elements("tag name", "textarea")
+        for field, token in zip(fields, tokens, strict=False):
+            # Key by key, a token takes a second.
+            script = "arguments[0].value = arguments[1]"
+            self._driver.execute_script(script, field, token or "")
         self.press("login")
 
     def post_from_another_site(self, url: str, **fields: str) -> None:
@@ -129,8 +139,3 @@ class Browser:
             self._driver, seconds, 0.05, ignored_exceptions=[WebDriverException]
         )
         waiting.until(lambda driver: driver.execute_script(script))
-
-    def _paste(self, field: str, text: str) -> None:
-        box = self._driver.find_element("name", field)
-        # Key by key, a token takes a second.
-        self._driver.execute_script("arguments[0].value = arguments[1]", box, text)

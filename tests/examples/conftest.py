@@ -13,12 +13,16 @@ import pytest
 from auth0_tx.tenant import Application, KeySupply, Tenant
 from tests.examples.chromium import Browser
 from tests.examples.running_app import API, APPS, RunningApp
+from tests.examples.shared_cache import SharedCache, find_nginx
+from tests.redis_server import RedisServer, has_program, skip_without_redis
 
 
 def _find_missing_program() -> str | None:
     for program in ("chromium", "chromedriver"):
         if shutil.which(program) is None:
             return f"{program} is not on PATH: apt-get install chromium chromium-driver"
+    if find_nginx() is None:
+        return "nginx is not installed: apt-get install nginx-light"
     try:
         import selenium  # noqa: F401
     except ImportError:
@@ -84,7 +88,9 @@ def tenant(running_tenant: Tenant) -> Iterator[Tenant]:
     """The tenant, which a test may change."""
     running_tenant.clear()
     yield running_tenant
-    running_tenant.apis.change(API, token_lifetime=86400)
+    running_tenant.apis.change(
+        API, token_lifetime=86400, scopes=("read:data", "write:data")
+    )
 
 
 def _start_app(
@@ -93,6 +99,7 @@ def _start_app(
     log: Path,
     settings: Mapping[str, str],
     client_id: str | None = None,
+    server: str | None = None,
 ) -> RunningApp:
     if client_id is None:
         client_id = tenant.applications.add(
@@ -110,13 +117,24 @@ def _start_app(
             "AUTH0_AUDIENCE": API,
             **settings,
         },
+        server,
     )
     tenant.applications.change(
         application.client_id,
         allowed_logout_urls=[app.home],
-        backchannel_logout_uri=f"{app.home}backchannel-logout",
+        backchannel_logout_uri=f"{app.home}{app.site.backchannel_logout}",
     )
     return app
+
+
+@pytest.fixture(scope="session")
+def redis_for_sessions() -> Iterator[str]:
+    """A Redis for the sessions of all applications that keep them in one."""
+    if not has_program():
+        skip_without_redis()
+    server = RedisServer()
+    yield server.url
+    server.close()
 
 
 @pytest.fixture(scope="session", params=APPS)
@@ -124,12 +142,13 @@ def configured(
     request: pytest.FixtureRequest,
     browsers: tuple[Browser, Browser],
     running_tenant: Tenant,
+    redis_for_sessions: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningApp]:
     """Each application configured for `tenant`, as for a real one."""
     log = tmp_path_factory.mktemp(request.param) / "output"
     # In the development mode, Python also warns of connections that nobody closed.
-    settings = {"PYTHONDEVMODE": "1"}
+    settings = {"PYTHONDEVMODE": "1", "REDIS_URL": redis_for_sessions}
     app = _start_app(running_tenant, request.param, log, settings)
     yield app
     app.close()
@@ -143,13 +162,25 @@ def start(
     started: list[RunningApp] = []
 
     def start(
-        name: str, before: RunningApp | None = None, **settings: str
+        name: str,
+        before: RunningApp | None = None,
+        server: str | None = None,
+        **settings: str,
     ) -> RunningApp:
         log = tmp_path / f"output-{len(started)}"
         client_id = None if before is None else before.client_id
-        started.append(_start_app(tenant, name, log, settings, client_id))
-        return started[-1]
+        app = _start_app(tenant, name, log, settings, client_id, server)
+        started.append(app)
+        return app
 
     yield start
     for app in started:
         app.close()
+
+
+@pytest.fixture
+def cache(configured: RunningApp, tmp_path: Path) -> Iterator[SharedCache]:
+    """An empty shared cache in front of an application."""
+    cache = SharedCache(configured, tmp_path)
+    yield cache
+    cache.close()

@@ -7,14 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-APPS = ("django_app", "flask_app", "fastapi_app", "aiohttp_app")
-
-# These keep sessions on the server, so Auth0 can end them.
-SERVER_SIDE = ("django_app", "aiohttp_app")
+import attrs
 
 API = "https://api.example.com"
 
@@ -26,14 +24,67 @@ _INTERRUPTIBLE = (
     "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
 )
 
-_OURS = ("AUTH0_", "REDIS_URL", "PORT")
+_OURS = ("AUTH0_", "DATABASE", "REDIS_URL", "PORT")
 
 
-def _free_port() -> int:
+@attrs.frozen
+class Site:
+    """The paths of an application, where they differ, and what it can do.
+
+    Attributes:
+        login: where the form of the login page is sent.
+        logout: where the form of the profile is sent.
+        backchannel_logout: where Auth0 sends logout tokens.
+        is_for_actors: whether a party may act for the user.
+    """
+
+    login: str = "auth0/login"
+    logout: str = "auth0/logout"
+    backchannel_logout: str = "auth0/backchannel-logout"
+    is_for_actors: bool = False
+
+
+SITES = {
+    "django_app": Site(
+        login="login",
+        logout="auth0/logout/",
+        backchannel_logout="auth0/backchannel-logout/",
+        is_for_actors=True,
+    ),
+    "flask_app": Site(is_for_actors=True),
+    "fastapi_app": Site(),
+    "aiohttp_app": Site(),
+}
+APPS = tuple(SITES)
+WITH_ACTORS = tuple(name for name, site in SITES.items() if site.is_for_actors)
+
+# Commands of servers with two workers, for an application ``{app}`` of the module ``app``.
+SERVERS = {
+    "gunicorn": "{python} -m gunicorn --preload --workers 2 --threads 2 "
+    "--bind localhost:{port} {app}",
+    "uvicorn": "{python} -m uvicorn --workers 2 --host localhost --port {port} {app}",
+    "uwsgi": "{scripts}/uwsgi --master --processes 2 --threads 2 --die-on-term "
+    "--need-app --http-socket localhost:{port} --module {app}",
+}
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         return port
+
+
+def accepts_connections(port: int) -> bool:
+    """Return whether a server listens on a port of this machine."""
+    try:
+        with socket.create_connection(("localhost", port), 1) as connection:
+            # Until the application listens, the system may give this socket the
+            # very port it connects to: it is then connected to itself.
+            return bool(connection.getsockname() != connection.getpeername())
+    except OSError:
+        return False
 
 
 class RunningApp:
@@ -43,19 +94,29 @@ class RunningApp:
         name: the name of its folder.
         log: the file that its output goes to.
         settings: its part of the environment.
+        server: one of ``SERVERS``, or ``None`` to run the file itself.
     """
 
-    def __init__(self, name: str, log: Path, settings: Mapping[str, str]) -> None:
-        self.port = int(settings.get("PORT", 0)) or _free_port()
+    def __init__(
+        self,
+        name: str,
+        log: Path,
+        settings: Mapping[str, str],
+        server: str | None = None,
+    ) -> None:
+        self.port = int(settings.get("PORT", 0)) or free_port()
         self.name = name
+        self.site = SITES[name]
         self.client_id = settings.get("AUTH0_CLIENT_ID")
         self.home = f"http://localhost:{self.port}/"
         self._log = log
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
-        program = ["-u", str(EXAMPLES / name / "app.py")]
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _INTERRUPTIBLE, *program],
+                [sys.executable, "-c", _INTERRUPTIBLE, "-u", "app.py"]
+                if server is None
+                else self._make_command(server),
+                cwd=EXAMPLES / name,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**inherited, **settings, "PORT": str(self.port)},
@@ -76,25 +137,30 @@ class RunningApp:
         self._process.send_signal(signal.SIGINT)
         return self._process.wait(20)
 
+    def terminate(self) -> int:
+        """Ask a server with workers to end, and return its exit status."""
+        self._process.terminate()
+        return self._process.wait(20)
+
     def close(self) -> None:
         """End the application, whatever state it is in."""
         self._process.kill()
         self._process.wait()
 
+    def _make_command(self, server: str) -> list[str]:
+        values = {
+            "python": sys.executable,
+            "scripts": sysconfig.get_path("scripts"),
+            "port": self.port,
+            "app": "app:application" if self.name == "django_app" else "app:app",
+        }
+        return [part.format(**values) for part in SERVERS[server].split()]
+
     def _wait_until_listening(self) -> None:
         until = time.monotonic() + 30
         while time.monotonic() < until:
             assert self._process.poll() is None, f"it ended by itself: {self.output}"
-            if self._accepts_connections():
+            if accepts_connections(self.port):
                 return
             time.sleep(0.05)
         raise AssertionError(f"it does not listen: {self.output}")
-
-    def _accepts_connections(self) -> bool:
-        try:
-            with socket.create_connection(("localhost", self.port), 1) as connection:
-                # Until the application listens, the system may give this socket the
-                # very port it connects to: it is then connected to itself.
-                return connection.getsockname() != connection.getpeername()
-        except OSError:
-            return False
