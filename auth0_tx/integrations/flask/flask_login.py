@@ -21,7 +21,7 @@ from typing import Any
 
 from flask import Flask, current_app, g, request, session
 
-from ...errors import Auth0Error, ConfigurationError, LoginRefusedError
+from ...errors import ConfigurationError, LoginRefusedError
 from ...values import UserClaims
 from .current import auth0_of, get_extension_state
 
@@ -120,10 +120,8 @@ class FlaskLoginLink:
         finally:
             try:
                 logout_user()
-            except Auth0Error:
-                # The store that fails can't say whom to log out.
-                self._forget()
-            setattr(request, _IS_ENDING, False)
+            finally:
+                setattr(request, _IS_ENDING, False)
 
     def end_auth0_session(self, _: Flask, **__: Any) -> None:
         """End Auth0's session: the receiver of Flask-Login's signal."""

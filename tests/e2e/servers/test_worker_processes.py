@@ -4,34 +4,22 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import signal
-import socket
-import subprocess
 import sys
 import sysconfig
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
 from auth0_tx.tenant import Tenant, User
+from tests.e2e.servers.running import run_command
 
-ROOT = Path(__file__).parents[3]
 HERE = "tests.e2e.servers"
 USERS = [f"auth0|user_{number}" for number in range(10)]
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 def gunicorn(port: int) -> list[str]:
@@ -89,37 +77,8 @@ def run_server(
         "prefix": prefix,
         "cached": cached,
     }
-    port = _free_port()
-    process = subprocess.Popen(
-        SERVERS[server](port),
-        env={
-            **os.environ,
-            "AUTH0_TX_TEST_SITE": json.dumps(told),
-            "PYTHONPATH": str(ROOT),
-        },
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        until = time.monotonic() + 60
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                assert process.poll() is None, process.communicate()
-                assert time.monotonic() < until
-                time.sleep(0.05)
+    with run_command(SERVERS[server], told) as port:
         yield f"http://127.0.0.1:{port}"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.communicate(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
 
 
 def exchange(home: str, token: str) -> tuple[int, str]:

@@ -210,6 +210,13 @@ def test_login_view(auth0_tenant: Tenant) -> None:
         make_site(auth0_tenant, AUTH0_TX_LOGIN_VIEW="login")
 
 
+def test_login_page_that_needs_a_login(auth0_tenant: Tenant) -> None:
+    """A login page under its own guard is refused, and not redirected to itself for ever."""
+    app = make_site(auth0_tenant, AUTH0_TX_LOGIN_URL="/page/login?lang=en")
+
+    assert 401 == open_page(app.test_client(), "/page/login").status_code
+
+
 def test_next_is_local(app: Flask) -> None:
     """``next`` leads to this site, from the query or the form; anything else is not used."""
     browser = app.test_client()

@@ -171,6 +171,23 @@ def test_other_streams(app: Flask, auth0_tenant: Tenant) -> None:
     assert not any("Vary" in answer.headers for answer in answers)
 
 
+def test_streams_without_sessions(auth0_tenant: Tenant) -> None:
+    """A client that keeps no sessions has no part in what caches may keep."""
+    app = Flask(__name__)
+    app.config.update(make_settings(auth0_tenant, AUTH0_SECRET=None, SECRET_KEY=None))
+    Auth0TX(app)
+
+    @app.get("/stream")
+    def stream() -> Any:
+        auth0 = auth0_of()
+        return Response(str(auth0.client.session_cookie) for _ in range(2))
+
+    answer = app.test_client().get("/stream")
+
+    assert "NoneNone" == answer.text
+    assert "Vary" not in answer.headers
+
+
 def test_threads(app: Flask, auth0_tenant: Tenant) -> None:
     """A thread with a copy of the request's context has its user, also beside others."""
     barrier = threading.Barrier(2, timeout=10)
