@@ -84,6 +84,9 @@ __all__ = [
 
 _SESSION_SCHEME = "Auth0Session"
 
+# The attribute of our function for the document that has the application's own.
+_INNER = "_auth0_tx_inner"
+
 
 class ErrorBody(BaseModel):
     """The body of each error that this library answers: a code, and no detail."""
@@ -243,7 +246,6 @@ class RequiredUser(_SessionDependency):
         client: ClientName | None = None,
     ) -> None:
         super().__init__(policy, client)
-        self.__signature__: inspect.Signature
         self._scopes = tuple(scopes.split() if isinstance(scopes, str) else scopes)
         self._audience = audience
         self._arguments = (policy, self._scopes, audience, client)
@@ -508,7 +510,8 @@ def _name_cookies(app: FastAPI, cookies: Mapping[str | None, str]) -> None:
     A dependency is made before its client is known, and the prefix of the name depends on the
     client's policy.
     """
-    make_document = getattr(app.openapi, "__wrapped__", app.openapi)
+    # The lifespan may run again.
+    make_document = getattr(app.openapi, _INNER, app.openapi)
 
     def openapi() -> dict[str, Any]:
         document: dict[str, Any] = make_document()
@@ -519,5 +522,5 @@ def _name_cookies(app: FastAPI, cookies: Mapping[str | None, str]) -> None:
                 scheme["name"] = name
         return document
 
-    openapi.__wrapped__ = make_document  # type: ignore[attr-defined]
+    vars(openapi)[_INNER] = make_document
     app.openapi = openapi  # type: ignore[method-assign]

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from ...errors import Auth0Error, BackchannelLogoutError
+from ...errors import Auth0Error, ConfigurationError
 from ...secret import SecretStr
 from ...values import LoginWithCustomTokenExchangeOptions
 from ..cross_origin import is_cross_origin
@@ -143,14 +143,16 @@ async def answer_logout_token(request: Request, client: str | None) -> Response:
     async with request.form() as form:
         token = form.get("logout_token")
     auth0 = auth0_of(request, client)
-    status = 200
     try:
         await auth0.client.handle_backchannel_logout(
             SecretStr(token if isinstance(token, str) else ""), auth0.store_options
         )
-    except BackchannelLogoutError as error:
-        status = answer_for(error).status
-    return Response(status_code=status, headers=_NO_STORE)
+    except ConfigurationError:
+        raise
+    except Auth0Error as error:
+        # A store that is down is a 503: Auth0 sends the token again.
+        return _make_response(answer_for(error))
+    return Response(status_code=200, headers=_NO_STORE)
 
 
 async def _read_posted(request: Request) -> dict[str, str]:

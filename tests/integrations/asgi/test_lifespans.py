@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -29,13 +30,20 @@ from auth0_tx.integrations.fastapi import (
     Auth0,
     BoundClient,
     CurrentUser,
+    OnBehalfOf,
     OptionalUser,
     SessionCommitMiddleware,
     auth0_lifespan,
     auth0_of,
 )
 from auth0_tx.tenant import Application, Tenant
-from tests.integrations.async_sites import API, login_options, make_settings
+from tests.integrations.async_sites import (
+    API,
+    OTHER,
+    add_service,
+    login_options,
+    make_settings,
+)
 
 INVOCATION = {
     "version": "2.0",
@@ -302,3 +310,38 @@ def test_cookies_in_the_document(
 
     expected = {"Auth0Session": "__Host-auth0_tx", "Auth0Session_orders": "plain"}
     assert [expected, expected] == names
+
+
+def test_document_of_the_applications_own(client: AsyncServerClient) -> None:
+    """A document that the application changes itself keeps its changes."""
+    app = FastAPI(lifespan=auth0_lifespan(client))
+    make_document = app.openapi
+
+    @wraps(make_document)
+    def openapi() -> dict[str, Any]:
+        return {**make_document(), "x-own": True}
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    for _ in range(2):
+        with visit(app) as browser:
+            assert browser.get("/openapi.json").json()["x-own"]
+
+
+def test_on_behalf_of_with_a_client_of_its_own(
+    auth0_tenant: Tenant, client: AsyncServerClient
+) -> None:
+    """Login and on-behalf-of are two applications at Auth0, and two clients of one site."""
+    service = AsyncServerClient(**{**add_service(auth0_tenant), "secret": None})
+    app = FastAPI(lifespan=auth0_lifespan(client, clients={"service": service}))
+
+    @app.get("/")
+    async def endpoint(
+        token: Any = Depends(OnBehalfOf(OTHER, client="service")),
+    ) -> Any:
+        return token.scope
+
+    token = auth0_tenant.access_token("auth0|alice", API)
+    with visit(app) as browser:
+        answer = browser.get("/", headers={"Authorization": f"Bearer {token}"})
+
+    assert "read:more" == answer.json()

@@ -305,6 +305,26 @@ def test_backchannel_logout(
     assert 401 == browser.get("/page").status_code
 
 
+def test_backchannel_logout_with_the_store_down(
+    client: AsyncServerClient, browser: TestClient, auth0_tenant: Tenant
+) -> None:
+    """A store that is down is a 503, so that Auth0 sends the token again."""
+    store: Any = client._context.settings.state_store
+
+    def fail(*_: object) -> None:
+        raise ConnectionError
+
+    read_index, store.read_index = store.read_index, fail
+    posted = {"logout_token": auth0_tenant.logout_token(sub="auth0|alice")}
+    failed = browser.post("/backchannel-logout", data=posted)
+    store.read_index = read_index
+
+    assert 503 == failed.status_code
+    assert "no-store" == failed.headers["Cache-Control"]
+    assert 200 == browser.post("/backchannel-logout", data=posted).status_code
+    assert 400 == browser.post("/backchannel-logout", data=posted).status_code
+
+
 def test_other_paths(client: AsyncServerClient, token: str) -> None:
     """Paths, the page after a login and the one after a logout are the application's choice."""
     app = make_app(
