@@ -23,6 +23,7 @@ remembers, by a hash of the session's cookie, when it last found the session.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -44,6 +45,8 @@ from ...frameworks.cookies import HttpCookies
 from ...values import SessionPolicy, UserClaims
 from ..settings import DEFAULT
 from .clients import get_client, read_keywords, read_login_check_seconds
+
+log: logging.Logger = logging.getLogger("auth0_tx.session")
 
 LOGIN_KEY = "_auth0_tx_login"
 """The key of the mark in Django's session: the client's name, and a hash of the user."""
@@ -214,6 +217,10 @@ class LoginCheck:
         is_unsure = claims is None and settings.ignores_failures
         if is_unsure and self._is_store_failing(settings):
             return False
+        log.info(
+            "a user is logged out of Django: the login session %s",
+            "has ended" if claims is None else "is of another user",
+        )
         self.end_django_login()
         return False
 

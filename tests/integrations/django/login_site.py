@@ -106,6 +106,14 @@ async def account_async(request: Any) -> HttpResponse:
     return HttpResponse(user.get_username() or "nobody")
 
 
+async def account_blocking(request: Any) -> HttpResponse:
+    """Ask in an async view for the user that views of the other kind ask for."""
+    try:
+        return HttpResponse(request.user.get_username())
+    except SynchronousOnlyOperation as error:
+        return HttpResponse(type(error).__name__)
+
+
 def account_of_session(request: Any) -> HttpResponse:
     """Return who is logged in, as Django's function finds them."""
     return HttpResponse(auth.get_user(request).get_username() or "nobody")
@@ -184,6 +192,7 @@ urlpatterns = [
     path("logout-of-django-async", log_out_of_django_async),
     path("account", account),
     path("account-async", account_async),
+    path("account-blocking", account_blocking),
     path("account-of-session", account_of_session),
     path("account-of-session-async", account_of_session_async),
     path("account-in-template", account_in_template),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -306,6 +307,73 @@ def test_every_name_is_taken(project: Project, tables: None) -> None:
 
     assert 10 == len(set(names))
     assert find() is None
+
+
+class InOneDatabase:
+    """A router of Django's that keeps the project's own users in one database."""
+
+    def __init__(self, alias: str) -> None:
+        self._alias = alias
+
+    def db_for_read(self, model: Any, **_: Any) -> str | None:
+        return self._alias if model._meta.app_label == "own_users" else None
+
+    db_for_write = db_for_read
+
+
+@pytest.fixture
+def people(
+    project: Project, postgres: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
+    """A user model of a project, in a PostgreSQL that several threads use."""
+    from django.db import connections, router
+
+    from tests.integrations.django.own_users.models import Person
+
+    alias = "people"
+    connections.settings[alias] = connections.configure_settings(
+        {"default": {}, alias: postgres}
+    )[alias]
+    project({}, AUTH_USER_MODEL="own_users.Person")
+    monkeypatch.setattr(router, "routers", [InOneDatabase(alias)])
+    with connections[alias].schema_editor() as editor:
+        editor.create_model(Person)
+    yield Person
+    with connections[alias].schema_editor() as editor:
+        editor.delete_model(Person)
+    connections[alias].close()
+    del connections.settings[alias]
+
+
+@pytest.mark.parametrize("is_atomic", [False, True])
+@pytest.mark.parametrize("is_taken", [False, True])
+def test_logins_at_once(people: Any, is_taken: bool, is_atomic: bool) -> None:
+    """Eight first logins of a user at once make one user, and none of them fails."""
+    from contextlib import nullcontext
+    from threading import Barrier
+
+    from django.db import connections, transaction
+
+    if is_taken:
+        squatter = people(login=NAME, mail="alice@example.com")
+        squatter.set_password("of mallory")
+        squatter.save()
+    together = Barrier(8)
+
+    def log_in(number: int) -> int:
+        together.wait()
+        try:
+            with transaction.atomic("people") if is_atomic else nullcontext():
+                # Each knows the user by another name by now.
+                user = find(given_name=str(number))
+                assert people.objects.filter(pk=user.pk).exists()
+            return int(user.pk)
+        finally:
+            connections["people"].close()
+
+    with ThreadPoolExecutor(8) as threads:
+        assert 1 == len(set(threads.map(log_in, range(8))))
+    assert 1 + is_taken == people.objects.count()
 
 
 def test_created_at_once(project: Project, tables: None) -> None:

@@ -333,6 +333,86 @@ def test_login_required_middleware(project: Project, auth0_tenant: Tenant) -> No
     assert "302" == ask(browser, "nothing")
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_signed_cookies(project: Project, auth0_tenant: Tenant, page: str) -> None:
+    """Django's session may be a cookie, which a browser can send again after its end."""
+    project(
+        {"STATE_STORE": "cache"},
+        ROOT_URLCONF=SITE,
+        SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
+    )
+    browser = log_in(auth0_tenant)
+    kept = browser.cookies["sessionid"].value
+    assert ask(browser, page).startswith("auth0-")
+    log_out_of_auth0(auth0_tenant)
+    for _ in range(2):
+        browser.cookies["sessionid"] = kept
+        assert is_nobody(ask(browser, page))
+
+
+def test_backend_checks_alone(project: Project, auth0_tenant: Tenant) -> None:
+    """In the wrong order of middlewares, Django's user is not checked, but the backend does so."""
+    from django.conf import settings
+
+    project({"STATE_STORE": "cache"}, ROOT_URLCONF=SITE)
+    sessions, users, ours = settings.MIDDLEWARE
+    project(
+        {"STATE_STORE": "cache"}, ROOT_URLCONF=SITE, MIDDLEWARE=[sessions, ours, users]
+    )
+    browser = log_in(auth0_tenant)
+    assert ask(browser, "account").startswith("auth0-")
+    log_out_of_auth0(auth0_tenant)
+
+    assert "302" == ask(browser, "account")
+
+
+def test_other_users_of_the_backend(project: Project, auth0_tenant: Tenant) -> None:
+    """The backend finds users whom no request is of, also while a login does not stand."""
+    from django.contrib.auth import get_user_model
+    from django.contrib.auth.backends import ModelBackend
+    from django.test import RequestFactory
+
+    from auth0_tx.integrations.django.backends import Auth0Backend
+    from auth0_tx.integrations.django.login_check import LOGIN_KEY, use_request
+
+    project({}, ROOT_URLCONF=SITE)
+    user = get_user_model().objects.create_user("carol", password="pw")
+    request: Any = RequestFactory().get("/")
+    request.session = {LOGIN_KEY: ["default", "gone"], "_auth_user_id": "0"}
+
+    assert user == Auth0Backend().get_user(user.pk)
+    with use_request(request):
+        assert user == Auth0Backend().get_user(user.pk)
+    assert user == ModelBackend().get_user(user.pk)
+
+
+@pytest.mark.parametrize("mark", ["text", ["default"], ["default", 5], {"a": 1}, []])
+def test_mark_of_another_version(
+    project: Project, auth0_tenant: Tenant, mark: Any
+) -> None:
+    """A mark that is not understood stands for nobody."""
+    from auth0_tx.integrations.django.login_check import LOGIN_KEY
+
+    project({}, ROOT_URLCONF=SITE)
+    browser = log_in(auth0_tenant)
+    session = browser.session
+    session[LOGIN_KEY] = mark
+    session.save()
+
+    assert "302" == ask(browser, "account")
+
+
+@pytest.mark.parametrize("store", ["cookies", "memory"])
+def test_blocking_user_in_an_async_view(
+    project: Project, auth0_tenant: Tenant, store: str
+) -> None:
+    """An async view that asks for ``request.user`` is told to await, and blocks no loop."""
+    project({"STATE_STORE": STORES[store]}, ROOT_URLCONF=SITE)
+    browser = log_in(auth0_tenant)
+
+    assert "SynchronousOnlyOperation" == ask(browser, "account-blocking")
+
+
 @needs_async_users
 async def test_under_asgi(project: Project, auth0_tenant: Tenant) -> None:
     """Under ASGI, views of both kinds see a login that stands, and nobody after its end."""
