@@ -67,8 +67,10 @@ def open_database(
 
     try:
         threads.submit(change, "create_model").result()
-        yield alias
-        threads.submit(change, "delete_model").result()
+        try:
+            yield alias
+        finally:
+            threads.submit(change, "delete_model").result()
     finally:
         threads.submit(close).result()
         del connections.settings[alias]

@@ -37,7 +37,7 @@ from tests.stores.test_store_contract import (  # noqa: F401
     test_what_is_set,
 )
 
-THREADS = {"memory": 1, "file": 8, "postgres": 8}
+THREADS = {"memory": 1, "file": 8, "postgres": 8, "serializable": 8}
 
 
 @pytest.fixture(params=THREADS)
@@ -46,8 +46,13 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreUnder
     from auth0_tx.integrations.django import DjangoDatabaseStore
 
     settings: dict[str, Any]
-    if request.param == "postgres":
-        settings = request.getfixturevalue("postgres")
+    if request.param in ("postgres", "serializable"):
+        settings = dict(request.getfixturevalue("postgres"))
+        if request.param == "serializable":
+            # The server refuses a statement that meets another one: it is sent again.
+            options = settings["OPTIONS"]["options"]
+            level = f"{options} -c default_transaction_isolation=serializable"
+            settings["OPTIONS"] = {"options": level}
     elif request.param == "file":
         settings = {**IN_FILE, "NAME": str(tmp_path / IN_FILE["NAME"])}
     else:
