@@ -15,7 +15,7 @@ except ImportError:
         "celery is not installed: pip install 'auth0-tx[celery]'", parameter="celery"
     ) from None
 
-from .arguments import refuse_tokens
+from .refusal import refuse_tokens
 from .task import TokenExchangeTask, prepare_workers
 from .vault import AsyncSubjectTokenVault, SubjectTokenVault
 

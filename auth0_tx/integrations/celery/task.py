@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import random
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from celery import Task, signals
 
 from ...client import ServerClient
-from ...errors import Auth0Error
-from .arguments import check_arguments
+from ...errors import Auth0Error, BlockedError, ConfigurationError, InvalidInputError
+from .refusal import find_refusal
 
 log: logging.Logger = logging.getLogger("auth0_tx.celery")
 
@@ -23,21 +25,27 @@ else:
 class TokenExchangeTask(_Task):
     """A task that is tried again after an error of this library, if that does no harm.
 
-    An error that is ``retry_safe`` is tried again: after the seconds that the server asked
+    An error that is ``retry_safe`` is tried again: not before the time that the server asked
     for, or else after Celery's backoff.  Any other error fails the task at once, even if
-    ``autoretry_for`` names it, because a subject token may be spent.
+    ``autoretry_for`` names it, because a subject token may be spent.  So does one whose time
+    is further away than *max_retry_after*, and the block of an IP address (``BlockedError``),
+    which retries prolong.
 
     Give the task's client ``retry=RetryPolicy(attempts=1)``, so that the message waits and
     the worker does not.
 
     Attributes:
         allow_tokens: whether the task may be sent tokens as arguments, which the broker and
-            everybody who can read it then has.
+            everybody who can read it then has, and may return them.
+        max_retry_after: the most seconds that a message waits because a server asks for it.
+            A message that waits is unacknowledged: RabbitMQ closes a channel after 30 minutes
+            of that, and Redis delivers the message again after an hour.
         max_retries: as in Celery, and so are those that follow.
     """
 
     abstract = True
     allow_tokens = False
+    max_retry_after: float = 600.0
     autoretry_for: tuple[type[BaseException], ...] = (Auth0Error,)
     max_retries: int | None = 5
     retry_backoff: bool | int = True
@@ -52,8 +60,11 @@ class TokenExchangeTask(_Task):
         Raises:
             InvalidInputError: an argument does; nothing was sent.
         """
-        if not self.allow_tokens:
-            check_arguments(args, kwargs, options)
+        refusal = self._find_refusal(args, kwargs, options)
+        if refusal is not None:
+            args = kwargs = rest = None  # type: ignore[assignment]
+            options.clear()
+            raise refusal
         return super().apply_async(args, kwargs, *rest, **options)
 
     def retry(
@@ -67,17 +78,31 @@ class TokenExchangeTask(_Task):
         max_retries: int | None = None,
         **options: Any,
     ) -> Any:
-        """Try the task again, at the time that the error asks for.
+        """Try the task again, not before the time that the error asks for.
 
         Raises:
-            Auth0Error: *exc* itself, if trying again could do harm.
+            Auth0Error: *exc* itself, if trying again could do harm, or if the server asks for
+                more time than *max_retry_after*.
+            InvalidInputError: an argument holds what looks like a token.
         """
         if isinstance(exc, Auth0Error):
-            if not exc.retry_safe:
+            if not exc.retry_safe or isinstance(exc, BlockedError):
                 raise exc
             if exc.retry_after is not None:
+                if exc.retry_after > self.max_retry_after:
+                    raise exc
                 # Celery takes *eta* over *countdown*, so its own must go.
-                eta, countdown = None, exc.retry_after
+                eta, countdown = None, _spread_delay(exc.retry_after)
+        # Celery would reject the message, and store no result that says why.
+        refusal = self._find_refusal(
+            self.request.args if args is None else args,
+            self.request.kwargs if kwargs is None else kwargs,
+            options,
+        )
+        if refusal is not None:
+            args = kwargs = None
+            options.clear()
+            raise refusal
         return super().retry(
             args,
             kwargs,
@@ -89,25 +114,70 @@ class TokenExchangeTask(_Task):
             **options,
         )
 
+    def _find_refusal(
+        self, args: Any, kwargs: Any, options: dict[str, Any]
+    ) -> InvalidInputError | None:
+        if self.allow_tokens:
+            args = kwargs = None
+        serializer = options.get("serializer") or self.serializer
+        return find_refusal(
+            args,
+            kwargs,
+            options,
+            as_pickle=serializer != "json",
+            is_allowed=self._is_allowed,
+        )
 
-def prepare_workers(client: ServerClient) -> None:
-    """Fetch the tenant's documents when a worker process starts; close *client* when it ends.
+    def _is_allowed(self, name: str) -> bool:
+        return bool(getattr(self.app.tasks.get(name), "allow_tokens", False))
 
-    A client does not need it: each process, forked or spawned, makes its own connections.  If
-    the tenant cannot be reached at the start, that is logged, and tasks are tried again later.
+
+def _spread_delay(seconds: float) -> float:
+    """Return a delay of *seconds* or somewhat more.
+
+    All the tasks that were told to wait would otherwise come back in the same instant.  A
+    worker looks for what is due once a second, so less than a second spreads nothing.
+    """
+    # Not a secret: the module need not be unpredictable.
+    return seconds + random.uniform(0, max(1.0, seconds / 5))  # noqa: S311
+
+
+def prepare_workers(*clients: ServerClient | Callable[[], ServerClient]) -> None:
+    """Fetch the tenants' documents when a worker process starts; close *clients* when it ends.
+
+    Clients do not need it: each process, forked or spawned, makes its own connections.  If a
+    tenant cannot be reached at the start, that is logged, and tasks are tried again later.
+    A client is closed when the last task of its process has ended.
 
     Args:
-        client: the client that the tasks use, with one domain.
+        clients: the clients that the tasks use, each with one domain.  A function that returns
+            one, such as Django's ``get_client``, is called when a process starts.
+
+    Raises:
+        ConfigurationError: there are none, or one is neither a client nor a function.
     """
+    if not clients:
+        raise ConfigurationError("prepare_workers needs a client", parameter="clients")
+    for client in clients:
+        if not isinstance(client, ServerClient) and not callable(client):
+            raise ConfigurationError(
+                "each of clients must be a ServerClient, or a function that returns one",
+                parameter="clients",
+            )
+
+    def find(client: ServerClient | Callable[[], ServerClient]) -> ServerClient:
+        return client if isinstance(client, ServerClient) else client()
 
     def prepare(**_: Any) -> None:
-        try:
-            client.prepare()
-        except Auth0Error as error:
-            log.warning("could not prepare the client: %s", error)
+        for client in clients:
+            try:
+                find(client).prepare()
+            except Auth0Error as error:
+                log.warning("could not prepare the client: %s", error)
 
     def close(**_: Any) -> None:
-        client.close()
+        for client in clients:
+            find(client).close()
 
     # In the parent too: its children inherit the documents that it has fetched.
     for signal in (signals.worker_init, signals.worker_process_init):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -35,6 +36,7 @@ class Worker:
     module: Any
     told: dict[str, Any]
     log: Path
+    process: subprocess.Popen[bytes]
 
     def output(self) -> str:
         """Return all that the worker has written."""
@@ -102,7 +104,7 @@ def _start_worker(told: dict[str, Any], pool: tuple[str, ...]) -> Iterator[Worke
                 stderr=subprocess.STDOUT,
             )
         module = _import_app(told)
-        worker = Worker(None, module.app, module, told, log)  # type: ignore[arg-type]
+        worker = Worker(None, module.app, module, told, log, process)  # type: ignore[arg-type]
         try:
             until = time.monotonic() + 60
             while " ready." not in worker.output():
@@ -117,6 +119,10 @@ def _start_worker(told: dict[str, Any], pool: tuple[str, ...]) -> Iterator[Worke
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            # A result that is part of another unsubscribes when it is collected, for which
+            # it connects.
+            gc.collect()
+            module.app.backend.client.connection_pool.disconnect()
             module.app.close()
 
 

@@ -15,7 +15,7 @@ from auth0_tx import (
     TokenExchangeResponse,
 )
 from auth0_tx.integrations.celery import TokenExchangeTask, refuse_tokens
-from auth0_tx.integrations.celery.arguments import check_arguments
+from auth0_tx.integrations.celery.refusal import find_refusal
 from auth0_tx.integrations.celery.vault import new_handle
 from auth0_tx.secret import SecretStr
 from auth0_tx.tenant import Tenant
@@ -45,13 +45,13 @@ TOKENS: list[tuple[Any, Any, str]] = [
 @pytest.mark.parametrize(("args", "kwargs", "where"), TOKENS, ids=range(len(TOKENS)))
 def test_tokens(args: Any, kwargs: Any, where: str) -> None:
     """A token is refused; the error says where it is, and never what it is."""
-    with pytest.raises(InvalidInputError) as refused:
-        check_arguments(args, kwargs)
+    refusal = find_refusal(args, kwargs)
 
-    assert where == refused.value.parameter
-    assert "SubjectTokenVault" in str(refused.value)
-    assert "opaque" not in str(refused.value)
-    assert JWT not in str(refused.value)
+    assert refusal is not None
+    assert where == refusal.parameter
+    assert "SubjectTokenVault" in str(refusal)
+    assert "opaque" not in str(refusal)
+    assert JWT not in str(refusal)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_tokens(args: Any, kwargs: Any, where: str) -> None:
 )
 def test_others(args: Any, kwargs: Any) -> None:
     """Other arguments pass, also the handle of a vault under the name of a token."""
-    check_arguments(args, kwargs)
+    assert find_refusal(args, kwargs) is None
 
 
 @given(
@@ -77,16 +77,15 @@ def test_others(args: Any, kwargs: Any) -> None:
 )
 def test_any_json(value: Any) -> None:
     """Whatever JSON may hold is looked through, and a token in it is found."""
-    check_arguments((value,), {})
-    with pytest.raises(InvalidInputError):
-        check_arguments((value, [value, JWT]), {})
+    assert find_refusal((value,), {}) is None
+    assert find_refusal((value, [value, JWT]), {}) is not None
 
 
 def test_endless() -> None:
     """What contains itself comes to an end."""
     endless: list[Any] = []
     endless.append(endless)
-    check_arguments((endless,), {})
+    assert find_refusal((endless,), {}) is None
 
 
 @pytest.fixture
@@ -145,5 +144,4 @@ def test_a_real_token(auth0_tenant: Tenant) -> None:
         auth0_tenant.access_token("auth0|alice", "https://api.example.com"),
         auth0_tenant.id_token("auth0|alice"),
     ):
-        with pytest.raises(InvalidInputError):
-            check_arguments((token,), None)
+        assert find_refusal((token,), None) is not None

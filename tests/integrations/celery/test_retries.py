@@ -50,11 +50,25 @@ def attempts(
 
 
 def test_asked_delay(app: Celery) -> None:
-    """A retry comes when the server asked for it, and neither sooner nor later."""
-    error = RateLimitError("wait", retry_safe=True, retry_after=7.0)
-    result, countdowns = attempts(app, error)
+    """A retry comes when the server asked for it, never sooner, and spread a little."""
+    error = RateLimitError("wait", retry_safe=True, retry_after=20.0)
+    result, countdowns = attempts(app, *[error] * 5)
 
-    assert ("done", [7.0]) == (result.result, countdowns)
+    assert "done" == result.result
+    assert all(20.0 <= countdown <= 24.0 for countdown in countdowns)
+    assert 5 == len(set(countdowns))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "options"),
+    [(601.0, {}), (86_400.0, {}), (31.0, {"max_retry_after": 30})],
+)
+def test_too_long(app: Celery, seconds: float, options: dict[str, Any]) -> None:
+    """A server that asks for too much time fails the task at once."""
+    error = RateLimitError("wait", retry_safe=True, retry_after=seconds)
+    result, countdowns = attempts(app, error, **options)
+
+    assert (error, []) == (result.result, countdowns)
 
 
 def test_backoff(app: Celery) -> None:
@@ -68,8 +82,12 @@ def test_backoff(app: Celery) -> None:
 @pytest.mark.parametrize("autoretry_for", [None, (Exception,)], ids=["ours", "all"])
 @pytest.mark.parametrize(
     "error",
-    [RefusedError("no"), BlockedError("no", retry_after=9.0)],
-    ids=["refused", "blocked"],
+    [
+        RefusedError("no"),
+        BlockedError("no", retry_after=9.0),
+        BlockedError("no", retry_safe=True),
+    ],
+    ids=["refused", "blocked", "blocked for a time"],
 )
 def test_final(app: Celery, error: Auth0Error, autoretry_for: Any) -> None:
     """An error that is not ``retry_safe`` is final, whatever ``autoretry_for`` has."""

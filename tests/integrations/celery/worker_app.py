@@ -89,6 +89,29 @@ def length(token: str) -> int:
     return len(token)
 
 
+JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
+
+
+@app.task(shared=False, bind=True, name="leak")
+def leak(self: Any, way: str) -> str:
+    """Let a token out, in one way or another."""
+    if way == "raise":
+        raise ValueError(f"no report with {JWT}")
+    if way == "state":
+        self.update_state(state="PROGRESS", meta={"token": JWT})
+    if way == "send":
+        plain.delay(JWT)
+    if way == "replace":
+        raise self.replace(plain.s(JWT))
+    return JWT
+
+
+@app.task(shared=False, bind=True, base=TokenExchangeTask, name="leak_by_retry")
+def leak_by_retry(self: Any, way: str) -> None:
+    """Try again, with a token as the argument."""
+    raise self.retry(args=(JWT,))
+
+
 @app.task(shared=False, name="plain")
 def plain(value: Any) -> Any:
     """Return the argument."""
