@@ -57,6 +57,12 @@ from auth0_tx.events import (
     SessionsEnded,
 )
 from auth0_tx.integrations.asgi import SessionCommitMiddleware
+from auth0_tx.integrations.celery import (
+    SubjectTokenVault,
+    TokenExchangeTask,
+    prepare_workers,
+    refuse_tokens,
+)
 from auth0_tx.integrations.django import (
     DjangoCacheVault,
     DjangoDatabaseStore,
@@ -610,6 +616,18 @@ class KioskLogin(LoginView):
             super().get_options(subject_token), LoginWithCustomTokenExchangeOptions
         )
         return super().get_options(subject_token)
+
+
+def celery_workers(client: ServerClient, app: Any) -> None:
+    """Clients, and functions that return them, are prepared; messages are searched."""
+    assert_type(refuse_tokens(app), None)
+    prepare_workers(client)
+    prepare_workers(client, lambda: client)
+    prepare_workers("client")  # type: ignore[arg-type]
+    assert_type(TokenExchangeTask.max_retry_after, float)
+    vault = SubjectTokenVault(redis.Redis(), secret="s")
+    assert_type(vault.put("token"), str)
+    SubjectTokenVault(redis.Redis())  # type: ignore[call-arg]
 
 
 def django_template(auth0: TemplateAuth0) -> None:

@@ -235,6 +235,7 @@ def _search_message(parts: Mapping[str, Any], serializer: str | None) -> Found |
 
 def _name_parts(body: Any) -> dict[str, Any]:
     """Return the parts of a message's body under the names that ``apply_async`` has for them."""
+    parts: dict[str, Any]
     if isinstance(body, Mapping):  # the message protocol 1
         parts = dict(body)
     else:

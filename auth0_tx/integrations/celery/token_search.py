@@ -28,7 +28,7 @@ from kombu.exceptions import SerializationError
 from kombu.serialization import dumps, loads
 
 from ...secret import SecretBytes, SecretMapping, SecretStr, Unpicklable
-from .vault import is_handle
+from ..token_vault import is_handle
 
 # The header of a JWT or JWE is a JSON object in base64url: "{" and a quote, space or newline.
 _JOSE_STARTS = ("eyJ", "eyA", "ewo", "ew0", "ewk")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import signal
@@ -104,6 +103,9 @@ def _start_worker(told: dict[str, Any], pool: tuple[str, ...]) -> Iterator[Worke
                 stderr=subprocess.STDOUT,
             )
         module = _import_app(told)
+        # A result unsubscribes when it is collected, if need be over a new connection, which
+        # nobody closes where the result is a part of another one and is collected late.
+        module.app.backend.result_consumer.cancel_for = lambda task_id: None
         worker = Worker(None, module.app, module, told, log, process)  # type: ignore[arg-type]
         try:
             until = time.monotonic() + 60
@@ -119,10 +121,6 @@ def _start_worker(told: dict[str, Any], pool: tuple[str, ...]) -> Iterator[Worke
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            # A result that is part of another unsubscribes when it is collected, for which
-            # it connects.
-            gc.collect()
-            module.app.backend.client.connection_pool.disconnect()
             module.app.close()
 
 
