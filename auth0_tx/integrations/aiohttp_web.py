@@ -35,7 +35,7 @@ from ..shells.aiohttp_shell import hold_open
 from ..values import LoginWithCustomTokenExchangeOptions
 from .async_request_client import AsyncRequestAuth0
 from .cross_origin import is_cross_origin
-from .error_answers import CROSS_ORIGIN, ErrorAnswer, answer_for, wants_page
+from .error_answers import CROSS_ORIGIN, ErrorAnswer, answer_for, log, wants_page
 from .login_redirects import NEXT, build_login_redirect, read_next
 from .request_base import check_scopes
 from .settings import DEFAULT, check_client_name, check_session_cookies
@@ -43,10 +43,10 @@ from .settings import DEFAULT, check_client_name, check_session_cookies
 __all__ = [
     "CLIENT",
     "auth0_of",
+    "auth0_routes",
     "backchannel_logout",
     "handle_errors",
     "login_required",
-    "make_routes",
     "refuse_cross_origin",
     "setup",
 ]
@@ -59,6 +59,12 @@ ClientSource: TypeAlias = (
 """A client, or a function that makes one when the application starts."""
 
 Handler: TypeAlias = Callable[P, Awaitable[web.StreamResponse]]
+
+OptionsMaker: TypeAlias = Callable[[str], LoginWithCustomTokenExchangeOptions]
+"""A function that makes the options of a login from the token that was posted."""
+
+_NO_STORE = {"Cache-Control": "no-store"}
+_INVALID = ErrorAnswer(status=400, error="invalid_request")
 
 CLIENT: web.AppKey[AsyncServerClient] = web.AppKey("auth0_tx", AsyncServerClient)
 """The client that :func:`setup` was given: ``app[CLIENT]``."""
@@ -173,6 +179,7 @@ def login_required(
     audience: str | None = None,
     login_url: str | None = None,
     client: str | None = None,
+    trusted_origins: Collection[str] = (),
 ) -> Callable[[Handler[P]], Handler[P]]: ...
 
 
@@ -184,13 +191,14 @@ def login_required(
     audience: str | None = None,
     login_url: str | None = None,
     client: str | None = None,
+    trusted_origins: Collection[str] = (),
 ) -> Any:
     """Let only logged-in users reach a handler.
 
     A decorator, with or without arguments, for functions that take the request and for the
     methods of a ``web.View``.  A browser that opens a page is redirected to the login page,
     with the page's path as ``next``.  Everybody else gets JSON: 401 if nobody is logged in, 403
-    if a scope was not granted.
+    if a scope was not granted, or a page of another origin opens a WebSocket.
 
     Args:
         handler: the handler.
@@ -199,6 +207,7 @@ def login_required(
         audience: the API of that token; ``None`` for the login's.
         login_url: the login page; ``None`` for that of :func:`setup`.
         client: the name of one of the *clients* of :func:`setup`; ``None`` for the first client.
+        trusted_origins: other origins whose pages may open a WebSocket.
 
     Raises:
         ConfigurationError: a class was decorated; decorate its methods.
@@ -214,6 +223,10 @@ def login_required(
         @wraps(handler)
         async def answer(*args: P.args, **kwargs: P.kwargs) -> web.StreamResponse:
             request = _find_request(args)
+            if request.headers.get("Upgrade", "").lower() == "websocket":
+                # Nothing like CORS protects a WebSocket, and a browser sends cookies with it
+                # from every host of the same site.
+                refuse_cross_origin(request, trusted_origins)
             try:
                 auth0 = auth0_of(request, client)
                 if await auth0.get_user() is None:
@@ -256,7 +269,7 @@ async def handle_errors(
 async def backchannel_logout(request: web.Request) -> web.Response:
     """End the sessions that a logout token names: the handler of your Back-Channel Logout URI.
 
-    It serves the first client; :func:`make_routes` has one for each.
+    It serves the first client; :func:`auth0_routes` has one for each.
     """
     return await _end_sessions(request, None)
 
@@ -284,6 +297,7 @@ def refuse_cross_origin(
         fetch_site=headers.get("Sec-Fetch-Site"),
         trusted_origins=trusted_origins,
     ):
+        log.warning("refused a request that a page of another origin made")
         raise web.HTTPForbidden(
             text=json.dumps(CROSS_ORIGIN.body),
             content_type="application/json",
@@ -291,63 +305,70 @@ def refuse_cross_origin(
         )
 
 
-def make_routes(
+def auth0_routes(
+    make_options: OptionsMaker | None = None,
     *,
-    subject_token_type: str,
-    audience: str | None = None,
-    scope: str | None = None,
-    client: str | None = None,
-    prefix: str = "",
+    login: str = "/login",
+    logout: str = "/logout",
+    backchannel_logout: str = "/backchannel-logout",
+    next_url: str = "/",
     return_to: str | None = None,
     trusted_origins: Collection[str] = (),
+    client: str | None = None,
 ) -> list[web.RouteDef]:
-    """Return routes for ``app.add_routes()``: a login, a logout, and Auth0's own logout.
+    """Return routes for the login by a posted token, the logout and the back-channel logout.
 
-    - ``POST /login`` exchanges the form's ``subject_token``, logs its user in, and goes on to
-      the form's ``next``, if that is a path of this site, or to ``/``.
-    - ``POST /logout`` logs the user out, and goes on to Auth0, which ends its own session.
-    - ``POST /backchannel-logout`` is for Auth0: the Back-Channel Logout URI.
+    ``app.add_routes(auth0_routes(make_options))``.  All answer to POST alone, and the first two
+    refuse requests that pages of other sites send.
 
-    The first two refuse requests that pages of other sites send.  Errors are answered as by
+    A form that posts ``subject_token``, and ``next`` perhaps, is redirected to ``next``, or to
+    the URL that ends Auth0's own session.  A script that posts JSON, or calls ``fetch``, gets
+    204 after a login and ``{"logout_url": ...}`` after a logout.  Errors are answered as by
     :func:`handle_errors`.
 
     Args:
-        subject_token_type: the URI that your Token Exchange Profile is mapped to.
-        audience: the API that the login is for.
-        scope: space-separated scopes.
+        make_options: makes the options of a login from the token that was posted; ``None`` for
+            no login.
+        login: the path of the login.
+        logout: the path of the logout.
+        backchannel_logout: the path of your Back-Channel Logout URI.
+        next_url: the page after a login that names none.
+        return_to: where Auth0 sends the browser after a logout; one of the application's
+            Allowed Logout URLs.
+        trusted_origins: other origins whose pages may log in and out, such as
+            ``https://login.example.com``.
         client: the name of one of the *clients* of :func:`setup`; ``None`` for the first client.
-        prefix: the path before each, such as ``/auth``.
-        return_to: where Auth0 sends the browser after a logout; an Allowed Logout URL there.
-        trusted_origins: other origins whose pages may log a user in or out.
     """
 
-    async def login(request: web.Request) -> web.StreamResponse:
+    async def log_in(request: web.Request) -> web.StreamResponse:
         refuse_cross_origin(request, trusted_origins)
-        form = await request.post()
-        token = form.get("subject_token")
-        if not isinstance(token, str) or not token:
-            return _respond(request, ErrorAnswer(status=400, error="invalid_request"))
-        options = LoginWithCustomTokenExchangeOptions(
-            subject_token=SecretStr(token),
-            subject_token_type=subject_token_type,
-            audience=audience,
-            scope=scope,
-        )
-        await auth0_of(request, client).login(options)
-        return _go_on(read_next(form.get(NEXT)))
+        assert make_options is not None
+        posted = await _read_posted(request)
+        token = posted.get("subject_token")
+        if not token:
+            return _respond(request, _INVALID)
+        await auth0_of(request, client).login(make_options(token))
+        if _is_script(request):
+            return web.Response(status=204, headers=_NO_STORE)
+        return _go_on(read_next(posted.get(NEXT) or request.query.get(NEXT), next_url))
 
-    async def logout(request: web.Request) -> web.StreamResponse:
+    async def log_out(request: web.Request) -> web.StreamResponse:
         refuse_cross_origin(request, trusted_origins)
-        return _go_on(await auth0_of(request, client).logout(return_to=return_to))
+        url = await auth0_of(request, client).logout(return_to=return_to)
+        if _is_script(request):
+            return web.json_response({"logout_url": url}, headers=_NO_STORE)
+        return _go_on(url)
 
     async def end_sessions(request: web.Request) -> web.StreamResponse:
         return await _end_sessions(request, client)
 
-    return [
-        web.post(f"{prefix}/login", _answer_errors(login)),
-        web.post(f"{prefix}/logout", _answer_errors(logout)),
-        web.post(f"{prefix}/backchannel-logout", _answer_errors(end_sessions)),
+    routes = [
+        web.post(logout, _answer_errors(log_out)),
+        web.post(backchannel_logout, _answer_errors(end_sessions)),
     ]
+    if make_options is not None:
+        routes.append(web.post(login, _answer_errors(log_in)))
+    return routes
 
 
 def _answer_errors(
@@ -359,9 +380,30 @@ def _answer_errors(
     return answer
 
 
+async def _read_posted(request: web.Request) -> dict[str, str]:
+    """Return the texts of a form or of a JSON object; nothing of anything else."""
+    posted: Any
+    if request.content_type == "application/json":
+        try:
+            posted = await request.json()
+        except (ValueError, RecursionError):
+            posted = None
+    else:
+        posted = dict(await request.post())
+    fields = posted if isinstance(posted, dict) else {}
+    return {
+        name: SecretStr(text) for name, text in fields.items() if isinstance(text, str)
+    }
+
+
+def _is_script(request: web.Request) -> bool:
+    """Return whether a script asks, which would follow a redirect and show nobody the page."""
+    mode = request.headers.get("Sec-Fetch-Mode", "navigate")
+    return request.content_type == "application/json" or mode != "navigate"
+
+
 def _go_on(url: str) -> web.Response:
-    headers = {"Location": url, "Cache-Control": "no-store"}
-    return web.Response(status=303, headers=headers)
+    return web.Response(status=303, headers={"Location": url, **_NO_STORE})
 
 
 async def _end_sessions(request: web.Request, client: str | None) -> web.Response:
@@ -376,7 +418,7 @@ async def _end_sessions(request: web.Request, client: str | None) -> web.Respons
         )
     except BackchannelLogoutError as error:
         status = answer_for(error).status
-    return web.Response(status=status, headers={"Cache-Control": "no-store"})
+    return web.Response(status=status, headers=_NO_STORE)
 
 
 def _respond(
@@ -397,9 +439,7 @@ def _respond(
         )
     ):
         url = build_login_redirect(login_url, request.path_qs)
-        return web.Response(
-            status=302, headers={"Location": url, "Cache-Control": "no-store"}
-        )
+        return web.Response(status=302, headers={"Location": url, **_NO_STORE})
     return web.json_response(answer.body, status=answer.status, headers=answer.headers)
 
 

@@ -7,14 +7,19 @@ from typing import assert_type
 
 from aiohttp import web
 
-from auth0_tx import AsyncServerClient, ServerClient, UserClaims
+from auth0_tx import (
+    AsyncServerClient,
+    LoginWithCustomTokenExchangeOptions,
+    ServerClient,
+    UserClaims,
+)
 from auth0_tx.integrations.aiohttp_web import (
     CLIENT,
     auth0_of,
+    auth0_routes,
     backchannel_logout,
     handle_errors,
     login_required,
-    make_routes,
     refuse_cross_origin,
     setup,
 )
@@ -47,6 +52,13 @@ class Orders(web.View):
 login_required(scope="read:orders")  # type: ignore[call-overload]
 
 
+def make_options(token: str) -> LoginWithCustomTokenExchangeOptions:
+    """Make the options of a login."""
+    return LoginWithCustomTokenExchangeOptions(
+        subject_token=token, subject_token_type="urn:acme:token"
+    )
+
+
 async def make_client() -> AsyncServerClient:
     """Make a client on the event loop."""
     return AsyncServerClient(domain="d", client_id="id")
@@ -58,7 +70,8 @@ def make_app(client: AsyncServerClient, blocking: ServerClient) -> web.Applicati
     setup(app, client)
     setup(app, make_client, clients={"orders": lambda: client}, login_url="/login")
     setup(app, blocking)  # type: ignore[arg-type]
-    app.add_routes(make_routes(subject_token_type="urn:acme:token", prefix="/auth"))
+    app.add_routes(auth0_routes(make_options, login="/auth/login", client="orders"))
+    auth0_routes({"subject_token_type": "urn:acme:token"})  # type: ignore[arg-type]
     app.add_routes([web.get("/", show), web.view("/orders", Orders)])
     app.router.add_post("/backchannel-logout", backchannel_logout)
     assert_type(app[CLIENT], AsyncServerClient)

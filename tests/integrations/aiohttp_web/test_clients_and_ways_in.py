@@ -14,12 +14,13 @@ from auth0_tx import (
     AsyncServerClient,
     ConfigurationError,
     InvalidInputError,
+    LoginWithCustomTokenExchangeOptions,
     SessionPolicy,
 )
 from auth0_tx.integrations.aiohttp_web import (
     auth0_of,
+    auth0_routes,
     handle_errors,
-    make_routes,
     refuse_cross_origin,
     setup,
 )
@@ -261,18 +262,28 @@ def site(tenant: Tenant) -> Iterator[int]:
         make_client(tenant, state_store=MemoryStore()),
         orders=make_client(tenant, "orders", state_store=MemoryStore()),
     )
-    routes = {"subject_token_type": KIND, "audience": API, "scope": "openid"}
     app.add_routes(
-        make_routes(
-            prefix="/auth",
+        auth0_routes(
+            make_options,
+            login="/auth/login",
+            logout="/auth/logout",
+            backchannel_logout="/auth/backchannel-logout",
             return_to="https://app.example.com",
             trusted_origins=["https://login.example.com"],
-            **routes,
         )
     )
-    app.add_routes(make_routes(prefix="/orders", client="orders", **routes))
+    orders = web.Application()
+    orders.add_routes(auth0_routes(make_options, client="orders", next_url="/orders"))
+    app.add_subapp("/orders", orders)
     with serve(app) as port:
         yield port
+
+
+def make_options(token: str) -> LoginWithCustomTokenExchangeOptions:
+    """Return the options of the routes' login."""
+    return LoginWithCustomTokenExchangeOptions(
+        subject_token=token, subject_token_type=KIND, audience=API, scope="openid"
+    )
 
 
 def enter(port: int, tenant: Tenant, prefix: str = "/auth", **form: str) -> Any:
@@ -314,6 +325,37 @@ def test_logout_by_post(site: int, tenant: Tenant) -> None:
     assert f"https://{tenant.domain}/v2/logout?" in answer.headers["Location"]
     assert "returnTo=https%3A%2F%2Fapp.example.com" in answer.headers["Location"]
     assert {"sub": None} == browser.get("/user").json()
+
+
+def test_scripts(site: int, tenant: Tenant) -> None:
+    """A script that posts JSON gets no redirect, which would show nobody the page."""
+    browser = Browser(site)
+    token = tenant.subject_token("auth0|alice")
+    entered = browser.post("/auth/login", json={"subject_token": token})
+    user = browser.get("/user").json()
+    left = browser.post("/auth/logout", headers={"Sec-Fetch-Mode": "cors"})
+
+    assert (204, "") == (entered.status_code, entered.text)
+    assert "no-store" in entered.headers["Cache-Control"]
+    assert {"sub": "auth0|alice"} == user
+    assert left.json()["logout_url"].startswith(f"https://{tenant.domain}/v2/logout?")
+    assert {"sub": None} == browser.get("/user").json()
+
+
+def test_next_in_the_query(site: int, tenant: Tenant) -> None:
+    """The page to return to may be in the query, and has a default."""
+    form = {"subject_token": tenant.subject_token("auth0|alice")}
+    targets = [
+        Browser(site).post(path, data=form).headers["Location"]
+        for path in ("/auth/login?next=/basket", "/auth/login", "/orders/login")
+    ]
+
+    assert ["/basket", "/", "/orders"] == targets
+
+
+async def test_no_login() -> None:
+    """Without a function for the options, there is no login."""
+    assert ["/logout", "/backchannel-logout"] == [each.path for each in auth0_routes()]
 
 
 @pytest.mark.parametrize(
@@ -361,13 +403,18 @@ def test_other_sites(
         ({"subject_token": ""}, 400, "invalid_request"),
         ({"subject_token": "no token of the legacy system"}, 401, "invalid_token"),
         ({"subject_token": " padded "}, 401, "invalid_token"),
+        (b"{", 400, "invalid_request"),
+        (b"[]", 400, "invalid_request"),
+        (b'{"subject_token": 7}', 400, "invalid_request"),
     ],
 )
 def test_refused_login(
     site: int, form: dict[str, str], status: int, error: str
 ) -> None:
     """A token that Auth0 refuses, or that is missing, is answered by the table."""
-    answer = Browser(site).post("/auth/login", data=form)
+    is_json = isinstance(form, bytes)
+    headers = {"Content-Type": "application/json"} if is_json else {}
+    answer = Browser(site).post("/auth/login", data=form, headers=headers)
 
     assert (status, {"error": error}) == (answer.status_code, answer.json())
     assert "no-store" in answer.headers["Cache-Control"]

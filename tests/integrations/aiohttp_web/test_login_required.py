@@ -80,6 +80,15 @@ class Orders(web.View):
         return web.Response(text=user["sub"])
 
 
+@login_required(trusted_origins=["https://partner.example.com"])
+async def open_socket(request: web.Request) -> web.WebSocketResponse:
+    """Open a WebSocket, and close it."""
+    socket = web.WebSocketResponse()
+    await socket.prepare(request)
+    await socket.close()
+    return socket
+
+
 class Handlers:
     """Handlers that are methods."""
 
@@ -129,6 +138,7 @@ def make_app(tenant: Tenant, **keywords: Any) -> web.Application:
             web.view("/orders", Orders),
             web.get("/method", Handlers().show),
             web.get("/raising", raising),
+            web.get("/socket", open_socket),
         ]
     )
     return app
@@ -245,6 +255,34 @@ def test_named_client(port: int, tenant: Tenant) -> None:
 
     assert [401, 200] == [user.get("/named").status_code for user in users]
     assert [200, 401] == [user.get("/plain").status_code for user in users]
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ({}, 101),
+        ({"Sec-Fetch-Site": "same-origin"}, 101),
+        ({"Origin": "https://partner.example.com"}, 101),
+        ({"Origin": "https://other.example.com"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+    ],
+)
+def test_websocket_of_another_origin(
+    port: int, tenant: Tenant, origin: dict[str, str], status: int
+) -> None:
+    """A page of another origin opens no WebSocket as its visitor."""
+    handshake = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    headers = handshake | origin
+    answer = log_in(port, tenant).get("/socket", headers=headers, stream=True)
+    answer.close()
+
+    assert status == answer.status_code
+    assert 401 == Browser(port).get("/socket", headers=handshake).status_code
 
 
 def test_names_are_kept() -> None:
