@@ -348,8 +348,9 @@ class InsufficientScopeError(CustomTokenExchangeError):
 class LoginRefusedError(CustomTokenExchangeError):
     """The application itself does not let a user in whom Auth0 vouches for.
 
-    Django's login raises it for an inactive user, and if no backend returns one.  Its session
-    has ended, and its refresh token was revoked.
+    Django's login raises it for an inactive user, and if no backend returns one; Flask's login
+    does, where Flask-Login is connected.  Its session has ended, and its refresh token was
+    revoked.
     """
 
     default_code: str = Code.LOGIN_REFUSED

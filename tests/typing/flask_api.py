@@ -27,7 +27,7 @@ from auth0_tx.integrations.flask import (
 from auth0_tx.integrations.flask.flask_login import connect_flask_login
 
 app = Flask(__name__)
-auth0 = Auth0TX(app, clients={"orders": {"client_id": "orders"}}, timeout=5)
+auth0 = Auth0TX(app, clients={"orders": {"client_id": "orders"}}, login_view="login")
 assert_type(auth0.client_of(app, "orders"), ServerClient)
 auth0.handle_errors(app)
 app.register_blueprint(auth0.backchannel_logout("/orders/logout", client="orders"))

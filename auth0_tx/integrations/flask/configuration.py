@@ -67,19 +67,30 @@ class ConfiguredClient:
     link: LoginLink | None = None
 
 
+@attrs.frozen
+class LoginPage:
+    """The page that logs users in, if there is one.
+
+    Attributes:
+        url: its URL, or ``None``.
+        view: its endpoint, or ``None``.
+    """
+
+    url: str | None = None
+    view: str | None = None
+
+
 @attrs.frozen(eq=False)
 class ExtensionState:
     """The extension's part of one application.
 
     Attributes:
         clients: the application's clients by name, the default one included.
-        login_url: the page that logs users in, or ``None``.
-        login_view: its endpoint, or ``None``.
+        login_page: the page that logs users in.
     """
 
     clients: dict[str, ConfiguredClient]
-    login_url: str | None = None
-    login_view: str | None = None
+    login_page: LoginPage
 
     def keeps_sessions(self) -> bool:
         """Return whether any of the clients keeps login sessions."""
@@ -102,7 +113,10 @@ class ExtensionState:
 
 
 def make_state(
-    app: Flask, given: Mapping[str, Any], clients: Mapping[str, Mapping[str, Any]]
+    app: Flask,
+    given: Mapping[str, Any],
+    clients: Mapping[str, Mapping[str, Any]],
+    login_page: LoginPage,
 ) -> ExtensionState:
     """Make an application's clients.
 
@@ -110,6 +124,7 @@ def make_state(
         app: the application.
         given: the extension's own keywords for the default client, which win over settings.
         clients: its keywords for other clients, by name, which win likewise.
+        login_page: its login page, which wins likewise.
 
     Raises:
         ConfigurationError: a setting breaks a rule, is unknown or missing.
@@ -135,14 +150,21 @@ def make_state(
     check_session_cookies(
         {name: found.client.session_cookie for name, found in made.items()}
     )
-    login_url = app.config.get(f"{_PREFIX}LOGIN_URL")
-    login_view = app.config.get(f"{_PREFIX}LOGIN_VIEW")
-    if login_url and login_view:
+    return ExtensionState(made, _choose_login_page(app, login_page))
+
+
+def _choose_login_page(app: Flask, given: LoginPage) -> LoginPage:
+    if given == LoginPage():
+        given = LoginPage(
+            app.config.get(f"{_PREFIX}LOGIN_URL"),
+            app.config.get(f"{_PREFIX}LOGIN_VIEW"),
+        )
+    if given.url and given.view:
         raise ConfigurationError(
             f"{_PREFIX}LOGIN_URL and {_PREFIX}LOGIN_VIEW exclude each other",
             parameter="login_url",
         )
-    return ExtensionState(made, login_url, login_view)
+    return given
 
 
 def _read_default(app: Flask, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from .blueprints import (
     make_blueprint,
 )
 from .commands import commands
-from .configuration import EXTENSION, make_state
+from .configuration import EXTENSION, LoginPage, make_state
 from .current import get_extension_state, serve_requests
 from .guards import answer_error
 
@@ -38,6 +38,8 @@ class Auth0TX:
         clients: keywords of ``ServerClient`` for further clients, by name, which win over
             those of the setting ``AUTH0_TX_CLIENTS``.  A client has the default client's
             keywords where it has none of its own, but not its credentials.
+        login_url: the page that logs users in; the setting ``AUTH0_TX_LOGIN_URL`` by default.
+        login_view: its endpoint instead; the setting ``AUTH0_TX_LOGIN_VIEW`` by default.
         **keywords: keywords of ``ServerClient``, which win over settings.
     """
 
@@ -46,11 +48,14 @@ class Auth0TX:
         app: Flask | None = None,
         *,
         clients: Mapping[str, Mapping[str, Any]] | None = None,
+        login_url: str | None = None,
+        login_view: str | None = None,
         **keywords: Any,
     ) -> None:
         # Wrapped at once, so that a traceback with locals of this frame shows no secret.
         self._keywords = {name: conceal(value) for name, value in keywords.items()}
         self._clients = conceal(clients or {})
+        self._login_page = LoginPage(login_url, login_view)
         if app is not None:
             self.init_app(app)
 
@@ -60,7 +65,9 @@ class Auth0TX:
         Raises:
             ConfigurationError: a setting breaks a rule, or is unknown.
         """
-        app.extensions[EXTENSION] = make_state(app, self._keywords, self._clients)
+        app.extensions[EXTENSION] = make_state(
+            app, self._keywords, self._clients, self._login_page
+        )
         serve_requests(app)
         app.cli.add_command(commands)
 

@@ -253,15 +253,15 @@ def _find_login_url() -> str | None:
     # A login page that itself needs a login would be redirected to itself for ever.
     if _is_login_page():
         return None
-    state = get_serving_state()
-    return url_for(state.login_view) if state.login_view else state.login_url
+    page = get_serving_state().login_page
+    return url_for(page.view) if page.view else page.url
 
 
 def _is_login_page() -> bool:
-    state = get_serving_state()
-    if state.login_view is not None:
-        return request.endpoint == state.login_view
-    path = (state.login_url or "").partition("?")[0]
+    page = get_serving_state().login_page
+    if page.view is not None:
+        return request.endpoint == page.view
+    path = (page.url or "").partition("?")[0]
     return f"{request.root_path}{request.path}" == path
 
 

@@ -210,6 +210,15 @@ def test_login_view(auth0_tenant: Tenant) -> None:
         make_site(auth0_tenant, AUTH0_TX_LOGIN_VIEW="login")
 
 
+def test_login_page_of_the_extension(auth0_tenant: Tenant) -> None:
+    """The login page that the extension is given wins over the settings'."""
+    app = make_site(auth0_tenant)
+    Auth0TX(app, login_url="/sign-in")
+    answer = open_page(app.test_client(), "/page/mine")
+
+    assert "/sign-in?next=/page/mine" == answer.headers["Location"]
+
+
 def test_login_page_that_needs_a_login(auth0_tenant: Tenant) -> None:
     """A login page under its own guard is refused, and not redirected to itself for ever."""
     app = make_site(auth0_tenant, AUTH0_TX_LOGIN_URL="/page/login?lang=en")
