@@ -1,6 +1,6 @@
 """Log in with a token of your old system: Django, the sessions in its database.
 
-    pip install "auth0-tx[django]" requests
+    pip install "auth0-tx[django]"
     python examples/django_app/app.py
 
 Without settings it runs with a local Auth0 tenant, in this process.  For your own tenant set

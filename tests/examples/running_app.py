@@ -36,12 +36,14 @@ class Site:
         logout: where the form of the profile is sent.
         backchannel_logout: where Auth0 sends logout tokens.
         is_for_actors: whether a party may act for the user.
+        application: where a server finds it.
     """
 
     login: str = "auth0/login"
     logout: str = "auth0/logout"
     backchannel_logout: str = "auth0/backchannel-logout"
     is_for_actors: bool = False
+    application: str = "app:app"
 
 
 SITES = {
@@ -50,6 +52,7 @@ SITES = {
         logout="auth0/logout/",
         backchannel_logout="auth0/backchannel-logout/",
         is_for_actors=True,
+        application="app:application",
     ),
     "flask_app": Site(is_for_actors=True),
     "fastapi_app": Site(),
@@ -58,13 +61,26 @@ SITES = {
 APPS = tuple(SITES)
 WITH_ACTORS = tuple(name for name, site in SITES.items() if site.is_for_actors)
 
-# Commands of servers with two workers, for an application ``{app}`` of the module ``app``.
+# Commands of servers, most of them with two workers.
 SERVERS = {
-    "gunicorn": "{python} -m gunicorn --preload --workers 2 --threads 2 "
-    "--bind localhost:{port} {app}",
-    "uvicorn": "{python} -m uvicorn --workers 2 --host localhost --port {port} {app}",
-    "uwsgi": "{scripts}/uwsgi --master --processes 2 --threads 2 --die-on-term "
-    "--need-app --http-socket localhost:{port} --module {app}",
+    "gunicorn": (
+        *("{python}", "-m", "gunicorn", "--preload", "--workers", "2"),
+        *("--threads", "2", "--bind", "localhost:{port}", "{application}"),
+    ),
+    "uvicorn": (
+        *("{python}", "-m", "uvicorn", "--workers", "2"),
+        *("--host", "localhost", "--port", "{port}", "{application}"),
+    ),
+    "uvicorn for Django": (
+        *("{python}", "-c"),
+        "import app, uvicorn; from django.core.asgi import get_asgi_application; "
+        "uvicorn.run(get_asgi_application(), host='localhost', port={port})",
+    ),
+    "uwsgi": (
+        *("{scripts}/uwsgi", "--master", "--processes", "2", "--threads", "2"),
+        *("--die-on-term", "--need-app", "--http-socket", "127.0.0.1:{port}"),
+        *("--module", "{application}"),
+    ),
 }
 
 
@@ -152,9 +168,9 @@ class RunningApp:
             "python": sys.executable,
             "scripts": sysconfig.get_path("scripts"),
             "port": self.port,
-            "app": "app:application" if self.name == "django_app" else "app:app",
+            "application": self.site.application,
         }
-        return [part.format(**values) for part in SERVERS[server].split()]
+        return [part.format(**values) for part in SERVERS[server]]
 
     def _wait_until_listening(self) -> None:
         until = time.monotonic() + 30

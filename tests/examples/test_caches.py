@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from urllib.request import Request, urlopen
 
 import attrs
@@ -89,8 +90,13 @@ def test_renewed_session(
     tenant.apis.change(API, token_lifetime=1)
     browser.log_in(cache.home, tenant.subject_token("auth0|alice"))
     for _ in range(3):
-        check_user(browser, cache.home, "auth0|alice")
+        browser.visit(f"{cache.home}api-call")
+        assert f"{cache.home}api-call" == browser.url
         check_stranger(cache.home)
+    tenant.apis.change(API, token_lifetime=86400)
+    time.sleep(1)
+    check_user(browser, cache.home, "auth0|alice")
+    check_stranger(cache.home)
 
 
 def test_public_page(
