@@ -21,6 +21,7 @@ from flask_login.signals import user_logged_in, user_logged_out
 
 from auth0_tx import (
     ConfigurationError,
+    LoginRefusedError,
     LoginWithCustomTokenExchangeOptions,
     SessionPolicy,
     StoreError,
@@ -29,6 +30,7 @@ from auth0_tx.integrations.flask import Auth0TX, current_auth0
 from auth0_tx.integrations.flask.flask_login import connect_flask_login
 from auth0_tx.stores import MemoryStore
 from auth0_tx.tenant import Tenant, User
+from auth0_tx.testing import login
 from tests.integrations.flask.sites import HTTPS, make_settings
 
 # Those that the application knows, besides Auth0.
@@ -284,6 +286,19 @@ def test_own_request_loader(app: Flask, auth0_tenant: Tenant) -> None:
     after = browser.get("/user", base_url=HTTPS, headers=key).json["user"]
 
     assert ("auth0|bob", "auth0|alice") == (before, after)
+
+
+@pytest.mark.parametrize("user", ["auth0|alice", "auth0|idle"])
+def test_login_of_a_test(app: Flask, user: str) -> None:
+    """A test's ``login()`` logs in to both, or is refused as a real login would be."""
+    browser = app.test_client()
+    if user == "auth0|idle":
+        with pytest.raises(LoginRefusedError):
+            login(browser, user)
+        assert (None, None) == read_users(browser)
+    else:
+        login(browser, user)
+        assert (user, user) == read_users(browser)
 
 
 def test_requests_of_one_application_context(app: Flask, auth0_tenant: Tenant) -> None:
