@@ -440,7 +440,7 @@ def _most_sessions(store: object, policy: object) -> Problem | None:
     keyword = "session_policy.max_sessions"
     if type(most) is not int or most < 1:
         return Problem(keyword, "must be a whole number above 0, or None")
-    # A store in the session of a web framework says that it lists no other browser's.
+    # A store of the application's own may say that it lists no sessions.
     if (
         store is None
         or isinstance(store, CookieStore)

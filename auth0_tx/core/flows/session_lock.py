@@ -69,9 +69,8 @@ class SessionLock:
     def take(self, session: Session) -> Flow[Session | None]:
         """Return the session with its lock, or ``None`` if somebody else has written it.
 
-        A store may have no room for a mark: Flask's and Django's own sessions may be in a
-        cookie.  Each request has a copy of its own there, and a lock would lock nobody out.  So
-        the session is returned as it is.
+        A store that bounds the size of a value may have no room for a mark.  A refresh without
+        a lock is better than none, so the session is returned as it is.
 
         Raises:
             StoreError: the store failed.

@@ -259,8 +259,8 @@ class StoredSessions:
     def _save_what_fits(self, session: Session, state: State) -> Flow[Session | None]:
         """Store as many of a session's tokens as the store has room for.
 
-        Flask's and Django's own sessions may be in a cookie.  A refresh token that was
-        rotated must be kept, even where the access token beside it has no room.
+        A store may bound the size of a value.  A refresh token that was rotated must be kept,
+        even where the access token beside it has no room.
         """
         failure: StoreError | None = None
         for kept in shed_tokens(state):

@@ -553,7 +553,7 @@ def test_user_who_outgrows_the_cookies(clock: Clock) -> None:
 
 
 class SmallStore(PaperStore):
-    """A store that has little room, such as Flask's own cookie."""
+    """A store that bounds the size of a value."""
 
     room = 10_000
 

@@ -566,15 +566,15 @@ def test_store_that_fails_for_a_moment(site: Site, times: int) -> None:
 
 
 def test_store_without_room_for_a_mark(site: Site) -> None:
-    """A session that fills the cookie that it is in is refreshed all the same."""
+    """A session that fills its place in the store is refreshed all the same."""
     real = site.store.set
 
-    def store_in_cookie(key: str, value: bytes, **named: Any) -> bool:
+    def store_in_place(key: str, value: bytes, **named: Any) -> bool:
         if b"~" in value:
             raise StoreError("too large", Code.SESSION_TOO_LARGE)
         return real(key, value, **named)
 
-    site.store.set = store_in_cookie  # type: ignore[method-assign]
+    site.store.set = store_in_place  # type: ignore[method-assign]
     first = site.ask(0)
     site.world.finish()
 

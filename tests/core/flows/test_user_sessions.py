@@ -270,15 +270,15 @@ def test_bad_bound(clock: Clock, store: PaperStore, most: Any) -> None:
     assert "session_policy.max_sessions" == caught.value.parameter
 
 
-class HostStore(PaperStore):
-    """A store in the session of a web framework."""
+class StoreWithoutIndex(PaperStore):
+    """A store that lists no sessions."""
 
     has_index = False
 
 
 def test_bound_that_nobody_keeps(clock: Clock) -> None:
     """A bound needs a store that finds a user's other sessions."""
-    for store in (None, CookieStore(), HostStore(clock)):
+    for store in (None, CookieStore(), StoreWithoutIndex(clock)):
         with pytest.raises(ConfigurationError) as caught:
             build_bounded_client(clock, store)
         assert "session_policy.max_sessions" == caught.value.parameter
