@@ -22,6 +22,7 @@ from ...shells.after_fork import register_renewable, renew_if_forked
 from ..settings import (
     DEFAULT,
     add_defaults,
+    check_keywords,
     check_session_cookies,
     to_keywords,
     use_host_keys,
@@ -205,7 +206,9 @@ def _make_clients() -> dict[str, ServerClient]:
     clients: dict[str, ServerClient] = {}
     try:
         for name in list_client_names():
-            clients[name] = ServerClient(**read_keywords(name))
+            keywords = read_keywords(name)
+            check_keywords(keywords, get_template(name))
+            clients[name] = ServerClient(**keywords)
         check_session_cookies(
             {name: client.session_cookie for name, client in clients.items()}
         )

@@ -13,7 +13,7 @@ from django.core.signals import got_request_exception
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import resolve_url
 
-from ...errors import Auth0Error, LoginRequiredError
+from ...errors import Auth0Error, ConfigurationError, LoginRequiredError
 from ..error_answers import answer_for, wants_page
 from ..login_redirects import build_login_redirect
 from .clients import ANSWER_ERRORS, read_site_setting
@@ -80,4 +80,8 @@ def _find_login_page(request: HttpRequest, login_url: str | None) -> str | None:
 
 
 def _is_answering() -> bool:
-    return read_site_setting(ANSWER_ERRORS, True) is not False
+    try:
+        return read_site_setting(ANSWER_ERRORS, True) is not False
+    except ConfigurationError:
+        # It may be the very error to answer.
+        return True

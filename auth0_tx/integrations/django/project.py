@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 from django.apps import apps
@@ -17,14 +18,23 @@ def is_installed(app: str) -> bool:
 
 
 def has_backend() -> bool:
-    """Return whether ``Auth0Backend``, or a subclass of it, authenticates Django's users."""
+    """Return whether a backend, such as ``Auth0Backend``, knows Django's users by claims."""
     backends = list(settings.AUTHENTICATION_BACKENDS)
-    # Without its app, the backend's module cannot be imported.
-    if _BACKEND in backends or not is_installed("django.contrib.auth"):
-        return _BACKEND in backends
-    from .backends import Auth0Backend
+    # Without its app, our backend's module cannot be imported.
+    return _BACKEND in backends or find_backend() is not None
 
-    return any(is_subclass(path, Auth0Backend) for path in backends)
+
+def find_backend() -> Any:
+    """Return the class of the first backend that takes verified claims, or ``None``."""
+    for path in settings.AUTHENTICATION_BACKENDS:
+        kind = _load(path)
+        authenticate = getattr(kind, "authenticate", None)
+        if (
+            callable(authenticate)
+            and "auth0_claims" in signature(authenticate).parameters
+        ):
+            return kind
+    return None
 
 
 def find_middleware(kind: type) -> int | None:
@@ -42,9 +52,14 @@ def is_subclass(path: str, kind: type) -> bool:
     """
     if path == f"{kind.__module__}.{kind.__qualname__}":
         return True
+    found = _load(path)
+    return isinstance(found, type) and issubclass(found, kind)
+
+
+def _load(path: str) -> Any:
+    """Return what an import path names, or ``None`` if it cannot be imported."""
     try:
-        found: Any = import_string(path)
+        return import_string(path)
     except Exception:
         # The module may be anybody's, and do anything when it is imported.
-        return False
-    return isinstance(found, type) and issubclass(found, kind)
+        return None

@@ -18,7 +18,6 @@ from typing import Any
 import attrs
 from django.conf import settings
 from django.core.signals import got_request_exception
-from django.utils.module_loading import import_string
 
 from ...errors import (
     Auth0Error,
@@ -31,7 +30,7 @@ from ..error_answers import answer_for
 from ..settings import DEFAULT
 from .decorators import check_scope_names
 from .login_check import hash_identity
-from .project import has_backend
+from .project import find_backend
 from .request_client import auth0_of
 
 try:
@@ -129,16 +128,16 @@ class Auth0SessionAuthentication(SessionAuthentication):
             request: the request.
             claims: the claims of the login session.
         """
-        if not has_backend():
+        kind = find_backend()
+        if kind is None:
             return ClaimsUser(claims)
-        issuer, subject = claims.get("iss"), claims["sub"]
-        if not isinstance(issuer, str):
-            return None
-        backend = _load_backend()
-        user = backend.find_user(issuer, subject, claims)
+        backend, issuer = kind(), claims.get("iss")
+        if not hasattr(backend, "find_user") or not isinstance(issuer, str):
+            return backend.authenticate(request._request, auth0_claims=claims)
+        user = backend.find_user(issuer, claims["sub"], claims)
         if user is None:
             # Logged in to Auth0 alone, and here for the first time.
-            user = backend.create_user(issuer, subject, claims)
+            user = backend.create_user(issuer, claims["sub"], claims)
         return user if user and backend.user_can_authenticate(user) else None
 
 
@@ -244,16 +243,3 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Any:
         got_request_exception.send(sender=None, request=context.get("request"))
     set_rollback()
     return Response(answer.body, status=answer.status, headers=answer.headers)
-
-
-def _load_backend() -> Any:
-    from .backends import Auth0Backend
-
-    for path in settings.AUTHENTICATION_BACKENDS:
-        kind = import_string(path)
-        if isinstance(kind, type) and issubclass(kind, Auth0Backend):
-            return kind()
-    raise ConfigurationError(
-        "Auth0Backend is not in AUTHENTICATION_BACKENDS",
-        parameter="AUTHENTICATION_BACKENDS",
-    )

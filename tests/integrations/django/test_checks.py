@@ -81,6 +81,13 @@ class OwnBackend:
     """A backend of the project's own."""
 
 
+class OwnClaimsBackend:
+    """A backend of the project's own that takes verified claims."""
+
+    def authenticate(self, request: Any, auth0_claims: Any = None) -> None:
+        return None
+
+
 class OwnMiddleware:
     """Not a middleware of Auth0's."""
 
@@ -178,6 +185,7 @@ def test_cache_that_hangs(project: Project, monkeypatch: pytest.MonkeyPatch) -> 
         ({"VERIFY": False}, {}, {"W005"}),
         ({}, {"AUTHENTICATION_BACKENDS": [MODEL_BACKEND]}, {"W008"}),
         ({}, {"AUTHENTICATION_BACKENDS": [f"{__name__}.OwnBackend"]}, {"W008"}),
+        ({}, {"AUTHENTICATION_BACKENDS": [f"{__name__}.OwnClaimsBackend"]}, set()),
         (
             {},
             {"AUTHENTICATION_BACKENDS": [MODEL_BACKEND], "MIDDLEWARE": []},

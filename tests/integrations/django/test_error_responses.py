@@ -198,6 +198,15 @@ def test_switched_off(set_up: Callable[..., None], kind: str) -> None:
         get(new_browser(), f"/{kind}/login", **PAGE)
 
 
+@pytest.mark.parametrize("auth0_tx", [None, {"orders": {}}, {"DOMAIN": "10.0.0.1"}])
+def test_settings_that_are_wrong(set_up: Callable[..., None], auth0_tx: Any) -> None:
+    """Settings that make no client are an error of the service, and say so in the log."""
+    set_up(AUTH0_TX=auth0_tx)
+    answer = ask("/token", **API)
+
+    assert (500, {"error": "server_error"}) == (answer.status_code, answer.json())
+
+
 def test_login_page_that_needs_a_login(set_up: Callable[..., None]) -> None:
     """A login page that itself fails is not redirected to itself for ever."""
     set_up()

@@ -254,6 +254,29 @@ def test_without_django_users(
     assert 403 == browser.get("/admins").status_code
 
 
+class OwnBackend:
+    """A backend of the project's own that takes verified claims."""
+
+    def authenticate(self, request: Any, auth0_claims: Any = None) -> Any:
+        if auth0_claims["sub"] != "auth0|alice":
+            return None
+        return ClaimsUser({"sub": "of the backend"})
+
+    def get_user(self, user_id: Any) -> None:
+        return None
+
+
+def test_another_backend(set_up: Callable[..., None], auth0_tenant: Tenant) -> None:
+    """A backend that is not derived from ours is asked for the user of the claims."""
+    set_up(AUTHENTICATION_BACKENDS=[f"{__name__}.OwnBackend"])
+    browsers = [Browser(), Browser()]
+    for browser, name in zip(browsers, ("alice", "bob"), strict=True):
+        browser.log_in(auth0_tenant, f"auth0|{name}", alone="yes")
+
+    assert "of the backend" == browsers[0].get("/me").json()["name"]
+    assert 401 == browsers[1].get("/me").status_code
+
+
 def test_claims_user() -> None:
     """A user of claims is another than one of the same name elsewhere."""
     users = [ClaimsUser({"sub": "u", "iss": issuer}) for issuer in ("https://a/", "b")]
