@@ -81,6 +81,11 @@ class BlockingShell(Unpicklable):
         self.close()
 
 
+def close_idle_connections(client: BlockingShell) -> None:
+    """Close the client's connections at rest; the next call opens others."""
+    client._transport.close_idle()
+
+
 def _check_store(store: object, parameter: str) -> None:
     """Refuse a store whose methods must be awaited, before its first call.
 

@@ -156,8 +156,12 @@ class RequestsTransport:
 
     def close(self) -> None:
         """Close the connections at rest; those in use end with their request."""
-        renew_if_forked()
         self._closed = True
+        self.close_idle()
+
+    def close_idle(self) -> None:
+        """Close the connections at rest; the next request opens others."""
+        renew_if_forked()
         if self._adapter is not None:
             self._adapter.close()
 

@@ -106,6 +106,8 @@ def refuse_tokens(app: Celery) -> None:
     if _is_guard(app.send_task):
         return
     send, make_backend = app.send_task, app._get_backend  # type: ignore[attr-defined]
+    task_class: Any = app.Task
+    make_retry = task_class.signature_from_request
     existing = app._backend  # type: ignore[attr-defined]
 
     def is_allowed(name: str) -> bool:
@@ -131,13 +133,39 @@ def refuse_tokens(app: Celery) -> None:
     def get_backend() -> Any:
         return _guard_results(make_backend(), is_allowed)
 
+    def signature_from_request(task: Any, *rest: Any, **options: Any) -> Any:
+        return check_retry(make_retry(task, *rest, **options), is_allowed)
+
     send_task.refuses_tokens = True  # type: ignore[attr-defined]
+    # The base class of this application's tasks, except those with a class of their own.
+    task_class.signature_from_request = signature_from_request
     vars(app).update(send_task=send_task, _get_backend=get_backend)
     # A spawned worker process gets a pickle of the application, without these functions.
     # Celery applies its "fixups" to what it makes of it.
     app.fixups = {*app.fixups, _PATH}  # type: ignore[attr-defined]
     if existing is not None:
         _guard_results(existing, is_allowed)
+
+
+def check_retry(signature: Any, is_allowed: Callable[[str], bool]) -> Any:
+    """Return the signature of a task that is to be tried again.
+
+    After a refusal on the way out, Celery would reject the message and store no result.
+
+    Raises:
+        InvalidInputError: it has a token that its task may not have.
+    """
+    may_have = is_allowed(signature.task)
+    refusal = find_refusal(
+        None if may_have else signature.args,
+        None if may_have else signature.kwargs,
+        signature.options,
+        is_allowed=is_allowed,
+    )
+    if refusal is not None:
+        signature = None
+        raise refusal
+    return signature
 
 
 def _is_guard(function: Any) -> bool:

@@ -11,7 +11,8 @@ from celery import Task, signals
 
 from ...client import ServerClient
 from ...errors import Auth0Error, BlockedError, ConfigurationError, InvalidInputError
-from .refusal import find_refusal
+from ...shells.requests_shell import close_idle_connections
+from .refusal import check_retry, find_refusal
 
 log: logging.Logger = logging.getLogger("auth0_tx.celery")
 
@@ -93,16 +94,6 @@ class TokenExchangeTask(_Task):
                     raise exc
                 # Celery takes *eta* over *countdown*, so its own must go.
                 eta, countdown = None, _spread_delay(exc.retry_after)
-        # Celery would reject the message, and store no result that says why.
-        refusal = self._find_refusal(
-            self.request.args if args is None else args,
-            self.request.kwargs if kwargs is None else kwargs,
-            options,
-        )
-        if refusal is not None:
-            args = kwargs = None
-            options.clear()
-            raise refusal
         return super().retry(
             args,
             kwargs,
@@ -112,6 +103,16 @@ class TokenExchangeTask(_Task):
             countdown=countdown,
             max_retries=max_retries,
             **options,
+        )
+
+    def signature_from_request(self, *rest: Any, **options: Any) -> Any:
+        """Return the signature of the task's next try, as Celery's :meth:`retry` needs it.
+
+        Raises:
+            InvalidInputError: an argument holds what looks like a token.
+        """
+        return check_retry(
+            super().signature_from_request(*rest, **options), self._is_allowed
         )
 
     def _find_refusal(
@@ -147,7 +148,8 @@ def prepare_workers(*clients: ServerClient | Callable[[], ServerClient]) -> None
 
     Clients do not need it: each process, forked or spawned, makes its own connections.  If a
     tenant cannot be reached at the start, that is logged, and tasks are tried again later.
-    A client is closed when the last task of its process has ended.
+    A client is closed when the last task of its process has ended.  A worker that ends within
+    a process that goes on, as Celery's ``start_worker`` for tests, only closes connections.
 
     Args:
         clients: the clients that the tasks use, each with one domain.  A function that returns
@@ -179,8 +181,12 @@ def prepare_workers(*clients: ServerClient | Callable[[], ServerClient]) -> None
         for client in clients:
             find(client).close()
 
+    def close_connections(**_: Any) -> None:
+        for client in clients:
+            close_idle_connections(find(client))
+
     # In the parent too: its children inherit the documents that it has fetched.
     for signal in (signals.worker_init, signals.worker_process_init):
         signal.connect(prepare, weak=False)
-    for signal in (signals.worker_process_shutdown, signals.worker_shutdown):
-        signal.connect(close, weak=False)
+    signals.worker_process_shutdown.connect(close, weak=False)
+    signals.worker_shutdown.connect(close_connections, weak=False)

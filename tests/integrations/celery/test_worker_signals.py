@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 from celery import signals
 
-from auth0_tx import ClientClosedError, ConfigurationError, ServerClient
+from auth0_tx import (
+    ClientClosedError,
+    ConfigurationError,
+    CustomTokenExchangeOptions,
+    ServerClient,
+)
 from auth0_tx.integrations.celery import prepare_workers
 from auth0_tx.tenant import Tenant
 from tests.integrations.celery.conftest import make_settings
@@ -49,6 +54,22 @@ def test_several_clients(auth0_tenant: Tenant) -> None:
     for client in (one, other):
         with pytest.raises(ClientClosedError):
             client.prepare()
+
+
+def test_workers_in_one_process(auth0_tenant: Tenant) -> None:
+    """A client serves one embedded worker after another, as Celery's ``start_worker`` has them."""
+    with ServerClient(**make_settings(auth0_tenant)) as client:
+        prepare_workers(client)
+        for _ in range(2):
+            signals.worker_init.send(sender=None)
+            response = client.custom_token_exchange(
+                CustomTokenExchangeOptions(
+                    subject_token=auth0_tenant.subject_token("auth0|alice"),
+                    subject_token_type="urn:acme:legacy-token",
+                )
+            )
+            assert response.access_token
+            signals.worker_shutdown.send(sender=None)
 
 
 def test_tenant_is_down(auth0_tenant: Tenant, caplog: pytest.LogCaptureFixture) -> None:

@@ -205,14 +205,14 @@ def test_lease_survives_an_outage(worker: Worker) -> None:
 
 
 @pytest.mark.parametrize(
-    "way", ["return", "raise", "state", "send", "replace", "retry"]
+    "way", ["return", "raise", "state", "send", "replace", "retry", "own retry"]
 )
 def test_leaks(worker: Worker, redis_url: str, way: str) -> None:
     """A task that lets a token out fails with the place, and stores no byte of the token."""
     import redis
 
     module = worker.module
-    task = module.leak_by_retry if way == "retry" else module.leak
+    task = module.leak_by_retry if way == "own retry" else module.leak
     result = task.delay(way)
     with pytest.raises(InvalidInputError) as refused:
         result.get(timeout=60)

@@ -101,6 +101,8 @@ def leak(self: Any, way: str) -> str:
         self.update_state(state="PROGRESS", meta={"token": JWT})
     if way == "send":
         plain.delay(JWT)
+    if way == "retry":
+        raise self.retry(kwargs={"note": JWT})
     if way == "replace":
         raise self.replace(plain.s(JWT))
     return JWT
