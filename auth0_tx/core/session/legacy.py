@@ -38,6 +38,7 @@ from .state import (
     conceal_tokens,
     is_session,
     is_whole_date,
+    round_moment,
     select_user_claims,
 )
 
@@ -176,7 +177,7 @@ def _convert_session(
             "sid": internal.get("sid"),
             "created_at": created,
             # The SDK does not note when a session is used.  It is being used now.
-            "used_at": int(now),
+            "used_at": round_moment(now),
             "expires_at": int(min([created + policy.absolute_seconds, *ceilings])),
         },
     }

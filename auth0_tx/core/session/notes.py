@@ -25,7 +25,8 @@ import json
 from base64 import urlsafe_b64encode
 
 from ...secret import secret
-from .state import State, is_whole_date
+from ..jose.claims import is_date
+from .state import State, round_moment
 
 NO_SESSION = "none"
 """The value of ``name.current`` after a logout."""
@@ -63,11 +64,14 @@ def extend_use(state: State, payload: bytes, now: float) -> State:
         session_id, used_at = json.loads(payload)
     except (RecursionError, TypeError, ValueError):
         return state
-    if session_id != internal["id"] or not is_whole_date(used_at):
+    if session_id != internal["id"] or not is_date(used_at):
         return state
     if not internal["used_at"] < used_at <= now + _MOST_AHEAD:
         return state
-    return {**state, "internal": {**internal, "used_at": min(used_at, int(now))}}
+    return {
+        **state,
+        "internal": {**internal, "used_at": min(used_at, round_moment(now))},
+    }
 
 
 def name_session(state: State) -> str:

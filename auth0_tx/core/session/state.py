@@ -114,7 +114,7 @@ def create_state(
             # Back-Channel Logout 2.4).  Custom Token Exchange often issues none.
             "sid": sid if isinstance(sid, str) and sid else session_id,
             "created_at": created,
-            "used_at": created,
+            "used_at": round_moment(now),
             "expires_at": int(ends),
         },
     }
@@ -153,7 +153,12 @@ def note_use(state: State, now: float, policy: SessionPolicy) -> State | None:
     """Return the session with its use noted, or ``None`` if the last note is recent."""
     if now - state["internal"]["used_at"] < policy.idle_seconds * _NOTED_EACH:
         return None
-    return {**state, "internal": {**state["internal"], "used_at": int(now)}}
+    return {**state, "internal": {**state["internal"], "used_at": round_moment(now)}}
+
+
+def round_moment(now: float) -> float:
+    """Return a moment of use as it is kept: exact enough for an idle lifetime of a second."""
+    return round(now, 3)
 
 
 def seconds_left(state: State, now: float, policy: SessionPolicy) -> float:
@@ -264,7 +269,7 @@ def add_access_token(
             **internal,
             "scopes": scopes,
             # An outcome that is remembered may be older than the last use.
-            "used_at": max(internal["used_at"], int(now)),
+            "used_at": max(internal["used_at"], round_moment(now)),
         },
     }
 
@@ -513,7 +518,7 @@ def is_session(state: object) -> bool:
         and isinstance(user, dict)
         and isinstance(token_sets, list)
         and is_whole_date(internal.get("created_at"))
-        and is_whole_date(internal.get("used_at"))
+        and is_date(internal.get("used_at"))
         and is_whole_date(internal.get("expires_at"))
         and isinstance(internal.get("id"), str)
         and isinstance(internal.get("sid"), str)

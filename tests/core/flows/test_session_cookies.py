@@ -231,7 +231,7 @@ def seal_use(context: Context, content: bytes) -> str:
         b'["", %d]',
         b'["id-1", %d, 1]',
         b'["id-1", "%d"]',
-        b'["id-1", %d.5]',
+        b'["id-1", NaN]',
         b'["id-1", 1]',
         b'["id-1", 1e9999]',
         b'[["id-1"], %d]',

@@ -137,7 +137,7 @@ def test_new_session() -> None:
             "scopes": {"default": "openid read:data"},
             "sid": "id-1",
             "created_at": AT,
-            "used_at": AT,
+            "used_at": NOW,
             "expires_at": AT + 10_000,
         },
     } == session()
@@ -171,11 +171,14 @@ def test_no_lifetime() -> None:
 
 
 def test_idle_lifetime() -> None:
-    """A session ends when nobody has used it for the idle time, and not before."""
+    """A session ends when nobody has used it for the idle time, and not before.
+
+    Whole seconds would take up to one from it: all of it, where it is one second.
+    """
     state = session()
 
-    assert is_alive(state, AT + 999.9, POLICY)
-    assert not is_alive(state, AT + 1_000, POLICY)
+    assert is_alive(state, NOW + 999.9, POLICY)
+    assert not is_alive(state, NOW + 1_000, POLICY)
 
 
 def test_absolute_lifetime() -> None:
@@ -253,7 +256,7 @@ def test_touched() -> None:
 
     assert note_use(state, AT + 99.9, POLICY) is None
     assert note_use(state, AT - 500, POLICY) is None
-    assert noted == {**state, "internal": {**state["internal"], "used_at": AT + 100}}
+    assert noted == {**state, "internal": {**state["internal"], "used_at": AT + 100.5}}
 
 
 def test_seconds_left() -> None:
@@ -261,7 +264,7 @@ def test_seconds_left() -> None:
     state = session()
     used = {**state, "internal": {**state["internal"], "used_at": AT + 9_500}}
 
-    assert 1_000 == seconds_left(state, AT, POLICY)
+    assert 1_000 == seconds_left(state, NOW, POLICY)
     assert 500 == seconds_left(used, AT + 9_500, POLICY)
     assert 1 == seconds_left(state, AT + 5_000, POLICY)
 
@@ -541,8 +544,8 @@ def test_merged_is_use() -> None:
     later = merge(state, response("at-2"), now=NOW + 700)
     earlier = merge(later, response("at-3"), now=NOW)
 
-    assert later["internal"] == {**state["internal"], "used_at": AT + 700}
-    assert AT + 700 == earlier["internal"]["used_at"]
+    assert later["internal"] == {**state["internal"], "used_at": NOW + 700}
+    assert NOW + 700 == earlier["internal"]["used_at"]
 
 
 def id_token(payload: object) -> str:
