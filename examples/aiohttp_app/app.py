@@ -6,7 +6,7 @@
 Without settings it runs with a local Auth0 tenant, in this process.  For your own tenant set
 AUTH0_DOMAIN, AUTH0_CLIENT_ID, AUTH0_CLIENT_SECRET, AUTH0_SECRET (random, 32 characters or
 more), AUTH0_AUDIENCE, and AUTH0_TOKEN_TYPE (the subject token type of your profile).
-Your application's Back-Channel Logout URI there is /auth0/backchannel-logout.
+Your application's Back-Channel Logout URI there is /backchannel-logout.
 REDIS_URL is the Redis that keeps sessions; without it, they end with this process.
 """
 
@@ -19,12 +19,12 @@ import jinja2
 import redis.asyncio
 from aiohttp import web
 
-from auth0_tx import AsyncServerClient
+from auth0_tx import AsyncServerClient, LoginWithCustomTokenExchangeOptions
 from auth0_tx.integrations.aiohttp_web import (
     auth0_of,
+    auth0_routes,
     handle_errors,
     login_required,
-    make_routes,
     setup,
 )
 from auth0_tx.integrations.login_redirects import read_next
@@ -41,7 +41,7 @@ if "AUTH0_DOMAIN" not in env:
     tenant.applications.change(
         tenant.client_id,
         allowed_logout_urls=[HOME],
-        backchannel_logout_uri=f"{HOME}auth0/backchannel-logout",
+        backchannel_logout_uri=f"{HOME}backchannel-logout",
     )
     env["AUTH0_DOMAIN"] = tenant.domain
     env["AUTH0_CLIENT_ID"] = tenant.client_id
@@ -114,6 +114,15 @@ async def api_call(request):
     return show("The API's answer", ANSWER, status=answer.status, text=text)
 
 
+def make_options(subject_token):
+    return LoginWithCustomTokenExchangeOptions(
+        subject_token=subject_token,
+        subject_token_type=TOKEN_TYPE,
+        audience=API,
+        scope="openid profile email offline_access read:data",
+    )
+
+
 templates = jinja2.Environment(autoescape=True)
 
 
@@ -135,7 +144,7 @@ LOGIN = """
 {% for name, token in samples.items() %}
 <p>A legacy token of {{ name }} to paste: <code id="{{ name }}">{{ token }}</code>
 {% endfor %}
-<form method="post" action="/auth0/login">
+<form method="post" action="/login">
 <input type="hidden" name="next" value="{{ next_url }}">
 <p><label>Legacy token <textarea name="subject_token" required></textarea></label>
 <p><button id="login">Log in</button></form>"""
@@ -143,23 +152,15 @@ PROFILE = """
 <p>You are <b id="user">{{ session.user.sub }}</b>.
 <p>The access token ends at <span id="ends">{{ ends.strftime("%Y-%m-%d %H:%M") }}</span>,
 {{ "and is renewed" if session.refresh_token else "and you log in again" }}.
-<form method="post" action="/auth0/logout"><button id="logout">Log out</button></form>"""
+<form method="post" action="/logout"><button id="logout">Log out</button></form>"""
 ANSWER = '<p>Status {{ status }}<pre id="answer">{{ text }}</pre>'
 
 app = web.Application(middlewares=[handle_errors])
 app.add_routes(routes)
-# POST /auth0/login, /auth0/logout and /auth0/backchannel-logout.  The first two refuse forms of
-# other sites.  After a logout, Auth0 ends its own session, too, and sends the browser to HOME,
-# which must be an Allowed Logout URL.
-app.add_routes(
-    make_routes(
-        prefix="/auth0",
-        subject_token_type=TOKEN_TYPE,
-        audience=API,
-        scope="openid profile email offline_access read:data",
-        return_to=HOME,
-    )
-)
+# POST /login, /logout and /backchannel-logout.  The first two refuse forms of other sites.  After
+# a logout, Auth0 ends its own session, too, and sends the browser to HOME, which must be an
+# Allowed Logout URL.
+app.add_routes(auth0_routes(make_options, next_url="/profile", return_to=HOME))
 app.cleanup_ctx.append(hold_connections)
 setup(app, client, login_url="/login")
 

@@ -1,6 +1,6 @@
 """Log in with a token of your old system: FastAPI, the session in cookies or in Redis.
 
-    pip install "auth0-tx[fastapi,redis]" jinja2 python-multipart uvicorn
+    pip install "auth0-tx[fastapi,redis]" jinja2 uvicorn
     python examples/fastapi_app/app.py
 
 Without settings it runs with a local Auth0 tenant, in this process.  For your own tenant set

@@ -128,12 +128,12 @@ def _start_app(
 
 
 @pytest.fixture(scope="session")
-def redis_for_sessions() -> Iterator[str]:
+def redis_for_sessions() -> Iterator[RedisServer]:
     """A Redis for the sessions of all applications that keep them in one."""
     if not has_program():
         skip_without_redis()
     server = RedisServer()
-    yield server.url
+    yield server
     server.close()
 
 
@@ -142,13 +142,13 @@ def configured(
     request: pytest.FixtureRequest,
     browsers: tuple[Browser, Browser],
     running_tenant: Tenant,
-    redis_for_sessions: str,
+    redis_for_sessions: RedisServer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningApp]:
     """Each application configured for `tenant`, as for a real one."""
     log = tmp_path_factory.mktemp(request.param) / "output"
     # In the development mode, Python also warns of connections that nobody closed.
-    settings = {"PYTHONDEVMODE": "1", "REDIS_URL": redis_for_sessions}
+    settings = {"PYTHONDEVMODE": "1", "REDIS_URL": redis_for_sessions.url}
     app = _start_app(running_tenant, request.param, log, settings)
     yield app
     app.close()

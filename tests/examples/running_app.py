@@ -56,7 +56,9 @@ SITES = {
     ),
     "flask_app": Site(is_for_actors=True),
     "fastapi_app": Site(),
-    "aiohttp_app": Site(),
+    "aiohttp_app": Site(
+        login="login", logout="logout", backchannel_logout="backchannel-logout"
+    ),
 }
 APPS = tuple(SITES)
 WITH_ACTORS = tuple(name for name, site in SITES.items() if site.is_for_actors)

@@ -35,6 +35,8 @@ http {{
         location / {{
             proxy_pass http://localhost:{app_port};
             proxy_http_version 1.1;
+            proxy_buffer_size 16k;
+            proxy_busy_buffers_size 16k;
             proxy_set_header Host $http_host;
             proxy_cache pages;
             proxy_cache_valid 200 301 404 60s;

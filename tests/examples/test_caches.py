@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from pathlib import Path
 from urllib.request import Request, urlopen
 
 import attrs
@@ -15,6 +17,7 @@ from tests.examples.shared_cache import SharedCache
 
 pytestmark = pytest.mark.browser
 
+COOKIE = "__Host-auth0_tx"
 PAGES = ("profile", "api-call")
 
 
@@ -97,6 +100,30 @@ def test_renewed_session(
     time.sleep(1)
     check_user(browser, cache.home, "auth0|alice")
     check_stranger(cache.home)
+
+
+@pytest.mark.parametrize("name", ["flask_app", "fastapi_app"])
+def test_renewed_session_in_cookies(
+    name: str,
+    browser: Browser,
+    tenant: Tenant,
+    start: Callable[..., RunningApp],
+    tmp_path: Path,
+) -> None:
+    """A page that sets a cookie with a user's new tokens reaches nobody else."""
+    folder = tmp_path / "nginx"
+    folder.mkdir()
+    cache = SharedCache(start(name), folder)
+    try:
+        tenant.apis.change(API, token_lifetime=1)
+        browser.log_in(cache.home, tenant.subject_token("auth0|alice"))
+        before = browser.list_cookies()[COOKIE]["value"]
+        time.sleep(1)
+        browser.visit(f"{cache.home}api-call")
+        assert before != browser.list_cookies()[COOKIE]["value"]
+        check_stranger(cache.home)
+    finally:
+        cache.close()
 
 
 def test_public_page(

@@ -15,6 +15,7 @@ import pytest
 from auth0_tx.tenant import Tenant
 from tests.examples.chromium import Browser
 from tests.examples.running_app import API, WITH_ACTORS, RunningApp
+from tests.redis_server import RedisServer
 
 pytestmark = pytest.mark.browser
 
@@ -345,12 +346,12 @@ def test_sessions_outlive_the_process(
     name: str,
     browser: Browser,
     tenant: Tenant,
-    redis_for_sessions: str,
+    redis_for_sessions: RedisServer,
     start: Callable[..., RunningApp],
     tmp_path: Path,
 ) -> None:
     """With a database or a Redis, a session outlives the process that made it."""
-    settings = {"DATABASE": f"{tmp_path}/sqlite3", "REDIS_URL": redis_for_sessions}
+    settings = {"DATABASE": f"{tmp_path}/sqlite3", "REDIS_URL": redis_for_sessions.url}
     app = start(name, **settings)
     browser.log_in(app.home, tenant.subject_token("auth0|alice"))
     assert 0 == app.interrupt()
@@ -360,6 +361,29 @@ def test_sessions_outlive_the_process(
     assert is_logged_in(browser, again)
     browser.press("logout")
     assert set() == list_session_cookies(browser)
+
+
+@pytest.mark.parametrize(
+    "configured", ["flask_app", "fastapi_app", "aiohttp_app"], indirect=True
+)
+def test_store_that_is_down(
+    configured: RunningApp,
+    browser: Browser,
+    tenant: Tenant,
+    redis_for_sessions: RedisServer,
+) -> None:
+    """Without the store nobody is shown as logged in, or out; with it they may log in."""
+    browser.log_in(configured.home, tenant.subject_token("auth0|alice"))
+    redis_for_sessions.kill()
+    try:
+        browser.visit(f"{configured.home}profile")
+        answer = browser.read_page()
+    finally:
+        redis_for_sessions.start()
+
+    assert "temporarily_unavailable" in answer
+    browser.log_in(configured.home, tenant.subject_token("auth0|alice"))
+    assert is_logged_in(browser, configured)
 
 
 # The last test of each application, as the application ends in it.

@@ -16,6 +16,7 @@ import pytest
 from auth0_tx.tenant import Tenant
 from tests.examples.chromium import Browser
 from tests.examples.running_app import API, EXAMPLES, RunningApp
+from tests.redis_server import RedisServer
 
 pytestmark = pytest.mark.browser
 
@@ -41,12 +42,12 @@ def test_sessions_on_a_server(
     browser: Browser,
     other_browser: Browser,
     tenant: Tenant,
-    redis_for_sessions: str,
+    redis_for_sessions: RedisServer,
     start: Callable[..., RunningApp],
     tmp_path: Path,
 ) -> None:
     """Every worker knows each user, renews their tokens, and knows who has left."""
-    settings = {"DATABASE": f"{tmp_path}/sqlite3", "REDIS_URL": redis_for_sessions}
+    settings = {"DATABASE": f"{tmp_path}/sqlite3", "REDIS_URL": redis_for_sessions.url}
     if name == "django_app":
         migrate(tenant, settings)
     app = start(name, server=server, **settings)
