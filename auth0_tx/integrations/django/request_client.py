@@ -91,15 +91,20 @@ class DjangoRequestAuth0(RequestAuth0):
         another user was logged in to Django by :func:`login`, that login ends.
         """
         result = super().login(options)
-        session = getattr(self._request, "session", None)
-        # Django's session is the default client's: its users log in with that one.
-        if session is not None and self._name == DEFAULT:
-            check = get_login_check(self._request)
-            if check.end_login_of_others(hash_user(result.state_data["user"])):
-                end_other_sessions(self._request)
-        if session is not None:
-            session.cycle_key()
+        self._renew_django_session(hash_user(result.state_data["user"]))
         return result
+
+    def _renew_django_session(self, user: str | None) -> None:
+        """Change the key of Django's session, and end a login of another than *user*."""
+        session = getattr(self._request, "session", None)
+        if session is None:
+            return
+        # Django's session is the default client's: its users log in with that one.
+        if self._name == DEFAULT:
+            check = get_login_check(self._request)
+            if check.end_login_of_others(user):
+                end_other_sessions(self._request)
+        session.cycle_key()
 
     @async_unsafe(_IN_ASYNC_VIEW.format("request.auth0.alogout()"))
     def logout(self, *, return_to: str | None = None, revoke: bool = True) -> str:
@@ -256,9 +261,11 @@ def login(request: Any, options: LoginWithCustomTokenExchangeOptions) -> Any:
     _check_can_log_in(request)
     bound: DjangoRequestAuth0 = request.auth0
     with get_login_check(request).suspend():
-        result = bound.login(options)
+        result = RequestAuth0.login(bound, options)
         try:
-            return _log_in_to_django(request, result.state_data["user"])
+            claims = result.state_data["user"]
+            bound._renew_django_session(hash_user(claims))
+            return _log_in_to_django(request, claims)
         except BaseException:
             # Nobody must be logged in by half: neither here nor in Django.
             bound.end_session_quietly()

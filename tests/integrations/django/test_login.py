@@ -320,6 +320,26 @@ def test_backend_that_fails(project: Project, auth0_tenant: Tenant) -> None:
     assert "nobody" == ask(browser, "subject")
 
 
+def test_session_engine_that_fails(
+    project: Project, auth0_tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If Django's session cannot be saved, nobody is logged in by half either."""
+    from django.contrib.sessions.backends.base import SessionBase
+    from django.db import OperationalError
+
+    def fail(_: object) -> None:
+        raise OperationalError
+
+    project({}, ROOT_URLCONF=SITE)
+    browser = new_browser()
+    with monkeypatch.context() as patch:
+        patch.setattr(SessionBase, "cycle_key", fail)
+        answer = send(browser, "login", auth0_tenant.subject_token("auth0|alice"))
+
+    assert 500 == answer.status_code
+    assert "nobody" == ask(browser, "subject")
+
+
 def test_one_except() -> None:
     """One ``except`` catches what Auth0 or the user is the reason for."""
     assert issubclass(LoginRefusedError, CustomTokenExchangeError)
