@@ -58,7 +58,7 @@ class DatabaseRows(Unpicklable):
             live = rows.filter(session_key=key, expire_date__gt=timezone.now())
             return list(live.values_list("session_data", flat=True))
 
-        texts = self.run(select)
+        texts = self.run(select, writes=False)
         return _parse(texts[0]) if texts else None
 
     def insert(self, key: str, value: bytes, ttl: float) -> bool:
@@ -98,8 +98,12 @@ class DatabaseRows(Unpicklable):
 
         return self.run(delete)
 
-    def run(self, act: Callable[[Any], T]) -> T:
+    def run(self, act: Callable[[Any], T], *, writes: bool = True) -> T:
         """Return what *act* returns for the rows of the table.
+
+        Args:
+            act: is called again if the database refuses a statement because of another one.
+            writes: whether it writes.
 
         Raises:
             ConfigurationError: the table's application is not installed.
@@ -109,7 +113,7 @@ class DatabaseRows(Unpicklable):
         alias = self.alias or router.db_for_write(model)
         for tries_left in reversed(range(_MOST_TRIES)):
             try:
-                with use_connection(alias) as name:
+                with use_connection(alias, writes=writes) as name:
                     return act(model._base_manager.using(name))
             except OperationalError as error:
                 if not tries_left or not _is_conflict(error):

@@ -95,7 +95,8 @@ class DjangoDatabaseStore(Unpicklable):
             )
             return list(labelled.values_list("session_data", flat=True))
 
-        added = [text.split(" ") for text in self._rows.run(select)]
+        texts = self._rows.run(select, writes=False)
+        added = [text.split(" ") for text in texts]
         added.sort(key=lambda parts: (float(parts[0]), float(parts[1])))
         return [key for _, _, key in added]
 

@@ -13,6 +13,9 @@ part of the application's transactions:
    thread itself is in.  There, and in Django's ``TestCase``, which rolls back what a test
    wrote, all is written within the transaction.
 
+A second connection may wait for the first one: for a view that has deleted all rows of the table,
+and then logs its user out.  Nothing would end that, so a lock is waited for only for some seconds.
+
 Django closes connections when a request ends.  In other threads nobody does: those of a pool, or
 the one that renews locks.  There, who opens a connection closes it.
 """
@@ -21,11 +24,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from django.core.signals import request_finished, request_started
-from django.db import Error, connections
+from django.db import Error, connections, transaction
+
+LOCK_SECONDS = 3
+"""Seconds to wait for a row that another transaction has written, perhaps the thread's own."""
 
 
 class _Thread(threading.local):
@@ -46,19 +52,22 @@ _thread = _Thread()
 
 
 @contextmanager
-def use_connection(alias: str) -> Iterator[str]:
+def use_connection(alias: str, *, writes: bool = True) -> Iterator[str]:
     """Yield the alias of a connection on which each statement is committed at once.
 
     Args:
         alias: the database's name in ``DATABASES``.
+        writes: whether rows are written, and so may be locked by others.
     """
     connection: Any = connections[alias]
-    if not is_committing(connection) and not is_only_writer(connection):
+    is_own = not is_committing(connection) and not is_only_writer(connection)
+    if is_own:
         connection = _get_own(connection)
     was_open = connection.connection is not None
     is_broken = True
     try:
-        yield connection.alias
+        with _bound_waits(connection) if is_own and writes else nullcontext():
+            yield connection.alias
         is_broken = False
     except Error:
         # The server may have closed it: the next statement gets another.
@@ -105,6 +114,24 @@ def _get_own(connection: Any) -> Any:
         # Django's ORM finds it by its alias; the table of connections is the thread's own.
         _thread.own[alias] = connections[alias] = own
     return own
+
+
+@contextmanager
+def _bound_waits(connection: Any) -> Iterator[None]:
+    """Bound how long the statements of the block wait for locks."""
+    if connection.vendor == "mysql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {LOCK_SECONDS}")
+        yield
+    elif connection.vendor == "postgresql":
+        # A pool between us and the server, such as PgBouncer, would give a setting of the
+        # session to others.
+        with transaction.atomic(using=connection.alias):
+            with connection.cursor() as cursor:
+                cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+            yield
+    else:
+        yield
 
 
 def _begin_request(**_: object) -> None:

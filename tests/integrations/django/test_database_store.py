@@ -158,6 +158,29 @@ def test_transaction_that_failed(open_postgres: Open) -> None:
     assert b"1" == store.get("session:a")
 
 
+def test_lock_of_the_own_transaction(
+    open_postgres: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A view that has deleted all rows, and then logs out, does not wait for itself for ever."""
+    from django.contrib.sessions.models import Session
+    from django.db import OperationalError, transaction
+
+    from auth0_tx.integrations.django import own_connections
+
+    alias = open_postgres()
+    store = make_store(alias)
+    store.set("session:a", b"1", ttl=60, expected=None)
+    monkeypatch.setattr(own_connections, "LOCK_SECONDS", 1)
+    with transaction.atomic(using=alias):
+        Session.objects.using(alias).all().delete()
+        with pytest.raises(OperationalError, match="lock timeout"):
+            store.delete("session:a")
+        assert store.set("session:b", b"1", ttl=60, expected=None)
+
+    assert store.get("session:a") is None
+    assert b"1" == store.get("session:b")
+
+
 def test_without_autocommit(open_postgres: Open) -> None:
     """Where the project commits by itself, sessions are committed all the same."""
     from django.db import connections, transaction
