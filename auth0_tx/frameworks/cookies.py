@@ -53,12 +53,15 @@ class ResponseState:
     Attributes:
         cookies: the cookies to set, by name.
         was_read: whether the session was read.
+        is_bound: whether the application has a client that is bound to the request.  A stream
+            is made after its header fields were sent, and may yet read the session with it.
         has_middleware: whether a middleware applies this state when the response begins.
         has_begun: whether the response has begun, so that no header can be added.
     """
 
     cookies: dict[str, SetCookie] = attrs.field(factory=dict)
     was_read: bool = False
+    is_bound: bool = False
     has_middleware: bool = False
     has_begun: bool = False
 

@@ -158,7 +158,7 @@ def auth0_of(request: web.Request, name: str | None = None) -> AsyncRequestAuth0
     bound = request.get(_BOUND)
     if bound is None:
         _check_sub_applications(request)
-        expect_commit(request)
+        expect_commit(request).is_bound = True
         bound = request[_BOUND] = {}
     name = name or DEFAULT
     if name not in bound:
@@ -520,10 +520,9 @@ async def _commit(request: web.Request, response: web.StreamResponse) -> None:
     # been written to header fields already, and ``set_cookie`` would come too late.
     state = get_state(request)
     state.has_begun = True
-    if _BOUND in request and not isinstance(response, web.Response | web.FileResponse):
-        # A stream is made after its header fields were sent, which is too late to keep caches
-        # from it.  It may yet ask for the session.
-        state.was_read = True
+    # It is too late to keep caches from a stream when it reads the session.
+    is_whole = isinstance(response, web.Response | web.FileResponse)
+    state.was_read |= state.is_bound and not is_whole
     headers = response.headers
     if state.cookies:
         fields = headers.popall("Set-Cookie", [])

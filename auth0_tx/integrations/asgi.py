@@ -64,6 +64,8 @@ class SessionCommitMiddleware:
             # Informational messages, such as early hints, may come before.
             if message["type"] in _STARTS:
                 state.has_begun = True
+                # It is too late to keep caches from a stream when it reads the session.
+                state.was_read |= state.is_bound and _is_stream(message)
                 message = _add_headers(message, state)
             elif message["type"] == "websocket.close" and not state.has_begun:
                 state.has_begun = True
@@ -79,6 +81,13 @@ class SessionCommitMiddleware:
                 state.has_begun = True
                 await _deny(send, state, 500)
             raise
+
+
+def _is_stream(start: Message) -> bool:
+    """Return whether a response has begun whose length the application does not know yet."""
+    return not any(
+        name.lower() == b"content-length" for name, _ in start.get("headers", ())
+    )
 
 
 def _must_deny(scope: Scope, state: ResponseState) -> bool:

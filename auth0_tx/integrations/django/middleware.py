@@ -11,7 +11,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import (
+    FileResponse,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+)
 from django.utils.functional import LazyObject, SimpleLazyObject, empty
 
 from ...frameworks.cookies import ResponseState, commit, expect_commit
@@ -148,5 +153,9 @@ def _finish(
         # A middleware asked for the user.  Django has made a page of the store's failure, and
         # asks ``process_exception`` only about errors of views.
         response = respond_to_view_error(request, failure) or response
+    # A generator reads the session after the header fields were sent, when it is too late to
+    # keep caches from the stream.  Nobody knows whether it will: ``request.auth0`` is lazy.
+    if response.streaming and not isinstance(response, FileResponse):
+        state.was_read = True
     commit(response, state)
     return response

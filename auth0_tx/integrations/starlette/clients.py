@@ -15,6 +15,7 @@ from starlette.requests import HTTPConnection
 
 from ...aio import AsyncServerClient
 from ...errors import ConfigurationError
+from ...frameworks.cookies import get_state
 from ...shells.aiohttp_shell import hold_open
 from ..async_request_client import AsyncRequestAuth0
 from ..cross_origin import is_cross_origin
@@ -106,6 +107,7 @@ def auth0_of(request: HTTPConnection, name: str | None = None) -> AsyncRequestAu
             has no client of that name.
     """
     client = _find_client(request, name or DEFAULT)
+    get_state(request).is_bound = True
     # In the scope: each layer of Starlette makes its own Request of the same scope.
     bound: dict[str, AsyncRequestAuth0] = request.scope.setdefault(_BOUND, {})
     found = bound.get(name or DEFAULT)
