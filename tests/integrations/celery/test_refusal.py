@@ -15,6 +15,8 @@ import pytest
 from celery import Celery, chain, chord, group, signals
 from celery.backends.cache import CacheBackend
 from celery.beat import ScheduleEntry, Scheduler, SchedulingError
+from hypothesis import given
+from hypothesis import strategies as st
 from kombu import serialization
 from kombu.transport import memory
 
@@ -95,6 +97,17 @@ def test_spellings(name: str) -> None:
 def test_plain_texts(text: str) -> None:
     """Ordinary texts pass, also those that speak of tokens."""
     assert not holds_token(text)
+
+
+@given(st.text() | st.binary())
+def test_any_text(value: str | bytes) -> None:
+    """Whatever stands around a token, it is found, and no text is too strange to search."""
+    holds_token(value)
+    if isinstance(value, str):
+        assert holds_token(f"{value} {JWT} {value}")
+    else:
+        assert holds_token(b"%s\n%s" % (value, JWT.encode()))
+        assert holds_token(encode(value + b" " + JWT.encode()))
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Any
 import kombu
 import pytest
 from celery import chain, chord, group
-from celery.exceptions import ChordError
+from celery.exceptions import ChordError, SoftTimeLimitExceeded
 
 from auth0_tx import InvalidInputError, RateLimitError, RefusedError
 from auth0_tx.tenant import User, faults
@@ -283,3 +283,37 @@ def test_replaced_processes(worker_on: Callable[..., Any], redis_url: str) -> No
         }
 
     assert 4 == len(pids)
+
+
+def test_soft_time_limit(worker_on: Callable[..., Any], redis_url: str) -> None:
+    """An exchange that a time limit interrupts spends its token, and the next has its own answer."""
+    with worker_on(redis_url, "--pool", "prefork", "--concurrency", "1") as worker:
+        hasty = worker.module.exchange_hastily
+        seen = []
+        for number in range(4):
+            worker.tenant.users.add(User(f"auth0|user_{number}"))
+            if number % 2 == 0:
+                worker.tenant.inject(faults.latency(2.5), path="/oauth/token")
+            handle = put(worker, f"auth0|user_{number}")[1]
+            result = hasty.delay(handle)
+            if number % 2 == 0:
+                with pytest.raises(SoftTimeLimitExceeded):
+                    result.get(timeout=60)
+                with pytest.raises(InvalidInputError, match="was taken before"):
+                    worker.module.vault.take(handle)
+            else:
+                seen.append(result.get(timeout=60))
+
+    assert 2 == len(set(seen))
+
+
+def test_gevent(worker_on: Callable[..., Any], redis_url: str) -> None:
+    """Greenlets share a client, and each task has the token of its own user."""
+    pytest.importorskip("gevent")
+    with worker_on(redis_url, "--pool", "gevent", "--concurrency", "6") as worker:
+        for number in range(6):
+            worker.tenant.users.add(User(f"auth0|user_{number}"))
+        handles = [put(worker, f"auth0|user_{number}")[1] for number in range(6)]
+        results = [worker.module.exchange.delay(handle) for handle in handles]
+
+        assert 6 == len({result.get(timeout=60)[1] for result in results})

@@ -83,6 +83,13 @@ def exchange_eagerly(handle: str) -> None:
     client.custom_token_exchange(options(vault.take(handle)))
 
 
+@app.task(shared=False, base=TokenExchangeTask, name="hasty", soft_time_limit=1)
+def exchange_hastily(handle: str) -> str:
+    """Exchange the token of a handle within a second; return the hash of the answer."""
+    with vault.lend(handle) as token:
+        return hash_token(client.custom_token_exchange(options(token)).access_token)
+
+
 @app.task(shared=False, base=TokenExchangeTask, name="trusting", allow_tokens=True)
 def length(token: str) -> int:
     """Take a token as it is."""
