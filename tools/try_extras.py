@@ -141,6 +141,10 @@ TRIALS = {
     "django": build_trial(
         "django",
         "django.md",
+        "--beside",
+        "rest_framework",
+        "--beside",
+        "djangorestframework",
         files=(("site_settings.py", DJANGO_SETTINGS),),
         commands=(
             (
@@ -154,6 +158,7 @@ TRIALS = {
             ("django-admin", "auth0_tx", "--help", "--settings", "site_settings"),
         ),
     ),
+    "drf": build_trial("django", "django.md"),
     "fastapi": build_trial("fastapi", "fastapi.md", "--beside", "httpx2"),
     "flask": build_trial(
         "flask",
