@@ -149,6 +149,19 @@ else:
         """
 
 
+if TYPE_CHECKING:
+    CheckedUser: TypeAlias = UserClaims
+else:
+
+    class CheckedUser:
+        """A user whom another dependency has checked, and whom FastAPI must not read.
+
+        ``UserClaims`` is a dictionary for it, which it would read from the request's body: any
+        visitor could say who they are.  The signatures of dependencies do not have this
+        parameter, and should FastAPI look past them, it refuses it.
+        """
+
+
 class BoundClient(_Dependency):
     """Return a client, bound to the request or the WebSocket.
 
@@ -249,20 +262,20 @@ class RequiredUser(_SessionDependency):
         self._scopes = tuple(scopes.split() if isinstance(scopes, str) else scopes)
         self._audience = audience
         self._arguments = (policy, self._scopes, audience, client)
+        checked: Any = None
         if self._scopes:
             # FastAPI shows only the scopes of a ``Security``.
-            self.__signature__: inspect.Signature = _depend_on(
-                Security(
-                    RequiredUser(policy, audience=audience, client=client),
-                    scopes=self._scopes,
-                )
+            checked = Security(
+                RequiredUser(policy, audience=audience, client=client),
+                scopes=self._scopes,
             )
+        self.__signature__: inspect.Signature = _depend_on(checked)
 
     async def __call__(
         self,
         connection: HTTPConnection,
         security_scopes: SecurityScopes,
-        user: UserClaims | None = None,
+        user: CheckedUser | None = None,
     ) -> UserClaims:
         """Return the claims of the connection's user."""
         if user is not None:
@@ -488,13 +501,18 @@ def _name_scheme(client: str | None) -> str:
     return _SESSION_SCHEME if client is None else f"{_SESSION_SCHEME}_{client}"
 
 
-def _depend_on(dependency: Any) -> inspect.Signature:
-    """Return the signature of a ``RequiredUser`` that has another one check the scopes."""
-    annotations = {
+def _depend_on(checked: Any) -> inspect.Signature:
+    """Return the parameters of a ``RequiredUser`` that FastAPI is to see.
+
+    Args:
+        checked: the dependency that checks its scopes and finds its user, or ``None``.
+    """
+    annotations: dict[str, Any] = {
         "connection": HTTPConnection,
         "security_scopes": SecurityScopes,
-        "user": Annotated[dict[str, Any], dependency],
     }
+    if checked is not None:
+        annotations["user"] = Annotated[dict[str, Any], checked]
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     return inspect.Signature(
         [

@@ -27,6 +27,7 @@ from auth0_tx.integrations.fastapi import (
     RequiredUser,
     SessionCommitMiddleware,
     auth0_lifespan,
+    auth0_of,
     handle_errors,
 )
 from auth0_tx.stores import MemoryStore
@@ -34,6 +35,7 @@ from auth0_tx.tenant import Tenant
 from tests.integrations.async_sites import API, OTHER, login_options, make_settings
 
 READ, DELETE = "read:data", "delete:data"
+POLICY = SessionPolicy(cookie_name="other")
 
 
 class Person(BaseModel):
@@ -63,6 +65,7 @@ def make_app(client: AsyncServerClient, tenant: Tenant) -> FastAPI:
     def show_user(user: CurrentUser) -> str:
         return user["sub"] if user else "nobody"
 
+    @app.post("/person")
     @app.get("/person")
     def show_person(person: Annotated[Person, Depends(find_person)]) -> Person:
         return person
@@ -75,12 +78,14 @@ def make_app(client: AsyncServerClient, tenant: Tenant) -> FastAPI:
     def use_client(auth0: Auth0) -> bool:
         return len(from_thread.run(auth0.get_access_token, API)) > 20
 
+    @app.post("/may-read")
     @app.get("/may-read")
     async def may_read(
         user: Annotated[UserClaims, Security(RequiredUser(), scopes=[READ])],
     ) -> str:
         return user["sub"]
 
+    @app.post("/may-delete")
     @app.get("/may-delete")
     async def may_delete(
         user: Annotated[
@@ -144,6 +149,55 @@ def test_scopes(app: FastAPI) -> None:
     assert "Cookie" == refused.headers["Vary"]
 
 
+DEPENDENCIES: list[Any] = [
+    auth0_of,
+    BoundClient(),
+    OptionalUser(),
+    RequiredUser(),
+    RequiredUser(POLICY),
+    RequiredUser(client="orders"),
+    RequiredUser(scopes=[READ]),
+    RequiredUser(scopes=[READ], audience=API, client="orders"),
+    AccessToken(),
+    AccessToken(API, "read", client="orders"),
+    OnBehalfOf(OTHER, "read"),
+    ExchangedToken("urn:acme:token", API),
+]
+
+
+@pytest.mark.parametrize("dependency", DEPENDENCIES, ids=str)
+@pytest.mark.parametrize("depend", [Depends, Security])
+def test_nothing_is_read_from_the_visitor(depend: Any, dependency: Any) -> None:
+    """FastAPI takes no argument of a dependency for a part of the query or of the body."""
+    app = FastAPI()
+
+    @app.post("/")
+    def endpoint(value: Any = depend(dependency)) -> None:
+        """Take what the dependency returns."""
+
+    operation = app.openapi()["paths"]["/"]["post"]
+
+    assert "requestBody" not in operation
+    assert "parameters" not in operation
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("path", ["/person", "/may-read", "/may-delete"])
+def test_visitor_who_says_who_they_are(app: FastAPI, method: str, path: str) -> None:
+    """Claims in the body or in the query log nobody in."""
+    claims = {"sub": "auth0|admin"}
+    with visit(app) as browser:
+        statuses = {
+            browser.request(method, path, json=claims).status_code,
+            browser.request(method, path, json={"user": claims}).status_code,
+            browser.request(method, path, data=claims).status_code,
+            browser.request(method, path, params=claims).status_code,
+            browser.request(method, path, params={"user": "admin"}).status_code,
+        }
+
+    assert {401} == statuses
+
+
 def test_replaced_in_a_test(app: FastAPI) -> None:
     """A dependency is replaced by any other with the same arguments."""
     bob: Any = {"sub": "auth0|bob"}
@@ -159,9 +213,6 @@ def test_replaced_in_a_test(app: FastAPI) -> None:
     seen = [browser.get(path).json() for path in paths]
 
     assert ["auth0|bob", bob, True, "auth0|bob", "auth0|bob"] == seen
-
-
-POLICY = SessionPolicy(cookie_name="other")
 
 
 @pytest.mark.parametrize(
