@@ -10,7 +10,9 @@ import sys
 import sysconfig
 import time
 from collections.abc import Mapping
+from http.client import HTTPException
 from pathlib import Path
+from urllib.request import urlopen
 
 import attrs
 
@@ -140,7 +142,7 @@ class RunningApp:
                 env={**inherited, **settings, "PORT": str(self.port)},
             )
         try:
-            self._wait_until_listening()
+            self._wait_until_answering()
         except BaseException:
             self.close()
             raise
@@ -174,11 +176,19 @@ class RunningApp:
         }
         return [part.format(**values) for part in SERVERS[server]]
 
-    def _wait_until_listening(self) -> None:
+    def _wait_until_answering(self) -> None:
         until = time.monotonic() + 30
         while time.monotonic() < until:
             assert self._process.poll() is None, f"it ended by itself: {self.output}"
-            if accepts_connections(self.port):
+            if self._is_answering():
                 return
             time.sleep(0.05)
-        raise AssertionError(f"it does not listen: {self.output}")
+        raise AssertionError(f"it does not answer: {self.output}")
+
+    def _is_answering(self) -> bool:
+        """Return whether the application answers, and not another that has the port."""
+        try:
+            with urlopen(self.home, timeout=10) as answer:
+                return b'id="made"' in answer.read()
+        except (OSError, HTTPException):
+            return False
