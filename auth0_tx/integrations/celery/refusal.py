@@ -346,7 +346,7 @@ def _find(
     found = search(parts)
     if found is not None and is_allowed is not None:
         # Rare, so the copy without the allowed arguments is made only now.
-        found = search(_remove_allowed(parts, is_allowed))
+        found = search(_remove_allowed(parts, is_allowed, is_message=True))
     return None if found is None else _make_refusal(found)
 
 
@@ -355,11 +355,15 @@ def _make_refusal(found: Found) -> _RefusedError:
     return _RefusedError(f"{found.place} {rule}", parameter=found.place)
 
 
-def _remove_allowed(value: Any, is_allowed: Callable[[str], bool]) -> Any:
+def _remove_allowed(
+    value: Any, is_allowed: Callable[[str], bool], *, is_message: bool = False
+) -> Any:
     """Return *value* without the arguments of the tasks in it that may have tokens."""
     if isinstance(value, Mapping):
+        # Data of a user's may look like a task, but not like all of a signature.
+        is_task = is_message or value.keys() >= {"args", "options", "subtask_type"}
         name = value.get("task")
-        if isinstance(name, str) and "args" in value and is_allowed(name):
+        if is_task and isinstance(name, str) and is_allowed(name):
             value = {k: v for k, v in value.items() if k not in ("args", "kwargs")}
             headers = value.get("headers")
             if isinstance(headers, Mapping):

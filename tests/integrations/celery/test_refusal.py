@@ -305,6 +305,12 @@ WAYS: dict[str, tuple[Callable[[Any], Any], str]] = {
         ),
         "args[0]",
     ),
+    "data like an allowed task": (
+        lambda app: app.tasks["plain"].delay(
+            {"task": "trusting", "args": [JWT], "kwargs": {}}
+        ),
+        "args[0]['args'][0]",
+    ),
     "an allowed task's callback": (
         lambda app: app.tasks["trusting"].apply_async(
             (1,), link=app.signature("plain", (JWT,))

@@ -12,7 +12,7 @@ import pytest
 from celery import chain, chord, group
 from celery.exceptions import ChordError, SoftTimeLimitExceeded
 
-from auth0_tx import InvalidInputError, RateLimitError, RefusedError
+from auth0_tx import BlockedError, InvalidInputError, RateLimitError, RefusedError
 from auth0_tx.tenant import User, faults
 from tests.integrations.celery.conftest import Worker
 
@@ -99,6 +99,23 @@ def test_429_for_too_long(worker: Worker) -> None:
 
     assert limited.value.retry_after is not None
     assert limited.value.retry_after > 3_000
+    assert 1 == sends(worker)
+
+
+def test_block_is_final(worker: Worker) -> None:
+    """A blocked IP address is not tried again, even if the server names a time."""
+    worker.tenant.clear()
+    worker.tenant.inject(
+        faults.status(
+            429,
+            '{"error": "too_many_attempts"}',
+            {"Retry-After": "1", "Content-Type": "application/json"},
+        ),
+        path="/oauth/token",
+    )
+    with pytest.raises(BlockedError):
+        worker.module.exchange.delay(put(worker)[1]).get(timeout=30)
+
     assert 1 == sends(worker)
 
 
@@ -305,6 +322,14 @@ def test_soft_time_limit(worker_on: Callable[..., Any], redis_url: str) -> None:
                 seen.append(result.get(timeout=60))
 
     assert 2 == len(set(seen))
+
+
+def test_redelivered(worker_on: Callable[..., Any], amqp_url: str) -> None:
+    """A task whose process dies is delivered again, and says that its token is gone."""
+    with worker_on(amqp_url, "--pool", "prefork", "--concurrency", "1") as worker:
+        result = worker.module.exchange_and_die.delay(put(worker)[1])
+        with pytest.raises(InvalidInputError, match="was taken before"):
+            result.get(timeout=60)
 
 
 def test_gevent(worker_on: Callable[..., Any], redis_url: str) -> None:
