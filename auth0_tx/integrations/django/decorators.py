@@ -122,6 +122,16 @@ def _make_decorator(
                 return make_error_response(request, error, login_url)
             return await view(request, *args, **kwargs)
 
-        return await_view if iscoroutinefunction(view) else call_view
+        return await_view if _is_async(view) else call_view
 
     return decorate
+
+
+def _is_async(view: Any) -> bool:
+    """Return whether a view is a coroutine function, or the ``dispatch`` of an async class.
+
+    ``method_decorator(..., name="dispatch")`` passes the latter as a partial function, and it
+    returns a coroutine without being a coroutine function.
+    """
+    instance = getattr(getattr(view, "func", None), "__self__", None)
+    return iscoroutinefunction(view) or bool(getattr(instance, "view_is_async", False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import django
 import pytest
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
@@ -93,6 +94,18 @@ class DecoratedView(View):
         return HttpResponse("account")
 
 
+@method_decorator(auth0_login_required, name="dispatch")
+class AsyncDecoratedView(View):
+    async def get(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponse("account")
+
+
+class AsyncDecoratedMethod(View):
+    @method_decorator(auth0_login_required)
+    async def get(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponse("account")
+
+
 class AccountView(Auth0LoginRequiredMixin, View):
     login_url = "/sign-in"
 
@@ -140,6 +153,9 @@ urlpatterns = [
     path("change-async", change_async),
     path("change-view-async", AsyncChangeView.as_view()),
     path("decorated-view", DecoratedView.as_view()),
+    path("decorated-view-async", AsyncDecoratedView.as_view()),
+    path("decorated-method-async", AsyncDecoratedMethod.as_view()),
+    path("decorator-around-async", auth0_login_required(AsyncAccountView.as_view())),
     path("account-view", AccountView.as_view()),
     path("account-view-async", AsyncAccountView.as_view()),
     path("without-scopes", ViewWithoutScopes.as_view()),
@@ -150,9 +166,14 @@ ACCOUNTS = [
     "/account",
     "/account-async",
     "/decorated-view",
+    "/decorated-view-async",
+    "/decorator-around-async",
     "/account-view",
     "/account-view-async",
 ]
+if django.VERSION >= (5, 2):
+    # Earlier, method_decorator makes a method that Django does not await.
+    ACCOUNTS.append("/decorated-method-async")
 READING = ["/orders/7", "/orders-async/7", "/orders-view/7"]
 CHANGING = ["/change", "/change-async", "/change-view-async"]
 

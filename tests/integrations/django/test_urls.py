@@ -320,8 +320,9 @@ def test_without_django_users(
     set_up(AUTHENTICATION_BACKENDS=["django.contrib.auth.backends.ModelBackend"])
     browser = Browser()
     token = auth0_tenant.subject_token("auth0|alice")
-    browser.submit("/auth0/login/", subject_token=token)
+    answer = browser.submit("/auth0/login/", subject_token=token)
 
+    assert 302 == answer.status_code
     assert {"sub": "auth0|alice", "django": False} == browser.get_user()
     browser.submit("/auth0/logout/")
     assert NOBODY == browser.get_user()
