@@ -15,7 +15,7 @@ from typing import Any
 
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 
-from ...errors import Auth0Error
+from ...errors import StoreError
 from .login_check import USER_HASH, get_login_check, hash_user
 from .request_client import end_other_sessions
 
@@ -65,8 +65,12 @@ def _follow_logout(request: Any = None, **_: Any) -> None:
 
 
 def _is_session_of(request: Any, whose: str) -> bool:
-    """Return whether the login session is of one user; no, if the store cannot tell."""
+    """Return whether the login session is of one user.
+
+    Yes, if the store cannot tell: Django's login is marked then, and so is checked at the next
+    request.
+    """
     try:
         return hash_user(request.auth0.user) == whose
-    except Auth0Error:
-        return False
+    except StoreError:
+        return True

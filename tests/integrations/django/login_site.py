@@ -13,7 +13,7 @@ from django.template import Context, Engine
 from django.urls import include, path
 from django.views.decorators.cache import cache_page
 
-from auth0_tx import CustomTokenExchangeError
+from auth0_tx import CustomTokenExchangeError, StoreError
 from auth0_tx.integrations.django import alogin, alogout, auth0_of, login, logout
 from auth0_tx.integrations.django.views import backchannel_logout
 from tests.integrations.django.site import API, options
@@ -106,6 +106,19 @@ async def account_async(request: Any) -> HttpResponse:
     return HttpResponse(user.get_username() or "nobody")
 
 
+def account_twice(request: Any) -> HttpResponse:
+    """Ask twice for a user who cannot be read."""
+    failures = []
+    for _ in range(2):
+        try:
+            request.user.get_username()
+        except StoreError as error:
+            failures.append(error)
+    return HttpResponse(
+        f"{len(failures)} failures, {len(set(map(id, failures)))} errors"
+    )
+
+
 async def account_blocking(request: Any) -> HttpResponse:
     """Ask in an async view for the user that views of the other kind ask for."""
     try:
@@ -192,6 +205,7 @@ urlpatterns = [
     path("logout-of-django-async", log_out_of_django_async),
     path("account", account),
     path("account-async", account_async),
+    path("account-twice", account_twice),
     path("account-blocking", account_blocking),
     path("account-of-session", account_of_session),
     path("account-of-session-async", account_of_session_async),

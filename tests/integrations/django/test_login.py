@@ -65,6 +65,13 @@ class Own:
         return get_user_model().objects.filter(pk=user_id).first()
 
 
+class ByCode:
+    """A backend that takes neither passwords nor claims."""
+
+    def authenticate(self, request: Any, code: str) -> Any:
+        raise AssertionError
+
+
 class Failing(Auth0Backend):
     """A backend whose project has a bug."""
 
@@ -188,7 +195,7 @@ def test_own_backend(project: Project, auth0_tenant: Tenant) -> None:
     project(
         {"STATE_STORE": store},
         ROOT_URLCONF=SITE,
-        AUTHENTICATION_BACKENDS=[PASSWORDS, f"{HERE}.Own"],
+        AUTHENTICATION_BACKENDS=[PASSWORDS, f"{HERE}.ByCode", f"{HERE}.Own"],
     )
     browser = log_in(auth0_tenant)
     assert "auth0|alice" == ask(browser, "account")

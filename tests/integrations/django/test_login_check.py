@@ -303,6 +303,47 @@ def test_store_that_fails_and_raises(project: Project, auth0_tenant: Tenant) -> 
     assert ask(browser, "account").startswith("auth0-")
 
 
+def test_asked_once_in_an_outage(project: Project, auth0_tenant: Tenant) -> None:
+    """A request asks a store that fails once, and each who asks gets an error of their own."""
+    store = BreakableStore()
+    project({"STATE_STORE": store}, ROOT_URLCONF=SITE)
+    browser = log_in(auth0_tenant)
+    store.broken, before = {"get"}, store.reads
+
+    assert "2 failures, 2 errors" == ask(browser, "account-twice")
+    assert 1 == store.reads - before
+
+
+def ask_at_once(get_response: Any) -> Any:
+    """Return a middleware that replaces the lazy user by the user."""
+    from django.contrib.auth import get_user
+
+    def answer(request: Any) -> Any:
+        request.user = get_user(request)
+        return get_response(request)
+
+    return answer
+
+
+def test_user_who_is_not_lazy(project: Project, auth0_tenant: Tenant) -> None:
+    """A middleware before ours may have asked for the user already."""
+    from django.conf import settings
+
+    project({"STATE_STORE": "cache"}, ROOT_URLCONF=SITE)
+    sessions, users, ours = settings.MIDDLEWARE
+    eager = f"{__name__}.ask_at_once"
+    project(
+        {"STATE_STORE": "cache"},
+        ROOT_URLCONF=SITE,
+        MIDDLEWARE=[sessions, users, eager, ours],
+    )
+    browser = log_in(auth0_tenant)
+    assert ask(browser, "account").startswith("auth0-")
+    log_out_of_auth0(auth0_tenant)
+
+    assert "302" == ask(browser, "account")
+
+
 def test_login_required_middleware(project: Project, auth0_tenant: Tenant) -> None:
     """Django's LoginRequiredMiddleware sends to the login, or answers 503 in an outage."""
     import django

@@ -138,6 +138,20 @@ def test_login_by_hand(local_user: str, auth0_tenant: Tenant) -> None:
     assert "nobody" == ask(other, "subject")
 
 
+def test_login_by_hand_in_an_outage(project: Project, auth0_tenant: Tenant) -> None:
+    """Such a login is checked later, if the store cannot tell whose session there is."""
+    store = BreakableStore()
+    project({"STATE_STORE": store}, ROOT_URLCONF=SITE)
+    browsers = [new_browser(), new_browser()]
+    store.broken = {"get"}
+    for browser, path in zip(browsers, ("", "?sub=another"), strict=True):
+        log_in(auth0_tenant, path=f"login-by-hand{path}", browser=browser)
+    store.broken = set()
+
+    assert ask(browsers[0], "account").startswith("auth0-")
+    assert "302" == ask(browsers[1], "account")
+
+
 def test_receiver_that_uses_the_session(local_user: str, auth0_tenant: Tenant) -> None:
     """A receiver of ``user_logged_in`` finds the login session, over another user's too."""
     from django.contrib.auth.signals import user_logged_in
@@ -236,6 +250,27 @@ def test_resolver_that_fails(project: Project, auth0_tenant: Tenant) -> None:
 
     assert 302 == answer.status_code
     assert "302" == ask(browser, "account")
+
+
+def test_wrong_settings(
+    project: Project, auth0_tenant: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Settings that make no client keep nobody from logging in and out by password."""
+    from django.contrib.auth import get_user_model
+
+    project(
+        {"CLIENT_ID": ...},
+        ROOT_URLCONF=SITE,
+        AUTHENTICATION_BACKENDS=[OURS, PASSWORDS],
+    )
+    get_user_model().objects.create_user("local", password="pw")
+    browser = new_browser()
+    send(browser, "login-by-password")
+    assert "local" == ask(browser, "account")
+    send(browser, "logout-of-django")
+    assert "302" == ask(browser, "account")
+
+    assert 2 == sum("CLIENT_ID" in record.getMessage() for record in caplog.records)
 
 
 def test_without_the_middleware(project: Project, auth0_tenant: Tenant) -> None:
