@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.middleware.csrf import rotate_token
 from django.shortcuts import resolve_url
 from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -99,6 +100,8 @@ class LoginView(View):
             login(request, options)
         else:
             auth0_of(request, self.client).login(options)
+            # As Django's own login does: whoever planted the CSRF token knows it no longer.
+            rotate_token(request)
         if not _is_form(request):
             return HttpResponse(status=204)
         page = self.next_page or settings.LOGIN_REDIRECT_URL

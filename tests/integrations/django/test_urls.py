@@ -323,6 +323,8 @@ def test_without_django_users(
     answer = browser.submit("/auth0/login/", subject_token=token)
 
     assert 302 == answer.status_code
+    # Whoever planted the CSRF token that the browser had before knows it no longer.
+    assert "csrftoken" in answer.cookies
     assert {"sub": "auth0|alice", "django": False} == browser.get_user()
     browser.submit("/auth0/logout/")
     assert NOBODY == browser.get_user()
