@@ -25,18 +25,26 @@ from ..aio import AsyncServerClient
 from ..core.session.cookies import format_set_cookie, parse_cookie_name
 from ..errors import (
     Auth0Error,
-    BackchannelLogoutError,
     ConfigurationError,
     LoginRequiredError,
 )
 from ..frameworks.cookies import expect_commit, get_state
-from ..secret import SecretStr
 from ..shells.aiohttp_shell import hold_open
-from ..values import LoginWithCustomTokenExchangeOptions
 from .async_request_client import AsyncRequestAuth0
-from .cross_origin import is_cross_origin
-from .error_answers import CROSS_ORIGIN, ErrorAnswer, answer_for, log, wants_page
-from .login_redirects import NEXT, build_login_redirect, read_next
+from .cross_origin import refuse_other_origin
+from .error_answers import NO_STORE, ErrorAnswer, answer_for
+from .login_redirects import NEXT, choose_login_redirect
+from .posted_logins import (
+    INVALID_LOGIN,
+    SUBJECT_TOKEN,
+    OptionsMaker,
+    choose_next,
+    describe_logout,
+    is_json,
+    is_script,
+    parse_fields,
+    read_fields,
+)
 from .request_base import check_scopes
 from .settings import DEFAULT, check_client_name, check_session_cookies
 
@@ -60,11 +68,6 @@ ClientSource: TypeAlias = (
 
 Handler: TypeAlias = Callable[P, Awaitable[web.StreamResponse]]
 
-OptionsMaker: TypeAlias = Callable[[str], LoginWithCustomTokenExchangeOptions]
-"""A function that makes the options of a login from the token that was posted."""
-
-_NO_STORE = {"Cache-Control": "no-store"}
-_INVALID = ErrorAnswer(status=400, error="invalid_request")
 
 CLIENT: web.AppKey[AsyncServerClient] = web.AppKey("auth0_tx", AsyncServerClient)
 """The client that :func:`setup` was given: ``app[CLIENT]``."""
@@ -175,7 +178,7 @@ def login_required(handler: Handler[P], /) -> Handler[P]: ...
 @overload
 def login_required(
     *,
-    scopes: Collection[str] = (),
+    scopes: str | Collection[str] = (),
     audience: str | None = None,
     login_url: str | None = None,
     client: str | None = None,
@@ -187,7 +190,7 @@ def login_required(
     handler: Handler[P] | None = None,
     /,
     *,
-    scopes: Collection[str] = (),
+    scopes: str | Collection[str] = (),
     audience: str | None = None,
     login_url: str | None = None,
     client: str | None = None,
@@ -291,17 +294,17 @@ def refuse_cross_origin(
         aiohttp.web.HTTPForbidden: a page of another origin sent it.
     """
     headers = request.headers
-    if is_cross_origin(
+    answer = refuse_other_origin(
         host=headers.get("Host"),
         origin=headers.get("Origin"),
         fetch_site=headers.get("Sec-Fetch-Site"),
         trusted_origins=trusted_origins,
-    ):
-        log.warning("refused a request that a page of another origin made")
+    )
+    if answer is not None:
         raise web.HTTPForbidden(
-            text=json.dumps(CROSS_ORIGIN.body),
+            text=json.dumps(answer.body),
             content_type="application/json",
-            headers=CROSS_ORIGIN.headers,
+            headers=answer.headers,
         )
 
 
@@ -344,19 +347,19 @@ def auth0_routes(
         refuse_cross_origin(request, trusted_origins)
         assert make_options is not None
         posted = await _read_posted(request)
-        token = posted.get("subject_token")
+        token = posted.get(SUBJECT_TOKEN)
         if not token:
-            return _respond(request, _INVALID)
+            return _respond(request, INVALID_LOGIN)
         await auth0_of(request, client).login(make_options(token))
         if _is_script(request):
-            return web.Response(status=204, headers=_NO_STORE)
-        return _go_on(read_next(posted.get(NEXT) or request.query.get(NEXT), next_url))
+            return web.Response(status=204, headers=NO_STORE)
+        return _go_on(choose_next(posted, request.query.get(NEXT), next_url))
 
     async def log_out(request: web.Request) -> web.StreamResponse:
         refuse_cross_origin(request, trusted_origins)
         url = await auth0_of(request, client).logout(return_to=return_to)
         if _is_script(request):
-            return web.json_response({"logout_url": url}, headers=_NO_STORE)
+            return web.json_response(describe_logout(url), headers=NO_STORE)
         return _go_on(url)
 
     async def end_sessions(request: web.Request) -> web.StreamResponse:
@@ -380,30 +383,22 @@ def _answer_errors(
     return answer
 
 
-async def _read_posted(request: web.Request) -> dict[str, str]:
-    """Return the texts of a form or of a JSON object; nothing of anything else."""
-    posted: Any
-    if request.content_type == "application/json":
-        try:
-            posted = await request.json()
-        except (ValueError, RecursionError):
-            posted = None
-    else:
-        posted = dict(await request.post())
-    fields = posted if isinstance(posted, dict) else {}
-    return {
-        name: SecretStr(text) for name, text in fields.items() if isinstance(text, str)
-    }
+async def _read_posted(request: web.Request) -> Mapping[str, str]:
+    if is_json(request.headers.get("Content-Type")):
+        return parse_fields(await request.read())
+    return read_fields(await request.post())
 
 
 def _is_script(request: web.Request) -> bool:
-    """Return whether a script asks, which would follow a redirect and show nobody the page."""
-    mode = request.headers.get("Sec-Fetch-Mode", "navigate")
-    return request.content_type == "application/json" or mode != "navigate"
+    return is_script(
+        content_type=request.headers.get("Content-Type"),
+        accept=request.headers.get("Accept"),
+        fetch_mode=request.headers.get("Sec-Fetch-Mode"),
+    )
 
 
 def _go_on(url: str) -> web.Response:
-    return web.Response(status=303, headers={"Location": url, **_NO_STORE})
+    return web.Response(status=303, headers={"Location": url, **NO_STORE})
 
 
 async def _end_sessions(request: web.Request, client: str | None) -> web.Response:
@@ -411,35 +406,37 @@ async def _end_sessions(request: web.Request, client: str | None) -> web.Respons
     # hold, and no cache may keep either.
     token = (await request.post()).get("logout_token")
     auth0 = auth0_of(request, client)
-    status = 200
     try:
         await auth0.client.handle_backchannel_logout(
             token if isinstance(token, str) else "", auth0.store_options
         )
-    except BackchannelLogoutError as error:
-        status = answer_for(error).status
-    return web.Response(status=status, headers=_NO_STORE)
+    except Auth0Error as error:
+        # A store that is down is a 503: Auth0 sends the token again.
+        answer = answer_for(error)
+    else:
+        return web.Response(status=200, headers=NO_STORE)
+    return _respond(request, answer)
 
 
 def _respond(
     request: web.Request, answer: ErrorAnswer, login_url: str | None = None
 ) -> web.Response:
     """Return the response of an answer: a redirect to the login page, or JSON."""
-    if login_url is None:
-        login_url = next(
-            (found.login_url for found in _list_clients(request) if found.login_url),
-            None,
-        )
-    headers = request.headers
-    if (
-        login_url is not None
-        and answer.error == "login_required"
-        and wants_page(
-            request.method, headers.get("Accept"), headers.get("Sec-Fetch-Mode")
-        )
-    ):
-        url = build_login_redirect(login_url, request.path_qs)
-        return web.Response(status=302, headers={"Location": url, **_NO_STORE})
+
+    def find_login_url() -> str | None:
+        urls = (login_url, *(found.login_url for found in _list_clients(request)))
+        return next(filter(None, urls), None)
+
+    target = choose_login_redirect(
+        answer,
+        find_login_url,
+        request.path_qs,
+        method=request.method,
+        accept=request.headers.get("Accept"),
+        fetch_mode=request.headers.get("Sec-Fetch-Mode"),
+    )
+    if target is not None:
+        return web.Response(status=302, headers={"Location": target, **NO_STORE})
     return web.json_response(answer.body, status=answer.status, headers=answer.headers)
 
 

@@ -13,6 +13,40 @@ from __future__ import annotations
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
+from .error_answers import ErrorAnswer, log
+
+CROSS_ORIGIN = ErrorAnswer(status=403, error="cross_origin_request")
+"""The answer to a request that a page of another origin made a browser send."""
+
+
+def refuse_other_origin(
+    *,
+    host: str | None,
+    origin: str | None,
+    fetch_site: str | None,
+    trusted_origins: Collection[str] = (),
+) -> ErrorAnswer | None:
+    """Return the answer to a request that a page of another origin made, and log it.
+
+    Args:
+        host: as for :func:`is_cross_origin`, and so are the others.
+        origin: the request's ``Origin`` field, or ``None``.
+        fetch_site: its ``Sec-Fetch-Site`` field, or ``None``.
+        trusted_origins: other origins whose pages may send it.
+
+    Returns:
+        The answer, or ``None`` for a request that may go on.
+    """
+    if not is_cross_origin(
+        host=host,
+        origin=origin,
+        fetch_site=fetch_site,
+        trusted_origins=trusted_origins,
+    ):
+        return None
+    log.warning("refused a request that a page of another origin made")
+    return CROSS_ORIGIN
+
 
 def is_cross_origin(
     *,

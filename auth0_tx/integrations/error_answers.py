@@ -42,7 +42,12 @@ _SERVICE_REFUSED = ((401, "access_denied"), (403, "unauthorized_client"))
 # is the application's.
 _TOKENS_OF_CALLERS = ("authorization", "access_token", "subject_token")
 
-_NO_STORE = {"Cache-Control": "no-store"}
+NO_STORE = {"Cache-Control": "no-store"}
+"""The header field of a response that no cache may keep."""
+
+LOGIN_REQUIRED = "login_required"
+"""The code of the answer to a request that needs a login."""
+
 _INVALID_TOKEN = 'Bearer error="invalid_token"'
 
 # RFC 6750 section 3: the characters of a scope, so that it stays within its quotes.
@@ -66,16 +71,12 @@ class ErrorAnswer:
 
     status: int
     error: str
-    headers: dict[str, str] = attrs.field(factory=_NO_STORE.copy)
+    headers: dict[str, str] = attrs.field(factory=NO_STORE.copy)
 
     @property
     def body(self) -> dict[str, str]:
         """The answer as JSON."""
         return {"error": self.error}
-
-
-CROSS_ORIGIN = ErrorAnswer(status=403, error="cross_origin_request")
-"""The answer to a request that a page of another site made the browser send."""
 
 
 def answer_for(error: Auth0Error) -> ErrorAnswer:
@@ -114,7 +115,7 @@ def wants_page(method: str, accept: str | None, fetch_mode: str | None) -> bool:
 def _choose_answer(error: Auth0Error) -> ErrorAnswer:
     if isinstance(error, LoginRequiredError):
         # RFC 6750 section 3.1: the challenge has no error code if no token was sent.
-        return _make_unauthorized("Bearer", "login_required")
+        return _make_unauthorized("Bearer", LOGIN_REQUIRED)
     if isinstance(error, LoginRefusedError):
         # The user has logged in, and another token would change nothing.
         return ErrorAnswer(status=403, error="access_denied")
@@ -160,7 +161,7 @@ def _choose_refusal(error: RefusedError) -> ErrorAnswer:
 
 
 def _make_unauthorized(challenge: str, error: str) -> ErrorAnswer:
-    headers = {**_NO_STORE, "WWW-Authenticate": challenge}
+    headers = {**NO_STORE, "WWW-Authenticate": challenge}
     return ErrorAnswer(status=401, error=error, headers=headers)
 
 
@@ -169,12 +170,12 @@ def _make_forbidden(scope: str | None) -> ErrorAnswer:
     challenge = 'Bearer error="insufficient_scope"'
     if scope and _is_scope(scope):
         challenge += f', scope="{scope}"'
-    headers = {**_NO_STORE, "WWW-Authenticate": challenge}
+    headers = {**NO_STORE, "WWW-Authenticate": challenge}
     return ErrorAnswer(status=403, error="insufficient_scope", headers=headers)
 
 
 def _make_unavailable(error: Auth0Error, status: int) -> ErrorAnswer:
-    headers = {**_NO_STORE}
+    headers = {**NO_STORE}
     if error.retry_after is not None:
         # RFC 9110 section 10.2.3 has whole seconds; less than asked for would be too early.
         headers["Retry-After"] = str(ceil(error.retry_after))

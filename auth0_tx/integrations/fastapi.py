@@ -25,6 +25,7 @@ from ..values import (
     UserClaims,
 )
 from .async_request_client import AsyncRequestAuth0
+from .posted_logins import OptionsMaker
 from .request_base import get_bearer_token
 
 try:
@@ -58,7 +59,6 @@ from .starlette import (
 from .starlette.clients import ClientSource, Lifespan
 from .starlette.guards import open_session
 from .starlette.refusals import to_refusal
-from .starlette.routes import OptionsMaker
 
 __all__ = [
     "RESPONSES",
@@ -254,7 +254,7 @@ class RequiredUser(_SessionDependency):
         self,
         policy: SessionPolicy | None = None,
         *,
-        scopes: Collection[str] = (),
+        scopes: str | Collection[str] = (),
         audience: str | None = None,
         client: ClientName | None = None,
     ) -> None:

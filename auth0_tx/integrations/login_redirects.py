@@ -7,7 +7,10 @@ section 4.2.4, open redirectors).
 
 from __future__ import annotations
 
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from collections.abc import Callable
+from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
+
+from .error_answers import LOGIN_REQUIRED, ErrorAnswer, wants_page
 
 NEXT = "next"
 """The parameter of the login URL that has the page to return to."""
@@ -39,6 +42,51 @@ def read_next(url: object, default: str = "/") -> str:
         default: the page if there is none, or it is not of this site.
     """
     return url if isinstance(url, str) and is_local_url(url) else default
+
+
+def choose_login_redirect(
+    answer: ErrorAnswer,
+    find_login_url: Callable[[], str | None],
+    page: str,
+    *,
+    method: str,
+    accept: str | None,
+    fetch_mode: str | None,
+) -> str | None:
+    """Return where a request is redirected that lacks a login, or ``None`` to send *answer*.
+
+    Args:
+        answer: the answer to the request.
+        find_login_url: returns the login page, or ``None`` if the application has none.
+        page: path and query of the request.
+        method: the request's method.
+        accept: its ``Accept`` field, or ``None``.
+        fetch_mode: its ``Sec-Fetch-Mode`` field, or ``None``.
+    """
+    if answer.error != LOGIN_REQUIRED or not wants_page(method, accept, fetch_mode):
+        return None
+    login_url = find_login_url()
+    # A login page that itself needs a login would be redirected to itself for ever.
+    if login_url is None or is_login_page(login_url, page):
+        return None
+    return build_login_redirect(login_url, page)
+
+
+def is_login_page(login_url: str, page: str) -> bool:
+    """Return whether *page* is the login page of the same site."""
+    parts = urlsplit(login_url)
+    return not parts.netloc and unquote(parts.path) == unquote(page.partition("?")[0])
+
+
+def format_page(path: str, query: bytes) -> str:
+    """Return the path and the query of a request, as a browser sends them.
+
+    Args:
+        path: the path, without percent-encoding.
+        query: the query, as it came.
+    """
+    path = quote(path, safe="/:@!$&'()*+,;=~")
+    return f"{path}?{query.decode('latin-1')}" if query else path
 
 
 def build_login_redirect(login_url: str, page: str) -> str:

@@ -13,9 +13,9 @@ from django.core.signals import got_request_exception
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import resolve_url
 
-from ...errors import Auth0Error, ConfigurationError, LoginRequiredError
-from ..error_answers import answer_for, wants_page
-from ..login_redirects import build_login_redirect
+from ...errors import Auth0Error, ConfigurationError
+from ..error_answers import NO_STORE, answer_for, wants_page
+from ..login_redirects import choose_login_redirect
 from .clients import ANSWER_ERRORS, read_site_setting
 
 
@@ -50,13 +50,16 @@ def make_error_response(
         login_url: the login page, or the name of its URL pattern; ``LOGIN_URL`` by default.
     """
     answer = answer_for(error)
-    response: HttpResponse
-    page = _find_login_page(request, login_url)
-    if isinstance(error, LoginRequiredError) and page is not None:
-        target = build_login_redirect(page, request.get_full_path())
-        response = HttpResponseRedirect(target)
-        response["Cache-Control"] = "no-store"
-        return response
+    target = choose_login_redirect(
+        answer,
+        lambda: _find_login_page(login_url),
+        request.get_full_path(),
+        method=request.method or "",
+        accept=request.META.get("HTTP_ACCEPT"),
+        fetch_mode=request.META.get("HTTP_SEC_FETCH_MODE"),
+    )
+    if target is not None:
+        return HttpResponseRedirect(target, headers=NO_STORE)
     return JsonResponse(answer.body, status=answer.status, headers=answer.headers)
 
 
@@ -69,14 +72,9 @@ def is_page(request: HttpRequest) -> bool:
     )
 
 
-def _find_login_page(request: HttpRequest, login_url: str | None) -> str | None:
-    """Return the URL of the login page, or ``None`` if the request must not be sent there."""
+def _find_login_page(login_url: str | None) -> str | None:
     login_url = login_url or settings.LOGIN_URL
-    if not login_url or not is_page(request):
-        return None
-    page: str = resolve_url(login_url)
-    # A login page that itself needs a login would be redirected to itself for ever.
-    return None if page.partition("?")[0] == request.path else page
+    return resolve_url(login_url) if login_url else None
 
 
 def _is_answering() -> bool:

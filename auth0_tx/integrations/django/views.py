@@ -10,7 +10,6 @@ it in ``{% csrf_token %}``, a script sends it in the field ``X-CSRFToken``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -26,11 +25,19 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
-from ...errors import BackchannelLogoutError, ConfigurationError
-from ...secret import SecretMapping, secret
+from ...errors import Auth0Error, ConfigurationError
 from ...values import LoginWithCustomTokenExchangeOptions
-from ..error_answers import answer_for
+from ..error_answers import NO_STORE, answer_for
 from ..login_redirects import NEXT
+from ..posted_logins import (
+    INVALID_LOGIN,
+    SUBJECT_TOKEN,
+    describe_logout,
+    is_json,
+    is_script,
+    parse_fields,
+    read_fields,
+)
 from ..settings import DEFAULT
 from .clients import LOGIN_OPTIONS, get_client, read_login_options
 from .project import has_backend, is_installed
@@ -38,8 +45,6 @@ from .request_client import auth0_of, login, logout
 
 V = TypeVar("V", bound=Callable[..., Any])
 C = TypeVar("C", bound=type[View])
-
-_TOKEN = "subject_token"
 
 
 def let_anybody_in(view: V) -> V:
@@ -92,9 +97,9 @@ class LoginView(View):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Log in the user of the token that was posted."""
         posted = _read_posted(request)
-        token = posted.get(_TOKEN)
+        token = posted.get(SUBJECT_TOKEN)
         if not token:
-            return JsonResponse({"error": "invalid_request"}, status=400)
+            return JsonResponse(INVALID_LOGIN.body, status=INVALID_LOGIN.status)
         options = self.get_options(token)
         if self.client == DEFAULT and has_backend():
             login(request, options)
@@ -102,7 +107,7 @@ class LoginView(View):
             auth0_of(request, self.client).login(options)
             # As Django's own login does: whoever planted the CSRF token knows it no longer.
             rotate_token(request)
-        if not _is_form(request):
+        if _is_script(request):
             return HttpResponse(status=204)
         page = self.next_page or settings.LOGIN_REDIRECT_URL
         return HttpResponseRedirect(_find_next(request, posted) or resolve_url(page))
@@ -157,9 +162,9 @@ class LogoutView(View):
             url = logout(request, return_to=return_to)
         else:
             url = auth0_of(request, self.client).logout(return_to=return_to)
-        if _is_form(request):
-            return HttpResponseRedirect(url)
-        return JsonResponse({"logout_url": url})
+        if _is_script(request):
+            return JsonResponse(describe_logout(url))
+        return HttpResponseRedirect(url)
 
 
 # Auth0 sends this request, without Django's CSRF token; its signature protects it.
@@ -173,41 +178,31 @@ def backchannel_logout(request: HttpRequest, client: str = DEFAULT) -> HttpRespo
         request: Auth0's request.
         client: the name in ``AUTH0_TX`` of the client whose sessions may be meant.
     """
-    status = 200
     try:
         get_client(client).handle_backchannel_logout(
             str(request.POST.get("logout_token", "")), {"request": request}
         )
-    except BackchannelLogoutError as error:
-        status = answer_for(error).status
-    return HttpResponse(status=status, headers={"Cache-Control": "no-store"})
+    except ConfigurationError:
+        # Of this service: error trackers learn of it from Django.
+        raise
+    except Auth0Error as error:
+        # A store that is down is a 503: Auth0 sends the token again.
+        answer = answer_for(error)
+        return JsonResponse(answer.body, status=answer.status, headers=answer.headers)
+    return HttpResponse(headers=NO_STORE)
 
 
 def _read_posted(request: HttpRequest) -> Mapping[str, str]:
-    """Return the fields of a posted form or of a JSON object; nothing of anything else.
-
-    They are wrapped, as a traceback of the login with locals would show the token.
-    """
-    posted: Any = request.POST
-    if request.content_type == "application/json":
-        try:
-            posted = json.loads(request.body)
-        except (ValueError, RecursionError):
-            posted = None
-    fields = posted if isinstance(posted, Mapping) else {}
-    values = {name: fields.get(name) for name in (_TOKEN, NEXT)}
-    return SecretMapping(
-        {name: secret(text) for name, text in values.items() if isinstance(text, str)}
-    )
+    if is_json(request.META.get("CONTENT_TYPE")):
+        return parse_fields(request.body)
+    return read_fields(request.POST.dict())
 
 
-def _is_form(request: HttpRequest) -> bool:
-    """Return whether a browser's form was posted, so that a redirect is understood."""
-    accept = request.META.get("HTTP_ACCEPT", "").lower()
-    return (
-        request.content_type != "application/json"
-        and request.META.get("HTTP_SEC_FETCH_MODE", "navigate") == "navigate"
-        and ("json" not in accept or "text/html" in accept)
+def _is_script(request: HttpRequest) -> bool:
+    return is_script(
+        content_type=request.META.get("CONTENT_TYPE"),
+        accept=request.META.get("HTTP_ACCEPT"),
+        fetch_mode=request.META.get("HTTP_SEC_FETCH_MODE"),
     )
 
 

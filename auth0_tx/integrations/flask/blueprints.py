@@ -7,27 +7,33 @@ cookies, also if the request brought none: any site could log the visitor out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Collection, Mapping
 
 from flask import Blueprint, Response, redirect, request
 from flask.typing import ResponseReturnValue
 
 from ...errors import Auth0Error
 from ...secret import conceal
-from ...values import LoginWithCustomTokenExchangeOptions
-from ..login_redirects import NEXT, read_next
+from ..login_redirects import NEXT
+from ..posted_logins import (
+    INVALID_LOGIN,
+    SUBJECT_TOKEN,
+    OptionsMaker,
+    choose_next,
+    describe_logout,
+    is_json,
+    is_script,
+    parse_fields,
+    read_fields,
+)
 from .current import auth0_of
 from .guards import (
     answer_error,
     answer_or_raise,
     login_not_required,
-    refuse,
+    respond,
     same_origin_required,
 )
-
-OptionsMaker = Callable[[str], LoginWithCustomTokenExchangeOptions]
-"""A function that makes the options of a login from the token that was posted."""
 
 
 def make_blueprint(prefix: str, client: str | None) -> Blueprint:
@@ -49,16 +55,17 @@ def add_login(
     @login_not_required
     @same_origin_required(trusted_origins=trusted_origins)
     def login() -> ResponseReturnValue:
-        body = _read_body()
-        token = body.get("subject_token")
-        if not isinstance(token, str) or not token:
-            return refuse(400, "invalid_request")
+        posted = _read_posted()
+        token = posted.get(SUBJECT_TOKEN)
+        if not token:
+            return respond(INVALID_LOGIN)
         try:
             auth0_of(client).login(make_options(token))
         except Auth0Error as error:
             return answer_or_raise(error)
-        target = read_next(request.args.get(NEXT, body.get(NEXT)), next_url)
-        return {NEXT: target} if request.is_json else redirect(target, 303)
+        if _is_script():
+            return "", 204
+        return redirect(choose_next(posted, request.args.get(NEXT), next_url), 303)
 
 
 def add_logout(
@@ -78,8 +85,7 @@ def add_logout(
             url = auth0_of(client).logout(return_to=return_to)
         except Auth0Error as error:
             return answer_or_raise(error)
-        # A script's fetch can't follow a redirect to Auth0.
-        return {"location": url} if request.is_json else redirect(url, 303)
+        return describe_logout(url) if _is_script() else redirect(url, 303)
 
 
 def add_backchannel_logout(blueprint: Blueprint, url: str, client: str | None) -> None:
@@ -98,8 +104,15 @@ def add_backchannel_logout(blueprint: Blueprint, url: str, client: str | None) -
         return Response(status=200, headers={"Cache-Control": "no-store"})
 
 
-def _read_body() -> dict[str, Any]:
-    """Return the members of a JSON object, or the fields of a form."""
-    body = request.get_json(silent=True) if request.is_json else request.form.to_dict()
-    fields: dict[str, Any] = conceal(body if isinstance(body, dict) else {})
-    return fields
+def _read_posted() -> Mapping[str, str]:
+    if is_json(request.content_type):
+        return parse_fields(request.get_data())
+    return read_fields(request.form)
+
+
+def _is_script() -> bool:
+    return is_script(
+        content_type=request.content_type,
+        accept=request.headers.get("Accept"),
+        fetch_mode=request.headers.get("Sec-Fetch-Mode"),
+    )

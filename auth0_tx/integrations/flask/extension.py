@@ -11,8 +11,8 @@ from ...client import ServerClient
 from ...core.wire.redirects import check_return_to
 from ...errors import Auth0Error
 from ...secret import conceal
+from ..posted_logins import OptionsMaker
 from .blueprints import (
-    OptionsMaker,
     add_backchannel_logout,
     add_login,
     add_logout,
@@ -94,16 +94,19 @@ class Auth0TX:
     ) -> Blueprint:
         """Return a blueprint ``auth0`` with routes for login, logout and back-channel logout.
 
-        Each is a POST.  ``login`` takes ``subject_token``, and ``next`` if the user goes on to
-        another page than *next_url*; ``logout`` takes nothing.  Both answer a form with a
-        redirect, and JSON with ``next`` or ``location`` as JSON.  They refuse requests that a
-        browser sends for a page of another site (403).
+        All answer to POST alone.  A form that posts ``subject_token``, and ``next`` perhaps, is
+        redirected to ``next``, or to the URL that ends Auth0's own session.  A script that posts
+        JSON, or calls ``fetch``, gets 204 after a login and ``{"logout_url": ...}`` after a
+        logout.  The first two refuse requests that a browser sends for a page of another site
+        (403).
 
         Args:
-            make_options: makes the options of a login from the token; ``None`` for no login.
+            make_options: makes the options of a login from the token that was posted; ``None``
+                for no login.
             next_url: the page after a login that names none.
-            return_to: the page after a logout; one of the application's Allowed Logout URLs.
-            trusted_origins: other origins whose pages may log users in and out, such as
+            return_to: where Auth0 sends the browser after a logout; one of the application's
+                Allowed Logout URLs.
+            trusted_origins: other origins whose pages may log in and out, such as
                 ``https://login.example.com``.
             client: the name of the client; the blueprint of ``orders`` is ``auth0_orders``.
 

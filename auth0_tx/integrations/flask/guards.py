@@ -12,14 +12,19 @@ from collections.abc import Callable, Collection
 from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any, ParamSpec, TypeVar, overload
-from urllib.parse import quote
 
 from flask import Response, current_app, make_response, redirect, request, url_for
 
-from ...errors import Auth0Error, LoginRequiredError
-from ..cross_origin import is_cross_origin
-from ..error_answers import answer_for, wants_page
-from ..login_redirects import NEXT, build_login_redirect, read_next
+from ...errors import Auth0Error, ConfigurationError, LoginRequiredError
+from ..cross_origin import refuse_other_origin
+from ..error_answers import NO_STORE, ErrorAnswer, answer_for
+from ..login_redirects import (
+    NEXT,
+    choose_login_redirect,
+    format_page,
+    is_login_page,
+    read_next,
+)
 from ..request_base import check_scopes
 from .current import auth0_of, get_serving_state
 
@@ -102,13 +107,13 @@ def same_origin_required(
     """
 
     def find_refusal() -> Response | None:
-        is_refused = is_cross_origin(
+        answer = refuse_other_origin(
             host=request.host,
             origin=request.headers.get("Origin"),
             fetch_site=request.headers.get("Sec-Fetch-Site"),
             trusted_origins=trusted_origins,
         )
-        return refuse(403, "cross_origin_request") if is_refused else None
+        return None if answer is None else respond(answer)
 
     def decorate(view: Callable[P, Any]) -> Callable[P, Any]:
         return _guard(view, find_refusal)
@@ -164,13 +169,20 @@ def get_next_url(default: str = "/") -> str:
 def answer_error(error: Auth0Error) -> Response:
     """Return the answer to a request that failed with *error*, and log the details."""
     answer = answer_for(error)
-    login_url = _find_login_url()
-    if isinstance(error, LoginRequiredError) and login_url is not None:
-        response = redirect(build_login_redirect(login_url, _get_page()))
-        response.headers["Cache-Control"] = "no-store"
-        # Flask's applications may have a class of responses of their own.
-        return make_response(response)
-    return make_response((answer.body, answer.status, answer.headers))
+    target = choose_login_redirect(
+        answer,
+        _find_login_url,
+        _get_page(),
+        method=request.method,
+        accept=request.headers.get("Accept"),
+        fetch_mode=request.headers.get("Sec-Fetch-Mode"),
+    )
+    if target is None:
+        return respond(answer)
+    response = redirect(target)
+    response.headers.update(NO_STORE)
+    # Flask's applications may have a class of responses of their own.
+    return make_response(response)
 
 
 def answer_or_raise(error: Auth0Error) -> Response:
@@ -184,9 +196,9 @@ def answer_or_raise(error: Auth0Error) -> Response:
     return answer_error(error)
 
 
-def refuse(status: int, error: str) -> Response:
-    """Return the answer to a request that is refused, with a code."""
-    return make_response(({"error": error}, status, {"Cache-Control": "no-store"}))
+def respond(answer: ErrorAnswer) -> Response:
+    """Return the response with an answer's status, code and header fields."""
+    return make_response((answer.body, answer.status, answer.headers))
 
 
 def _guard(
@@ -218,14 +230,17 @@ def _check(
 
     Raises:
         Auth0Error: the application has a handler for it.
+        ConfigurationError: a setting is wrong.
     """
     try:
         auth0 = auth0_of(client)
         if auth0.user is None:
             raise LoginRequiredError("nobody is logged in")
-        if scopes or audience is not None:
-            required = scopes.split() if isinstance(scopes, str) else scopes
-            check_scopes(auth0.get_token_set(audience), required)
+        if scopes:
+            check_scopes(auth0.get_token_set(audience), scopes)
+    except ConfigurationError:
+        # Of this service: its developer must see where.
+        raise
     except Auth0Error as error:
         return answer_or_raise(error)
     return None
@@ -243,15 +258,8 @@ def _has_handler(error: Auth0Error) -> bool:
 
 
 def _find_login_url() -> str | None:
-    """Return the login page, or ``None`` if the request must not be sent there."""
-    if not wants_page(
-        request.method,
-        request.headers.get("Accept"),
-        request.headers.get("Sec-Fetch-Mode"),
-    ):
-        return None
-    # A login page that itself needs a login would be redirected to itself for ever.
     if _is_login_page():
+        # It may have several URLs.
         return None
     page = get_serving_state().login_page
     return url_for(page.view) if page.view else page.url
@@ -261,12 +269,8 @@ def _is_login_page() -> bool:
     page = get_serving_state().login_page
     if page.view is not None:
         return request.endpoint == page.view
-    path = (page.url or "").partition("?")[0]
-    return f"{request.root_path}{request.path}" == path
+    return page.url is not None and is_login_page(page.url, _get_page())
 
 
 def _get_page() -> str:
-    """Return the path and the query of the request, as a browser would send them."""
-    path = quote(f"{request.root_path}{request.path}", safe="/:@!$&'()*+,;=~")
-    query = request.query_string.decode("latin-1")
-    return f"{path}?{query}" if query else path
+    return format_page(f"{request.root_path}{request.path}", request.query_string)

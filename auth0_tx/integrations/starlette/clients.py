@@ -18,7 +18,8 @@ from ...errors import ConfigurationError
 from ...frameworks.cookies import get_state
 from ...shells.aiohttp_shell import hold_open
 from ..async_request_client import AsyncRequestAuth0
-from ..cross_origin import is_cross_origin
+from ..cross_origin import refuse_other_origin
+from ..error_answers import ErrorAnswer
 from ..settings import DEFAULT, check_client_name, check_session_cookies
 
 # Keys of the lifespan's state, which each request has, and of a request's scope.
@@ -133,14 +134,19 @@ vars(auth0_of)["__signature__"] = inspect.Signature(
 )
 
 
-def is_of_other_origin(request: HTTPConnection) -> bool:
-    """Return whether a page of an origin that is not trusted opens a WebSocket.
+def refuse_websocket(request: HTTPConnection) -> ErrorAnswer | None:
+    """Return the answer to a WebSocket that a page of an origin opens which is not trusted.
 
     A browser lets it, and sends cookies with the handshake: always from another host of the
     same site, and with ``SameSite=None`` from any.  The page could read the answers, too, as
     nothing like CORS protects them.
+
+    Returns:
+        The answer, or ``None`` for any other WebSocket or request.
     """
-    return request.scope["type"] == "websocket" and is_cross_origin(
+    if request.scope["type"] != "websocket":
+        return None
+    return refuse_other_origin(
         host=request.headers.get("host"),
         origin=request.headers.get("origin"),
         fetch_site=request.headers.get("sec-fetch-site"),

@@ -14,9 +14,8 @@ from starlette.requests import HTTPConnection
 from ...errors import Auth0Error, ConfigurationError, LoginRequiredError
 from ...values import UserClaims
 from ..async_request_client import AsyncRequestAuth0
-from ..error_answers import CROSS_ORIGIN, log
 from ..request_base import check_scopes
-from .clients import auth0_of, is_of_other_origin
+from .clients import auth0_of, refuse_websocket
 from .refusals import make_refusal, to_refusal
 
 P = ParamSpec("P")
@@ -30,16 +29,16 @@ def open_session(request: HTTPConnection, client: str | None) -> AsyncRequestAut
         ConfigurationError: as for :func:`auth0_of`.
     """
     auth0 = auth0_of(request, client)
-    if is_of_other_origin(request):
-        log.warning("refused a WebSocket that a page of another origin opened")
-        raise make_refusal(request, CROSS_ORIGIN)
+    refusal = refuse_websocket(request)
+    if refusal is not None:
+        raise make_refusal(request, refusal)
     return auth0
 
 
 async def require_user(
     request: HTTPConnection,
     *,
-    scopes: Collection[str] = (),
+    scopes: str | Collection[str] = (),
     audience: str | None = None,
     client: str | None = None,
 ) -> UserClaims:
@@ -82,7 +81,7 @@ def login_required(endpoint: Callable[P, Any], /) -> Callable[P, Awaitable[Any]]
 @overload
 def login_required(
     *,
-    scopes: Collection[str] = (),
+    scopes: str | Collection[str] = (),
     audience: str | None = None,
     client: str | None = None,
 ) -> Callable[[Callable[P, Any]], Callable[P, Awaitable[Any]]]: ...
@@ -92,7 +91,7 @@ def login_required(
     endpoint: Callable[P, Any] | None = None,
     /,
     *,
-    scopes: Collection[str] = (),
+    scopes: str | Collection[str] = (),
     audience: str | None = None,
     client: str | None = None,
 ) -> Any:

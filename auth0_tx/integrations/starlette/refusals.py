@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException, WebSocketException
@@ -12,8 +11,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.websockets import WebSocket, WebSocketState
 
 from ...errors import Auth0Error
-from ..error_answers import ErrorAnswer, answer_for, wants_page
-from ..login_redirects import build_login_redirect
+from ..error_answers import NO_STORE, ErrorAnswer, answer_for
+from ..login_redirects import choose_login_redirect, format_page
 
 # RFC 6455 section 7.4.1, and 1013 of IANA's registry: try again later.
 _POLICY_VIOLATION, _INTERNAL_ERROR, _TRY_AGAIN_LATER = 1008, 1011, 1013
@@ -77,24 +76,27 @@ def make_refusal(
     return Auth0HTTPException(answer)
 
 
+def respond(answer: ErrorAnswer) -> Response:
+    """Return the response with an answer's status, code and header fields."""
+    return JSONResponse(answer.body, answer.status, answer.headers)
+
+
 def _make_response(
     request: Request, answer: ErrorAnswer, login_url: str | None
 ) -> Response:
-    if (
-        login_url is not None
-        and answer.error == "login_required"
-        and wants_page(
-            request.method,
-            request.headers.get("accept"),
-            request.headers.get("sec-fetch-mode"),
-        )
-    ):
-        # Of the scope, because the request's URL has the host of its own Host field.
-        page = quote(request.scope["path"])
-        query = request.scope.get("query_string", b"").decode("latin-1")
-        url = build_login_redirect(login_url, f"{page}?{query}" if query else page)
-        return RedirectResponse(url, 302, {"Cache-Control": "no-store"})
-    return JSONResponse(answer.body, answer.status, answer.headers)
+    # Of the scope, because the request's URL has the host of its own Host field.
+    scope = request.scope
+    target = choose_login_redirect(
+        answer,
+        lambda: login_url,
+        format_page(scope["path"], scope.get("query_string", b"")),
+        method=request.method,
+        accept=request.headers.get("accept"),
+        fetch_mode=request.headers.get("sec-fetch-mode"),
+    )
+    if target is None:
+        return respond(answer)
+    return RedirectResponse(target, 302, NO_STORE)
 
 
 def _choose_close_code(answer: ErrorAnswer) -> int:

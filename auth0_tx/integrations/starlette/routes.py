@@ -6,26 +6,30 @@ A login or a logout that a page of another site makes the browser send is refuse
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from ...errors import Auth0Error, ConfigurationError
+from ...errors import Auth0Error
 from ...secret import SecretStr
-from ...values import LoginWithCustomTokenExchangeOptions
-from ..cross_origin import is_cross_origin
-from ..error_answers import CROSS_ORIGIN, ErrorAnswer, answer_for, log
-from ..login_redirects import NEXT, read_next
+from ..cross_origin import refuse_other_origin
+from ..error_answers import NO_STORE, answer_for
+from ..login_redirects import NEXT
+from ..posted_logins import (
+    INVALID_LOGIN,
+    SUBJECT_TOKEN,
+    OptionsMaker,
+    choose_next,
+    describe_logout,
+    is_json,
+    is_script,
+    parse_fields,
+    read_fields,
+)
 from .clients import auth0_of
-
-_NO_STORE = {"Cache-Control": "no-store"}
-_INVALID = ErrorAnswer(status=400, error="invalid_request")
-
-OptionsMaker: TypeAlias = Callable[[str], LoginWithCustomTokenExchangeOptions]
-"""A function that makes the options of a login from the token that was posted."""
+from .refusals import respond
 
 
 def auth0_routes(
@@ -67,39 +71,38 @@ def auth0_routes(
         endpoint: Callable[[Request], Awaitable[Response]],
     ) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
-            if is_cross_origin(
+            refusal = refuse_other_origin(
                 host=request.headers.get("host"),
                 origin=request.headers.get("origin"),
                 fetch_site=request.headers.get("sec-fetch-site"),
                 trusted_origins=trusted_origins,
-            ):
-                log.warning("refused a request that a page of another origin made")
-                return _make_response(CROSS_ORIGIN)
-            try:
-                return await endpoint(request)
-            except Auth0Error as error:
-                refusal = answer_for(error)
-            return _make_response(refusal)
+            )
+            if refusal is None:
+                try:
+                    return await endpoint(request)
+                except Auth0Error as error:
+                    refusal = answer_for(error)
+            return respond(refusal)
 
         return answer
 
     async def log_in(request: Request) -> Response:
         assert make_options is not None
         posted = await _read_posted(request)
-        token = posted.pop("subject_token", None)
+        token = posted.get(SUBJECT_TOKEN)
         if not token:
-            return _make_response(_INVALID)
+            return respond(INVALID_LOGIN)
         await auth0_of(request, client).login(make_options(token))
         if _is_script(request):
-            return Response(status_code=204, headers=_NO_STORE)
-        page = posted.get(NEXT) or request.query_params.get(NEXT)
-        return RedirectResponse(read_next(page, next_url), 303, _NO_STORE)
+            return Response(status_code=204, headers=NO_STORE)
+        page = choose_next(posted, request.query_params.get(NEXT), next_url)
+        return RedirectResponse(page, 303, NO_STORE)
 
     async def log_out(request: Request) -> Response:
         url = await auth0_of(request, client).logout(return_to=return_to)
         if _is_script(request):
-            return JSONResponse({"logout_url": url}, headers=_NO_STORE)
-        return RedirectResponse(url, 303, _NO_STORE)
+            return JSONResponse(describe_logout(url), headers=NO_STORE)
+        return RedirectResponse(url, 303, NO_STORE)
 
     async def end_sessions(request: Request) -> Response:
         return await answer_logout_token(request, client)
@@ -147,41 +150,22 @@ async def answer_logout_token(request: Request, client: str | None) -> Response:
         await auth0.client.handle_backchannel_logout(
             SecretStr(token if isinstance(token, str) else ""), auth0.store_options
         )
-    except ConfigurationError:
-        raise
     except Auth0Error as error:
         # A store that is down is a 503: Auth0 sends the token again.
-        return _make_response(answer_for(error))
-    return Response(status_code=200, headers=_NO_STORE)
+        return respond(answer_for(error))
+    return Response(status_code=200, headers=NO_STORE)
 
 
-async def _read_posted(request: Request) -> dict[str, str]:
-    """Return the texts of a form or of a JSON object; nothing of anything else."""
-    posted: Any
-    if _is_json(request):
-        try:
-            posted = await request.json()
-        except (ValueError, RecursionError):
-            posted = None
-    else:
-        async with request.form() as form:
-            posted = dict(form)
-    fields = posted if isinstance(posted, dict) else {}
-    return {
-        name: SecretStr(text) for name, text in fields.items() if isinstance(text, str)
-    }
-
-
-def _is_json(request: Request) -> bool:
-    media_type = request.headers.get("content-type", "").partition(";")[0]
-    return media_type.strip().lower() == "application/json"
+async def _read_posted(request: Request) -> Mapping[str, str]:
+    if is_json(request.headers.get("content-type")):
+        return parse_fields(await request.body())
+    async with request.form() as form:
+        return read_fields(form)
 
 
 def _is_script(request: Request) -> bool:
-    """Return whether a script asks, which would follow a redirect and show nobody the page."""
-    mode = request.headers.get("sec-fetch-mode", "navigate")
-    return _is_json(request) or mode != "navigate"
-
-
-def _make_response(answer: ErrorAnswer) -> Response:
-    return JSONResponse(answer.body, answer.status, answer.headers)
+    return is_script(
+        content_type=request.headers.get("content-type"),
+        accept=request.headers.get("accept"),
+        fetch_mode=request.headers.get("sec-fetch-mode"),
+    )
