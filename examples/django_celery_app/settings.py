@@ -35,6 +35,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
 ]
+# A site with logins has Auth0Middleware, which this warning misses.
+SILENCED_SYSTEM_CHECKS = ["auth0_tx.W001"]
 ROOT_URLCONF = "views"
 SECRET_KEY = os.environ["AUTH0_SECRET"]
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates"}]

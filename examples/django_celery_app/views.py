@@ -47,7 +47,8 @@ urlpatterns = [
 ]
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Reports</title>
-<p><a href="/">Home</a><h1>Reports</h1>"""
+<p><a href="/">Home</a><h1>Reports</h1>
+<p>This page was made at <span id="made">{% now "c" %}</span>."""
 HOME = """
 {% if sample %}<p>A legacy token of alice to paste: <code id="alice">{{ sample }}</code>{% endif %}
 <form method="post" action="/reports">{% csrf_token %}

@@ -126,7 +126,7 @@ class RunningApp:
     ) -> None:
         self.port = int(settings.get("PORT", 0)) or free_port()
         self.name = name
-        self.site = SITES[name]
+        self.site = SITES.get(name, Site())
         self.client_id = settings.get("AUTH0_CLIENT_ID")
         self.home = f"http://localhost:{self.port}/"
         self._log = log

@@ -58,6 +58,8 @@ _NAMED_IN_TEXT = re.compile(
     r"[\s\"'\\b]*(?!txv_)(?=[\w.~+/-]*\d)[\w.~+/-]{16}",
     re.A | re.I,
 )
+# Names, numbers and ids, most of what messages have: no form or encoding of one fits in it.
+_WORD = re.compile(r"[\w:@|/-]{0,24}", re.A)
 _BASE64 = re.compile(r"[\w+/-]{27,}", re.A)
 _HEXADECIMAL = re.compile(r"(?:[0-9a-f]{2}){20,}", re.I)
 _TO_BASE64 = str.maketrans("-_", "+/")
@@ -160,6 +162,8 @@ def search_serialized(value: Any, place: str, serializer: str | None) -> Found |
 
     A value that can't be serialized is not published: that error is left to Celery.
     """
+    if serializer == "json" and _is_plain_json(value):
+        return search_tree(value, place)
     try:
         content_type, encoding, payload = dumps(value, serializer=serializer)
     except Exception:
@@ -180,9 +184,20 @@ def search_serialized(value: Any, place: str, serializer: str | None) -> Found |
     return found or search_tree(payload, place)
 
 
+def _is_plain_json(value: Any) -> bool:
+    """Return whether *value* has no objects, so that JSON says what it says itself."""
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
 def holds_token(text: str | bytes) -> bool:
     """Return whether *text* has the form of a token in it, or a token beside its name."""
     spellings = [_to_text(text)]
+    if _WORD.fullmatch(spellings[0]):
+        return False
     for _ in range(_MAX_LAYERS):
         if any(map(_has_sign, spellings)):
             return True
