@@ -47,9 +47,11 @@ except ImportError:
 _MISSING_SCOPE = "_auth0_tx_missing_scope"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class ClaimsUser:
     """The user of a request in a project without Django users.
+
+    Two are equal if their issuer and subject are, as Django's users are by their keys.
 
     Attributes:
         claims: the claims of the verified ID token.
@@ -65,6 +67,12 @@ class ClaimsUser:
 
     def __str__(self) -> str:
         return self.get_username()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ClaimsUser) and self.pk == other.pk
+
+    def __hash__(self) -> int:
+        return hash(self.pk)
 
     @property
     def pk(self) -> str:

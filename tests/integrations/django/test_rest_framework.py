@@ -282,6 +282,8 @@ def test_claims_user() -> None:
     users = [ClaimsUser({"sub": "u", "iss": issuer}) for issuer in ("https://a/", "b")]
 
     assert 2 == len({user.pk for user in users})
+    assert 2 == len({*users, ClaimsUser({"sub": "u", "iss": "b", "name": "changed"})})
+    assert users[0] != users[0].pk
     assert users[0].pk == users[0].id
     assert (False, False) == (users[0].has_perm("x"), users[0].has_perms(["x"]))
     assert users[0].has_perms([])
