@@ -15,6 +15,14 @@ from tests.frameworks import django_settings  # noqa: F401
 SECRET = "of a login session, and long enough: 0123456789"
 API = "https://api.example.com"
 
+# An address at which nobody listens: without a tenant, nothing is sent anywhere.
+NOWHERE = {
+    "domain": "tenant.us.auth0.com",
+    "client_id": "id",
+    "client_secret": "secret",
+    "proxy": "http://127.0.0.1:9",
+}
+
 
 class Site(ABC):
     """An application and its test client.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -17,38 +15,9 @@ from auth0_tx import (
 from auth0_tx.stores import MemoryStore
 from auth0_tx.tenant import Tenant
 from auth0_tx.testing import alogin, login
-from tests.testing.sites import API, SITES
+from tests.testing.sites import API, NOWHERE, SITES
 
 OTHER = "https://other.example.com"
-
-# An address at which nobody listens: without a tenant, nothing is sent anywhere.
-NOWHERE = {
-    "domain": "tenant.us.auth0.com",
-    "client_id": "id",
-    "client_secret": "secret",
-    "proxy": "http://127.0.0.1:9",
-}
-
-
-@pytest.fixture(scope="session")
-def tables() -> Iterator[None]:
-    """Make Django's tables, in memory."""
-    from django.core.management import call_command
-    from django.db import connection
-
-    call_command("migrate", verbosity=0)
-    yield
-    connection.close()
-
-
-@pytest.fixture
-def open_site(tables: None) -> Iterator[Any]:
-    """A function that opens the site of a framework until the test ends."""
-    with ExitStack() as stack:
-        yield lambda host, settings, store=None: stack.enter_context(
-            SITES[host](settings, store)
-        )
-
 
 HOSTS = pytest.mark.parametrize("host", SITES)
 
@@ -137,6 +106,17 @@ def test_login_to_django(open_site: Any, host: str) -> None:
     site.log_in("auth0|alice")
 
     assert site.get("/user")["django"]
+
+
+def test_client_of_rest_framework(open_site: Any) -> None:
+    """A subclass of a test client, such as that of Django REST Framework, is one, too."""
+    from rest_framework.test import APIClient
+
+    open_site("django", NOWHERE)
+    client = APIClient()
+    login(client, "auth0|alice")
+
+    assert "auth0|alice" == client.get("/user").json()["user"]["sub"]
 
 
 def test_django_without_a_backend(open_site: Any) -> None:
