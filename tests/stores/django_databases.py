@@ -73,4 +73,8 @@ def open_database(
             threads.submit(change, "delete_model").result()
     finally:
         threads.submit(close).result()
+        if connections[alias].connection is not None:
+            # The test has used it in its own thread, too.
+            close()
+        del connections[alias]
         del connections.settings[alias]

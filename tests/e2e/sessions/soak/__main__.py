@@ -12,7 +12,7 @@ from tests.e2e.sessions.soak.run import report, soak_store
 from tests.e2e.sessions.soak.tenant import make_tenant
 from tests.redis_server import RedisServer
 
-STORES = ("cookies", "memory", "redis", "django")
+STORES = ("cookies", "memory", "redis", "django", "django database")
 
 
 def main(arguments: list[str]) -> int:
@@ -27,10 +27,8 @@ def main(arguments: list[str]) -> int:
     print(f"seed {given.seed}")
     violations = 0
     for kind in STORES if given.store == "all" else [given.store]:
-        if kind == "django" and given.world == "async":
-            print(
-                "\ndjango, async: Django's cache blocks, which the async client refuses"
-            )
+        if kind.startswith("django") and given.world == "async":
+            print(f"\n{kind}, async: it blocks, which the async client refuses")
             continue
         with contextlib.ExitStack() as stack:
             redis_url = ""
