@@ -265,6 +265,9 @@ async def handle_errors(
     try:
         return await handler(request)
     except Auth0Error as error:
+        if get_state(request).has_begun:
+            # A second response would go into the first.  aiohttp logs it and hangs up.
+            raise
         answer = answer_for(error)
     return _respond(request, answer, None)
 

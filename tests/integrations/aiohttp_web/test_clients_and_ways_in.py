@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -236,6 +237,31 @@ def test_stream_reads_after_it_has_begun(auth0_tenant: Tenant) -> None:
     assert "auth0|alice" == answer.text
     assert "private, no-store" == answer.headers["Cache-Control"]
     assert "Cookie" == answer.headers["Vary"]
+
+
+async def broken_stream(request: web.Request) -> web.StreamResponse:
+    """Begin a stream, and fail."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"begun")
+    await auth0_of(request).get_access_token(API)
+    return response
+
+
+def test_error_of_a_stream(auth0_tenant: Tenant) -> None:
+    """An error after a response has begun cuts it off: no second response goes into the first."""
+    app = make_app(make_client(auth0_tenant))
+    app.add_routes([web.get("/broken", broken_stream)])
+    with (
+        serve(app) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=20) as connection,
+    ):
+        connection.sendall(b"GET /broken HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+
+    assert b"begun" in answer
+    assert 1 == answer.count(b"HTTP/1.1")
+    assert b"login_required" not in answer
 
 
 # -- the routes of a login ---------------------------------------------------------
