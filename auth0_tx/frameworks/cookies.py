@@ -104,7 +104,7 @@ class HttpCookies:
         cookies = _read_cookies(request)
         state = get_state(request)
         state.was_read = True
-        _disable_django_cache(request)
+        disable_django_cache(request)
         if response is not None and not state.has_middleware:
             _set_cache_headers(response.headers, state)
         for name, cookie in state.cookies.items():
@@ -333,7 +333,7 @@ def _find_state(request: Any) -> ResponseState | None:
     return None
 
 
-def _disable_django_cache(request: Any) -> None:
+def disable_django_cache(request: Any) -> None:
     """Keep Django's cache middleware and ``cache_page`` from storing the response.
 
     ``cache_page`` wraps the view inside all middlewares: it stores the response before any

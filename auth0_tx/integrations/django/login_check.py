@@ -41,7 +41,7 @@ from ...client import ServerClient
 from ...clocks import read_monotonic
 from ...core.session.cookies import CookieStore
 from ...errors import Auth0Error
-from ...frameworks.cookies import HttpCookies
+from ...frameworks.cookies import HttpCookies, disable_django_cache
 from ...values import SessionPolicy, UserClaims
 from ..settings import DEFAULT
 from .clients import get_client, read_keywords, read_login_check_seconds
@@ -102,6 +102,7 @@ class LoginCheck:
     is_needed: bool = True
     _is_valid: bool | None = None
     _is_suspended: bool = False
+    _has_read: bool = False
 
     def is_valid(self) -> bool:
         """Return whether Django's login stands; flush Django's session if it does not.
@@ -116,7 +117,17 @@ class LoginCheck:
             raise self.failure.evolve()
         if self._is_valid is None:
             self._is_valid = self._find_out()
+        self.note_use()
         return self._is_valid
+
+    def note_use(self) -> None:
+        """Keep ``cache_page`` from storing a response that depends on this check.
+
+        Each time that the user is used: ``cache_page`` begins when the view does, and knows
+        nothing of what a decorator around it, or a middleware, has asked before.
+        """
+        if self._has_read:
+            disable_django_cache(self.request)
 
     @contextmanager
     def suspend(self) -> Iterator[None]:
@@ -195,6 +206,7 @@ class LoginCheck:
         mark = self._read_mark()
         if mark is None:
             return True
+        self._has_read = True
         try:
             return self._compare(mark)
         except Auth0Error as error:

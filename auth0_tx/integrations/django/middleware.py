@@ -7,7 +7,7 @@ why ``AuthenticationMiddleware``, which sets both, comes before it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
@@ -19,7 +19,7 @@ from django.http import (
 )
 from django.utils.functional import LazyObject, SimpleLazyObject, empty
 
-from ...frameworks.cookies import ResponseState, commit, expect_commit
+from ...frameworks.cookies import ResponseState, commit, expect_commit, get_state
 from .error_responses import respond_to_view_error
 from .login_check import LoginCheck, get_login_check, use_request
 from .request_client import DjangoRequestAuth0
@@ -43,6 +43,9 @@ class Auth0Middleware:
         # Django would run a hook of the other kind in a thread, at each request.
         self.process_view: Callable[..., Any] = (
             self._prepare_for_async_view if self._is_async else self._prepare_for_view
+        )
+        self.process_template_response: Callable[..., Any] = (
+            self._check_async_response if self._is_async else self._check_response
         )
         if self._is_async:
             markcoroutinefunction(self)
@@ -85,6 +88,23 @@ class Auth0Middleware:
     ) -> None:
         self._prepare_for_view(request, view, args, kwargs)
 
+    def _check_response(self, request: HttpRequest, response: Any) -> Any:
+        """Keep ``cache_page`` from storing a response of Django REST Framework.
+
+        Its views get a request object around Django's request, and have asked for the user before
+        ``cache_page`` on one of their methods begins.  That looks at the outer request, which
+        is found in the response here, before it is rendered and stored.
+        """
+        context = getattr(response, "renderer_context", None)
+        if isinstance(context, Mapping) and get_state(request).was_read:
+            outer = context.get("request")
+            if outer is not None:
+                outer._cache_update_cache = False
+        return response
+
+    async def _check_async_response(self, request: HttpRequest, response: Any) -> Any:
+        return self._check_response(request, response)
+
 
 def _is_logout_view(view: object) -> bool:
     """Return whether a view is Django's ``LogoutView`` or ours."""
@@ -109,6 +129,28 @@ def _bind(request: HttpRequest) -> ResponseState:
     return expect_commit(request)
 
 
+class _GuardedUser(SimpleLazyObject):  # type: ignore[type-arg, unused-ignore]
+    """The request's user, which tells the check each time that it is used.
+
+    Args:
+        get_user: returns the user.
+        note_use: is called when an attribute is read.
+    """
+
+    def __init__(
+        self, get_user: Callable[[], Any], note_use: Callable[[], None]
+    ) -> None:
+        # As Django's own class does it: everything else is an attribute of the user.
+        self.__dict__["_note_use"] = note_use
+        super().__init__(get_user)
+
+    @property
+    def _wrapped(self) -> Any:
+        values = self.__dict__
+        values["_note_use"]()
+        return values["_wrapped"]
+
+
 def _guard_user(check: LoginCheck, user: Any) -> Any:
     """Return the request's user as a lazy object that checks first."""
 
@@ -122,7 +164,7 @@ def _guard_user(check: LoginCheck, user: Any) -> Any:
             user._setup()
         return user._wrapped
 
-    return SimpleLazyObject(get_user)
+    return _GuardedUser(get_user, check.note_use)
 
 
 def _guard_async_user(
