@@ -14,7 +14,6 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import AsyncExitStack
 from functools import wraps
 from typing import Any, ParamSpec, TypeAlias, overload
 
@@ -29,8 +28,8 @@ from ..errors import (
     LoginRequiredError,
 )
 from ..frameworks.cookies import expect_commit, get_state
-from ..shells.aiohttp_shell import hold_open
 from .async_request_client import AsyncRequestAuth0
+from .client_sources import ClientSource, collect_sources, open_clients
 from .cross_origin import refuse_other_origin
 from .error_answers import NO_STORE, ErrorAnswer, answer_for
 from .login_redirects import NEXT, choose_login_redirect
@@ -46,7 +45,7 @@ from .posted_logins import (
     read_fields,
 )
 from .request_base import check_scopes
-from .settings import DEFAULT, check_client_name, check_session_cookies
+from .settings import DEFAULT, check_session_cookies, make_unknown_client_error
 
 __all__ = [
     "CLIENT",
@@ -60,11 +59,6 @@ __all__ = [
 ]
 
 P = ParamSpec("P")
-
-ClientSource: TypeAlias = (
-    AsyncServerClient | Callable[[], AsyncServerClient | Awaitable[AsyncServerClient]]
-)
-"""A client, or a function that makes one when the application starts."""
 
 Handler: TypeAlias = Callable[P, Awaitable[web.StreamResponse]]
 
@@ -91,13 +85,6 @@ class _Clients:
         """Return the client *name*, or ``None`` if there is none."""
         source = self.sources.get(name)
         return source if isinstance(source, AsyncServerClient) else self.open.get(name)
-
-    def check_cookies(self) -> None:
-        """Raise ``ConfigurationError`` if two clients keep sessions in one cookie."""
-        found = {name: self.find(name) for name in self.sources}
-        check_session_cookies(
-            {name: client.session_cookie for name, client in found.items() if client}
-        )
 
 
 _CLIENTS: web.AppKey[_Clients] = web.AppKey("auth0_tx.clients", _Clients)
@@ -129,18 +116,7 @@ def setup(
         ConfigurationError: a client is not an ``AsyncServerClient``, a name is not fit for
             one, or two clients keep sessions in one cookie.
     """
-    sources: dict[str, ClientSource] = {DEFAULT: client, **(clients or {})}
-    for name in clients or {}:
-        check_client_name(name)
-    for source in sources.values():
-        if not (isinstance(source, AsyncServerClient) or callable(source)):
-            raise ConfigurationError(
-                "setup() needs an AsyncServerClient, or a function that makes one",
-                parameter="client",
-            )
-    found = _Clients(sources, login_url)
-    found.check_cookies()
-    app[_CLIENTS] = found
+    app[_CLIENTS] = _Clients(collect_sources("setup()", client, clients), login_url)
     if isinstance(client, AsyncServerClient):
         app[CLIENT] = client
     app.cleanup_ctx.append(_hold_clients)
@@ -285,8 +261,8 @@ def refuse_cross_origin(
 ) -> None:
     """Raise an error if a page of another site made the browser send *request* (CSRF).
 
-    Call it first in a handler that logs a user in by a posted token: ``SameSite`` doesn't
-    protect a login, which needs no cookie.
+    Call it first in a handler of your own that logs a user in or out: ``SameSite`` protects
+    neither, because a login needs no cookie and the answer to a logout deletes cookies.
 
     Args:
         request: a request that changes something, such as a POST.
@@ -471,10 +447,8 @@ def _find_client(request: web.Request, name: str) -> AsyncServerClient:
         raise ConfigurationError(
             "the application needs setup(app, client)", parameter="app"
         )
-    names = ", ".join(name for found in applications for name in found.sources)
-    raise ConfigurationError(
-        f"setup() was given no client {name!r}; it has {names}", parameter="clients"
-    )
+    names = dict.fromkeys(name for found in applications for name in found.sources)
+    raise make_unknown_client_error("setup()", name, names)
 
 
 def _check_sub_applications(request: web.Request) -> None:
@@ -498,21 +472,9 @@ def _check_sub_applications(request: web.Request) -> None:
 
 async def _hold_clients(app: web.Application) -> AsyncIterator[None]:
     found = app[_CLIENTS]
-    async with AsyncExitStack() as stack:
-        for name, source in found.sources.items():
-            client = source if isinstance(source, AsyncServerClient) else source()
-            if inspect.isawaitable(client):
-                client = await client
-            if not isinstance(client, AsyncServerClient):
-                raise ConfigurationError(
-                    "the function given to setup() must return an AsyncServerClient",
-                    parameter="client",
-                )
-            found.open[name] = client
-            await stack.enter_async_context(hold_open(client))
-        found.check_cookies()
+    async with open_clients("setup()", found.sources) as found.open:
         yield
-    found.open.clear()
+    found.open = {}
 
 
 async def _commit(request: web.Request, response: web.StreamResponse) -> None:

@@ -25,8 +25,10 @@ from ..values import (
     UserClaims,
 )
 from .async_request_client import AsyncRequestAuth0
+from .client_sources import ClientSource
 from .posted_logins import OptionsMaker
 from .request_base import get_bearer_token
+from .settings import get_default_cookie_name
 
 try:
     from fastapi import APIRouter, Depends, FastAPI, Security
@@ -51,12 +53,13 @@ from .starlette import (
     backchannel_logout,
     handle_errors,
     login_required,
+    refuse_cross_origin,
     require_user,
 )
 from .starlette import (
     clients as starlette_clients,
 )
-from .starlette.clients import ClientSource, Lifespan
+from .starlette.clients import Lifespan
 from .starlette.guards import open_session
 from .starlette.refusals import to_refusal
 
@@ -79,6 +82,7 @@ __all__ = [
     "backchannel_logout",
     "handle_errors",
     "login_required",
+    "refuse_cross_origin",
     "require_user",
 ]
 
@@ -216,10 +220,9 @@ class _SessionDependency(_Dependency, SecurityBase):
     scheme_name: str
 
     def __init__(self, policy: SessionPolicy | None, client: ClientName | None) -> None:
-        if policy is None and client is None:
-            policy = SessionPolicy()
-        elif policy is None:
-            policy = SessionPolicy(cookie_name=f"auth0_tx_{client}")
+        if policy is None and client is not None:
+            policy = SessionPolicy(cookie_name=get_default_cookie_name(client))
+        policy = policy or SessionPolicy()
         self._client = client
         self.model = APIKey(
             # ``in`` is a keyword of Python, and pydantic has no other name for the field.
@@ -433,7 +436,7 @@ def auth0_lifespan(
     OpenAPI document.
 
     Args:
-        client: the application's client, or a function that makes it.
+        client: the application's client, or a function that makes it, which may be ``async``.
         lifespan: the application's own lifespan, whose state requests have too.
         clients: further clients by name, for applications at Auth0 besides the default.  Each
             needs a ``SessionPolicy(cookie_name=...)`` of its own if it keeps sessions.

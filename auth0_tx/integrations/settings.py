@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -145,7 +145,7 @@ def add_defaults(
     if isinstance(policy, SessionPolicy) and (
         own is None or policy.cookie_name == SessionPolicy().cookie_name
     ):
-        policy = attrs.evolve(policy, cookie_name=f"auth0_tx_{name}")
+        policy = attrs.evolve(policy, cookie_name=get_default_cookie_name(name))
     return {**inherited, **keywords, "session_policy": policy}
 
 
@@ -161,6 +161,28 @@ def check_client_name(name: str) -> None:
             f"first, and not {DEFAULT!r}",
             parameter="clients",
         )
+
+
+def get_default_cookie_name(name: str) -> str:
+    """Return the name of a named client's session cookie, without a prefix."""
+    return f"auth0_tx_{name}"
+
+
+def make_unknown_client_error(
+    owner: str, name: str, names: Iterable[str], parameter: str = "clients"
+) -> ConfigurationError:
+    """Return the error of a client that is asked for and does not exist.
+
+    Args:
+        owner: who should have it, such as the setting.
+        name: the name that was asked for.
+        names: the names that there are.
+        parameter: the parameter or setting to change.
+    """
+    known = ", ".join(map(repr, names))
+    return ConfigurationError(
+        f"{owner} has no client {name!r}; it has {known}", parameter=parameter
+    )
 
 
 def check_session_cookies(cookies: Mapping[str, str | None]) -> None:

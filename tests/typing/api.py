@@ -93,6 +93,7 @@ from auth0_tx.integrations.fastapi import (
     auth0_router,
     handle_errors,
     login_required,
+    refuse_cross_origin,
     require_user,
 )
 from auth0_tx.integrations.starlette import auth0_of as auth0_of_asgi
@@ -535,6 +536,8 @@ def asgi_hosts(client: AsyncServerClient, app: FastAPI) -> None:
 
     @login_required
     async def page(request: Request) -> Response:
+        refuse_cross_origin(request, ["https://login.example.com"])
+        await require_user(request, scopes="read:data")
         user = await require_user(request, scopes=["read"])
         assert_type(user, UserClaims)
         assert_type(

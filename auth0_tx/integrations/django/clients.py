@@ -24,6 +24,7 @@ from ..settings import (
     add_defaults,
     check_keywords,
     check_session_cookies,
+    make_unknown_client_error,
     to_keywords,
     use_host_keys,
 )
@@ -76,10 +77,7 @@ class _Clients:
                 self._clients = _make_clients()
             client = self._clients.get(name)
         if client is None:
-            names = ", ".join(map(repr, sorted(self._clients)))
-            raise ConfigurationError(
-                f"{SETTING} has no client {name!r}; it has {names}", parameter=SETTING
-            )
+            raise make_unknown_client_error(SETTING, name, self._clients, SETTING)
         return client
 
     def drop(self) -> None:
@@ -127,10 +125,7 @@ def read_keywords(name: str = DEFAULT) -> dict[str, Any]:
     """
     clients = _read_settings()
     if name not in clients:
-        names = ", ".join(map(repr, clients))
-        raise ConfigurationError(
-            f"{SETTING} has no client {name!r}; it has {names}", parameter=SETTING
-        )
+        raise make_unknown_client_error(SETTING, name, clients, SETTING)
     read_login_check_seconds()
     keywords = _to_keywords(DEFAULT, clients[DEFAULT])
     if name != DEFAULT:

@@ -21,6 +21,7 @@ from ..settings import (
     add_defaults,
     check_keywords,
     check_session_cookies,
+    make_unknown_client_error,
     to_keywords,
     use_host_keys,
 )
@@ -104,10 +105,8 @@ class ExtensionState:
         """
         found = self.clients.get(name or DEFAULT)
         if found is None:
-            names = ", ".join(sorted(self.clients))
-            raise ConfigurationError(
-                f"this application has no client {name!r}; its clients are {names}",
-                parameter="clients",
+            raise make_unknown_client_error(
+                "this application", name or DEFAULT, self.clients
             )
         return found
 

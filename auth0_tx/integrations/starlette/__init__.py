@@ -18,7 +18,7 @@ except ImportError:
 
 from ..asgi import SessionCommitMiddleware
 from .clients import auth0_lifespan, auth0_of
-from .guards import login_required, require_user
+from .guards import login_required, refuse_cross_origin, require_user
 from .refusals import Auth0HTTPException, handle_errors
 from .routes import auth0_routes, backchannel_logout
 
@@ -33,5 +33,6 @@ __all__ = [
     "backchannel_logout",
     "handle_errors",
     "login_required",
+    "refuse_cross_origin",
     "require_user",
 ]

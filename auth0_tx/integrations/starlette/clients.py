@@ -16,11 +16,14 @@ from starlette.requests import HTTPConnection
 from ...aio import AsyncServerClient
 from ...errors import ConfigurationError
 from ...frameworks.cookies import get_state
-from ...shells.aiohttp_shell import hold_open
 from ..async_request_client import AsyncRequestAuth0
-from ..cross_origin import refuse_other_origin
-from ..error_answers import ErrorAnswer
-from ..settings import DEFAULT, check_client_name, check_session_cookies
+from ..client_sources import (
+    ClientSource,
+    check_cookies,
+    collect_sources,
+    open_clients,
+)
+from ..settings import DEFAULT, make_unknown_client_error
 
 # Keys of the lifespan's state, which each request has, and of a request's scope.
 _STATE = "auth0_tx"
@@ -31,8 +34,6 @@ _BOUND = "auth0_tx.bound"
 Lifespan: TypeAlias = Callable[
     [Any], AbstractAsyncContextManager[Mapping[str, Any] | None]
 ]
-ClientSource: TypeAlias = AsyncServerClient | Callable[[], AsyncServerClient]
-"""A client, or a function that makes one."""
 
 
 def auth0_lifespan(
@@ -48,7 +49,7 @@ def auth0_lifespan(
     A client opens new connections then; a function makes a new client.
 
     Args:
-        client: the application's client, or a function that makes it.
+        client: the application's client, or a function that makes it, which may be ``async``.
         lifespan: the application's own lifespan, whose state requests have too.
         clients: further clients by name, for applications at Auth0 besides the default.  Each
             needs a ``SessionPolicy(cookie_name=...)`` of its own if it keeps sessions.
@@ -59,33 +60,20 @@ def auth0_lifespan(
         ConfigurationError: a client is not an ``AsyncServerClient``, a name is not fit for
             one, or two clients keep sessions in one cookie.
     """
-    sources: dict[str, ClientSource] = {DEFAULT: client}
-    for name, source in (clients or {}).items():
-        check_client_name(name)
-        sources[name] = source
-    for source in sources.values():
-        _check_source(source)
-    _check_cookies(
-        {
-            name: source
-            for name, source in sources.items()
-            if isinstance(source, AsyncServerClient)
-        }
-    )
+    sources = collect_sources("auth0_lifespan", client, clients)
 
     @asynccontextmanager
     async def with_clients(app: Any) -> AsyncIterator[Mapping[str, Any]]:
         async with AsyncExitStack() as stack:
-            opened: dict[str, AsyncServerClient] = {}
-            for name, source in sources.items():
-                opened[name] = _make_client(source)
-                await stack.enter_async_context(hold_open(opened[name]))
+            opened = await stack.enter_async_context(
+                open_clients("auth0_lifespan", sources)
+            )
             state: Mapping[str, Any] | None = None
             if lifespan is not None:
                 state = await stack.enter_async_context(lifespan(app))
             state = state or {}
             opened = _merge_clients(state.get(_NAMED, {}), opened)
-            _check_cookies(opened)
+            check_cookies(opened)
             yield {
                 **state,
                 _STATE: opened[DEFAULT],
@@ -134,24 +122,10 @@ vars(auth0_of)["__signature__"] = inspect.Signature(
 )
 
 
-def refuse_websocket(request: HTTPConnection) -> ErrorAnswer | None:
-    """Return the answer to a WebSocket that a page of an origin opens which is not trusted.
-
-    A browser lets it, and sends cookies with the handshake: always from another host of the
-    same site, and with ``SameSite=None`` from any.  The page could read the answers, too, as
-    nothing like CORS protects them.
-
-    Returns:
-        The answer, or ``None`` for any other WebSocket or request.
-    """
-    if request.scope["type"] != "websocket":
-        return None
-    return refuse_other_origin(
-        host=request.headers.get("host"),
-        origin=request.headers.get("origin"),
-        fetch_site=request.headers.get("sec-fetch-site"),
-        trusted_origins=getattr(request.state, _ORIGINS, ()),
-    )
+def get_trusted_origins(request: HTTPConnection) -> Collection[str]:
+    """Return the other origins whose pages may open WebSockets as the user."""
+    origins: Collection[str] = getattr(request.state, _ORIGINS, ())
+    return origins
 
 
 def list_cookies(state: Mapping[str, Any]) -> dict[str | None, str]:
@@ -162,26 +136,6 @@ def list_cookies(state: Mapping[str, Any]) -> dict[str | None, str]:
         for name, client in clients.items()
         if client.session_cookie is not None
     }
-
-
-def _check_source(source: object) -> None:
-    if not isinstance(source, AsyncServerClient) and not callable(source):
-        raise ConfigurationError(
-            "auth0_lifespan needs an AsyncServerClient, or a function that makes one",
-            parameter="client",
-        )
-
-
-def _make_client(source: ClientSource) -> AsyncServerClient:
-    if isinstance(source, AsyncServerClient):
-        return source
-    client = source()
-    if not isinstance(client, AsyncServerClient):
-        raise ConfigurationError(
-            "the function given to auth0_lifespan must return an AsyncServerClient",
-            parameter="client",
-        )
-    return client
 
 
 def _merge_clients(
@@ -198,11 +152,6 @@ def _merge_clients(
     return {**inner, **outer}
 
 
-def _check_cookies(clients: Mapping[str, AsyncServerClient]) -> None:
-    cookies = {name: client.session_cookie for name, client in clients.items()}
-    check_session_cookies(cookies)
-
-
 def _find_client(request: HTTPConnection, name: str) -> AsyncServerClient:
     clients: Mapping[str, AsyncServerClient] | None = getattr(
         request.state, _NAMED, None
@@ -214,8 +163,5 @@ def _find_client(request: HTTPConnection, name: str) -> AsyncServerClient:
             parameter="lifespan",
         )
     if name not in clients:
-        raise ConfigurationError(
-            f"auth0_lifespan has no client {name!r}; it has {', '.join(clients)}",
-            parameter="clients",
-        )
+        raise make_unknown_client_error("auth0_lifespan", name, clients)
     return clients[name]

@@ -14,11 +14,39 @@ from starlette.requests import HTTPConnection
 from ...errors import Auth0Error, ConfigurationError, LoginRequiredError
 from ...values import UserClaims
 from ..async_request_client import AsyncRequestAuth0
+from ..cross_origin import refuse_other_origin
 from ..request_base import check_scopes
-from .clients import auth0_of, refuse_websocket
+from .clients import auth0_of, get_trusted_origins
 from .refusals import make_refusal, to_refusal
 
 P = ParamSpec("P")
+
+
+def refuse_cross_origin(
+    request: HTTPConnection, trusted_origins: Collection[str] = ()
+) -> None:
+    """Raise an error if a page of another site made the browser send *request* (CSRF).
+
+    Call it first in an endpoint of your own that logs a user in or out: ``SameSite`` protects
+    neither, because a login needs no cookie and the answer to a logout deletes cookies.
+
+    Args:
+        request: a request that changes something, such as a POST.
+        trusted_origins: other origins whose pages may send it, such as
+            ``https://login.example.com``.
+
+    Raises:
+        Auth0HTTPException: a page of another origin sent it (403).
+        starlette.exceptions.WebSocketException: the same, for a WebSocket.
+    """
+    answer = refuse_other_origin(
+        host=request.headers.get("host"),
+        origin=request.headers.get("origin"),
+        fetch_site=request.headers.get("sec-fetch-site"),
+        trusted_origins=trusted_origins,
+    )
+    if answer is not None:
+        raise make_refusal(request, answer)
 
 
 def open_session(request: HTTPConnection, client: str | None) -> AsyncRequestAuth0:
@@ -29,9 +57,11 @@ def open_session(request: HTTPConnection, client: str | None) -> AsyncRequestAut
         ConfigurationError: as for :func:`auth0_of`.
     """
     auth0 = auth0_of(request, client)
-    refusal = refuse_websocket(request)
-    if refusal is not None:
-        raise make_refusal(request, refusal)
+    if request.scope["type"] == "websocket":
+        # A browser lets any page, and sends cookies with the handshake: always from another
+        # host of the same site, and with ``SameSite=None`` from any.  The page could read the
+        # answers, too, as nothing like CORS protects them.
+        refuse_cross_origin(request, get_trusted_origins(request))
     return auth0
 
 

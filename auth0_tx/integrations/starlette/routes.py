@@ -14,7 +14,6 @@ from starlette.routing import Route
 
 from ...errors import Auth0Error
 from ...secret import SecretStr
-from ..cross_origin import refuse_other_origin
 from ..error_answers import NO_STORE, answer_for
 from ..login_redirects import NEXT
 from ..posted_logins import (
@@ -29,7 +28,8 @@ from ..posted_logins import (
     read_fields,
 )
 from .clients import auth0_of
-from .refusals import respond
+from .guards import refuse_cross_origin
+from .refusals import Auth0HTTPException, respond
 
 
 def auth0_routes(
@@ -70,21 +70,17 @@ def auth0_routes(
     def refuse_others(
         endpoint: Callable[[Request], Awaitable[Response]],
     ) -> Callable[[Request], Awaitable[Response]]:
-        async def answer(request: Request) -> Response:
-            refusal = refuse_other_origin(
-                host=request.headers.get("host"),
-                origin=request.headers.get("origin"),
-                fetch_site=request.headers.get("sec-fetch-site"),
-                trusted_origins=trusted_origins,
-            )
-            if refusal is None:
-                try:
-                    return await endpoint(request)
-                except Auth0Error as error:
-                    refusal = answer_for(error)
-            return respond(refusal)
+        async def answer_request(request: Request) -> Response:
+            try:
+                refuse_cross_origin(request, trusted_origins)
+                return await endpoint(request)
+            except Auth0HTTPException as refusal:
+                answer = refusal.answer
+            except Auth0Error as error:
+                answer = answer_for(error)
+            return respond(answer)
 
-        return answer
+        return answer_request
 
     async def log_in(request: Request) -> Response:
         assert make_options is not None

@@ -89,7 +89,7 @@ def client(auth0_tenant: Tenant) -> AsyncServerClient:
     return AsyncServerClient(**make_settings(auth0_tenant))
 
 
-@pytest.mark.parametrize("kind", ["client", "function"])
+@pytest.mark.parametrize("kind", ["client", "function", "async function"])
 def test_runs_again(auth0_tenant: Tenant, client: AsyncServerClient, kind: str) -> None:
     """Each test client is served, with one client for all or a new one for each."""
     made: list[AsyncServerClient] = []
@@ -98,9 +98,15 @@ def test_runs_again(auth0_tenant: Tenant, client: AsyncServerClient, kind: str) 
         made.append(AsyncServerClient(**make_settings(auth0_tenant)))
         return made[-1]
 
-    app = make_site(
-        auth0_tenant, auth0_lifespan(client if kind == "client" else make_client)
-    )
+    async def make_client_async() -> AsyncServerClient:
+        return make_client()
+
+    sources = {
+        "client": client,
+        "function": make_client,
+        "async function": make_client_async,
+    }
+    app = make_site(auth0_tenant, auth0_lifespan(sources[kind]))
     for _ in range(3):
         with visit(app) as browser:
             assert 200 == browser.get("/").status_code

@@ -29,6 +29,7 @@ from auth0_tx.integrations.starlette import (
     auth0_routes,
     handle_errors,
     login_required,
+    refuse_cross_origin,
     require_user,
 )
 from auth0_tx.stores import MemoryStore
@@ -270,6 +271,28 @@ def test_other_origins(
         assert not browser.cookies
     else:
         assert 303 == answer.status_code
+
+
+def test_own_endpoints_refuse_other_sites() -> None:
+    """An endpoint of the application's own has the same check, with and without a handler."""
+    app, plain = FastAPI(), FastAPI()
+    handle_errors(app)
+
+    @plain.post("/own")
+    @app.post("/own")
+    async def own(request: Request) -> str:
+        refuse_cross_origin(request, ["https://login.example.com"])
+        return "done"
+
+    seen = [
+        TestClient(site).post("/own", headers={"Origin": origin})
+        for site in (app, plain)
+        for origin in ("https://login.example.com", "https://evil.example")
+    ]
+
+    assert [200, 403, 200, 403] == [answer.status_code for answer in seen]
+    assert {"error": "cross_origin_request"} == seen[1].json()
+    assert {"detail": "cross_origin_request"} == seen[3].json()
 
 
 @pytest.mark.parametrize("path", ["/login", "/logout", "/backchannel-logout"])

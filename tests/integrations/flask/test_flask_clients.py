@@ -190,7 +190,9 @@ def test_unknown_client(auth0_tenant: Tenant) -> None:
     app = make_site(auth0_tenant)
     with (
         app.test_request_context(),
-        pytest.raises(ConfigurationError, match=r"no client 'bills'.*default, orders"),
+        pytest.raises(
+            ConfigurationError, match=r"no client 'bills'.*'default', 'orders'"
+        ),
     ):
         auth0_of("bills")
 
@@ -205,7 +207,7 @@ def test_command(auth0_tenant: Tenant) -> None:
 
     assert "localhost:1" in found.output
     assert 2 == unknown.exit_code
-    assert "default, orders" in unknown.output
+    assert "'default', 'orders'" in unknown.output
 
 
 def test_mounted_applications(auth0_tenant: Tenant) -> None:
