@@ -69,7 +69,9 @@ WITH_ACTORS = tuple(name for name, site in SITES.items() if site.is_for_actors)
 SERVERS = {
     "gunicorn": (
         *("{python}", "-m", "gunicorn", "--preload", "--workers", "2"),
-        *("--threads", "2", "--bind", "localhost:{port}", "{application}"),
+        # It would wait longer for connections that browsers keep.
+        *("--threads", "2", "--graceful-timeout", "1"),
+        *("--bind", "localhost:{port}", "{application}"),
     ),
     "uvicorn": (
         *("{python}", "-m", "uvicorn", "--workers", "2"),
