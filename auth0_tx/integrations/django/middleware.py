@@ -80,7 +80,7 @@ class Auth0Middleware:
 
         Django's ``logout`` asks for the user before it flushes the session.
         """
-        if _is_logout_view(view):
+        if _is_logout_view(view) or _is_logout_of_admin(request):
             get_login_check(request).is_needed = False
 
     async def _prepare_for_async_view(
@@ -115,6 +115,12 @@ def _is_logout_view(view: object) -> bool:
         module is not None and issubclass(view_class, module.LogoutView)
         for module in modules
     )
+
+
+def _is_logout_of_admin(request: HttpRequest) -> bool:
+    """Return whether a request is for the admin's logout, which is a method and not a view."""
+    match = request.resolver_match
+    return match is not None and (match.app_name, match.url_name) == ("admin", "logout")
 
 
 def _bind(request: HttpRequest) -> ResponseState:

@@ -43,6 +43,7 @@ from ..request_client import RequestAuth0
 from ..settings import DEFAULT
 from .clients import get_client, list_client_names
 from .login_check import LOGIN_KEY, get_login_check, hash_user
+from .project import has_backend
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -324,10 +325,7 @@ def _check_can_log_in(request: Any) -> None:
             "login() needs django.contrib.sessions.middleware.SessionMiddleware",
             parameter="MIDDLEWARE",
         )
-    if not any(
-        "auth0_claims" in inspect.signature(backend.authenticate).parameters
-        for backend in auth.get_backends()
-    ):
+    if not has_backend():
         raise ConfigurationError(
             "login() needs a backend that takes auth0_claims, such as "
             "auth0_tx.integrations.django.backends.Auth0Backend",

@@ -123,6 +123,25 @@ def test_admin(admin: Any, auth0_tenant: Tenant) -> None:
     assert "302" == ask(other, page)
 
 
+def test_admin_in_an_outage(admin: Any, auth0_tenant: Tenant) -> None:
+    """The admin's logout is one, also while the store cannot be read."""
+    from django.conf import settings
+    from django.contrib.auth import get_user_model
+    from django.test import override_settings
+
+    store = BreakableStore()
+    with override_settings(AUTH0_TX={**settings.AUTH0_TX, "STATE_STORE": store}):
+        browser = log_in(auth0_tenant)
+        get_user_model().objects.update(is_staff=True, is_superuser=True)
+        store.broken = {"get", "delete"}
+        assert "503" == ask(browser, "admin/password_change/")
+        assert 200 == browser.post("/admin/logout/", secure=True).status_code
+        store.broken = set()
+
+        assert "nobody" == ask(browser, "subject")
+        assert "302" == ask(browser, "admin/password_change/")
+
+
 def test_login_to_the_admin(admin: Any, auth0_tenant: Tenant) -> None:
     """Who logs in to the admin by password has nobody's tokens."""
     browser = log_in(auth0_tenant)

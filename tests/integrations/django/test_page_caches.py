@@ -145,9 +145,7 @@ def test_page_of_another_user(
     """Nobody gets the page that another user was shown."""
     project({"STATE_STORE": "database", "LOGIN_CHECK_SECONDS": seconds})
     from django.conf import settings
-    from django.core.cache import cache
 
-    cache.clear()
     more = [f"{__name__}.AskForTheUser"] if asks else []
     project(
         {"STATE_STORE": "database", "LOGIN_CHECK_SECONDS": seconds},
@@ -164,10 +162,7 @@ def test_page_of_another_user(
 
 def test_page_for_all_users(project: Project, auth0_tenant: Tenant) -> None:
     """A page that does not ask for the user is kept, behind the question who is logged in."""
-    from django.core.cache import cache
-
     project(ROOT_URLCONF=__name__)
-    cache.clear()
     show_report.made = 0  # type: ignore[attr-defined]
     alice, bob = log_in(auth0_tenant), log_in(auth0_tenant, "bob")
     shown = [ask(browser, "report") for browser in (alice, bob, new_browser())]

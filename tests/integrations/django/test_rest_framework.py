@@ -176,13 +176,10 @@ urlpatterns = [
 @pytest.fixture
 def set_up(project: Project, auth0_tenant: Tenant) -> Callable[..., None]:
     """Set up a project with these views."""
-    from django.core.cache import cache
-
     auth0_tenant.apis.add(Api(ORDERS, scopes=("read:orders", "write:orders")))
 
     def set_up(auth0_tx: dict[str, Any] | None = None, **changes: Any) -> None:
         project(auth0_tx, **{"ROOT_URLCONF": __name__, **changes})
-        cache.clear()
 
     return set_up
 
