@@ -32,21 +32,22 @@ def find(page: str, id: str) -> str:
     return html.unescape(found[1]) if found else ""
 
 
-def wait_for(browser: requests.Session, address: str, id: str, text: str) -> str:
+def wait_for(app: RunningApp, address: str, id: str, text: str) -> str:
     """Reload a page until an element of it has a text; return the page."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 90
     while True:
-        page = browser.get(address, timeout=10).text
+        page = requests.get(address, timeout=30).text
         if text in find(page, id):
             return page
-        assert time.monotonic() < until, page
+        assert "FAILURE" not in page, app.output
+        assert time.monotonic() < until, f"{page}\n{app.output}"
         time.sleep(0.3)
 
 
 def test_django_celery_example(app: RunningApp) -> None:
     """A user's report is made by a worker, prices are refreshed, and no token is printed."""
     with requests.Session() as browser:
-        page = browser.get(app.home, timeout=10).text
+        page = browser.get(app.home, timeout=30).text
         form = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
         assert form is not None
         sent = browser.post(
@@ -55,12 +56,12 @@ def test_django_celery_example(app: RunningApp) -> None:
                 "csrfmiddlewaretoken": form[1],
                 "subject_token": find(page, "alice"),
             },
-            timeout=10,
+            timeout=30,
         )
         assert "/reports/" in sent.url
-        page = wait_for(browser, sent.url, "state", "SUCCESS")
+        page = wait_for(app, sent.url, "state", "SUCCESS")
         assert "a report, made with a token for read:data" == find(page, "report")
-        wait_for(browser, app.home, "prices", "with a token for read:data")
+        wait_for(app, app.home, "prices", "with a token for read:data")
 
     assert "eyJ" not in app.output
     assert "Traceback" not in app.output
