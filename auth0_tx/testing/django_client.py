@@ -7,36 +7,34 @@ middlewares: they bind ``request.auth0``, open and save Django's session, and se
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.apps import apps
-from django.contrib import auth
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.test.client import AsyncClientHandler, ClientHandler
 
 from ..integrations.django import auth0_of
 from ..integrations.django import login as log_in_to_django
+from ..integrations.django.project import has_backend
 from ..values import UserClaims
 from .planned_login import LoginOutcome, PlannedLogin
 
 
-class _Errand:
-    """A login as the view of one request."""
+class _LoginView:
+    """A login in the place of a view, for one request."""
 
     def __init__(self, planned: PlannedLogin, name: str | None) -> None:
         self._planned = planned
         self._name = name
         self.outcome = LoginOutcome()
 
-    def run(self, request: HttpRequest) -> HttpResponse:
+    def answer(self, request: HttpRequest) -> HttpResponse:
         """Log in; return an empty response."""
         with self.outcome.catch():
             bound = auth0_of(request, self._name)
             self._planned.prepare(bound)
             options = self._planned.make_options()
-            if self._name is None and _has_backend():
+            if self._name is None and has_backend():
                 log_in_to_django(request, options)
             else:
                 bound.login(options)
@@ -45,25 +43,25 @@ class _Errand:
 
 
 class _Handler(ClientHandler):  # type: ignore[misc, unused-ignore]
-    """Runs an errand where other handlers look for a view."""
+    """Calls a login where other handlers look for a view."""
 
-    def __init__(self, errand: _Errand) -> None:
+    def __init__(self, view: _LoginView) -> None:
         super().__init__(enforce_csrf_checks=False)
-        self._errand = errand
+        self._view = view
 
     def _get_response(self, request: HttpRequest) -> HttpResponseBase:
-        return self._errand.run(request)
+        return self._view.answer(request)
 
 
 class _AsyncHandler(AsyncClientHandler):  # type: ignore[misc, unused-ignore]
-    """Runs an errand where other handlers look for a view, in Django's thread for those."""
+    """Calls a login where other handlers look for a view, in Django's thread for those."""
 
-    def __init__(self, errand: _Errand) -> None:
+    def __init__(self, view: _LoginView) -> None:
         super().__init__(enforce_csrf_checks=False)
-        self._errand = errand
+        self._view = view
 
     async def _get_response_async(self, request: HttpRequest) -> HttpResponseBase:
-        run = sync_to_async(self._errand.run, thread_sensitive=True)
+        run = sync_to_async(self._view.answer, thread_sensitive=True)
         response: HttpResponseBase = await run(request)
         return response
 
@@ -72,31 +70,23 @@ def log_in_with_django(
     client: Any, planned: PlannedLogin, name: str | None
 ) -> UserClaims:
     """Log in through ``django.test.Client``."""
-    errand, handler = _Errand(planned, name), client.handler
-    client.handler = _Handler(errand)
+    view, handler = _LoginView(planned, name), client.handler
+    client.handler = _Handler(view)
     try:
         response = client.get("/", secure=True)
     finally:
         client.handler = handler
-    return errand.outcome.get_user(response)
+    return view.outcome.get_user(response)
 
 
 async def log_in_with_async_django(
     client: Any, planned: PlannedLogin, name: str | None
 ) -> UserClaims:
     """Log in through ``django.test.AsyncClient``."""
-    errand, handler = _Errand(planned, name), client.handler
-    client.handler = _AsyncHandler(errand)
+    view, handler = _LoginView(planned, name), client.handler
+    client.handler = _AsyncHandler(view)
     try:
         response = await client.get("/", secure=True)
     finally:
         client.handler = handler
-    return errand.outcome.get_user(response)
-
-
-def _has_backend() -> bool:
-    """Return whether the project logs users in to Django by Auth0's claims."""
-    return apps.is_installed("django.contrib.auth") and any(
-        "auth0_claims" in inspect.signature(backend.authenticate).parameters
-        for backend in auth.get_backends()
-    )
+    return view.outcome.get_user(response)

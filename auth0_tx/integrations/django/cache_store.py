@@ -47,15 +47,15 @@ class _DjangoCache(Unpicklable):
     _prefix: str
 
     def __init__(self, alias: str = "default") -> None:
-        self._alias = alias
+        self.alias = alias
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._alias!r})"
+        return f"{type(self).__name__}({self.alias!r})"
 
     @property
     def _cache(self) -> Any:
         # Looked up each time: Django makes a connection for each thread.
-        return caches[self._alias]
+        return caches[self.alias]
 
     def _name(self, key: str) -> str:
         return self._prefix + key

@@ -24,12 +24,14 @@ from django.db import connections, router
 
 from ...errors import ConfigurationError
 from ..settings import DEFAULT, check_keywords, check_session_cookies
+from .cache_store import DjangoCacheStore, DjangoTokenCache
 from .clients import (
     get_template,
     list_client_names,
     read_keywords,
     read_login_options,
 )
+from .database_store import DjangoDatabaseStore
 from .project import find_middleware, has_backend, is_installed, is_subclass
 
 Keywords = Mapping[str, Any]
@@ -37,6 +39,9 @@ Keywords = Mapping[str, Any]
 _MIDDLEWARE = "auth0_tx.integrations.django.middleware.Auth0Middleware"
 _BACKEND = "auth0_tx.integrations.django.backends.Auth0Backend"
 _AUTH = "django.contrib.auth"
+
+# Stores and caches that are in one of Django's caches or databases.
+_OURS = (DjangoCacheStore, DjangoDatabaseStore, DjangoTokenCache)
 
 # The ids of errors that a parameter names; all others are E001.
 _ERRORS = {
@@ -132,15 +137,14 @@ def _is_same(value: object, default: object) -> bool:
     # Each client makes its own store of a short form such as "cache".
     return value == default or (
         type(value) is type(default)
-        and hasattr(value, "_alias")
+        and isinstance(value, _OURS)
         and _get_alias(value) == _get_alias(default)
     )
 
 
 def _get_alias(store: object) -> str | None:
     """Return the name of the cache or database that a store is in, if it has one."""
-    alias: str | None = getattr(store, "_alias", None)
-    return alias
+    return store.alias if isinstance(store, _OURS) else None
 
 
 def _check_middleware() -> Iterator[checks.CheckMessage]:
@@ -188,7 +192,6 @@ def _check_databases(
     clients: Mapping[str, Keywords],
 ) -> Iterator[checks.CheckMessage]:
     from .database_rows import find_model
-    from .database_store import DjangoDatabaseStore
 
     for _, shown, store in _list_settings(clients, "state_store"):
         if not isinstance(store, DjangoDatabaseStore):
@@ -219,8 +222,6 @@ def _check_databases(
 
 
 def _check_caches(clients: Mapping[str, Keywords]) -> Iterator[checks.CheckMessage]:
-    from .database_store import DjangoDatabaseStore
-
     for keyword, shown, store in _list_settings(clients, "state_store", "token_cache"):
         alias = _get_alias(store)
         if alias is None or isinstance(store, DjangoDatabaseStore):

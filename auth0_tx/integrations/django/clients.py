@@ -30,7 +30,7 @@ from ..settings import (
 )
 
 SETTING = "AUTH0_TX"
-SETTING_TEMPLATE = "AUTH0_TX[{!r}]"
+_TEMPLATE = "AUTH0_TX[{!r}]"
 _WATCHED = (
     SETTING,
     "CACHES",
@@ -131,11 +131,24 @@ def read_keywords(name: str = DEFAULT) -> dict[str, Any]:
     if name != DEFAULT:
         keywords = add_defaults(name, _to_keywords(name, clients[name]), keywords)
     if "secret" not in keywords:
-        # Django's own keys, which the project rotates already.  What seals is derived from
-        # them for one purpose, so nothing that Django signs is of use here.
-        keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-        keywords["secret"] = use_host_keys(keys, get_template(name).format("SECRET"))
+        keywords["secret"] = read_host_keys(name)
     return keywords
+
+
+def read_host_keys(name: str = DEFAULT) -> list[str] | None:
+    """Return Django's own keys, which seal where ``AUTH0_TX`` has no ``SECRET``.
+
+    The project rotates them already.  Sealing keys are derived from them for one purpose, so
+    nothing that Django signs is of use here.
+
+    Args:
+        name: the client's name in ``AUTH0_TX``.
+
+    Raises:
+        ConfigurationError: ``SECRET_KEY`` is too short.
+    """
+    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    return use_host_keys(keys, get_template(name).format("SECRET"))
 
 
 def read_site_setting(setting: str, default: Any, name: str = DEFAULT) -> Any:
@@ -192,7 +205,7 @@ def read_login_check_seconds() -> float:
 def get_template(name: str = DEFAULT) -> str:
     """Return how an error shows a setting of a client; ``{!r}`` stands for the setting."""
     if not _has_names(getattr(settings, SETTING, None)):
-        return SETTING_TEMPLATE
+        return _TEMPLATE
     shown = repr(name).replace("{", "{{").replace("}", "}}")
     return f"AUTH0_TX[{shown}][{{!r}}]"
 

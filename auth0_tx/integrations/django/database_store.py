@@ -39,11 +39,11 @@ class DjangoDatabaseStore(Unpicklable):
     """
 
     def __init__(self, alias: str | None = None) -> None:
-        self._alias = alias
+        self.alias = alias
         self._rows = DatabaseRows(alias)
 
     def __repr__(self) -> str:
-        return f"DjangoDatabaseStore({self._alias!r})"
+        return f"DjangoDatabaseStore({self.alias!r})"
 
     def get(self, key: str) -> bytes | None:
         """Return what is stored under *key* and has not expired, or ``None``: one query."""

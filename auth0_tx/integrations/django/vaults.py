@@ -18,13 +18,10 @@ from django.core.cache import caches
 from ...clocks import read_time
 from ...errors import ConfigurationError, StoreError
 from ...secret import Unpicklable, conceal
-from ..settings import use_host_keys
 from ..token_vault import BlockingVault
 from .cache_store import format_version, parse_version, to_timeout
-from .clients import SETTING_TEMPLATE, read_site_setting
+from .clients import read_host_keys, read_site_setting
 from .database_rows import DatabaseRows, make_key
-
-_SECRET = "SECRET"
 
 
 class _CachePlace(Unpicklable):
@@ -155,11 +152,10 @@ def _choose_secret(secret: str | Sequence[str] | None) -> Any:
     """
     if secret is not None:
         return secret
-    configured = conceal(read_site_setting(_SECRET, None))
+    configured = conceal(read_site_setting("SECRET", None))
     if configured is not None:
         return configured
-    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    return use_host_keys(keys, SETTING_TEMPLATE.format(_SECRET))
+    return read_host_keys()
 
 
 def _name(key: str) -> str:
