@@ -1,7 +1,4 @@
-"""Auth0 in FastAPI: dependencies that the OpenAPI document shows as security schemes.
-
-@app.get("/orders")
-async def orders(token: Annotated[str, Depends(AccessToken(API))]): ...
+"""The dependencies: a user, an access token, a bound client, an exchanged token.
 
 Each takes an ``HTTPConnection``, so it serves endpoints and WebSockets; runs on the event loop,
 so an endpoint that is a ``def`` gets a value which needs no ``await``; and equals any other with
@@ -12,116 +9,32 @@ the same arguments, so ``app.dependency_overrides[RequiredUser()]`` replaces it 
 # dependency that is an object, and takes its ``connection`` for a parameter of the query.
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeAlias
 
-from ..core.session.cookies import cookie_name
-from ..errors import Auth0Error, ConfigurationError
-from ..values import (
+from fastapi import Depends, Security
+from fastapi.openapi.models import APIKey, APIKeyIn
+from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+from fastapi.openapi.models import SecurityBase as SecurityBaseModel
+from fastapi.requests import HTTPConnection
+from fastapi.security import SecurityScopes
+from fastapi.security.base import SecurityBase
+
+from ...core.session.cookies import cookie_name
+from ...errors import Auth0Error, ConfigurationError
+from ...values import (
     CustomTokenExchangeOptions,
     SessionPolicy,
     TokenExchangeResponse,
     UserClaims,
 )
-from .async_request_client import AsyncRequestAuth0
-from .client_sources import ClientSource
-from .posted_logins import OptionsMaker
-from .request_base import get_bearer_token
-from .settings import get_default_cookie_name
-
-try:
-    from fastapi import APIRouter, Depends, FastAPI, Security
-    from fastapi.openapi.models import APIKey, APIKeyIn
-    from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
-    from fastapi.openapi.models import SecurityBase as SecurityBaseModel
-    from fastapi.requests import HTTPConnection
-    from fastapi.security import SecurityScopes
-    from fastapi.security.base import SecurityBase
-    from pydantic import BaseModel
-except ImportError:
-    raise ConfigurationError(
-        "fastapi is not installed: pip install 'auth0-tx[fastapi]'",
-        parameter="fastapi",
-    ) from None
-
-from .starlette import (
-    Auth0HTTPException,
-    SessionCommitMiddleware,
-    auth0_of,
-    auth0_routes,
-    backchannel_logout,
-    handle_errors,
-    login_required,
-    refuse_cross_origin,
-    require_user,
-)
-from .starlette import (
-    clients as starlette_clients,
-)
-from .starlette.clients import Lifespan
-from .starlette.guards import open_session
-from .starlette.refusals import to_refusal
-
-__all__ = [
-    "RESPONSES",
-    "AccessToken",
-    "Auth0",
-    "Auth0HTTPException",
-    "BoundClient",
-    "CurrentUser",
-    "ErrorBody",
-    "ExchangedToken",
-    "OnBehalfOf",
-    "OptionalUser",
-    "RequiredUser",
-    "SessionCommitMiddleware",
-    "auth0_lifespan",
-    "auth0_of",
-    "auth0_router",
-    "backchannel_logout",
-    "handle_errors",
-    "login_required",
-    "refuse_cross_origin",
-    "require_user",
-]
-
-_SESSION_SCHEME = "Auth0Session"
-
-# The attribute of our function for the document that has the application's own.
-_INNER = "_auth0_tx_inner"
-
-
-class ErrorBody(BaseModel):
-    """The body of each error that this library answers: a code, and no detail."""
-
-    error: str
-
-
-_CHALLENGE = {"WWW-Authenticate": {"schema": {"type": "string"}}}
-_WAIT = {"Retry-After": {"schema": {"type": "integer"}}}
-
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    401: {
-        "model": ErrorBody,
-        "description": "Nobody is logged in, or the token is not valid.",
-        "headers": _CHALLENGE,
-    },
-    403: {
-        "model": ErrorBody,
-        "description": "The user may not do this, or the token lacks a scope.",
-        "headers": _CHALLENGE,
-    },
-    503: {
-        "model": ErrorBody,
-        "description": "Auth0 or the session store cannot be reached now.",
-        "headers": _WAIT,
-    },
-}
-"""The errors of the dependencies for the OpenAPI document: ``FastAPI(responses=RESPONSES)``.
-
-:func:`handle_errors` makes the bodies so.
-"""
+from ..async_request_client import AsyncRequestAuth0
+from ..request_base import get_bearer_token
+from ..settings import get_default_cookie_name
+from ..starlette import auth0_of, require_user
+from ..starlette.guards import open_session
+from ..starlette.refusals import to_refusal
+from .document import name_scheme
 
 
 class _Dependency(ABC):
@@ -235,7 +148,7 @@ class _SessionDependency(_Dependency, SecurityBase):
             ),
             description="The login session's cookie.",
         )
-        self.scheme_name = _name_scheme(client)
+        self.scheme_name = name_scheme(client)
 
 
 class RequiredUser(_SessionDependency):
@@ -423,87 +336,6 @@ class ExchangedToken(_BearerExchange):
         return await auth0.client.custom_token_exchange(options, auth0.store_options)
 
 
-def auth0_lifespan(
-    client: ClientSource,
-    lifespan: Lifespan | None = None,
-    *,
-    clients: Mapping[str, ClientSource] | None = None,
-    trusted_origins: Collection[str] = (),
-) -> Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any]]]:
-    """Return a lifespan that gives requests their clients, and closes connections at the end.
-
-    That of Starlette; an application of FastAPI shows the names of the clients' cookies in its
-    OpenAPI document.
-
-    Args:
-        client: the application's client, or a function that makes it, which may be ``async``.
-        lifespan: the application's own lifespan, whose state requests have too.
-        clients: further clients by name, for applications at Auth0 besides the default.  Each
-            needs a ``SessionPolicy(cookie_name=...)`` of its own if it keeps sessions.
-        trusted_origins: other origins whose pages may open WebSockets as the user.
-
-    Raises:
-        ConfigurationError: a client is not an ``AsyncServerClient``, a name is not fit for
-            one, or two clients keep sessions in one cookie.
-    """
-    with_clients = starlette_clients.auth0_lifespan(
-        client, lifespan, clients=clients, trusted_origins=trusted_origins
-    )
-
-    @asynccontextmanager
-    async def with_document(app: Any) -> AsyncIterator[Mapping[str, Any]]:
-        async with with_clients(app) as state:
-            if isinstance(app, FastAPI):
-                _name_cookies(app, starlette_clients.list_cookies(state))
-            yield state
-
-    return with_document
-
-
-def auth0_router(
-    make_options: OptionsMaker | None = None,
-    *,
-    login: str = "/login",
-    logout: str = "/logout",
-    backchannel_logout: str = "/backchannel-logout",
-    next_url: str = "/",
-    return_to: str | None = None,
-    trusted_origins: Collection[str] = (),
-    client: str | None = None,
-) -> APIRouter:
-    """Return a router with the routes of ``auth0_tx.integrations.starlette.auth0_routes``.
-
-    ``app.include_router(auth0_router(...), prefix="/auth")``.  The document does not show them.
-
-    Args:
-        make_options: makes the options of a login from the token that was posted; ``None`` for
-            no login.
-        login: the path of the login.
-        logout: the path of the logout.
-        backchannel_logout: the path of your Back-Channel Logout URI.
-        next_url: the page after a login that names none.
-        return_to: where Auth0 sends the browser after a logout; one of the application's
-            Allowed Logout URLs.
-        trusted_origins: other origins whose pages may log in and out.
-        client: the name of one of the lifespan's *clients*; ``None`` for the default client.
-    """
-    routes = auth0_routes(
-        make_options,
-        login=login,
-        logout=logout,
-        backchannel_logout=backchannel_logout,
-        next_url=next_url,
-        return_to=return_to,
-        trusted_origins=trusted_origins,
-        client=client,
-    )
-    return APIRouter(routes=[*routes])
-
-
-def _name_scheme(client: str | None) -> str:
-    return _SESSION_SCHEME if client is None else f"{_SESSION_SCHEME}_{client}"
-
-
 def _depend_on(checked: Any) -> inspect.Signature:
     """Return the parameters of a ``RequiredUser`` that FastAPI is to see.
 
@@ -523,25 +355,3 @@ def _depend_on(checked: Any) -> inspect.Signature:
             for name, annotation in annotations.items()
         ]
     )
-
-
-def _name_cookies(app: FastAPI, cookies: Mapping[str | None, str]) -> None:
-    """Have the OpenAPI document show the cookies that the clients really set.
-
-    A dependency is made before its client is known, and the prefix of the name depends on the
-    client's policy.
-    """
-    # The lifespan may run again.
-    make_document = getattr(app.openapi, _INNER, app.openapi)
-
-    def openapi() -> dict[str, Any]:
-        document: dict[str, Any] = make_document()
-        schemes = document.get("components", {}).get("securitySchemes", {})
-        for client, name in cookies.items():
-            scheme = schemes.get(_name_scheme(client))
-            if scheme is not None:
-                scheme["name"] = name
-        return document
-
-    vars(openapi)[_INNER] = make_document
-    app.openapi = openapi  # type: ignore[method-assign]
