@@ -23,6 +23,7 @@ remembers, by a hash of the session's cookie, when it last found the session.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import attrs
+from django.contrib import auth
 from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest
 from django.utils.asyncio import async_unsafe
@@ -112,11 +114,13 @@ class LoginCheck:
         """
         if self._is_suspended or not self.is_needed:
             return True
-        if self.failure is not None:
-            # A store that hangs is not waited for twice.
-            raise self.failure.evolve()
         if self._is_valid is None:
-            self._is_valid = self._find_out()
+            try:
+                self._is_valid = self._find_out()
+            except Auth0Error:
+                if is_logging_out():
+                    return True
+                raise
         self.note_use()
         return self._is_valid
 
@@ -207,6 +211,9 @@ class LoginCheck:
         if mark is None:
             return True
         self._has_read = True
+        if self.failure is not None:
+            # A store that hangs is not waited for twice.
+            raise self.failure.evolve()
         try:
             return self._compare(mark)
         except Auth0Error as error:
@@ -302,6 +309,22 @@ def may_stay_logged_in(user_id: object) -> bool:
         # Not the user of a request: of a command, a task, or of a page about other users.
         return True
     return get_login_check(request).is_valid()
+
+
+def is_logging_out() -> bool:
+    """Return whether Django's ``logout`` or ``alogout`` is what asks for the user.
+
+    Both ask before they flush the session: an error would keep the user logged in.  Django has
+    no other place to tell them apart from a view, and this is asked only when a store has failed.
+    """
+    functions = (auth.logout, getattr(auth, "alogout", None))
+    codes = [function.__code__ for function in functions if function is not None]
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code in codes:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def hash_user(claims: Mapping[str, Any] | None) -> str | None:

@@ -19,9 +19,10 @@ from django.http import (
 )
 from django.utils.functional import LazyObject, SimpleLazyObject, empty
 
+from ...errors import Auth0Error
 from ...frameworks.cookies import ResponseState, commit, expect_commit, get_state
 from .error_responses import respond_to_view_error
-from .login_check import LoginCheck, get_login_check, use_request
+from .login_check import LoginCheck, get_login_check, is_logging_out, use_request
 from .request_client import DjangoRequestAuth0
 
 _LOGOUT_VIEWS = ("django.contrib.auth.views", f"{__package__}.views")
@@ -180,9 +181,15 @@ def _guard_async_user(
 
     async def get_user_if_valid() -> Any:
         # In Django's thread for what blocks: one store serves both kinds of views.
-        if await sync_to_async(check.is_valid, thread_sensitive=True)():
-            return await get_user()
-        return _make_anonymous_user()
+        try:
+            is_valid = await sync_to_async(check.is_valid, thread_sensitive=True)()
+        except Auth0Error:
+            # That thread does not see who awaits this, nor does the one of the backend.
+            if not is_logging_out():
+                raise
+            check.is_needed = False
+            is_valid = True
+        return await get_user() if is_valid else _make_anonymous_user()
 
     return get_user_if_valid
 

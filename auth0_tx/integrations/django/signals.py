@@ -16,7 +16,7 @@ from typing import Any
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 
 from ...errors import StoreError
-from .login_check import USER_HASH, get_login_check, hash_user
+from .login_check import LOGIN_KEY, USER_HASH, get_login_check, hash_user
 from .request_client import end_other_sessions
 
 log: logging.Logger = logging.getLogger("auth0_tx.session")
@@ -43,6 +43,8 @@ def _follow_login(request: Any = None, user: Any = None, **_: Any) -> None:
             # The project has called Django's ``authenticate`` and ``login`` itself.
             check.mark(whose)
         else:
+            # The same user may have logged in by password, who keeps Django's session.
+            request.session.pop(LOGIN_KEY, None)
             if request.auth0.has_session_cookie():
                 request.auth0.end_session_quietly()
             end_other_sessions(request)

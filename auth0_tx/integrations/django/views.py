@@ -155,9 +155,11 @@ class LogoutView(View):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Log out whoever is logged in."""
-        target = _find_next(request, _read_posted(request)) or self.return_to
-        target = target or settings.LOGOUT_REDIRECT_URL
-        return_to = request.build_absolute_uri(resolve_url(target)) if target else None
+        page = _find_next(request, _read_posted(request))
+        target = self.return_to or settings.LOGOUT_REDIRECT_URL
+        if page is None and target:
+            page = resolve_url(target)
+        return_to = None if page is None else request.build_absolute_uri(page)
         if self.client == DEFAULT and is_installed("django.contrib.auth"):
             url = logout(request, return_to=return_to)
         else:

@@ -18,6 +18,8 @@ from auth0_tx.integrations.django import alogin, alogout, auth0_of, login, logou
 from auth0_tx.integrations.django.views import backchannel_logout
 from tests.integrations.django.site import API, options
 
+PASSWORDS = "django.contrib.auth.backends.ModelBackend"
+
 
 def log_in(request: Any) -> HttpResponse:
     """Log in to Auth0 and Django."""
@@ -66,6 +68,12 @@ def log_in_by_password(request: Any) -> HttpResponse:
     return HttpResponse(user.get_username())
 
 
+def log_in_again_by_password(request: Any) -> HttpResponse:
+    """Log the user in to Django once more, as if by a password."""
+    auth.login(request, request.user, backend=PASSWORDS)
+    return HttpResponse(request.user.get_username())
+
+
 def log_in_by_hand(request: Any) -> HttpResponse:
     """Log in to Auth0, then to Django with Django's own functions."""
     result = request.auth0.login(options(request))
@@ -86,6 +94,12 @@ async def log_out_async(request: Any) -> HttpResponse:
     await alogout(request)
     found = await request.auser() if hasattr(request, "auser") else request.user
     return HttpResponse(found.get_username() or "nobody")
+
+
+def log_out_of_django(request: Any) -> HttpResponse:
+    """Log out of Django with its own function."""
+    auth.logout(request)
+    return HttpResponse(request.user.get_username() or "nobody")
 
 
 async def log_out_of_django_async(request: Any) -> HttpResponse:
@@ -198,10 +212,12 @@ urlpatterns = [
     path("block", block),
     path("login-to-auth0", log_in_to_auth0),
     path("login-by-password", log_in_by_password),
+    path("login-again-by-password", log_in_again_by_password),
     path("login-by-hand", log_in_by_hand),
     path("logout", log_out),
     path("logout-async", log_out_async),
     path("logout-of-django", LogoutView.as_view(next_page="/subject")),
+    path("logout-of-django-by-hand", log_out_of_django),
     path("logout-of-django-async", log_out_of_django_async),
     path("account", account),
     path("account-async", account_async),

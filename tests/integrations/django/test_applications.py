@@ -34,6 +34,9 @@ APPS = [
 ]
 
 
+ADMIN = "tests.integrations.django.admin_site"
+
+
 @pytest.mark.parametrize("store", ["cookies", "session", "cache"])
 @pytest.mark.parametrize("function", ["ours", "django's"])
 def test_rest_framework(
@@ -89,7 +92,7 @@ def admin(project: Project, auth0_tenant: Tenant) -> Any:
             *MIDDLEWARE,
             "django.contrib.messages.middleware.MessageMiddleware",
         ],
-        ROOT_URLCONF="tests.integrations.django.admin_site",
+        ROOT_URLCONF=ADMIN,
         TEMPLATES=[
             {
                 "BACKEND": "django.template.backends.django.DjangoTemplates",

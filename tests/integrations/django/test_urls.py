@@ -289,6 +289,8 @@ def test_rate_limit(set_up: Callable[..., None], auth0_tenant: Tenant) -> None:
         ("/auth0/logout/", {"LOGOUT_REDIRECT_URL": None}, None),
         ("/auth0/logout/?next=/bye", {"LOGOUT_REDIRECT_URL": "/a"}, OWN[1]),
         ("/auth0/logout/?next=//evil.example", {}, "https://testserver/bye"),
+        ("/auth0/logout/?next=bye", {}, "https://testserver/auth0/logout/bye"),
+        ("/auth0/logout/?next=%3Fa", {}, "https://testserver/auth0/logout/?a"),
     ],
 )
 def test_logout(
