@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from auth0_tx.integrations.aiohttp_web import (
 )
 from auth0_tx.stores import MemoryStore
 from auth0_tx.tenant import Tenant, User
+from auth0_tx.testing import MovableClock
 from tests.integrations.aiohttp_web.applications import log_in, serve
 from tests.integrations.async_sites import (
     API,
@@ -145,12 +145,14 @@ def test_logout_with_a_store_that_is_down(auth0_tenant: Tenant) -> None:
 @pytest.mark.parametrize(
     ("then", "status"), [("", 200), ("stream", 200), ("forbidden", 403), ("error", 500)]
 )
-def test_renewed_on_any_answer(auth0_tenant: Tenant, then: str, status: int) -> None:
+def test_renewed_on_any_answer(
+    auth0_tenant: Tenant, auth0_clock: MovableClock, then: str, status: int
+) -> None:
     """A refresh token that was rotated is kept, with a stream and with an error too."""
-    auth0_tenant.apis.change(API, token_lifetime=1)
-    with serve_site(auth0_tenant) as port:
+    auth0_tenant.apis.change(API, token_lifetime=60)
+    with serve_site(auth0_tenant, clock=auth0_clock) as port:
         browser = log_in(port, auth0_tenant)
-        time.sleep(1)
+        auth0_clock.move(61)
         auth0_tenant.apis.change(API, token_lifetime=86_400)
         answer = browser.get(f"/token?then={then}")
         after = browser.get("/token")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -35,6 +34,7 @@ from auth0_tx.integrations.fastapi import (
 )
 from auth0_tx.stores import MemoryStore
 from auth0_tx.tenant import Tenant, User
+from auth0_tx.testing import MovableClock
 from tests.frameworks.loop_thread import serve_in_thread
 from tests.frameworks.uvicorn_server import serve_uvicorn
 from tests.integrations.async_sites import (
@@ -158,12 +158,14 @@ def test_logout_with_a_store_that_is_down(auth0_tenant: Tenant) -> None:
 
 
 @pytest.mark.parametrize("then", ["", "stream", "error"])
-def test_renewed_on_any_answer(auth0_tenant: Tenant, then: str) -> None:
+def test_renewed_on_any_answer(
+    auth0_tenant: Tenant, auth0_clock: MovableClock, then: str
+) -> None:
     """A refresh token that was rotated is kept, with a stream and with an error too."""
-    auth0_tenant.apis.change(API, token_lifetime=1)
-    with serve_site(auth0_tenant) as port:
+    auth0_tenant.apis.change(API, token_lifetime=60)
+    with serve_site(auth0_tenant, clock=auth0_clock) as port:
         browser = log_in(port, auth0_tenant)
-        time.sleep(1)
+        auth0_clock.move(61)
         auth0_tenant.apis.change(API, token_lifetime=86_400)
         answer = browser.get(f"/token?then={then}")
         # A server that met an exception closes the connection, which the next request would

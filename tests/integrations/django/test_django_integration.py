@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 from auth0_tx import ConfigurationError, CustomTokenExchangeOptions, SessionPolicy
 from auth0_tx.stores import CookieStore, MemoryStore
 from auth0_tx.tenant import Api, Application, Tenant, User
+from auth0_tx.testing import MovableClock
 from tests.frameworks import django_settings  # noqa: F401
 
 API = "https://api.example.com"
@@ -222,14 +222,14 @@ def test_django_keeps_other_pages(project: Project, auth0_tenant: Tenant) -> Non
 
 @pytest.mark.parametrize("path", ["/token", "/token?then=error"])
 def test_renewed_on_any_answer(
-    project: Project, auth0_tenant: Tenant, path: str
+    project: Project, auth0_tenant: Tenant, auth0_clock: MovableClock, path: str
 ) -> None:
     """A refresh token that was rotated is kept, also when the view fails afterwards."""
-    project()
-    auth0_tenant.apis.change(API, token_lifetime=1)
+    project({"CLOCK": auth0_clock})
+    auth0_tenant.apis.change(API, token_lifetime=60)
     visitor = log_in_new_browser(auth0_tenant)
     visitor.raise_request_exception = False
-    time.sleep(1)
+    auth0_clock.move(61)
     auth0_tenant.apis.change(API, token_lifetime=86_400)
     answer = get(visitor, path)
 

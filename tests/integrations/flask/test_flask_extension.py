@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -22,6 +21,7 @@ from auth0_tx import (
 from auth0_tx.integrations.flask import Auth0TX, current_auth0
 from auth0_tx.stores import MemoryStore, RedisStore
 from auth0_tx.tenant import Api, Application, Tenant, User
+from auth0_tx.testing import MovableClock
 from tests.integrations.flask.sites import (
     API,
     HTTPS,
@@ -129,13 +129,15 @@ def test_logout_with_a_store_that_is_down(auth0_tenant: Tenant) -> None:
 
 
 @pytest.mark.parametrize("path", ["/token", "/token-then-abort", "/token-then-error"])
-def test_renewed_on_any_answer(auth0_tenant: Tenant, path: str) -> None:
+def test_renewed_on_any_answer(
+    auth0_tenant: Tenant, auth0_clock: MovableClock, path: str
+) -> None:
     """A refresh token that was rotated is kept, also when the view fails afterwards."""
-    auth0_tenant.apis.change(API, token_lifetime=1)
-    app = make_app(auth0_tenant)
+    auth0_tenant.apis.change(API, token_lifetime=60)
+    app = make_app(auth0_tenant, AUTH0_TX_CLOCK=auth0_clock)
     app.config["PROPAGATE_EXCEPTIONS"] = False
     browser = log_in(app, auth0_tenant)
-    time.sleep(1)
+    auth0_clock.move(61)
     auth0_tenant.apis.change(API, token_lifetime=86_400)
     answer = get(browser, path)
     after = get(browser, "/token")

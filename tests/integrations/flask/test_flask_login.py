@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -30,7 +29,7 @@ from auth0_tx.integrations.flask import Auth0TX, current_auth0
 from auth0_tx.integrations.flask.flask_login import connect_flask_login
 from auth0_tx.stores import MemoryStore
 from auth0_tx.tenant import Tenant, User
-from auth0_tx.testing import login
+from auth0_tx.testing import MovableClock, login
 from tests.integrations.flask.sites import HTTPS, make_settings
 
 # Those that the application knows, besides Auth0.
@@ -193,12 +192,16 @@ def remember(app: Flask, user: str) -> str:
         return cookie
 
 
-def test_expiry(auth0_tenant: Tenant) -> None:
+def test_expiry(auth0_tenant: Tenant, auth0_clock: MovableClock) -> None:
     """A session that was idle for too long takes Flask-Login's with it."""
-    app = make_site(auth0_tenant, AUTH0_TX_SESSION_POLICY=SessionPolicy(idle_seconds=1))
+    app = make_site(
+        auth0_tenant,
+        AUTH0_TX_CLOCK=auth0_clock,
+        AUTH0_TX_SESSION_POLICY=SessionPolicy(idle_seconds=60),
+    )
     browser = app.test_client()
     log_in(browser, auth0_tenant)
-    time.sleep(1.2)
+    auth0_clock.move(61)
 
     assert (None, None) == read_users(browser)
 
