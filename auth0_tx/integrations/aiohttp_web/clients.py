@@ -11,7 +11,7 @@ connections end with each run, and the next run opens others.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 
 import attrs
 from aiohttp import web
@@ -35,11 +35,13 @@ class ApplicationClients:
     Attributes:
         sources: the clients, or functions that make them, by name.
         login_url: the application's login page.
+        trusted_origins: other origins whose pages may open WebSockets.
         open: the clients while the application runs, by name.
     """
 
     sources: dict[str, ClientSource]
     login_url: str | None
+    trusted_origins: Collection[str]
     open: dict[str, AsyncServerClient] = attrs.field(factory=dict)
 
     def find(self, name: str) -> AsyncServerClient | None:
@@ -62,6 +64,7 @@ def setup(
     *,
     clients: Mapping[str, ClientSource] | None = None,
     login_url: str | None = None,
+    trusted_origins: Collection[str] = (),
 ) -> None:
     """Add clients to an application and its sub-applications; cleanup closes their connections.
 
@@ -74,13 +77,15 @@ def setup(
             needs a ``SessionPolicy(cookie_name=...)`` of its own if it keeps sessions.
         login_url: the login page, to which :func:`login_required` and :func:`handle_errors`
             send browsers that open a page; ``None`` for JSON in any case.
+        trusted_origins: other origins whose pages may open WebSockets as the user, such as
+            ``https://app.example.com``.
 
     Raises:
         ConfigurationError: a client is not an ``AsyncServerClient``, a name is not fit for
             one, or two clients keep sessions in one cookie.
     """
     app[_CLIENTS] = ApplicationClients(
-        collect_sources("setup()", client, clients), login_url
+        collect_sources("setup()", client, clients), login_url, trusted_origins
     )
     if isinstance(client, AsyncServerClient):
         app[CLIENT] = client
@@ -116,6 +121,13 @@ def list_clients(request: web.Request) -> list[ApplicationClients]:
     """Return the clients of the applications that serve *request*, the innermost first."""
     apps = reversed(request.match_info.apps)
     return [app[_CLIENTS] for app in apps if _CLIENTS in app]
+
+
+def list_trusted_origins(request: web.Request) -> list[str]:
+    """Return the other origins whose pages may open WebSockets as the user."""
+    return [
+        origin for found in list_clients(request) for origin in found.trusted_origins
+    ]
 
 
 def _find_client(request: web.Request, name: str) -> AsyncServerClient:

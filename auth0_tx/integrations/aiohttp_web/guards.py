@@ -16,7 +16,7 @@ from ..cross_origin import refuse_other_origin
 from ..error_answers import NO_STORE, ErrorAnswer, answer_for
 from ..login_redirects import choose_login_redirect
 from ..request_base import check_scopes
-from .clients import auth0_of, list_clients
+from .clients import auth0_of, list_clients, list_trusted_origins
 
 P = ParamSpec("P")
 
@@ -34,7 +34,6 @@ def login_required(
     audience: str | None = None,
     login_url: str | None = None,
     client: str | None = None,
-    trusted_origins: Collection[str] = (),
 ) -> Callable[[Handler[P]], Handler[P]]: ...
 
 
@@ -46,7 +45,6 @@ def login_required(
     audience: str | None = None,
     login_url: str | None = None,
     client: str | None = None,
-    trusted_origins: Collection[str] = (),
 ) -> Any:
     """Let only logged-in users reach a handler.
 
@@ -57,12 +55,11 @@ def login_required(
 
     Args:
         handler: the handler.
-        scopes: the scopes that the user's access token must have been granted.  A token that is
-            due is renewed first, as by ``get_access_token()``.
+        scopes: the scopes that the user's access token must have been granted, space-separated
+            or a collection.  A token that is due is renewed first.
         audience: the API of that token; ``None`` for the login's.
         login_url: the login page; ``None`` for that of :func:`setup`.
-        client: the name of one of the *clients* of :func:`setup`; ``None`` for the default client.
-        trusted_origins: other origins whose pages may open a WebSocket.
+        client: the name of one of the *clients* of ``setup``; ``None`` for the default client.
 
     Raises:
         ConfigurationError: a class was decorated; decorate its methods.
@@ -81,7 +78,7 @@ def login_required(
             if request.headers.get("Upgrade", "").lower() == "websocket":
                 # Nothing like CORS protects a WebSocket, and a browser sends cookies with it
                 # from every host of the same site.
-                refuse_cross_origin(request, trusted_origins)
+                refuse_cross_origin(request, list_trusted_origins(request))
             try:
                 auth0 = auth0_of(request, client)
                 if await auth0.get_user() is None:

@@ -161,7 +161,8 @@ class RequiredUser(_SessionDependency):
     Args:
         policy: the client's ``session_policy``, for a document that is made without running
             the application: it then shows the cookie's name from it.
-        scopes: the scopes that the user's access token must have been granted.
+        scopes: the scopes that the user's access token must have been granted, space-separated
+            or a collection.
         audience: the API of that token; ``None`` for the login's.
         client: the name of one of the lifespan's *clients*; ``None`` for the default client.
     """

@@ -76,8 +76,8 @@ async def require_user(
 
     Args:
         request: the request or the WebSocket.
-        scopes: the scopes that the user's access token must have been granted.  A token that is
-            due is renewed first, as by ``get_access_token()``.
+        scopes: the scopes that the user's access token must have been granted, space-separated
+            or a collection.  A token that is due is renewed first.
         audience: the API of that token; ``None`` for the login's.
         client: the name of one of the lifespan's *clients*; ``None`` for the default client.
 
@@ -133,7 +133,8 @@ def login_required(
 
     Args:
         endpoint: the endpoint, ``async def`` or ``def``.
-        scopes: the scopes that the user's access token must have been granted.
+        scopes: the scopes that the user's access token must have been granted, space-separated
+            or a collection.
         audience: the API of that token; ``None`` for the login's.
         client: the name of one of the lifespan's *clients*; ``None`` for the default client.
     """

@@ -80,7 +80,7 @@ class Orders(web.View):
         return web.Response(text=user["sub"])
 
 
-@login_required(trusted_origins=["https://partner.example.com"])
+@login_required
 async def open_socket(request: web.Request) -> web.WebSocketResponse:
     """Open a WebSocket, and close it."""
     socket = web.WebSocketResponse()
@@ -124,6 +124,7 @@ def make_app(tenant: Tenant, **keywords: Any) -> web.Application:
                 **settings, session_policy=SessionPolicy(cookie_name="orders")
             )
         },
+        trusted_origins=["https://partner.example.com"],
         **keywords,
     )
     app.add_routes(
