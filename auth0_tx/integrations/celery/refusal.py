@@ -359,7 +359,7 @@ def _remove_allowed(
     value: Any, is_allowed: Callable[[str], bool], *, is_message: bool = False
 ) -> Any:
     """Return *value* without the arguments of the tasks in it that may have tokens."""
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and (type(value) is dict or "subtask_type" in value):
         # Data of a user's may look like a task, but not like all of a signature.
         is_task = is_message or value.keys() >= {"args", "options", "subtask_type"}
         name = value.get("task")
@@ -370,6 +370,7 @@ def _remove_allowed(
                 shown = ("argsrepr", "kwargsrepr")
                 value["headers"] = {k: v for k, v in headers.items() if k not in shown}
         return {k: _remove_allowed(v, is_allowed) for k, v in value.items()}
-    if isinstance(value, list | tuple):
+    if type(value) in (list, tuple):
         return [_remove_allowed(item, is_allowed) for item in value]
+    # Of another class: a copy would have its items, and nothing else that it keeps.
     return value

@@ -32,7 +32,10 @@ from ..token_vault import is_handle
 
 # The header of a JWT or JWE is a JSON object in base64url: "{" and a quote, space or newline.
 _JOSE_STARTS = ("eyJ", "eyA", "ewo", "ew0", "ewk")
-_JOSE = re.compile(r"(e(?:yJ|yA|wo|w0|wk)[\w-]{6,})\.[\w-]*\.", re.A)
+# One pattern for all would begin again at each letter, and take hours for a long text.
+_JOSE_PART = re.compile(r"[\w-]{9,}", re.A)
+_JOSE_HEADER = re.compile(r"e(?:yJ|yA|wo|w0|wk)[\w-]{6}", re.A)
+_JOSE_PAYLOAD = re.compile(r"\.[\w-]*\.", re.A)
 # Each with a text that it must have, as that is found much faster.
 _FORMS = (
     ("v1.", re.compile(r"\bv1\.[\w-]{40}", re.A)),  # older refresh tokens of Auth0
@@ -55,7 +58,7 @@ _BARE_NAMES = frozenset(name.replace("_", "") for name in _NAMES)
 # which words of an error message do not have, and is not a handle.
 _NAMED_IN_TEXT = re.compile(
     rf"\b(?:{'|'.join(name.replace('_', '[_-]?') for name in _NAMES)})[\"'\\]*\s*[=:]"
-    r"[\s\"'\\b]*(?!txv_)(?=[\w.~+/-]*\d)[\w.~+/-]{16}",
+    r"[\s\"'\\b]{0,32}(?!txv_)(?=[\w.~+/-]{0,512}\d)[\w.~+/-]{16}",
     re.A | re.I,
 )
 # Names, numbers and ids, most of what messages have: no form or encoding of one fits in it.
@@ -78,6 +81,7 @@ _JOSE_MEMBERS = (
     {"payload", "signatures"},
 )
 _PLAIN = (type(None), bool, int, float, complex)
+_BARE = (dict, list, tuple, set, frozenset)
 # Pickled by name.
 _BY_NAME = (type, FunctionType, BuiltinFunctionType, ModuleType)
 
@@ -149,7 +153,8 @@ def search_tree(
                 (item, _Place(where, number), is_named)
                 for number, item in enumerate(value)
             )
-        elif as_pickle and not isinstance(value, _BY_NAME):
+        # A class of the application's own may keep more than its items.
+        if as_pickle and type(value) not in _BARE and not isinstance(value, _BY_NAME):
             parts = _reduce(value)
             if parts is None:
                 return _make_found(where, is_searchable=False)
@@ -209,7 +214,7 @@ def holds_token(text: str | bytes) -> bool:
 
 def _has_sign(text: str) -> bool:
     if any(start in text for start in _JOSE_STARTS) and any(
-        map(_is_jose, _JOSE.finditer(text))
+        _is_jose(text, part) for part in _JOSE_PART.finditer(text)
     ):
         return True
     if any(hint in text and form.search(text) for hint, form in _FORMS):
@@ -225,12 +230,16 @@ def _has_sign(text: str) -> bool:
     return _AUTHORIZATION.fullmatch(text) is not None
 
 
-def _is_jose(found: re.Match[str]) -> bool:
-    before = found.string[max(found.start() - 1, 0) : found.start()]
+def _is_jose(text: str, part: re.Match[str]) -> bool:
+    """Return whether a part of *text*, between other characters, ends with a token's header."""
+    if _JOSE_PAYLOAD.match(text, part.end()) is None:
+        return False
+    found = _JOSE_HEADER.search(text, part.start(), part.end())
+    if found is None:
+        return False
     # Inside of a word, the letters alone are a coincidence: "framework-a.example.com".
-    return (found[1].startswith("eyJ") and not re.match(r"[\w-]", before)) or (
-        b'"alg"' in _decode_base64(found[1])
-    )
+    is_whole = found.start() == part.start() and found[0].startswith("eyJ")
+    return is_whole or b'"alg"' in _decode_base64(text[found.start() : part.end()])
 
 
 def _list_spellings(text: str) -> Iterator[str]:
@@ -239,8 +248,9 @@ def _list_spellings(text: str) -> Iterator[str]:
         yield unquote(text)
     if "\0" in text:
         yield text.replace("\0", "")
-    joined = re.sub(r"\s*\n\s*", "", text) if "\n" in text.strip() else text
-    if joined is not text:
+    joined = text
+    if "\n" in text.strip():
+        joined = "".join(line.strip() for line in text.split("\n"))
         yield joined
     for run in _HEXADECIMAL.findall(joined):
         yield _to_text(_unpack(bytes.fromhex(run)))

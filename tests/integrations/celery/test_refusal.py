@@ -99,6 +99,29 @@ def test_plain_texts(text: str) -> None:
     assert not holds_token(text)
 
 
+LENGTH = 300_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "eyJ" * LENGTH,
+        "eyJaaaaaaaa." * LENGTH,
+        "id_token=" + "b" * LENGTH,
+        "id_token='" * LENGTH,
+        "id_token" + '"' * LENGTH,
+        "x" + " " * LENGTH + "x\ny",
+        " \n" * LENGTH,
+        "authorization: " * LENGTH,
+        "-----BEGIN " + "A " * LENGTH + "PRIVATE",
+    ],
+    ids=range(9),
+)
+def test_long_texts(text: str) -> None:
+    """A text takes time in proportion to its length, or a visitor's would stop the worker."""
+    assert holds_token(text) is text.startswith("eyJaaaaaaaa.")
+
+
 @given(st.text() | st.binary())
 def test_any_text(value: str | bytes) -> None:
     """Whatever stands around a token, it is found, and no text is too strange to search."""
@@ -117,6 +140,24 @@ class Order:
     number: int
     note: str = ""
     access_token: str | None = None
+
+
+class Lines(list[Any]):
+    """A list of an application's own, which keeps more than its items."""
+
+    def __init__(self, *items: Any, **more: Any) -> None:
+        super().__init__(items)
+        vars(self).update(more)
+
+
+class Table(dict[str, Any]):
+    """A dictionary of an application's own, which keeps more than its items."""
+
+
+def _make_table(**more: Any) -> Table:
+    table = Table(number=1)
+    vars(table).update(more)
+    return table
 
 
 class Sealed:
@@ -292,6 +333,24 @@ WAYS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "pickled": (
         lambda app: app.tasks["plain"].apply_async(
             (Order(1, note=JWT),), serializer="pickle"
+        ),
+        "args[0]",
+    ),
+    "beside the items of a list": (
+        lambda app: app.tasks["plain"].apply_async(
+            (Lines(1, note=JWT),), serializer="pickle"
+        ),
+        "args[0]",
+    ),
+    "under its name beside the items": (
+        lambda app: app.tasks["plain"].apply_async(
+            (Lines(1, access_token="opaque"),), serializer="pickle"
+        ),
+        "args[0]",
+    ),
+    "beside the items of a dictionary": (
+        lambda app: app.tasks["plain"].apply_async(
+            (_make_table(note=JWT),), serializer="pickle"
         ),
         "args[0]",
     ),
