@@ -82,6 +82,16 @@ def choose_next(posted: Mapping[str, str], query: object, default: str) -> str:
     return read_next(posted.get(NEXT) or query, default)
 
 
+def get_route_name(route: str, client: str | None) -> str:
+    """Return the name of an included route, such as ``auth0_login`` or ``auth0_orders_login``.
+
+    Args:
+        route: the route: ``login``, ``logout`` or ``backchannel_logout``.
+        client: the name of its client; ``None`` for the default client.
+    """
+    return "_".join(filter(None, ("auth0", client, route)))
+
+
 def describe_logout(url: str) -> dict[str, str]:
     """Return what a script is told after a logout: the URL that ends Auth0's own session."""
     return {"logout_url": url}

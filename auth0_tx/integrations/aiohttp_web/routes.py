@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from aiohttp import web
 
+from ...core.wire.redirects import check_return_to
 from ...errors import Auth0Error
 from ..error_answers import NO_STORE, answer_for
 from ..login_redirects import NEXT
@@ -19,6 +20,7 @@ from ..posted_logins import (
     OptionsMaker,
     choose_next,
     describe_logout,
+    get_route_name,
     is_json,
     is_script,
     parse_fields,
@@ -41,8 +43,10 @@ def auth0_routes(
 ) -> list[web.RouteDef]:
     """Return routes for the login by a posted token, the logout and the back-channel logout.
 
-    ``app.add_routes(auth0_routes(make_options))``.  All answer to POST alone, and the first two
-    refuse requests that pages of other sites send.
+    ``app.add_routes(auth0_routes(make_options))``.  Their names are ``auth0_login``,
+    ``auth0_logout`` and ``auth0_backchannel_logout``; those of the client ``orders`` begin with
+    ``auth0_orders_``.  All answer to POST alone, and the first two refuse requests that pages of
+    other sites send.
 
     A form that posts ``subject_token``, and ``next`` perhaps, is redirected to ``next``, or to
     the URL that ends Auth0's own session.  A script that posts JSON, or calls ``fetch``, gets
@@ -60,8 +64,12 @@ def auth0_routes(
             Allowed Logout URLs.
         trusted_origins: other origins whose pages may log in and out, such as
             ``https://login.example.com``.
-        client: the name of one of the *clients* of :func:`setup`; ``None`` for the default client.
+        client: the name of one of the *clients* of ``setup``; ``None`` for the default client.
+
+    Raises:
+        InvalidInputError: *return_to* is not a URL.
     """
+    check_return_to(return_to)
 
     async def log_in(request: web.Request) -> web.StreamResponse:
         refuse_cross_origin(request, trusted_origins)
@@ -85,13 +93,17 @@ def auth0_routes(
     async def end_sessions(request: web.Request) -> web.StreamResponse:
         return await _end_sessions(request, client)
 
-    routes = [
-        web.post(logout, _answer_errors(log_out)),
-        web.post(backchannel_logout, _answer_errors(end_sessions)),
+    handlers = {
+        "login": (login, log_in),
+        "logout": (logout, log_out),
+        "backchannel_logout": (backchannel_logout, end_sessions),
+    }
+    if make_options is None:
+        del handlers["login"]
+    return [
+        web.post(path, _answer_errors(handler), name=get_route_name(name, client))
+        for name, (path, handler) in handlers.items()
     ]
-    if make_options is not None:
-        routes.append(web.post(login, _answer_errors(log_in)))
-    return routes
 
 
 async def backchannel_logout(request: web.Request) -> web.Response:

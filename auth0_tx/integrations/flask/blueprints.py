@@ -14,6 +14,7 @@ from flask.typing import ResponseReturnValue
 
 from ...errors import Auth0Error
 from ...secret import conceal
+from ..error_answers import NO_STORE
 from ..login_redirects import NEXT
 from ..posted_logins import (
     INVALID_LOGIN,
@@ -43,6 +44,7 @@ def make_blueprint(prefix: str, client: str | None) -> Blueprint:
 
 def add_login(
     blueprint: Blueprint,
+    url: str,
     make_options: OptionsMaker,
     *,
     next_url: str,
@@ -51,7 +53,7 @@ def add_login(
 ) -> None:
     """Add the route ``login`` to a blueprint, which exchanges the ``subject_token`` of its body."""
 
-    @blueprint.post("/login")
+    @blueprint.post(url)
     @login_not_required
     @same_origin_required(trusted_origins=trusted_origins)
     def login() -> ResponseReturnValue:
@@ -70,6 +72,7 @@ def add_login(
 
 def add_logout(
     blueprint: Blueprint,
+    url: str,
     *,
     return_to: str | None,
     trusted_origins: Collection[str],
@@ -77,15 +80,15 @@ def add_logout(
 ) -> None:
     """Add the route ``logout`` to a blueprint, which leads by way of Auth0 to *return_to*."""
 
-    @blueprint.post("/logout")
+    @blueprint.post(url)
     @login_not_required
     @same_origin_required(trusted_origins=trusted_origins)
     def logout() -> ResponseReturnValue:
         try:
-            url = auth0_of(client).logout(return_to=return_to)
+            target = auth0_of(client).logout(return_to=return_to)
         except Auth0Error as error:
             return answer_or_raise(error)
-        return describe_logout(url) if _is_script() else redirect(url, 303)
+        return describe_logout(target) if _is_script() else redirect(target, 303)
 
 
 def add_backchannel_logout(blueprint: Blueprint, url: str, client: str | None) -> None:
@@ -101,7 +104,7 @@ def add_backchannel_logout(blueprint: Blueprint, url: str, client: str | None) -
         except Auth0Error as error:
             return answer_error(error)
         # OpenID Connect Back-Channel Logout 1.0 section 2.8.
-        return Response(status=200, headers={"Cache-Control": "no-store"})
+        return Response(status=200, headers=NO_STORE)
 
 
 def _read_posted() -> Mapping[str, str]:

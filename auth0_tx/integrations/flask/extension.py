@@ -87,6 +87,9 @@ class Auth0TX:
         self,
         make_options: OptionsMaker | None = None,
         *,
+        login: str = "/login",
+        logout: str = "/logout",
+        backchannel_logout: str = "/backchannel-logout",
         next_url: str = "/",
         return_to: str | None = None,
         trusted_origins: Collection[str] = (),
@@ -103,6 +106,9 @@ class Auth0TX:
         Args:
             make_options: makes the options of a login from the token that was posted; ``None``
                 for no login.
+            login: the path of the login.
+            logout: the path of the logout.
+            backchannel_logout: the path of your Back-Channel Logout URI.
             next_url: the page after a login that names none.
             return_to: where Auth0 sends the browser after a logout; one of the application's
                 Allowed Logout URLs.
@@ -118,6 +124,7 @@ class Auth0TX:
         if make_options is not None:
             add_login(
                 blueprint,
+                login,
                 make_options,
                 next_url=next_url,
                 trusted_origins=trusted_origins,
@@ -125,11 +132,12 @@ class Auth0TX:
             )
         add_logout(
             blueprint,
+            logout,
             return_to=return_to,
             trusted_origins=trusted_origins,
             client=client,
         )
-        add_backchannel_logout(blueprint, "/backchannel-logout", client)
+        add_backchannel_logout(blueprint, backchannel_logout, client)
         return blueprint
 
     def backchannel_logout(

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from ...core.wire.redirects import check_return_to
 from ...errors import Auth0Error
 from ...secret import SecretStr
 from ..error_answers import NO_STORE, answer_for
@@ -22,6 +23,7 @@ from ..posted_logins import (
     OptionsMaker,
     choose_next,
     describe_logout,
+    get_route_name,
     is_json,
     is_script,
     parse_fields,
@@ -45,7 +47,8 @@ def auth0_routes(
 ) -> list[Route]:
     """Return routes for the login by a posted token, the logout and the back-channel logout.
 
-    All answer to POST alone.  They need :class:`SessionCommitMiddleware` and
+    Their names are ``auth0_login``, ``auth0_logout`` and ``auth0_backchannel_logout``; those of
+    the client ``orders`` begin with ``auth0_orders_``.  All answer to POST alone.  They need :class:`SessionCommitMiddleware` and
     *python-multipart*.
 
     A form that posts ``subject_token``, and ``next`` perhaps, is redirected to ``next``, or to
@@ -65,7 +68,11 @@ def auth0_routes(
         trusted_origins: other origins whose pages may log in and out, such as
             ``https://login.example.com``.
         client: the name of one of the lifespan's *clients*; ``None`` for the default client.
+
+    Raises:
+        InvalidInputError: *return_to* is not a URL.
     """
+    check_return_to(return_to)
 
     def refuse_others(
         endpoint: Callable[[Request], Awaitable[Response]],
@@ -110,13 +117,12 @@ def auth0_routes(
     }
     if make_options is None:
         del endpoints["login"]
-    prefix = "_".join(filter(None, ("auth0", client)))
     return [
         Route(
             path,
             endpoint,
             methods=["POST"],
-            name=f"{prefix}_{name}",
+            name=get_route_name(name, client),
             include_in_schema=False,
         )
         for name, (path, endpoint) in endpoints.items()

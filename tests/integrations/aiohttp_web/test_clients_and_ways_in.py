@@ -384,6 +384,22 @@ async def test_no_login() -> None:
     assert ["/logout", "/backchannel-logout"] == [each.path for each in auth0_routes()]
 
 
+async def test_names_of_routes() -> None:
+    """The routes of each client have names of their own."""
+    app = web.Application()
+    app.add_routes(auth0_routes(make_options))
+    app.add_routes(auth0_routes(login="/o/in", logout="/o/out", client="orders"))
+
+    assert "/login" == str(app.router["auth0_login"].url_for())
+    assert "/o/out" == str(app.router["auth0_orders_logout"].url_for())
+
+
+def test_bad_return_to() -> None:
+    """A page to return to that is not a URL is refused before anybody logs out."""
+    with pytest.raises(InvalidInputError, match="return_to"):
+        auth0_routes(return_to="/home")
+
+
 @pytest.mark.parametrize(
     ("headers", "is_refused"),
     [

@@ -19,6 +19,7 @@ from starlette.testclient import TestClient
 from auth0_tx import (
     AsyncServerClient,
     ConfigurationError,
+    InvalidInputError,
     LoginWithCustomTokenExchangeOptions,
 )
 from auth0_tx.integrations import fastapi
@@ -293,6 +294,12 @@ def test_own_endpoints_refuse_other_sites() -> None:
     assert [200, 403, 200, 403] == [answer.status_code for answer in seen]
     assert {"error": "cross_origin_request"} == seen[1].json()
     assert {"detail": "cross_origin_request"} == seen[3].json()
+
+
+def test_bad_return_to() -> None:
+    """A page to return to that is not a URL is refused before anybody logs out."""
+    with pytest.raises(InvalidInputError, match="return_to"):
+        auth0_routes(return_to="/home")
 
 
 @pytest.mark.parametrize("path", ["/login", "/logout", "/backchannel-logout"])

@@ -284,6 +284,22 @@ def test_routes_of_a_named_client(auth0_tenant: Tenant) -> None:
         assert "/orders/logout" == app.url_for("auth0_orders.logout")
 
 
+def test_own_paths(auth0_tenant: Tenant) -> None:
+    """The application may choose the paths."""
+    app = Flask(__name__)
+    app.config.update(make_settings(auth0_tenant))
+    routes = Auth0TX(app).routes(
+        make_options, login="/enter", logout="/leave", backchannel_logout="/end"
+    )
+    app.register_blueprint(routes)
+
+    names = ("login", "logout", "backchannel_logout")
+    with app.test_request_context():
+        assert ["/enter", "/leave", "/end"] == [
+            app.url_for(f"auth0.{name}") for name in names
+        ]
+
+
 def test_bad_return_to() -> None:
     """A page to return to that is not a URL is refused before anybody logs out."""
     with pytest.raises(InvalidInputError, match="return_to"):
