@@ -7,6 +7,7 @@ A login or a logout that a page of another site makes the browser send is refuse
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any
 
 from aiohttp import web
 
@@ -126,7 +127,16 @@ def _answer_errors(
 async def _read_posted(request: web.Request) -> Mapping[str, str]:
     if is_json(request.headers.get("Content-Type")):
         return parse_fields(await request.read())
-    return read_fields(await request.post())
+    return read_fields(await _read_form(request))
+
+
+async def _read_form(request: web.Request) -> Mapping[str, Any]:
+    """Return the fields of a posted form; none if it cannot be read as one."""
+    try:
+        return await request.post()
+    except (ValueError, LookupError):
+        # A wrong boundary, octets that are not in the charset, or no such charset.
+        return {}
 
 
 def _is_script(request: web.Request) -> bool:
@@ -144,7 +154,7 @@ def _go_on(url: str) -> web.Response:
 async def _end_sessions(request: web.Request, client: str | None) -> web.Response:
     # OpenID Connect Back-Channel Logout 1.0 section 2.8: 200, or 400 if the token does not
     # hold, and no cache may keep either.
-    token = (await request.post()).get("logout_token")
+    token = (await _read_form(request)).get("logout_token")
     auth0 = auth0_of(request, client)
     try:
         await auth0.client.handle_backchannel_logout(

@@ -74,6 +74,7 @@ def connect_flask_login(
     link = FlaskLoginLink(manager, load_user, client)
     manager.user_loader(link.find_user_by_id)
     manager.request_loader(link.find_user_by_request)
+    app.teardown_request(link.end_request)
     # The receiver lives as long as the link, and the link as long as the client.
     configured.link = link
     user_logged_out.connect(link.end_auth0_session, app)
@@ -94,6 +95,10 @@ class FlaskLoginLink:
         g.pop(_IN_CONTEXT, None)
         if _get_remember_cookie() in request.cookies and "_user_id" not in session:
             session[_REMEMBER] = "clear"
+
+    def end_request(self, _: BaseException | None = None) -> None:
+        """Forget the user of a request that was made while another one is served."""
+        g.pop(_IN_CONTEXT, None)
 
     def begin_login(self, claims: UserClaims) -> None:
         """Log the application's user in to Flask-Login.

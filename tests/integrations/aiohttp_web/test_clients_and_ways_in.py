@@ -379,6 +379,26 @@ def test_next_in_the_query(site: int, tenant: Tenant) -> None:
     assert ["/basket", "/", "/orders"] == targets
 
 
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=x", b"x"),
+        ("application/x-www-form-urlencoded; charset=none", b"subject_token=x"),
+        ("application/x-www-form-urlencoded", b"subject_token=\xff"),
+    ],
+)
+@pytest.mark.parametrize("path", ["login", "backchannel-logout"])
+def test_malformed_forms(site: int, path: str, content_type: str, body: bytes) -> None:
+    """A body that cannot be read as a form is the caller's fault."""
+    answer = Browser(site).post(
+        f"/auth/{path}", data=body, headers={"Content-Type": content_type}
+    )
+
+    assert 400 == answer.status_code
+    assert {"error": "invalid_request"} == answer.json()
+
+
 async def test_no_login() -> None:
     """Without a function for the options, there is no login."""
     assert ["/logout", "/backchannel-logout"] == [each.path for each in auth0_routes()]

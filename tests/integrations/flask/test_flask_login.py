@@ -315,6 +315,23 @@ def test_requests_of_one_application_context(app: Flask, auth0_tenant: Tenant) -
     assert ["auth0|alice", "auth0|bob", None] == seen
 
 
+def test_request_within_a_request(app: Flask, auth0_tenant: Tenant) -> None:
+    """A view that asks another view of its application keeps its own ``current_user``."""
+    alice, bob, stranger = (app.test_client() for _ in range(3))
+
+    @app.get("/nested")
+    def nested() -> Any:
+        before = current_user.get_id()
+        return [before, read_users(alice)[0], current_user.get_id()]
+
+    log_in(alice, auth0_tenant)
+    log_in(bob, auth0_tenant, "auth0|bob")
+    seen = [browser.get("/nested", base_url=HTTPS).json for browser in (bob, stranger)]
+
+    assert ["auth0|bob", "auth0|alice", "auth0|bob"] == seen[0]
+    assert [None, "auth0|alice", None] == seen[1]
+
+
 def test_logout_with_the_store_down(auth0_tenant: Tenant) -> None:
     """If the store fails, the browser is logged out of both all the same."""
 
