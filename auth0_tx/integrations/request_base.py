@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 from ..errors import CustomTokenExchangeErrorCode as Code
-from ..errors import InsufficientScopeError, InvalidInputError
+from ..errors import InsufficientScopeError, InvalidInputError, LoginRequiredError
 from ..secret import SecretStr, Unpicklable, secret
-from ..values import AccessTokenSet
+from ..values import AccessTokenSet, UserClaims
 
 C = TypeVar("C")
 
@@ -39,6 +39,17 @@ def get_bearer_token(authorization: str | None) -> SecretStr:
     raise InvalidInputError(
         "the request has no bearer token", code, parameter="authorization"
     )
+
+
+def check_login(user: UserClaims | None) -> UserClaims:
+    """Return the claims of the logged-in user.
+
+    Raises:
+        LoginRequiredError: nobody is logged in.
+    """
+    if user is None:
+        raise LoginRequiredError("nobody is logged in")
+    return user
 
 
 def check_scopes(token_set: AccessTokenSet, scopes: Iterable[str]) -> None:

@@ -10,12 +10,12 @@ from typing import Any, ParamSpec, TypeAlias, overload
 
 from aiohttp import web
 
-from ...errors import Auth0Error, ConfigurationError, LoginRequiredError
+from ...errors import Auth0Error, ConfigurationError
 from ...frameworks.cookies import get_state
 from ..cross_origin import refuse_other_origin
 from ..error_answers import NO_STORE, ErrorAnswer, answer_for
 from ..login_redirects import choose_login_redirect
-from ..request_base import check_scopes
+from ..request_base import check_login, check_scopes
 from .clients import auth0_of, list_clients, list_trusted_origins
 
 P = ParamSpec("P")
@@ -81,8 +81,7 @@ def login_required(
                 refuse_cross_origin(request, list_trusted_origins(request))
             try:
                 auth0 = auth0_of(request, client)
-                if await auth0.get_user() is None:
-                    raise LoginRequiredError("nobody is logged in")
+                check_login(await auth0.get_user())
                 if scopes:
                     check_scopes(await auth0.get_token_set(audience), scopes)
             except ConfigurationError:

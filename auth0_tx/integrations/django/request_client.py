@@ -29,7 +29,6 @@ from ...errors import (
     ConfigurationError,
     InvalidInputError,
     LoginRefusedError,
-    LoginRequiredError,
 )
 from ...frameworks.cookies import HttpCookies
 from ...values import (
@@ -38,7 +37,7 @@ from ...values import (
     SessionData,
     UserClaims,
 )
-from ..request_base import check_scopes
+from ..request_base import check_login, check_scopes
 from ..request_client import RequestAuth0
 from ..settings import DEFAULT
 from .clients import get_client, list_client_names
@@ -154,10 +153,7 @@ class DjangoRequestAuth0(RequestAuth0):
             LoginRequiredError: nobody is logged in.
             StoreError: the store cannot be read.
         """
-        user = self.user
-        if user is None:
-            raise LoginRequiredError("nobody is logged in")
-        return user
+        return check_login(self.user)
 
     def require_scopes(self, *scopes: str, audience: str | None = None) -> None:
         """Raise an error if the user's access token was not granted every scope.

@@ -21,7 +21,6 @@ from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
 
 from ...core.session.cookies import cookie_name
-from ...errors import Auth0Error, ConfigurationError
 from ...values import (
     CustomTokenExchangeOptions,
     SessionPolicy,
@@ -33,7 +32,7 @@ from ..request_base import get_bearer_token
 from ..settings import get_default_cookie_name
 from ..starlette import auth0_of, require_user
 from ..starlette.guards import open_session
-from ..starlette.refusals import to_refusal
+from ..starlette.refusals import finish_or_refuse
 from .document import name_scheme
 
 
@@ -112,13 +111,8 @@ class OptionalUser(_Dependency):
 
     async def __call__(self, connection: HTTPConnection) -> UserClaims | None:
         """Return the claims of the connection's user."""
-        try:
-            return await open_session(connection, self._client).get_user()
-        except ConfigurationError:
-            raise
-        except Auth0Error as error:
-            refusal = to_refusal(connection, error)
-        raise refusal
+        auth0 = open_session(connection, self._client)
+        return await finish_or_refuse(connection, auth0.get_user())
 
 
 CurrentUser = Annotated[UserClaims | None, Depends(OptionalUser())]
@@ -229,14 +223,10 @@ class AccessToken(_SessionDependency):
 
     async def __call__(self, connection: HTTPConnection) -> str:
         """Return the token."""
-        try:
-            auth0 = open_session(connection, self._client)
-            return await auth0.get_access_token(self._audience, self._scope)
-        except ConfigurationError:
-            raise
-        except Auth0Error as error:
-            refusal = to_refusal(connection, error)
-        raise refusal
+        auth0 = open_session(connection, self._client)
+        return await finish_or_refuse(
+            connection, auth0.get_access_token(self._audience, self._scope)
+        )
 
 
 class _BearerExchange(_Dependency, SecurityBase):
@@ -256,14 +246,7 @@ class _BearerExchange(_Dependency, SecurityBase):
 
     async def __call__(self, connection: HTTPConnection) -> TokenExchangeResponse:
         """Return the tokens that the request's bearer token was exchanged for."""
-        try:
-            return await self._exchange(connection)
-        except ConfigurationError:
-            raise
-        except Auth0Error as error:
-            refusal = to_refusal(connection, error)
-        # Outside the handler: what Auth0 said is in the log, and not in this error's context.
-        raise refusal
+        return await finish_or_refuse(connection, self._exchange(connection))
 
     @abstractmethod
     async def _exchange(self, connection: HTTPConnection) -> TokenExchangeResponse: ...

@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 from flask import Response, current_app, make_response, redirect, request, url_for
 
-from ...errors import Auth0Error, ConfigurationError, LoginRequiredError
+from ...errors import Auth0Error, ConfigurationError
 from ..cross_origin import refuse_other_origin
 from ..error_answers import NO_STORE, ErrorAnswer, answer_for
 from ..login_redirects import (
@@ -25,7 +25,7 @@ from ..login_redirects import (
     is_login_page,
     read_next,
 )
-from ..request_base import check_scopes
+from ..request_base import check_login, check_scopes
 from .current import auth0_of, get_serving_state
 
 P = ParamSpec("P")
@@ -234,8 +234,7 @@ def _check(
     """
     try:
         auth0 = auth0_of(client)
-        if auth0.user is None:
-            raise LoginRequiredError("nobody is logged in")
+        check_login(auth0.user)
         if scopes:
             check_scopes(auth0.get_token_set(audience), scopes)
     except ConfigurationError:

@@ -11,13 +11,13 @@ from typing import Any, ParamSpec, overload
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
-from ...errors import Auth0Error, ConfigurationError, LoginRequiredError
+from ...errors import ConfigurationError
 from ...values import UserClaims
 from ..async_request_client import AsyncRequestAuth0
 from ..cross_origin import refuse_other_origin
-from ..request_base import check_scopes
+from ..request_base import check_login, check_scopes
 from .clients import auth0_of, get_trusted_origins
-from .refusals import make_refusal, to_refusal
+from .refusals import finish_or_refuse, make_refusal
 
 P = ParamSpec("P")
 
@@ -87,21 +87,15 @@ async def require_user(
         starlette.exceptions.WebSocketException: the same, for a WebSocket.
         ConfigurationError: a setting is wrong.
     """
-    try:
-        auth0 = open_session(request, client)
-        user = await auth0.get_user()
-        if user is None:
-            raise LoginRequiredError("nobody is logged in")
+    auth0 = open_session(request, client)
+
+    async def check() -> UserClaims:
+        user = check_login(await auth0.get_user())
         if scopes:
             check_scopes(await auth0.get_token_set(audience), scopes)
         return user
-    except ConfigurationError:
-        # Of this service: its developer must see where.
-        raise
-    except Auth0Error as error:
-        refusal = to_refusal(request, error)
-    # Outside the handler: what Auth0 said is in the log, and not in this error's context.
-    raise refusal
+
+    return await finish_or_refuse(request, check())
 
 
 @overload

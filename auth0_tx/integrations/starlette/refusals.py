@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException, WebSocketException
@@ -10,9 +11,11 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.websockets import WebSocket, WebSocketState
 
-from ...errors import Auth0Error
+from ...errors import Auth0Error, ConfigurationError
 from ..error_answers import NO_STORE, ErrorAnswer, answer_for
 from ..login_redirects import choose_login_redirect, format_page
+
+T = TypeVar("T")
 
 # RFC 6455 section 7.4.1, and 1013 of IANA's registry: try again later.
 _POLICY_VIOLATION, _INTERNAL_ERROR, _TRY_AGAIN_LATER = 1008, 1011, 1013
@@ -60,11 +63,23 @@ def handle_errors(app: Starlette, *, login_url: str | None = None) -> None:
         app.add_exception_handler(kind, answer_error)  # type: ignore[arg-type]
 
 
-def to_refusal(
-    request: HTTPConnection, error: Auth0Error
-) -> Auth0HTTPException | WebSocketException:
-    """Return the exception that has the request or the WebSocket answered, and log *error*."""
-    return make_refusal(request, answer_for(error))
+async def finish_or_refuse(request: HTTPConnection, work: Awaitable[T]) -> T:
+    """Return what *work* returns; have the request or the WebSocket answered if that fails.
+
+    Raises:
+        Auth0HTTPException: the answer to an error of this library, which is logged.
+        starlette.exceptions.WebSocketException: the same, for a WebSocket.
+        ConfigurationError: a setting is wrong.
+    """
+    try:
+        return await work
+    except ConfigurationError:
+        # Of this service: its developer must see where.
+        raise
+    except Auth0Error as error:
+        answer = answer_for(error)
+    # Outside the handler: what Auth0 said is in the log, and not in this error's context.
+    raise make_refusal(request, answer)
 
 
 def make_refusal(
