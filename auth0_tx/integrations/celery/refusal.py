@@ -50,7 +50,7 @@ _NOT_PUBLISHED = frozenset({"declare", "headers", "retry_policy", "serializer"})
 
 
 class _RefusedError(InvalidInputError, EncodeError):
-    """A refusal that a worker takes for the failure of the task at hand.
+    """A refusal that a worker takes for the failure of the task that it runs.
 
     Of the errors that arise when a result is stored, or passed on to the next task of a chain,
     Celery counts only an ``EncodeError`` as the task's.  After another error it would store
