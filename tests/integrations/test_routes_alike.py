@@ -42,7 +42,14 @@ def test_logout(site: CacheSite, headers: dict[str, str], is_script: bool) -> No
     assert 401 == site.ask("GET", "/required", {}).status
 
 
-@pytest.mark.parametrize("headers", [FORM, {"Content-Type": "application/json"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        FORM,
+        {"Content-Type": "application/json"},
+        {"Content-Type": "multipart/form-data; boundary=none"},
+    ],
+)
 def test_login_without_a_token(site: CacheSite, headers: dict[str, str]) -> None:
     """A login that posts no token is a bad request, and whoever is logged in stays so."""
     answer = site.ask("POST", "/auth/login", headers)
@@ -57,3 +64,16 @@ def test_links(site: CacheSite, route: str) -> None:
     """A link to a route does nothing."""
     assert 405 == site.ask("GET", f"/auth/{route}", {"Accept": "text/html"}).status
     assert 200 == site.ask("GET", "/required", {}).status
+
+
+@pytest.mark.parametrize("name", [name for name in SITES if name != "django"])
+def test_form_that_is_none(name: str) -> None:
+    """A form that cannot be read has no token in it; Django has a page of its own for it."""
+    with SITES[name]() as site:
+        answer = site.ask(
+            "POST", "/auth/login", {"Content-Type": "multipart/form-data"}
+        )
+
+    assert 400 == answer.status
+    assert answer.headers["content-type"].startswith("application/json")
+    assert "no-store" in answer.headers["cache-control"]

@@ -7,7 +7,9 @@ A login or a logout that a page of another site makes the browser send is refuse
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -145,8 +147,7 @@ async def answer_logout_token(request: Request, client: str | None) -> Response:
         client: the name of the client that the token is for; ``None`` for the default client.
     """
     # Section 2.8: 200, or 400 if the token does not hold, and no cache may keep either.
-    async with request.form() as form:
-        token = form.get("logout_token")
+    token = (await _read_form(request)).get("logout_token")
     auth0 = auth0_of(request, client)
     try:
         await auth0.client.handle_backchannel_logout(
@@ -161,8 +162,17 @@ async def answer_logout_token(request: Request, client: str | None) -> Response:
 async def _read_posted(request: Request) -> Mapping[str, str]:
     if is_json(request.headers.get("content-type")):
         return parse_fields(await request.body())
-    async with request.form() as form:
-        return read_fields(form)
+    return read_fields(await _read_form(request))
+
+
+async def _read_form(request: Request) -> Mapping[str, Any]:
+    """Return the fields of a posted form; none if it cannot be read as one."""
+    try:
+        async with request.form() as form:
+            return dict(form)
+    except HTTPException:
+        # Starlette answers with text, which caches may keep.
+        return {}
 
 
 def _is_script(request: Request) -> bool:
