@@ -33,6 +33,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import attrs
+from django.apps import apps
 from django.contrib import auth
 from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest
@@ -167,9 +168,11 @@ class LoginCheck:
 
     def end_django_login(self) -> None:
         """Flush Django's session, and show nobody as logged in from here on."""
+        self.request.session.flush()
+        if not apps.is_installed("django.contrib.auth"):
+            return
         from django.contrib.auth.models import AnonymousUser
 
-        self.request.session.flush()
         self.show_user(AnonymousUser())
         if "user" in vars(self.request):
             self.request.user = AnonymousUser()

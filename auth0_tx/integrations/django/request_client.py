@@ -50,6 +50,9 @@ T = TypeVar("T")
 # An attribute of the request: the clients that are bound to it, but for the default one.
 _OTHERS = "_auth0_tx_clients"
 
+# A key of Django's session: a hash of the user who logged in last, whose data it may have.
+_OWNER = "_auth0_tx_owner"
+
 # As Django's own database says it in an async view; said here before a token is spent.
 _IN_ASYNC_VIEW = "this blocks, and an async view has an event loop: use await {}"
 
@@ -88,22 +91,29 @@ class DjangoRequestAuth0(RequestAuth0):
         """Exchange a token, log its user in, and change the key of Django's session.
 
         Whoever planted the key that the browser had before cannot use it any more.  If
-        another user was logged in to Django by :func:`login`, that login ends.
+        another user was the last to log in, Django's session is flushed, and a login to Django
+        with it.
         """
         result = super().login(options)
         self._renew_django_session(hash_user(result.state_data["user"]))
         return result
 
     def _renew_django_session(self, user: str | None) -> None:
-        """Change the key of Django's session, and end a login of another than *user*."""
+        """Change the key of Django's session, and flush what it has of another than *user*."""
         session = getattr(self._request, "session", None)
         if session is None:
             return
         # Django's session is the default client's: its users log in with that one.
         if self._name == DEFAULT:
             check = get_login_check(self._request)
-            if check.end_login_of_others(user):
+            is_ended = check.end_login_of_others(user)
+            if not is_ended and session.get(_OWNER, user) != user:
+                # Of a user without a login to Django, whose session may have ended since.
+                check.end_django_login()
+                is_ended = True
+            if is_ended:
                 end_other_sessions(self._request)
+            session[_OWNER] = user
         session.cycle_key()
 
     @async_unsafe(_IN_ASYNC_VIEW.format("request.auth0.alogout()"))

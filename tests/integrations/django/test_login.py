@@ -17,6 +17,7 @@ from auth0_tx.stores import MemoryStore
 from auth0_tx.tenant import Tenant
 from tests.frameworks import django_settings  # noqa: F401
 from tests.integrations.django.logins import (
+    COOKIE,
     OURS,
     PASSWORDS,
     SITE,
@@ -345,6 +346,28 @@ def test_session_engine_that_fails(
 
     assert 500 == answer.status_code
     assert "nobody" == ask(browser, "subject")
+
+
+@pytest.mark.parametrize("path", ["login", "login-to-auth0"])
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_session_of_the_user_before(
+    project: Project, auth0_tenant: Tenant, path: str, has_ended: bool
+) -> None:
+    """What Django's session has of a user is not the next user's, but it is still their own."""
+    project(ROOT_URLCONF=SITE)
+    browser = log_in(auth0_tenant, path=path)
+    session = browser.session
+    session["note"] = "of Alice"
+    session.save()
+    if has_ended:
+        for name in [name for name in browser.cookies if name.startswith(COOKIE)]:
+            del browser.cookies[name]
+    log_in(auth0_tenant, path=path, browser=browser)
+    assert "of Alice" == browser.session["note"]
+    log_in(auth0_tenant, "bob", path=path, browser=browser)
+
+    assert "note" not in browser.session
+    assert "auth0|bob" == ask(browser, "subject")
 
 
 def test_one_except() -> None:
