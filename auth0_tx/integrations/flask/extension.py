@@ -10,7 +10,7 @@ from flask import Blueprint, Flask
 from ...client import ServerClient
 from ...core.wire.redirects import check_return_to
 from ...errors import Auth0Error
-from ...secret import conceal
+from ...secret import Unpicklable, conceal
 from ..posted_logins import OptionsMaker
 from .blueprints import (
     add_backchannel_logout,
@@ -24,7 +24,7 @@ from .current import get_extension_state, serve_requests
 from .guards import answer_error
 
 
-class Auth0TX:
+class Auth0TX(Unpicklable):
     """Add clients to a Flask application, and ``current_auth0`` to its views and templates.
 
     :meth:`init_app` reads the settings ``AUTH0_DOMAIN``, ``AUTH0_CLIENT_ID``,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -581,3 +582,10 @@ def test_commands(
     assert 0 == result.exit_code, written
     assert expected in written
     assert token not in written
+
+
+def test_pickle() -> None:
+    """The extension, which has the client's secrets, is never written anywhere."""
+    extension = Auth0TX(client_id="a", client_secret="of the client")
+    with pytest.raises(TypeError, match="holds secrets"):
+        pickle.dumps(extension)
