@@ -115,14 +115,13 @@ def test_a_companion_that_fails(drive: Drive, caplog: pytest.LogCaptureFixture) 
     }
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_companion_that_ends_its_thread() -> None:
     """What ends the thread that a companion runs in, it runs again afterwards."""
     beats = Beats()
 
     def beat_and_exit() -> Flow[None]:
         yield from beats.beat()
-        raise KeyboardInterrupt
+        raise SystemExit
 
     assert "done" == in_threads(Accompany(beats.flow, beat_and_exit, 0.02).__iter__())
 

@@ -227,14 +227,20 @@ def test_forked_child_does_not_serve(served: Tenant, connect: Connect) -> None:
     connection = connect()
     exchange(served, connection)
     ready, go = os.pipe()
+    closed, close = os.pipe()
     child = os.fork()
     if child == 0:
         # Leaves without pytest's own cleaning up, but through the tenant's.
         os.close(go)
         served.close()
+        os.close(close)
         os.read(ready, 1)
         os._exit(0 if not served._server.running else 1)
     os.close(ready)
+    os.close(close)
+    # The child has the sockets until then, and the kernel connects whoever comes to them.
+    assert b"" == os.read(closed, 1)
+    os.close(closed)
     same, new = exchange(served, connection)[0], exchange(served, connect())[0]
     served.stop()
     with pytest.raises(ConnectionRefusedError):
