@@ -115,15 +115,21 @@ def test_a_companion_that_fails(drive: Drive, caplog: pytest.LogCaptureFixture) 
     }
 
 
-def test_a_companion_that_ends_its_thread() -> None:
+def test_a_companion_that_ends_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """What ends the thread that a companion runs in, it runs again afterwards."""
-    beats = Beats()
+    beats, reported = Beats(), []
+    monkeypatch.setattr(threading, "excepthook", reported.append)
 
     def beat_and_exit() -> Flow[None]:
         yield from beats.beat()
-        raise SystemExit
+        raise KeyboardInterrupt
 
     assert "done" == in_threads(Accompany(beats.flow, beat_and_exit, 0.02).__iter__())
+    # The last of them reports its end after it has counted.
+    for thread in threading.enumerate():
+        if thread.name == "auth0_tx companions at work":
+            thread.join()
+    assert {KeyboardInterrupt} == {each.exc_type for each in reported}
 
 
 @drivers
