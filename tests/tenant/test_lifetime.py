@@ -260,12 +260,15 @@ def test_no_descriptors_left(
     accept, start = socket.socket.accept, threading.Thread.start
     failures = [OSError(errno.EMFILE, "too many"), OSError(errno.ECONNABORTED, "gone")]
 
+    # What other tests have left running may accept and start threads meanwhile.
     def failing_accept(listener: socket.socket) -> tuple[socket.socket, object]:
-        if failures:
+        if failures and listener.getsockname()[1] == served._server.port:
             raise failures.pop()
         return accept(listener)
 
     def failing_start(thread: threading.Thread) -> None:
+        if not thread.name.startswith(f"auth0-tx tenant {served._server.port}"):
+            return start(thread)
         monkeypatch.setattr(threading.Thread, "start", start)
         raise RuntimeError("can't start new thread")
 
