@@ -20,6 +20,8 @@ that does not know keeps one user's page, or session, for all others (CVE-2025-4
 
 from __future__ import annotations
 
+import itertools
+import logging
 import sys
 from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from typing import Any
@@ -41,6 +43,11 @@ RESPONSE_STATE = "auth0_tx.response"
 
 # Django 4.2's cache middleware knows ``private`` and not ``no-store``; proxies know both.
 _FOR_NO_CACHE = "private, no-store"
+
+log: logging.Logger = logging.getLogger("auth0_tx.session")
+
+# Counts the occasions: the step is atomic, so that of several threads one logs.
+_occasions = itertools.count()
 
 _SHARED_PLACES = ("scope", "META", "environ")
 """Attributes of a request that all objects around the same request share."""
@@ -107,6 +114,8 @@ class HttpCookies:
         disable_django_cache(request)
         if response is not None and not state.has_middleware:
             _set_cache_headers(response.headers, state)
+        elif not state.has_middleware:
+            _warn_of_unmarked_response(request)
         for name, cookie in state.cookies.items():
             if cookie.max_age > 0:
                 cookies[name] = secret(cookie.value)
@@ -166,6 +175,19 @@ def get_state(request: Any) -> ResponseState:
             place[RESPONSE_STATE] = state
             return state
     raise _invalid("must have as 'request' a request of your framework")
+
+
+def _warn_of_unmarked_response(request: Any) -> None:
+    """Log a warning, once in a process, if nothing tells caches whose a response is."""
+    scope = getattr(request, "scope", None)
+    # No cache keeps what a WebSocket sends.
+    is_websocket = isinstance(scope, Mapping) and scope.get("type") == "websocket"
+    if not is_websocket and next(_occasions) == 0:
+        log.warning(
+            "a session was read, and nothing tells caches that the response is one visitor's: "
+            "a shared cache may give it to others. Add the middleware of your framework's "
+            "integration, or pass the response in store_options"
+        )
 
 
 def expect_commit(request: Any) -> ResponseState:

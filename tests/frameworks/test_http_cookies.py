@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from io import BytesIO
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,10 +18,12 @@ from starlette.websockets import WebSocket
 
 from auth0_tx.core.session.cookies import SetCookie
 from auth0_tx.errors import InvalidInputError
+from auth0_tx.frameworks import cookies
 from auth0_tx.frameworks.cookies import (
     RESPONSE_STATE,
     HttpCookies,
     ResponseState,
+    expect_commit,
 )
 from tests.frameworks.framework_kinds import (
     AIOHTTP,
@@ -421,3 +424,33 @@ def test_websocket() -> None:
 
     assert {NAME: "sealed"} == COOKIES.read({"request": socket})
     assert not COOKIES.can_write({"request": socket})
+
+
+def test_response_that_nobody_marks(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A session that is read without a response or a middleware is warned of, once."""
+    monkeypatch.setattr(cookies, "_occasions", count())
+
+    for _ in range(2):
+        COOKIES.read({"request": kind.request("")})
+
+    [record] = caplog.records
+    assert ("auth0_tx.session", "WARNING") == (record.name, record.levelname)
+    assert "a shared cache may give it to others" in record.getMessage()
+
+
+def test_response_that_is_marked(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With a response or a middleware nothing is warned of, and neither on a WebSocket."""
+    monkeypatch.setattr(cookies, "_occasions", count())
+    marked = kind.request("")
+    expect_commit(marked)
+    scope = {**build_scope(""), "type": "websocket"}
+
+    COOKIES.read({"request": marked})
+    COOKIES.read({"request": kind.request(""), "response": kind.response()})
+    COOKIES.read({"request": WebSocket(scope, receive=None, send=None)})
+
+    assert [] == caplog.records
