@@ -306,7 +306,8 @@ class AiohttpTransport:
                     proxy_headers=proxy_headers,
                 ) as response:
                     return await _read(response, send.limit)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        # RuntimeError: there is no thread to be had, or the interpreter ends.
+        except (aiohttp.ClientError, OSError, RuntimeError, ValueError) as error:
             return to_transport_error(
                 error,
                 # Without a body nothing is spent, and the error's class tells enough.

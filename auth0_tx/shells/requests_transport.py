@@ -52,6 +52,15 @@ from .tls import Trust
 LONGEST_CONNECT = 3.0
 """Seconds that connecting may take of a call's time, so that another attempt is possible."""
 
+# What a library raises.  RuntimeError: there is no thread to be had, or the interpreter ends.
+_FAILURES = (
+    requests.RequestException,
+    HTTPError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
+
 _CHUNK = 65_536
 
 # Raised before anything of a request has left, by adapters that keep no note of it.
@@ -201,7 +210,7 @@ class RequestsTransport:
         try:
             response = self._put(request, timeout)
             return self._read(response.raw, send)
-        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+        except _FAILURES as error:
             return to_transport_error(
                 error,
                 sent=current_call.sent
