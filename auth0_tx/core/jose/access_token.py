@@ -7,7 +7,8 @@ first API.  A session that files it under the name asked for hands one API's tok
 
 Nothing is verified.  The token came from the token endpoint over TLS.  The claims that are read
 here decide where it is kept and for how long, and whether its caller gets an error because it
-is another than was asked for.  A token that is not a signed JWT is opaque: whatever it is for, only the API knows.
+is another than was asked for.  A token that is not a signed JWT is opaque: whatever it is for,
+only the API knows.
 """
 
 from __future__ import annotations

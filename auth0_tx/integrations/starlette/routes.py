@@ -50,8 +50,9 @@ def auth0_routes(
     """Return routes for the login by a posted token, the logout and the back-channel logout.
 
     Their names are ``auth0_login``, ``auth0_logout`` and ``auth0_backchannel_logout``; those of
-    the client ``orders`` begin with ``auth0_orders_``.  All answer to POST alone.  They need :class:`SessionCommitMiddleware` and
-    *python-multipart*.
+    the client ``orders`` begin with ``auth0_orders_``.  All answer to POST alone, and the first
+    two refuse requests that pages of other sites send.  They need
+    :class:`SessionCommitMiddleware` and *python-multipart*.
 
     A form that posts ``subject_token``, and ``next`` perhaps, is redirected to ``next``, or to
     the URL that ends Auth0's own session.  A script that posts JSON, or calls ``fetch``, gets
