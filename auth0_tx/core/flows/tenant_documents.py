@@ -51,7 +51,7 @@ from ..wire.metadata import (
     read_document,
     read_metadata,
 )
-from ..wire.reading import parse_http_date, parse_retry_after, read_header
+from ..wire.reading import parse_http_date, read_header, read_wait
 from .sending import send_with_retries
 
 if TYPE_CHECKING:
@@ -391,9 +391,7 @@ def _read_failure(
     response: Response, rule: str, now: float
 ) -> CustomTokenExchangeError:
     """Return the error of an answer without a document, by whether it may pass."""
-    value = read_header(response, "retry-after")
-    wait = None if value is None else parse_retry_after(value, now)
-    status = response.status
+    status, wait = response.status, read_wait(response, now)
     if status == 429:
         return RateLimitError(rule, status=status, retry_safe=True, retry_after=wait)
     # RFC 9110 section 15.5.9 and RFC 8470 section 5.2: the request was not acted on.

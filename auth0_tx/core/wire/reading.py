@@ -7,10 +7,17 @@ off such differences: one component checks the first ``sub``, another uses the l
 that can hurt the parser itself is refused before it runs: deep nesting, which exhausts the
 stack, and endless integers, whose conversion takes quadratic time.
 
-**Waits.**  A wait that a server asks for is advice from outside, so whatever the field
-says, the result is ``None`` or between 0 and :data:`MAX_WAIT` seconds.  Dates are read by
-``email.utils``, as lenient as RFC 9110 section 5.6.7 encourages: the instant counts, not
-the exact form.  A date that could be misread is refused, above all one in another zone.
+**Waits and rate limits.**  A wait that a server asks for is advice from outside, so whatever
+the field says, the result is ``None`` or between 0 and :data:`MAX_WAIT` seconds.
+
+A moment that the server names is on the server's clock, and so is measured from the
+``Date`` of the same response; without one, from this machine's clock.  A moment that has
+passed says nothing.  The two clocks may be apart, and "no wait at all" would send every
+attempt within a few milliseconds.
+
+Dates are read by ``email.utils``, as lenient as RFC 9110 section 5.6.7 encourages: the
+instant counts, not the exact form.  A date that could be misread is refused, above all one
+in another zone.
 
 Nothing here raises.  A body may hold tokens, and a traceback would show it.
 """
@@ -21,6 +28,8 @@ import json
 import math
 import re
 from typing import NoReturn
+
+import attrs
 
 from ..effects import Response
 
@@ -210,11 +219,82 @@ _is_date_like = re.compile(
 _LATEST_NOW = 1e12
 
 
+@attrs.frozen
+class RateLimit:
+    """The server's rate limit, as one of its responses tells it.
+
+    Auth0 sends the tenant's counters with each response, and they do not know a client's
+    own limit (a custom policy).  So they are a reason to slow down, and none to speed up.
+
+    Attributes:
+        remaining: the requests that are left until the reset, or ``None``.
+        reset_in: seconds until the limit is reset, above 0 and at most 86,400, or ``None``.
+        retry_after: seconds that ``Retry-After`` asks to wait, 0 to 86,400, or ``None``.
+    """
+
+    remaining: int | None
+    reset_in: float | None
+    retry_after: float | None
+
+
+def read_rate_limit(response: Response, now: float) -> RateLimit:
+    """Return what a response says of the rate limit; a field that is invalid says nothing.
+
+    Args:
+        response: the response, of any status.
+        now: the present by this machine's clock, in seconds since 1970 (UTC), for a response
+            without a ``Date``.
+    """
+    remaining = _strip_field(read_header(response, "x-ratelimit-remaining"))
+    return RateLimit(
+        int(_to_number(remaining))
+        if remaining is not None and _is_digits(remaining)
+        else None,
+        _read_reset(response, now),
+        _read_retry_after(response, now),
+    )
+
+
+def read_wait(response: Response, now: float) -> float | None:
+    """Return the seconds to wait: ``Retry-After`` if valid, else until the limit's reset.
+
+    Args:
+        response: a response that is not a success.
+        now: as ``read_rate_limit`` takes it.
+    """
+    seconds = _read_retry_after(response, now)
+    # Auth0 may send its limit's reset with any response; only a 429 says that it is reached.
+    if seconds is None and response.status == 429:
+        return _read_reset(response, now)
+    return seconds
+
+
+def _read_retry_after(response: Response, now: float) -> float | None:
+    value = read_header(response, "retry-after")
+    if value is None:
+        return None
+    return parse_retry_after(value, _find_present(response, now))
+
+
+def _read_reset(response: Response, now: float) -> float | None:
+    value = read_header(response, "x-ratelimit-reset")
+    if value is None:
+        return None
+    return parse_rate_limit_reset(value, _find_present(response, now))
+
+
+def _find_present(response: Response, now: float) -> float:
+    """Return the present by the server's clock, or *now* if the response does not say."""
+    date = parse_http_date(read_header(response, "date"))
+    return now if date is None else date
+
+
 def parse_retry_after(value: str, now: float) -> float | None:
     """Return the seconds that a ``Retry-After`` field asks to wait, 0.0 to 86,400.0.
 
     Args:
-        value: the field's value; anything but one delay or one date gives ``None``.
+        value: the field's value; anything but one delay, or one date that is still to come,
+            gives ``None``.
         now: the present, in seconds since 1970 (UTC), which a date is measured from.
 
     See RFC 9110 section 10.2.3.
@@ -223,28 +303,29 @@ def parse_retry_after(value: str, now: float) -> float | None:
     if text is None:
         return None
     if _is_digits(text):
-        return _clamp_wait(_to_seconds(text))
-    moment = _parse_http_date(text)
-    if moment is None or not _is_sane(now):
-        return None
-    return _clamp_wait(moment - now)
+        return min(_to_number(text), MAX_WAIT)
+    return _measure_wait(_parse_http_date(text), now)
 
 
 def parse_rate_limit_reset(value: str, now: float) -> float | None:
-    """Return the seconds until Auth0's ``x-ratelimit-reset``, 0.0 to 86,400.0.
-
-    However far this machine's clock and the server's are apart, the wait stays within
-    these bounds.
+    """Return the seconds until Auth0's ``x-ratelimit-reset``, above 0 and at most 86,400.0.
 
     Args:
         value: the field's value, a moment in seconds since 1970 (UTC); anything but
-            digits gives ``None``.
+            digits, or a moment that is still to come, gives ``None``.
         now: the present, in the same seconds.
     """
     text = _strip_field(value)
-    if text is None or not _is_digits(text) or not _is_sane(now):
+    if text is None or not _is_digits(text):
         return None
-    return _clamp_wait(_to_seconds(text) - now)
+    return _measure_wait(_to_number(text), now)
+
+
+def _measure_wait(moment: float | None, now: float) -> float | None:
+    # Abs: neither infinite nor NaN, which compares with nothing, nor past every calendar.
+    if moment is None or not abs(now) < _LATEST_NOW or moment <= now:
+        return None
+    return min(moment - now, MAX_WAIT)
 
 
 def parse_http_date(value: str | None) -> float | None:
@@ -285,16 +366,7 @@ def _is_digits(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
 
-def _to_seconds(digits: str) -> float:
+def _to_number(digits: str) -> float:
     digits = digits.lstrip("0") or "0"
     # Cut short, not converted: int() of thousands of digits is slow, or refuses.
     return float(digits) if len(digits) <= 15 else 1e15
-
-
-def _is_sane(now: float) -> bool:
-    # Neither infinite nor NaN, which compares with nothing, nor past every calendar.
-    return abs(now) < _LATEST_NOW
-
-
-def _clamp_wait(seconds: float) -> float:
-    return min(max(seconds, 0.0), MAX_WAIT)

@@ -49,10 +49,9 @@ from .hints import find_hint
 from .reading import (
     COMPRESSED,
     is_compressed,
-    parse_rate_limit_reset,
-    parse_retry_after,
     read_header,
     read_json,
+    read_wait,
 )
 
 TOKEN_RESPONSE_LIMIT = 262_144
@@ -297,7 +296,7 @@ def _read_refusal(
             Code.TOKEN_EXCHANGE_FAILED,
             response.status,
             request_info.reusable,
-            _read_wait(response, clock),
+            read_wait(response, clock()),
             "reply",
             correlation_id=_read_correlation_id(response, request_info),
         )
@@ -330,7 +329,7 @@ def _build_refusal(
         code or None,
         response.status,
         safe,
-        _read_wait(response, clock),
+        read_wait(response, clock()),
         "reply",
         False,
         _read_correlation_id(response, request_info),
@@ -411,17 +410,6 @@ def _redact(text: str, secrets: Collection[str]) -> str:
             for form in {str(value), quote(value), quote_plus(value)}:
                 text = text.replace(form, REDACTED)
     return _JOSE.sub(REDACTED, text)
-
-
-def _read_wait(response: Response, clock: Clock) -> float | None:
-    """Return the seconds to wait: ``Retry-After`` if valid, else until the limit's reset."""
-    value = read_header(response, "retry-after")
-    seconds = None if value is None else parse_retry_after(value, clock())
-    # Auth0 may send its limit's reset with any response; only a 429 says that it is reached.
-    if seconds is None and response.status == 429:
-        value = read_header(response, "x-ratelimit-reset")
-        seconds = None if value is None else parse_rate_limit_reset(value, clock())
-    return seconds
 
 
 def _read_correlation_id(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import json
+import math
 import sys
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -17,10 +18,13 @@ from auth0_tx.core.wire.reading import (
     MAX_DEPTH,
     MAX_INTEGER_LENGTH,
     MAX_WAIT,
+    RateLimit,
     parse_rate_limit_reset,
     parse_retry_after,
     read_header,
     read_json,
+    read_rate_limit,
+    read_wait,
 )
 
 TOKEN_RESPONSE = {
@@ -377,9 +381,10 @@ def test_anything_else_is_not_a_wait(value: str) -> None:
     assert None is parse_retry_after(value, EXAMPLE - 60.0)
 
 
-def test_a_date_that_has_passed_is_a_wait_of_zero() -> None:
-    """A date in the past asks for 0 seconds."""
-    assert 0.0 == parse_retry_after("Sun, 06 Nov 1994 08:49:37 GMT", EXAMPLE + 1.0)
+@pytest.mark.parametrize("ago", [0.0, 1.0, 86_400.0])
+def test_a_date_that_has_passed_says_nothing(ago: float) -> None:
+    """A date that is not ahead is no wait: a clock may be apart, and none is not 0."""
+    assert None is parse_retry_after("Sun, 06 Nov 1994 08:49:37 GMT", EXAMPLE + ago)
 
 
 def test_a_date_far_ahead_is_capped() -> None:
@@ -397,15 +402,15 @@ def test_a_leap_day_is_a_real_date() -> None:
 @pytest.mark.parametrize(
     ("value", "now", "expected"),
     [
-        ("Saturday, 31-Dec-99 23:59:59 GMT", to_epoch(2026, 1, 1), 0.0),
+        ("Saturday, 31-Dec-99 23:59:59 GMT", to_epoch(2026, 1, 1), None),
         ("Tuesday, 01-Jan-30 00:00:10 GMT", to_epoch(2029, 12, 31, 23, 59, 59), 11.0),
         ("Sunday, 01-Jan-68 00:00:10 GMT", to_epoch(2026, 1, 1), MAX_WAIT),
-        ("Saturday, 29-Feb-76 00:00:00 GMT", to_epoch(2026, 2, 28), 0.0),
+        ("Saturday, 29-Feb-76 00:00:00 GMT", to_epoch(2026, 2, 28), None),
         ("Thursday, 01-Jan-70 00:00:10 GMT", 0.0, 10.0),
         ("Wednesday, 31-Dec-69 23:59:59 GMT", -11.0, 10.0),
     ],
 )
-def test_a_two_digit_year(value: str, now: float, expected: float) -> None:
+def test_a_two_digit_year(value: str, now: float, expected: float | None) -> None:
     """A year of two digits is from 1969 to 2068, as the standard library reads it."""
     assert expected == parse_retry_after(value, now)
 
@@ -431,9 +436,9 @@ def test_only_text_is_read(value: object) -> None:
     [
         ("784111787", 10.0),
         (" 784111787\t", 10.0),
-        ("784111777", 0.0),
-        ("784111700", 0.0),
-        ("0", 0.0),
+        ("784111777", None),
+        ("784111700", None),
+        ("0", None),
         ("784198177", 86_400.0),
         ("784198178", 86_400.0),
         ("784111787000", 86_400.0),
@@ -447,7 +452,7 @@ def test_only_text_is_read(value: object) -> None:
     ],
 )
 def test_rate_limit_reset(value: str, expected: float | None) -> None:
-    """The wait ends at the moment named, and is 0 to a day whatever the clocks say."""
+    """The wait ends at the moment named, at most a day ahead; one that passed says nothing."""
     assert expected == parse_rate_limit_reset(value, EXAMPLE)
 
 
@@ -456,7 +461,7 @@ moments = st.datetimes(
 ).map(lambda moment: moment.replace(microsecond=0, tzinfo=UTC))
 
 
-@given(moments, st.integers(0, 86_400))
+@given(moments, st.integers(1, 86_400))
 def test_a_date_is_read_as_it_was_written(now: datetime, seconds: int) -> None:
     """A date some seconds ahead, in each format, asks for those seconds."""
     then = now + timedelta(seconds=seconds)
@@ -480,6 +485,131 @@ def test_no_text_gives_an_unbounded_wait(value: str, now: float) -> None:
     """Whatever the text and the clock, a wait is None or from 0 to a day."""
     for wait in (parse_retry_after(value, now), parse_rate_limit_reset(value, now)):
         assert wait is None or 0.0 <= wait <= MAX_WAIT
+
+
+DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
+"""The moment EXAMPLE, as a server writes it."""
+
+
+def build_limited(*headers: tuple[str, str], status: int = 429) -> Response:
+    return Response(status, headers, b"")
+
+
+@pytest.mark.parametrize("ahead", [-86_400.0, -30.0, 0.0, 30.0, 86_400.0, math.nan])
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"x-ratelimit-reset": "784111779"}, RateLimit(None, 2.0, None)),
+        ({"x-ratelimit-reset": "784111777"}, RateLimit(None, None, None)),
+        (
+            {"Retry-After": "Sun, 06 Nov 1994 08:49:47 GMT"},
+            RateLimit(None, None, 10.0),
+        ),
+        ({"Retry-After": DATE}, RateLimit(None, None, None)),
+        ({"Retry-After": "3"}, RateLimit(None, None, 3.0)),
+        ({"Retry-After": "0"}, RateLimit(None, None, 0.0)),
+        ({"X-RateLimit-Remaining": "7"}, RateLimit(7, None, None)),
+        (
+            {
+                "x-ratelimit-limit": "100",
+                "x-ratelimit-remaining": "0",
+                "x-ratelimit-reset": "784111778",
+                "retry-after": "5",
+            },
+            RateLimit(0, 1.0, 5.0),
+        ),
+        ({}, RateLimit(None, None, None)),
+    ],
+)
+def test_rate_limit(headers: dict[str, str], expected: RateLimit, ahead: float) -> None:
+    """A limit is measured by the response's own Date, however far the clocks are apart."""
+    for status in (200, 429, 503):
+        response = build_limited(("Date", DATE), *headers.items(), status=status)
+        assert expected == read_rate_limit(response, EXAMPLE + ahead)
+
+
+@pytest.mark.parametrize("date", [None, "", "soon", "784111777", f"{DATE}, {DATE}"])
+def test_rate_limit_without_a_date(date: str | None) -> None:
+    """Without a Date that can be read, this machine's clock is all there is."""
+    dated = () if date is None else (("date", date),)
+    response = build_limited(*dated, ("x-ratelimit-reset", "784111787"))
+
+    assert 10.0 == read_rate_limit(response, EXAMPLE).reset_in
+    assert 0.5 == read_rate_limit(response, EXAMPLE + 9.5).reset_in
+    assert None is read_rate_limit(response, EXAMPLE + 10.0).reset_in
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("0", 0),
+        (" 12 ", 12),
+        ("007", 7),
+        ("9" * 5_000, 10**15),
+        ("-1", None),
+        ("1.5", None),
+        ("", None),
+        ("1, 2", None),
+        ("\u0661", None),
+    ],
+)
+def test_remaining(value: str, expected: int | None) -> None:
+    """What remains is digits, and anything else says nothing."""
+    response = build_limited(("x-ratelimit-remaining", value))
+
+    assert expected == read_rate_limit(response, EXAMPLE).remaining
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "expected"),
+    [
+        (429, {"retry-after": "7", "x-ratelimit-reset": "784111837"}, 7.0),
+        (429, {"x-ratelimit-reset": "784111837"}, 60.0),
+        (429, {"retry-after": "soon", "x-ratelimit-reset": "784111837"}, 60.0),
+        (429, {"retry-after": DATE, "x-ratelimit-reset": "784111837"}, 60.0),
+        (429, {"x-ratelimit-reset": "784111700"}, None),
+        (503, {"retry-after": "7", "x-ratelimit-reset": "784111837"}, 7.0),
+        (503, {"x-ratelimit-reset": "784111837"}, None),
+        (400, {"x-ratelimit-remaining": "0"}, None),
+    ],
+)
+def test_wait(status: int, headers: dict[str, str], expected: float | None) -> None:
+    """A response asks to wait by Retry-After, or with a 429 by the limit's reset."""
+    response = build_limited(("date", DATE), *headers.items(), status=status)
+
+    assert expected == read_wait(response, EXAMPLE + 30.0)
+
+
+field_values = (
+    st.none()
+    | st.text()
+    | st.text("0123456789 \t,-:GMTSunNov")
+    | st.integers(-(10**20), 10**20).map(str)
+    | st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30)).map(
+        lambda moment: format_datetime(moment.replace(tzinfo=UTC), usegmt=True)
+    )
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {
+            "date": field_values,
+            "retry-after": field_values,
+            "x-ratelimit-reset": field_values,
+            "x-ratelimit-remaining": field_values,
+        }
+    ),
+    st.floats(),
+)
+def test_any_rate_limit_is_bounded(fields: dict[str, str | None], now: float) -> None:
+    """Whatever the fields and the clocks say, each value is None or within its bounds."""
+    headers = [(name, value) for name, value in fields.items() if value is not None]
+    limit = read_rate_limit(build_limited(*headers), now)
+
+    assert limit.remaining is None or 0 <= limit.remaining <= 10**15
+    assert limit.reset_in is None or 0.0 < limit.reset_in <= MAX_WAIT
+    assert limit.retry_after is None or 0.0 <= limit.retry_after <= MAX_WAIT
 
 
 def test_header() -> None:
