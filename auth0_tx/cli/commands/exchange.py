@@ -9,27 +9,30 @@ from typing import Any
 import attrs
 
 from ...events import Event, ExchangeFinished, ExchangeRetried
-from ...secret import conceal
 from ...values import CustomTokenExchangeOptions, TokenExchangeResponse
-from ..arguments import Parser, parse_parameter, parse_seconds
+from ..arguments import Parser
 from ..client_options import (
     ACTOR_TOKEN,
     CLIENT_SECRET,
-    SECRET_METHODS,
     SIGNING_KEY,
     SUBJECT_TOKEN,
     add_client_options,
-    read_client_keywords,
     refuse_secrets,
 )
 from ..console import Console
+from ..exchange_options import (
+    add_exchange_options,
+    missing_secret,
+    read_exchange_keywords,
+    read_parameters,
+)
 from ..failures import CommandError
 from ..rendering.exchange_report import (
     format_exchange,
     format_retry,
     response_to_json,
 )
-from ..secret_sources import Source, check_stdin_once, locate, read_secret
+from ..secret_sources import check_stdin_once, locate, read_secret
 from ..signals import run_coroutine
 
 DESCRIPTION = "Exchange an external or legacy token for Auth0 tokens (RFC 8693)."
@@ -49,32 +52,8 @@ def add_arguments(parser: Parser) -> None:
     """Declare the command's arguments."""
     add_client_options(parser)
     add = parser.add_argument
-    add(
-        "--subject-token-type",
-        metavar="URI",
-        help="the type in your Token Exchange Profile",
-    )
     add("--subject-token-file", metavar="PATH", help="the token to exchange")
-    add("--actor-token-type", metavar="URI", help="the type of the actor token")
-    add("--actor-token-file", metavar="PATH", help="the token of the acting party")
-    add("--audience", metavar="A", help="the API that the access token is for")
-    add("--scope", metavar="S", help='such as "openid read:data"')
-    add("--organization", metavar="O", help="its ID (org_...) or its name")
-    add(
-        "--param",
-        metavar="NAME=VALUE",
-        type=parse_parameter,
-        action="append",
-        default=[],
-        help="an extension parameter, for the Action; may be repeated",
-    )
-    add(
-        "--timeout",
-        metavar="S",
-        type=parse_seconds,
-        default=10.0,
-        help="seconds for the whole call; 10 by default",
-    )
+    add_exchange_options(parser)
     add(
         "--async",
         dest="asynchronous",
@@ -96,7 +75,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         locate(source, arguments)
         for source in (SUBJECT_TOKEN, ACTOR_TOKEN, CLIENT_SECRET, SIGNING_KEY)
     )
-    keywords = _read_keywords(arguments, console)
+    keywords = read_exchange_keywords(arguments, console)
     options = _read_options(arguments, console)
     progress = _Progress(console.log)
     exchange = _exchange_async if arguments.asynchronous else _exchange
@@ -128,12 +107,10 @@ def _read_options(
         raise CommandError(
             "the subject token type is missing", hint="pass --subject-token-type URI"
         )
-    parameters = dict(arguments.param)
-    if len(parameters) != len(arguments.param):
-        raise CommandError("--param: the same name is used twice")
+    parameters = read_parameters(arguments)
     subject_token = read_secret(locate(SUBJECT_TOKEN, arguments), console)
     if subject_token is None:
-        raise _missing(SUBJECT_TOKEN)
+        raise missing_secret(SUBJECT_TOKEN)
     return CustomTokenExchangeOptions(
         subject_token=subject_token,
         subject_token_type=token_type,
@@ -144,36 +121,6 @@ def _read_options(
         organization=arguments.organization,
         authorization_params=parameters or None,
     )
-
-
-def _read_keywords(arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
-    if console.client_keywords is not None:
-        # Sessions, and the stores of another world (an async store in an async project),
-        # have no part in an exchange. A cached result would prove nothing.
-        unused = ("session", "state_store", "secret", "legacy_secret", "token_cache")
-        configured = {
-            name: value
-            for name, value in console.client_keywords.items()
-            if name not in unused
-        }
-        return dict(conceal({**configured, "timeout": arguments.timeout}))
-    keywords = read_client_keywords(arguments, console)
-    method = keywords["client_auth"]
-    if keywords["domain"] is None:
-        raise CommandError("--domain is missing", hint="pass it, or set AUTH0_DOMAIN")
-    if keywords["client_id"] is None:
-        hint = "pass it, or set AUTH0_CLIENT_ID"
-        raise CommandError("--client-id is missing", hint=hint)
-    # The library would name its keywords; here the user needs the options.
-    if method in SECRET_METHODS and keywords["client_secret"] is None:
-        raise _missing(CLIENT_SECRET)
-    if method == "private_key_jwt" and keywords["client_assertion_signing_key"] is None:
-        raise _missing(SIGNING_KEY)
-    return {**keywords, "timeout": arguments.timeout}
-
-
-def _missing(source: Source) -> CommandError:
-    return CommandError(f"{source.what} is missing", hint=source.ways)
 
 
 @attrs.define
