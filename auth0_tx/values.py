@@ -343,7 +343,9 @@ class RetryPolicy:
             wait is random, and its upper limit doubles with each attempt.
         throttled_delay: the same after a rate limit without a ``Retry-After``.
         longest_delay: the longest wait between two attempts, in seconds.  The client does
-            not wait for a longer ``Retry-After`` but raises the error.
+            not wait for a longer ``Retry-After`` but raises the error.  After a shorter one it
+            waits up to half a second more, or a tenth of it, so that callers who were told
+            the same do not come back together.
         retry_429: send again after a rate limit (Auth0's limiter answers before the Action
             runs, so the subject token is still unused).
         retry_503: send again after a 503 with a ``Retry-After``, even with a subject token
@@ -352,7 +354,7 @@ class RetryPolicy:
             timeout 10, and each success returns 1.  It keeps retries from making an outage
             worse.  0 turns it off.
         fail_fast: after a rate limit with a ``Retry-After``, refuse further calls to that
-            domain locally until then.
+            domain locally until somewhat later.
         blocked_seconds: with *fail_fast*, how long to refuse calls locally after Auth0 has
             blocked the source IP.
         remember_refusals_seconds: how long to refuse a refused subject token locally; the

@@ -200,7 +200,7 @@ def _remember_failure(
     context: Context, domain: str, grant: Grant, error: CustomTokenExchangeError
 ) -> None:
     now = context.monotonic()
-    context.retries.record_failure(domain, error, now)
+    context.retries.record_failure(domain, error, now, context.random())
     if context.settings.retry.remember_refusals_seconds > 0:
         key = refusal_key(context.process_key, domain, grant.encode())
         context.retries.remember_refusal(key, error, now)

@@ -11,9 +11,10 @@ good for one use.  So failures fall into classes, by what is known to have happe
   and the policy says to trust that.
 * **Refused.**  The same request would be refused again: never sent again.
 
-A retry waits as long as the server asks, or else a random time below a bound that doubles.
-It must fit into the policy's longest delay and the call's deadline; a longer wait is for
-the caller to schedule.
+A retry waits as long as the server asks and a random time more, because all who were told
+to wait would otherwise come back in the same instant.  If the server names no wait, it is a
+random time below a bound that doubles.  A wait must fit into the policy's longest delay and
+the call's deadline; a longer one is for the caller to schedule.
 
 Three things outlive a call, one small :class:`RetryState` for each client and process:
 
@@ -30,6 +31,7 @@ Time and chance are arguments.
 from __future__ import annotations
 
 import hmac
+import math
 from typing import Literal, TypeAlias
 
 import attrs
@@ -63,6 +65,11 @@ _RETRY_COST = 5
 _TIMEOUT_COST = 10
 # A caller in a loop sends the same few tokens; the bound is against one that varies them.
 _MAX_REFUSALS = 1_024
+# Those who were told to wait come back within a share of the wait after its end, and within
+# no less and no more than so many seconds.  A tenant's limiter lets a few through in a second.
+_SPREAD = 0.1
+_SHORTEST_SPREAD = 0.5
+_LONGEST_SPREAD = 5.0
 # 501 and 505 are about the request, and another try would not change them.
 _SERVER_FAULTS = frozenset({500, 502, 504})
 
@@ -90,18 +97,26 @@ def delay_before_next(
         policy, error, attempt, repeatability
     ):
         return None
-    if error.retry_after is not None:
-        delay = error.retry_after
-    else:
-        throttled = isinstance(error, RateLimitError)
-        base = policy.throttled_delay if throttled else policy.transient_delay
-        # Full jitter: callers that failed together must not come back together.
-        # 2.0**64 is longer than any longest delay; 2.0**1024 would overflow.
-        doubled = base * 2.0 ** min(attempt - 1, 64)
-        delay = random * min(doubled, policy.longest_delay)
-    # A wait that the server asks for is never cut short: an early retry would be refused,
-    # and counted.  If it does not fit, the error tells the caller how long it is.
-    return delay if delay <= policy.longest_delay and delay < remaining else None
+    wait = error.retry_after
+    if wait is not None:
+        # A wait that the server asks for is never cut short: an early retry would be refused,
+        # and counted.  If it does not fit, the error tells the caller how long it is.
+        if wait > policy.longest_delay or wait >= remaining:
+            return None
+        return _spread(wait, random, min(policy.longest_delay, remaining))
+    throttled = isinstance(error, RateLimitError)
+    base = policy.throttled_delay if throttled else policy.transient_delay
+    # Full jitter: callers that failed together must not come back together.
+    # 2.0**64 is longer than any longest delay; 2.0**1024 would overflow.
+    doubled = base * 2.0 ** min(attempt - 1, 64)
+    delay = random * min(doubled, policy.longest_delay)
+    return delay if delay < remaining else None
+
+
+def _spread(wait: float, random: float, longest: float = math.inf) -> float:
+    """Return a random time from *wait* to somewhat more, and to *longest* at the most."""
+    spread = min(max(_SPREAD * wait, _SHORTEST_SPREAD), _LONGEST_SPREAD)
+    return wait + random * min(spread, longest - wait)
 
 
 def _may_resend(
@@ -185,9 +200,13 @@ class RetryState:
         return True
 
     def record_failure(
-        self, domain: str, error: CustomTokenExchangeError, now: float
+        self, domain: str, error: CustomTokenExchangeError, now: float, random: float
     ) -> None:
-        """Note whether calls to *domain* must wait after a failure, or need not any more."""
+        """Note whether calls to *domain* must wait after a failure, or need not any more.
+
+        The wait ends a *random* time after the server's own, so that the processes that were
+        told the same do not all send their probe in the same instant.
+        """
         if not self.policy.fail_fast:
             return
         limited = isinstance(error, (RateLimitError, BlockedError))
@@ -196,7 +215,8 @@ class RetryState:
         if isinstance(error, BlockedError):
             wait = wait or self.policy.blocked_seconds
         if wait:
-            self._closed_until[domain] = (now + wait, _copy_for_unsent_calls(error))
+            until = now + _spread(wait, random)
+            self._closed_until[domain] = (until, _copy_for_unsent_calls(error))
             self.is_calm = False
         elif isinstance(error, RefusedError) and not limited:
             # A refusal on the merits: the rate limiter had let the request through.

@@ -363,9 +363,9 @@ def test_fail_fast(clock: Clock) -> None:
     assert ([Send], []) == (list_kinds(asked), none)
     assert isinstance(first, RateLimitError)
     assert isinstance(second, RateLimitError)
-    assert (30.0, 20.0) == (first.retry_after, second.retry_after)
+    assert (30.0, 21.5) == (first.retry_after, second.retry_after)
 
-    clock.wait(20)
+    clock.wait(21.5)
     probe = start(custom_token_exchange, context, build_options())
     send = next(probe)
     waiting, none = exchange_in_vain(context)
@@ -384,7 +384,7 @@ def test_fail_fast_over_a_clock_set_back(clock: Clock) -> None:
     context = build_client(clock, steady, retry=RetryPolicy(fail_fast=True))
     exchange_in_vain(context, BUSY)
     clock.wait(-86_400)
-    steady.wait(30)
+    steady.wait(31.5)
 
     assert exchange(context, build_response(DOCUMENT), build_response()).access_token
 
@@ -393,7 +393,7 @@ def test_fail_fast_after_a_block(clock: Clock) -> None:
     """After a block of the source IP nothing is sent for its time."""
     context = build_client(clock, retry=RetryPolicy(fail_fast=True))
     exchange_in_vain(context, build_refusal(429, "too_many_attempts"))
-    clock.wait(599)
+    clock.wait(601.5)
     error, asked = exchange_in_vain(context)
     clock.wait(1)
 

@@ -94,13 +94,15 @@ def test_jitter(random: float, attempt: int, error: CustomTokenExchangeError) ->
 @pytest.mark.parametrize(
     ("seconds", "remaining", "expected"),
     [
-        (0.0, 10.0, 0.0),
-        (1.0, 10.0, 1.0),
+        (0.0, 10.0, 0.25),
+        (1.0, 10.0, 1.25),
+        (4.5, 10.0, 4.75),
+        (4.75, 10.0, 4.875),
         (5.0, 10.0, 5.0),
         (5.1, 10.0, None),
         (86_400.0, 10.0, None),
         (3.0, 3.0, None),
-        (3.0, 3.1, 3.0),
+        (3.0, 3.25, 3.125),
         (0.0, 0.0, None),
         (0.0, -1.0, None),
     ],
@@ -108,8 +110,47 @@ def test_jitter(random: float, attempt: int, error: CustomTokenExchangeError) ->
 def test_wait_of_the_server(
     seconds: float, remaining: float, expected: float | None
 ) -> None:
-    """A wait that the server names is kept in full, or the call stops: it must fit."""
+    """A wait that the server names is kept in full, or the call stops: it must fit.
+
+    Its end is spread, for less time where neither the longest delay nor the deadline leaves
+    more.
+    """
     assert expected == find_delay(build_limit(seconds), remaining=remaining)
+
+
+@pytest.mark.parametrize(
+    ("wait", "longest"), [(1.0, 1.5), (8.0, 8.8), (30.0, 33.0), (600.0, 605.0)]
+)
+def test_spread_after_a_wait(wait: float, longest: float) -> None:
+    """Those who were told the same wait come back one after the other, and never earlier."""
+    policy = RetryPolicy(longest_delay=86_400.0)
+    randoms = [number / 1_000 for number in range(1_000)]
+    delays = [
+        find_delay(build_limit(wait), policy, remaining=9_999.0, random=random) or 0.0
+        for random in randoms
+    ]
+
+    assert wait == delays[0]
+    assert longest == pytest.approx(delays[-1], abs=(longest - wait) / 500)
+    assert sorted(set(delays)) == delays
+
+
+@given(
+    st.floats(0, 86_400),
+    st.floats(-1, 1e6),
+    st.floats(0, 86_400),
+    st.floats(0, 1, exclude_max=True),
+)
+def test_a_wait_of_the_server_is_never_cut_short(
+    wait: float, remaining: float, longest: float, random: float
+) -> None:
+    """It is kept in full wherever it fits, spread or not, and the spread fits as well."""
+    policy = RetryPolicy(longest_delay=longest)
+    delay = find_delay(build_limit(wait), policy, remaining=remaining, random=random)
+
+    assert (wait <= longest and wait < remaining) is (delay is not None)
+    if delay is not None:
+        assert wait <= delay <= min(longest, remaining)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +303,7 @@ def fail_fast(**changes: Any) -> RetryState:
 def test_wait_for_all() -> None:
     """While a wait lasts, calls to that domain fail with what is left of it."""
     state = fail_fast()
-    state.record_failure(DOMAIN, build_limit(30.0), NOW)
+    state.record_failure(DOMAIN, build_limit(30.0), NOW, 0.0)
     error = state.find_closure(DOMAIN, NOW + 10)
 
     assert isinstance(error, RateLimitError)
@@ -273,7 +314,7 @@ def test_wait_for_all() -> None:
 def test_one_probe() -> None:
     """When the wait is over one call goes through, and the others wait for its outcome."""
     state = fail_fast()
-    state.record_failure(DOMAIN, build_limit(30.0), NOW)
+    state.record_failure(DOMAIN, build_limit(30.0), NOW, 0.0)
     through = [state.find_closure(DOMAIN, NOW + 30) is None for _ in range(100)]
 
     assert [True, *[False] * 99] == through
@@ -282,10 +323,23 @@ def test_one_probe() -> None:
     assert state.find_closure(DOMAIN, NOW + 30) is None
 
 
+def test_processes_do_not_probe_in_the_same_instant() -> None:
+    """A wait for all calls ends at a random time after the server's, and never before."""
+    ends = []
+    for random in (0.0, 0.5, 0.999):
+        state = fail_fast()
+        state.record_failure(DOMAIN, build_limit(30.0), NOW, random)
+        closure = state.find_closure(DOMAIN, NOW)
+        assert closure is not None
+        ends.append(closure.retry_after)
+
+    assert [30.0, 31.5, pytest.approx(32.997)] == ends
+
+
 def test_lost_probe() -> None:
     """A probe whose outcome is never reported is followed by another."""
     state = fail_fast()
-    state.record_failure(DOMAIN, build_limit(30.0), NOW)
+    state.record_failure(DOMAIN, build_limit(30.0), NOW, 0.0)
 
     assert state.find_closure(DOMAIN, NOW + 30) is None
     assert state.find_closure(DOMAIN, NOW + 34.9) is not None
@@ -295,7 +349,7 @@ def test_lost_probe() -> None:
 def test_probe_without_delays() -> None:
     """A probe has at least a second, even if the policy knows no delays."""
     state = fail_fast(longest_delay=0.0)
-    state.record_failure(DOMAIN, build_limit(30.0), NOW)
+    state.record_failure(DOMAIN, build_limit(30.0), NOW, 0.0)
     times = (30.0, 30.9, 31.0)
 
     assert [True, False, True] == [
@@ -306,9 +360,9 @@ def test_probe_without_delays() -> None:
 def test_probe_limited_again() -> None:
     """A probe that meets the limit again renews the wait."""
     state = fail_fast()
-    state.record_failure(DOMAIN, build_limit(30.0), NOW)
+    state.record_failure(DOMAIN, build_limit(30.0), NOW, 0.0)
     state.find_closure(DOMAIN, NOW + 30)
-    state.record_failure(DOMAIN, build_limit(60.0), NOW + 31)
+    state.record_failure(DOMAIN, build_limit(60.0), NOW + 31, 0.0)
     error = state.find_closure(DOMAIN, NOW + 32)
 
     assert error is not None
@@ -328,9 +382,9 @@ def test_probe_limited_again() -> None:
 def test_probe_refused(outcome: CustomTokenExchangeError, opens: bool) -> None:
     """A probe that is refused on its merits has shown that the limit is over."""
     state = fail_fast()
-    state.record_failure(DOMAIN, build_limit(30.0), NOW)
+    state.record_failure(DOMAIN, build_limit(30.0), NOW, 0.0)
     state.find_closure(DOMAIN, NOW + 30)
-    state.record_failure(DOMAIN, outcome, NOW + 31)
+    state.record_failure(DOMAIN, outcome, NOW + 31, 0.0)
 
     assert opens is (state.find_closure(DOMAIN, NOW + 31) is None)
 
@@ -342,7 +396,7 @@ def test_probe_refused(outcome: CustomTokenExchangeError, opens: bool) -> None:
 def test_blocked_for_all(error: BlockedError, seconds: float) -> None:
     """A block of the source IP holds for its time, and trying again is not safe."""
     state = fail_fast()
-    state.record_failure(DOMAIN, error, NOW)
+    state.record_failure(DOMAIN, error, NOW, 0.0)
     kept = state.find_closure(DOMAIN, NOW)
 
     assert isinstance(kept, BlockedError)
@@ -353,7 +407,7 @@ def test_blocked_for_all(error: BlockedError, seconds: float) -> None:
 def test_block_that_is_not_kept() -> None:
     """A policy may set the time of a block to zero."""
     state = fail_fast(blocked_seconds=0.0)
-    state.record_failure(DOMAIN, BLOCKED, NOW)
+    state.record_failure(DOMAIN, BLOCKED, NOW, 0.0)
 
     assert state.find_closure(DOMAIN, NOW) is None
 
@@ -373,7 +427,7 @@ def test_block_that_is_not_kept() -> None:
 def test_nothing_to_wait_for(error: CustomTokenExchangeError) -> None:
     """A failure that names no wait stops no other call."""
     state = fail_fast()
-    state.record_failure(DOMAIN, error, NOW)
+    state.record_failure(DOMAIN, error, NOW, 0.0)
 
     assert state.find_closure(DOMAIN, NOW) is None
 
@@ -384,7 +438,7 @@ def test_unavailable_for_all() -> None:
     lost = AmbiguousError(
         "lost", Code.TOKEN_EXCHANGE_FAILED, 503, retry_after=30.0, correlation_id="c"
     )
-    state.record_failure(DOMAIN, lost, NOW)
+    state.record_failure(DOMAIN, lost, NOW, 0.0)
     error = state.find_closure(DOMAIN, NOW)
 
     assert isinstance(error, NotSentError)
@@ -400,7 +454,7 @@ def test_unavailable_for_all() -> None:
 def test_slow_by_default() -> None:
     """Nothing is refused locally unless the policy says so."""
     state = RetryState(POLICY)
-    state.record_failure(DOMAIN, build_limit(30.0), NOW)
+    state.record_failure(DOMAIN, build_limit(30.0), NOW, 0.0)
     state.remember_refusal(b"key", RefusedError(status=400), NOW)
 
     assert state.find_closure(DOMAIN, NOW) is None
@@ -491,7 +545,7 @@ def test_calm() -> None:
         state.record_success()
     assert state.is_calm
 
-    state.record_failure(DOMAIN, build_limit(30.0), NOW)
+    state.record_failure(DOMAIN, build_limit(30.0), NOW, 0.0)
     state.record_success()
     assert not state.is_calm
     state.reopen(DOMAIN)
@@ -502,7 +556,7 @@ def test_calm() -> None:
 def test_calm_set_by_another_thread() -> None:
     """A success in another thread, as a wait begins, does not keep its probe from ending it."""
     state = fail_fast()
-    state.record_failure(DOMAIN, build_limit(30.0), NOW)
+    state.record_failure(DOMAIN, build_limit(30.0), NOW, 0.0)
     # The other thread looked before the wait began, and wrote after it.
     state.is_calm = True
 
