@@ -2,25 +2,70 @@
 
 The library wraps a token or a client secret as soon as it receives it.  A traceback with
 locals, a debugger, or a log line with ``%r`` then shows that there is a secret, but not its
-value.  The wrappers change only ``repr``, which those use; ``str`` must keep the real text,
-because HTTP libraries and string formatting build headers and forms with it.
+value.
+
+**A part of a secret is a secret.**  ``rich``, ``structlog`` and many error trackers cut a
+long text before they ask for its ``repr``, and the frames of every library that reads a
+token hold its parts.  So each method of a wrapper that returns text returns a wrapper: slices,
+``strip``, ``split``, ``encode``, ``"Bearer " + token``, the characters of an iteration.
+
+**The text stays exact.**  A wrapper is a ``str`` (or ``bytes``) of the same characters, so an
+HTTP library that concatenates, encodes and sends it sends the real token.
+
+These return plain text, because that is what they are for, or because Python leaves a
+subclass no say in it:
+
+- ``str(token)`` and ``bytes(body)``, which are the way to ask for it;
+- ``f"{token}"``, ``format(token)`` and ``"{}".format(token)``, ``", ".join([token])`` and
+  ``"%s %s" % (token, other)``, with which headers, forms and URLs are built;
+- the groups of a regular expression, ``json.dumps(token)``, and a pickle: an application
+  that takes a token out of its value may store it, and whoever reads it back need not have
+  this library.
+
+``str(body)`` of bytes is redacted: it is a form of ``repr``, which no protocol sends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, overload
 
 REDACTED = "<redacted>"
 
 
 class SecretStr(str):
-    """A ``str`` whose ``repr`` is redacted.
+    """A ``str`` whose ``repr`` is redacted, and so is that of all text made from it."""
 
-    ``str(token)``, ``f"{token}"`` and every string operation return the real text, as an
-    ``Authorization`` header needs it.  Pickled, it becomes a plain ``str``: an application
-    that takes a token out of its value may store it, and whoever reads it back need not
-    have this library.
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return REDACTED
+
+    # The text is immutable, and a copy made through a pickle would be plain.
+    def __copy__(self) -> SecretStr:
+        return self
+
+    def __deepcopy__(self, memo: object) -> SecretStr:
+        return self
+
+    def __reduce_ex__(self, protocol: object) -> tuple[type[str], tuple[str]]:
+        return str, (str(self),)
+
+    def __getnewargs__(self) -> tuple[str]:
+        return (self,)
+
+    def __iter__(self) -> Iterator[str]:
+        return map(SecretStr, super().__iter__())
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> SecretBytes:
+        """Return the bytes, which do not print either."""
+        return SecretBytes(str.encode(self, encoding, errors))
+
+
+class SecretBytes(bytes):
+    """``bytes`` whose ``repr`` is redacted, and so is that of all text made from them.
+
+    A single byte is a plain ``int``.
     """
 
     __slots__ = ()
@@ -28,17 +73,32 @@ class SecretStr(str):
     def __repr__(self) -> str:
         return REDACTED
 
-    def __reduce_ex__(self, protocol: object) -> tuple[type[str], tuple[str]]:
-        return str, (str(self),)
+    # Python's own shows the bytes as their ``repr`` does.
+    __str__ = __repr__
 
+    def __copy__(self) -> SecretBytes:
+        return self
 
-class SecretBytes(bytes):
-    """``bytes`` whose ``repr`` is redacted."""
+    def __deepcopy__(self, memo: object) -> SecretBytes:
+        return self
 
-    __slots__ = ()
+    def __reduce_ex__(self, protocol: object) -> tuple[type[bytes], tuple[bytes]]:
+        return bytes, (bytes(self),)
 
-    def __repr__(self) -> str:
-        return REDACTED
+    def __getnewargs__(self) -> tuple[bytes]:
+        return (self,)
+
+    def __getitem__(self, key: Any) -> Any:
+        part = bytes.__getitem__(self, key)
+        return SecretBytes(part) if isinstance(part, bytes) else part
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> SecretStr:
+        """Return the text, which does not print either."""
+        return SecretStr(bytes.decode(self, encoding, errors))
+
+    def hex(self, *args: Any, **kwargs: Any) -> SecretStr:
+        """Return the digits, which do not print either."""
+        return SecretStr(bytes.hex(self, *args, **kwargs))
 
 
 class SecretMapping(dict[Any, Any]):
@@ -48,6 +108,97 @@ class SecretMapping(dict[Any, Any]):
 
     def __repr__(self) -> str:
         return REDACTED
+
+    def copy(self) -> SecretMapping:
+        """Return a copy, which does not print either."""
+        return SecretMapping(self)
+
+
+# Methods of both ``str`` and ``bytes``, by what they return.  A test calls every method that
+# the running Python has, and finds one that is missing here.
+_RETURN_TEXT = (
+    *("__mod__", "capitalize", "center", "expandtabs", "join", "ljust", "lower"),
+    *("lstrip", "removeprefix", "removesuffix", "replace", "rjust", "rstrip", "strip"),
+    *("swapcase", "title", "translate", "upper", "zfill"),
+)
+_RETURN_PARTS = ("partition", "rpartition", "rsplit", "split", "splitlines")
+
+
+def _wrap_text(kind: type[Any], plain: type[Any], name: str) -> Callable[..., Any]:
+    original = getattr(plain, name)
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return kind(original(self, *args, **kwargs))
+
+    return method
+
+
+def _wrap_parts(kind: type[Any], plain: type[Any], name: str) -> Callable[..., Any]:
+    original = getattr(plain, name)
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        parts = original(self, *args, **kwargs)
+        return type(parts)(map(kind, parts))
+
+    return method
+
+
+def _wrap_operators(kind: type[Any], plain: type[Any]) -> dict[str, Callable[..., Any]]:
+    """Return ``+``, ``*`` and the ``%`` of a plain text with a secret, for both sides.
+
+    ``str`` and ``bytes`` have no ``__radd__``.  A subclass that has one, such as
+    ``markupsafe.Markup``, is asked as it would be for plain text.
+    """
+    add, multiply, fill = plain.__add__, plain.__mul__, plain.__mod__
+
+    def concatenate(self: Any, other: Any) -> Any:
+        is_ours = type(other) is plain or type(other) is kind
+        if not is_ours and hasattr(other, "__radd__"):
+            return NotImplemented
+        return kind(add(self, other))
+
+    def concatenate_after(self: Any, other: Any) -> Any:
+        if not isinstance(other, plain):
+            return NotImplemented
+        return kind(add(other, self))
+
+    def repeat(self: Any, times: Any) -> Any:
+        if not hasattr(times, "__index__"):
+            return NotImplemented
+        return kind(multiply(self, times))
+
+    def fill_in(self: Any, template: Any) -> Any:
+        if not isinstance(template, plain):
+            return NotImplemented
+        return kind(fill(template, self))
+
+    return {
+        "__add__": concatenate,
+        "__radd__": concatenate_after,
+        "__mul__": repeat,
+        "__rmul__": repeat,
+        "__rmod__": fill_in,
+    }
+
+
+def _wrap_methods(kind: type[Any], plain: type[Any], *others: str) -> None:
+    """Have every method that returns text return *kind*.
+
+    The methods are not written out, so that type checkers see those of the plain type: their
+    overloads for literal text have no room for a subclass.
+    """
+    methods = {name: _wrap_text(kind, plain, name) for name in (*_RETURN_TEXT, *others)}
+    methods |= {name: _wrap_parts(kind, plain, name) for name in _RETURN_PARTS}
+    methods |= _wrap_operators(kind, plain)
+    for name, method in methods.items():
+        original = getattr(plain, name, None)
+        method.__name__, method.__qualname__ = name, f"{kind.__name__}.{name}"
+        method.__doc__ = getattr(original, "__doc__", None)
+        setattr(kind, name, method)
+
+
+_wrap_methods(SecretStr, str, "__getitem__", "casefold", "format", "format_map")
+_wrap_methods(SecretBytes, bytes)
 
 
 @overload

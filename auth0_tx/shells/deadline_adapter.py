@@ -40,7 +40,7 @@ from urllib3.exceptions import (
 )
 
 from ..clocks import read_monotonic
-from ..secret import SecretBytes, SecretStr
+from ..secret import SecretBytes
 from .proxies import split_credentials
 
 LONGEST_IDLE = 30.0
@@ -54,16 +54,6 @@ LONGEST_LINE = 8_192
 
 _SHORTEST_WAIT = 0.001
 """Seconds; a timeout of 0 would mean not to wait, which is another error."""
-
-
-class HeaderValue(SecretStr):
-    """A header's value that does not print, even when ``http.client`` has encoded it."""
-
-    __slots__ = ()
-
-    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> SecretBytes:
-        """Return the bytes, which do not print either."""
-        return SecretBytes(super().encode(encoding, errors))
 
 
 class _Call(threading.local):
@@ -315,7 +305,7 @@ class DeadlineAdapter(HTTPAdapter):
     def proxy_headers(self, proxy: str) -> dict[str, str]:
         """Return the headers for *proxy*, whose credentials do not print."""
         _, headers = split_credentials(proxy)
-        return {name: HeaderValue(value) for name, value in headers.items()}
+        return dict(headers)
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None

@@ -38,7 +38,7 @@ from ..errors import Auth0Error, TransportError
 from ..secret import SecretBytes, SecretStr
 from . import after_fork
 from .after_fork import register_renewable, renew_if_forked
-from .deadline_adapter import DeadlineAdapter, HeaderValue, current_call
+from .deadline_adapter import DeadlineAdapter, current_call
 from .failures import (
     TOO_LATE,
     client_closed_error,
@@ -228,7 +228,7 @@ class RequestsTransport:
         # Only values that do not print: an exception out of a signal handler shows an error
         # tracker the locals of every frame below.
         prepared.headers = CaseInsensitiveDict(
-            {name: HeaderValue(value) for name, value in request.headers.items()}
+            {name: SecretStr(value) for name, value in request.headers.items()}
         )
         prepared.hooks = {"response": []}
         if request.body is not None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from functools import lru_cache
+from string import ascii_letters, digits
 from typing import TypeVar
 from urllib.parse import quote_plus
 
@@ -44,6 +45,8 @@ _ACCESS_TOKEN = quote_plus(TokenType.ACCESS_TOKEN)
 # cached, or they would stay in memory.
 _CACHED = 256
 _VISIBLE = bytes(range(0x21, 0x7F))
+# Those that a form leaves as they are (RFC 3986 section 2.3).
+_UNRESERVED = (ascii_letters + digits + "-._~").encode()
 _encode_cached = lru_cache(maxsize=_CACHED)(quote_plus)
 _check_text_cached = lru_cache(maxsize=_CACHED)(check_text)
 # With the longest of values they still fit into a form that servers and HTTP libraries take.
@@ -105,11 +108,11 @@ def exchange_form(options: CustomTokenExchangeOptions) -> str:
     """
     # RFC 8693 2.1 has requested_token_type too: Auth0 refuses it here, even when empty.
     form = (
-        f"grant_type={_GRANT}&subject_token={quote_plus(options.subject_token)}"
+        f"grant_type={_GRANT}&subject_token={_encode_token(options.subject_token)}"
         f"&subject_token_type={_encode_cached(options.subject_token_type)}"
     )
     if options.actor_token is not None:
-        form += f"&actor_token={quote_plus(options.actor_token)}"
+        form += f"&actor_token={_encode_token(options.actor_token)}"
     for name in _OPTIONAL:
         value = getattr(options, name)
         if value is not None:
@@ -119,6 +122,14 @@ def exchange_form(options: CustomTokenExchangeOptions) -> str:
             form += f"&{name}={quote_plus(value)}"
     # The form holds the tokens, so it must not print.
     return SecretStr(form)
+
+
+def _encode_token(token: str) -> str:
+    """Encode a token for a form."""
+    # Nearly every token is its own encoding, which takes a fifth of the time to see.
+    if token.isascii() and not bytes(token, "ascii").translate(None, _UNRESERVED):
+        return token
+    return quote_plus(token)
 
 
 def _check_options(options: object) -> Problem | None:
@@ -144,7 +155,7 @@ def _check_token(parameter: str, token: object) -> Problem | None:
         isinstance(token, str)
         and 0 < len(token) <= LONGEST_TOKEN
         and token.isascii()
-        and not token.encode("ascii").translate(None, _VISIBLE)
+        and not bytes(token, "ascii").translate(None, _VISIBLE)
         and not _has_scheme(token)
     ):
         return None
@@ -314,7 +325,7 @@ def on_behalf_of_form(access_token: str, audience: str, scope: str | None) -> st
     Here Auth0 requires the requested_token_type that it refuses for custom tokens.
     """
     form = (
-        f"grant_type={_GRANT}&subject_token={quote_plus(access_token)}"
+        f"grant_type={_GRANT}&subject_token={_encode_token(access_token)}"
         f"&subject_token_type={_ACCESS_TOKEN}&requested_token_type={_ACCESS_TOKEN}"
         f"&audience={_encode_cached(audience)}"
     )
@@ -345,7 +356,7 @@ def check_refresh_token(refresh_token: object) -> None:
 
 def refresh_form(refresh_token: str, audience: str | None, scope: str | None) -> str:
     """Encode a refresh as form parameters (RFC 6749 section 6; Auth0's *audience*)."""
-    form = f"grant_type=refresh_token&refresh_token={quote_plus(refresh_token)}"
+    form = f"grant_type=refresh_token&refresh_token={_encode_token(refresh_token)}"
     for name, value in (("audience", audience), ("scope", scope)):
         if value is not None:
             form += f"&{name}={_encode_cached(value)}"
@@ -354,7 +365,7 @@ def refresh_form(refresh_token: str, audience: str | None, scope: str | None) ->
 
 def revocation_form(token: str) -> str:
     """Encode a revocation as form parameters (RFC 7009 section 2.1)."""
-    return SecretStr(f"token={quote_plus(token)}&token_type_hint=refresh_token")
+    return SecretStr(f"token={_encode_token(token)}&token_type_hint=refresh_token")
 
 
 def grant_request(
