@@ -618,6 +618,7 @@ class AsyncServerClient(AsyncShell):
                 in, ``setactor_required`` or ``session_transfer_disabled`` where Auth0 says so.
         """
         subject_token = conceal(subject_token)
+        actor_token = conceal(actor_token)
         try:
             return await run_async(
                 session_transfer.request_session_transfer_token(

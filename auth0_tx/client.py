@@ -608,6 +608,7 @@ class ServerClient(BlockingShell):
                 in, ``setactor_required`` or ``session_transfer_disabled`` where Auth0 says so.
         """
         subject_token = conceal(subject_token)
+        actor_token = conceal(actor_token)
         try:
             return run(
                 session_transfer.request_session_transfer_token(

@@ -35,11 +35,19 @@ CONVERSATIONS = (
     "tenant_documents",
 )
 CONFIGURATION = PACKAGE / "core/configuration.py"
-# Parameters for which a caller may mistakenly give a mapping that has tokens in it.
-HELD_TOKENS = frozenset(
+# Parameters of text that is not secret.  Any other text is taken for a token, so that a new
+# parameter is concealed until it is named here.
+PUBLIC_TEXTS = frozenset(
     {
-        *("options", "access_token", "refresh_token"),
-        *("subject_token", "actor_token", "logout_token"),
+        *("audience", "scope", "organization", "sub", "return_to"),
+        *("subject_token_type", "actor_token_type"),
+    }
+)
+# Types of values that hold no text, or that are the application's own objects.
+HARMLESS_TYPES = frozenset(
+    {
+        *("None", "bool", "float", "int"),
+        *("AsyncIterable", "Callable", "Iterable", "StoreOptions"),
     }
 )
 
@@ -259,9 +267,32 @@ def is_generator(function: ast.FunctionDef) -> bool:
 
 
 def write_conceals(function: ast.FunctionDef) -> str:
-    """Rebind what may hold tokens, so that a traceback with locals shows none of them."""
-    names = [arg.arg for arg in function.args.args if arg.arg in HELD_TOKENS]
+    """Rebind what may hold tokens, so that a traceback with locals shows none of them.
+
+    A caller may also have mistaken a mapping with tokens for the options.
+    """
+    given = function.args
+    names = [
+        arg.arg
+        for arg in [*given.posonlyargs, *given.args, *given.kwonlyargs][1:]
+        if arg.arg not in PUBLIC_TEXTS and not is_harmless(arg.annotation)
+    ]
     return "".join(f"    {name} = conceal({name})\n" for name in names)
+
+
+def is_harmless(annotation: ast.expr | None) -> bool:
+    """Return whether no value of an annotation's types can be, or hold, a secret."""
+    match annotation:
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return is_harmless(left) and is_harmless(right)
+        case ast.Subscript(value=generic):
+            return is_harmless(generic)
+        case ast.Name(id=name):
+            return name in HARMLESS_TYPES
+        case ast.Constant(value=None):
+            return True
+        case _:
+            return False
 
 
 def write_constructor(source: Source, configure: ast.FunctionDef, world: World) -> str:

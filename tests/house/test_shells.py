@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import re
 import subprocess
 import sys
+import traceback
+from typing import Any
 
 import pytest
 
-from auth0_tx import AsyncServerClient, ServerClient
+from auth0_tx import AsyncServerClient, InvalidInputError, ServerClient
 from tests.house.source import ROOT
 
 METHODS = [
@@ -54,3 +57,76 @@ def test_methods_agree(name: str) -> None:
         inspect.iscoroutinefunction(blocking),
         inspect.iscoroutinefunction(awaiting),
     )
+
+
+# Text that is not secret, whatever the method.
+PUBLIC_TEXTS = frozenset(
+    {
+        *("audience", "scope", "organization", "sub", "return_to"),
+        *("subject_token_type", "actor_token_type"),
+    }
+)
+NEEDLE = "needle-0123456789"
+
+
+def list_text_parameters(method: object) -> list[str]:
+    """Return the parameters of a method that may hold a token, or a mapping with tokens."""
+    return [
+        parameter.name
+        for parameter in inspect.signature(method).parameters.values()  # type: ignore[arg-type]
+        if parameter.name not in {"self", *PUBLIC_TEXTS}
+        and re.search(r"\bstr\b|\bbytes\b|\bMapping\b|Options$", parameter.annotation)
+    ]
+
+
+@pytest.mark.parametrize("kind", [ServerClient, AsyncServerClient])
+@pytest.mark.parametrize("name", METHODS)
+def test_arguments_are_concealed(
+    kind: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No argument of a method that may be a token shows in the method's own frame."""
+    method = getattr(kind, name)
+    parameters = list_text_parameters(method)
+
+    def fail(*arguments: object, **keywords: object) -> object:
+        raise ZeroDivisionError
+
+    for driver in ("run", "run_async", "run_in_turn"):
+        monkeypatch.setattr(f"{kind.__module__}.{driver}", fail, raising=False)
+    client = kind(domain="tenant.us.auth0.com", client_id="id", client_secret="secret")
+    # A mapping in place of a value is a caller's mistake, and has tokens as well.
+    arguments = {parameter: {"a": NEEDLE} for parameter in parameters}
+
+    def call() -> None:
+        called = method(client, **_fill_in(method, arguments))
+        if inspect.iscoroutine(called):
+            called.send(None)
+
+    with pytest.raises((ZeroDivisionError, InvalidInputError)) as caught:
+        call()
+    frames = [
+        frame
+        for frame, _ in traceback.walk_tb(caught.value.__traceback__)
+        if frame.f_code.co_name == name
+    ]
+
+    assert 1 == len(frames)
+    assert parameters == [
+        parameter for parameter in parameters if parameter in frames[0].f_locals
+    ]
+    assert [] == [
+        variable
+        for variable, value in frames[0].f_locals.items()
+        if NEEDLE in repr(value)
+    ]
+
+
+def _fill_in(method: object, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Add the public arguments that a method requires."""
+    parameters = inspect.signature(method).parameters.values()  # type: ignore[arg-type]
+    return arguments | {
+        parameter.name: "text"
+        for parameter in parameters
+        if parameter.default is parameter.empty
+        and parameter.name not in {"self", *arguments}
+    }
