@@ -13,6 +13,7 @@ from .errors import (
     Auth0Error,
     BackchannelLogoutError,
     BlockedError,
+    BulkStoppedError,
     ClientClosedError,
     ConfigurationError,
     CustomTokenExchangeError,
@@ -37,6 +38,7 @@ from .errors import (
 from .token_types import TokenType
 from .values import (
     AccessTokenSet,
+    BulkExchangeResult,
     CachePolicy,
     CustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeOptions,
@@ -57,14 +59,20 @@ if TYPE_CHECKING:
     from .client import ServerClient
     from .core.jose.claims import actor_chain
     from .core.wire.redirects import build_session_transfer_redirect
+    from .shells.bulk_tasks import AsyncBulkExchange
+    from .shells.bulk_threads import BulkExchange
 
 __all__ = [
     "AccessTokenSet",
     "AmbiguousError",
+    "AsyncBulkExchange",
     "AsyncServerClient",
     "Auth0Error",
     "BackchannelLogoutError",
     "BlockedError",
+    "BulkExchange",
+    "BulkExchangeResult",
+    "BulkStoppedError",
     "CachePolicy",
     "ClientClosedError",
     "ConfigurationError",
@@ -105,7 +113,9 @@ __all__ = [
 ]
 
 _LAZY = {
+    "AsyncBulkExchange": ".shells.bulk_tasks",
     "AsyncServerClient": ".aio",
+    "BulkExchange": ".shells.bulk_threads",
     "ServerClient": ".client",
     "actor_chain": ".core.jose.claims",
     "build_session_transfer_redirect": ".core.wire.redirects",

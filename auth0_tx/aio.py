@@ -4,11 +4,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from typing import Any
 
 import aiohttp
 
+from .core.bulk import plan
 from .core.cache.token_cache import AsyncTokenCache, MemoryTokenCache, TokenCache
 from .core.configuration import AuditIdentifiers, StoreOptions, Verify, configure
 from .core.flows import (
@@ -29,6 +37,7 @@ from .events import Event
 from .frameworks.cookies import HttpCookies
 from .secret import conceal
 from .shells.aiohttp_shell import AsyncShell
+from .shells.bulk_tasks import AsyncBulkExchange
 from .shells.drivers import cut_traceback, run_async, run_in_turn
 from .values import (
     AccessTokenSet,
@@ -681,6 +690,53 @@ class AsyncServerClient(AsyncShell):
         try:
             return await run_async(
                 tenant_documents.check_tenant(self._context, store_options), self._world
+            )
+        except Auth0Error as error:
+            raise cut_traceback(error)
+
+    def exchange_many(
+        self,
+        options: Iterable[CustomTokenExchangeOptions]
+        | AsyncIterable[CustomTokenExchangeOptions],
+        *,
+        concurrency: int = 50,
+        rate: float | None = None,
+        store_options: StoreOptions | None = None,
+    ) -> AsyncBulkExchange:
+        """Exchange many tokens, and return an iterator over the results as they come.
+
+        Each row is a ``custom_token_exchange``, with its own deadline.  Its result has its index and
+        either a response or an error.  Rows are sent as fast as Auth0's rate limit allows: a row that
+        is refused with 429 is not a failure, but sent again after the pause that Auth0 asks for.
+
+        The input is read lazily.  A row is read only when it can be sent, and its place is given to
+        another one when you come back for the next result.
+
+        Args:
+            options: the options of each exchange.
+            concurrency: the most exchanges in flight at once; at most the client's
+                *max_connections*.
+            rate: the most exchanges to start in a second; ``None`` for as many as Auth0 allows.
+            store_options: handed to the domain resolver if the client has one.
+
+        Returns:
+            An iterator over the results, which is a context manager too.  Nothing is read or sent
+            before it is asked for the first of them.
+
+        Raises:
+            InvalidInputError: an argument breaks a rule; nothing was read.
+        """
+        options = conceal(options)
+        try:
+            return AsyncBulkExchange(
+                plan.exchange_many(
+                    self._context,
+                    options,
+                    concurrency=concurrency,
+                    rate=rate,
+                    store_options=store_options,
+                ),
+                self._world,
             )
         except Auth0Error as error:
             raise cut_traceback(error)

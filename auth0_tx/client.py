@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import requests
 
+from .core.bulk import plan
 from .core.cache.token_cache import MemoryTokenCache, TokenCache
 from .core.configuration import AuditIdentifiers, StoreOptions, Verify, configure
 from .core.flows import (
@@ -28,6 +29,7 @@ from .errors import Auth0Error
 from .events import Event
 from .frameworks.cookies import HttpCookies
 from .secret import conceal
+from .shells.bulk_threads import BulkExchange
 from .shells.drivers import cut_traceback, run
 from .shells.requests_shell import BlockingShell
 from .values import (
@@ -671,6 +673,52 @@ class ServerClient(BlockingShell):
         try:
             return run(
                 tenant_documents.check_tenant(self._context, store_options), self._world
+            )
+        except Auth0Error as error:
+            raise cut_traceback(error)
+
+    def exchange_many(
+        self,
+        options: Iterable[CustomTokenExchangeOptions],
+        *,
+        concurrency: int = 50,
+        rate: float | None = None,
+        store_options: StoreOptions | None = None,
+    ) -> BulkExchange:
+        """Exchange many tokens, and return an iterator over the results as they come.
+
+        Each row is a ``custom_token_exchange``, with its own deadline.  Its result has its index and
+        either a response or an error.  Rows are sent as fast as Auth0's rate limit allows: a row that
+        is refused with 429 is not a failure, but sent again after the pause that Auth0 asks for.
+
+        The input is read lazily.  A row is read only when it can be sent, and its place is given to
+        another one when you come back for the next result.
+
+        Args:
+            options: the options of each exchange.
+            concurrency: the most exchanges in flight at once; at most the client's
+                *max_connections*.
+            rate: the most exchanges to start in a second; ``None`` for as many as Auth0 allows.
+            store_options: handed to the domain resolver if the client has one.
+
+        Returns:
+            An iterator over the results, which is a context manager too.  Nothing is read or sent
+            before it is asked for the first of them.
+
+        Raises:
+            InvalidInputError: an argument breaks a rule; nothing was read.
+        """
+        options = conceal(options)
+        try:
+            return BulkExchange(
+                plan.exchange_many(
+                    self._context,
+                    options,
+                    concurrency=concurrency,
+                    rate=rate,
+                    store_options=store_options,
+                ),
+                self._world,
             )
         except Auth0Error as error:
             raise cut_traceback(error)

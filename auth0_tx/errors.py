@@ -9,6 +9,7 @@
         ├── InvalidInputError            a wrong argument; nothing was sent (a ValueError)
         │   └── ConfigurationError       a wrong keyword of the client itself
         ├── ClientClosedError            the client was used after ``close()``
+        ├── BulkStoppedError             a bulk exchange stopped before its input's end
         ├── TransportError               no complete response arrived
         │   ├── NotSentError             the request was not sent: safe to retry
         │   └── AmbiguousError           the request was sent and may have taken effect
@@ -229,6 +230,27 @@ class ClientClosedError(CustomTokenExchangeError):
 
     default_code: str = Code.CLIENT_CLOSED
     default_phase: Phase = "send"
+
+
+class BulkStoppedError(CustomTokenExchangeError):
+    """``exchange_many`` stopped before the end of its input, because each row would fail alike.
+
+    ``next_index`` is the index of the first row that was not read.  Each row below it was
+    yielded, with its response or its error, and the input still has the rest.  The other
+    attributes are those of the error that stopped it, with ``retry_after`` if the server named a
+    time.  A copied or pickled error has ``next_index`` too.
+    """
+
+    next_index: int = 0
+
+    def with_next_index(self, index: int) -> BulkStoppedError:
+        """Attach the index of the first row that was not read; return the error itself."""
+        self.next_index = index
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An index is not a secret, and ``__setstate__`` of the base adds it to the attributes.
+        return type(self), self.args, {"next_index": self.next_index}
 
 
 class TransportError(CustomTokenExchangeError):

@@ -15,7 +15,7 @@ from typing import Any, Literal, NotRequired, Required
 
 import attrs
 
-from .errors import IdTokenError, SigningKeyError
+from .errors import CustomTokenExchangeError, IdTokenError, SigningKeyError
 from .secret import REDACTED, Unpicklable, secret, to_optional_secret, to_secret
 
 if sys.version_info >= (3, 12):
@@ -223,6 +223,22 @@ class TokenExchangeResponse(Unpicklable):
     act: dict[str, Any] | None = None
     act_error: IdTokenError | None = None
     expires_at: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class BulkExchangeResult(Unpicklable):
+    """The outcome of one row of ``exchange_many``: either *response* or *error* is ``None``.
+
+    Attributes:
+        index: the row's place in the input, from 0.
+        response: the tokens.
+        error: how the exchange failed.  With ``retry_safe`` the row may be given to another
+            ``exchange_many``.
+    """
+
+    index: int
+    response: TokenExchangeResponse | None = None
+    error: CustomTokenExchangeError | None = None
 
 
 @attrs.frozen(kw_only=True)

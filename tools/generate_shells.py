@@ -4,10 +4,12 @@
     python tools/generate_shells.py --check    exit 1, with a diff, where one is stale
 
 A public flow is a function without an underscore whose first parameter is the context, in a
-module listed in ``CONVERSATIONS``.  The constructor is made from ``configure`` in the same
-way.  Source text is carried as written, so that the output is the same under every Python;
-only ``X | Awaitable[X]``, which the blocking world cannot await, becomes ``X`` there, and
-of ``StateStore | AsyncStateStore``, as of two token caches, the first.
+module listed in ``CONVERSATIONS``.  A public function of ``STREAMS`` that returns a plan is a
+method that returns the iterator of the world.  The constructor is made from ``configure`` in
+the same way.  Source text is carried as written, so that the output is the same under every
+Python; only ``X | Awaitable[X]``, which the blocking world cannot await, becomes ``X`` there,
+and of ``StateStore | AsyncStateStore``, as of two token caches, and of ``Iterable[X] |
+AsyncIterable[X]``, the first.
 """
 
 from __future__ import annotations
@@ -34,6 +36,9 @@ CONVERSATIONS = (
     "session_transfer",
     "tenant_documents",
 )
+# Functions that return the plan of a bulk exchange.  A client's method returns an iterator
+# that carries it out, and is a plain function in both worlds.
+STREAMS = PACKAGE / "core/bulk/plan.py"
 CONFIGURATION = PACKAGE / "core/configuration.py"
 # Parameters of text that is not secret.  Any other text is taken for a token, so that a new
 # parameter is concealed until it is named here.
@@ -65,6 +70,8 @@ class World(NamedTuple):
     define: str
     run: str
     run_in_turn: str
+    stream: str
+    stream_module: str
     awaits: bool
 
 
@@ -80,6 +87,8 @@ WORLDS = (
         define="def",
         run="run",
         run_in_turn="run",
+        stream="BulkExchange",
+        stream_module="bulk_threads",
         awaits=False,
     ),
     World(
@@ -93,6 +102,8 @@ WORLDS = (
         define="async def",
         run="await run_async",
         run_in_turn="await run_in_turn",
+        stream="AsyncBulkExchange",
+        stream_module="bulk_tasks",
         awaits=True,
     ),
 )
@@ -144,6 +155,21 @@ METHOD = '''\
         raise cut_traceback(error)'''
 
 
+STREAM_METHOD = '''\
+def {name}(
+    self,
+{parameters}
+) -> {world.stream}:
+    """{doc}"""
+{concealed}\
+    try:
+        return {world.stream}(
+            {module}.{name}({arguments}), self._world
+        )
+    except Auth0Error as error:
+        raise cut_traceback(error)'''
+
+
 class Source(NamedTuple):
     """A module to carry text from."""
 
@@ -170,6 +196,12 @@ class Source(NamedTuple):
             ):
                 yield function
 
+    def list_streams(self) -> Iterator[ast.FunctionDef]:
+        """Return the public functions that plan a bulk exchange with a client's context."""
+        for function in self.list_functions():
+            if ast.unparse(function.returns or ast.Constant(0)) == "BulkPlan":
+                yield function
+
     def get_text(self, node: ast.expr) -> str:
         return ast.get_source_segment(self.text, node) or ast.unparse(node)
 
@@ -178,7 +210,7 @@ class Source(NamedTuple):
 
 
 def write_annotation(source: Source, node: ast.expr, world: World) -> str:
-    """Return an annotation as written, without awaitable types for the blocking world."""
+    """Return an annotation as written, without async types for the blocking world."""
     text = source.get_text(node)
     if world.awaits:
         return text
@@ -186,7 +218,7 @@ def write_annotation(source: Source, node: ast.expr, world: World) -> str:
         match part:
             case ast.BinOp(
                 left=plain,
-                right=ast.Subscript(value=ast.Name(id="Awaitable"))
+                right=ast.Subscript(value=ast.Name(id="Awaitable" | "AsyncIterable"))
                 | ast.Name(id="AsyncStateStore" | "AsyncTokenCache"),
             ):
                 text = text.replace(source.get_text(part), source.get_text(plain))
@@ -252,6 +284,20 @@ def write_method(source: Source, function: ast.FunctionDef, world: World) -> str
         ),
         concealed=write_conceals(function),
         result=source.get_text(result),
+        doc=write_docstring(source, function),
+    )
+
+
+def write_stream_method(source: Source, function: ast.FunctionDef, world: World) -> str:
+    return STREAM_METHOD.format(
+        world=world,
+        module=source.path.stem,
+        name=function.name,
+        parameters=indent_lines(write_parameters(source, function, world, 1), 4),
+        arguments=" ".join(["self._context,", *write_arguments(function, 1)]).rstrip(
+            ","
+        ),
+        concealed=write_conceals(function),
         doc=write_docstring(source, function),
     )
 
@@ -338,12 +384,14 @@ def write_imports(sources: list[Source], body: str, world: World) -> str:
         "configure"
     }
     found[".core.flows"] = set(CONVERSATIONS)
+    found[".core.bulk"] = {STREAMS.stem}
     found[".frameworks.cookies"] = {"HttpCookies"}
     found[".errors"] = {"Auth0Error"}
     found[".secret"] = {"conceal"}
     drivers = {"cut_traceback", world.run.split()[-1], world.run_in_turn.split()[-1]}
     found[".shells.drivers"] = drivers & used
     found[f".shells.{world.base_module}"] = {world.base}
+    found[f".shells.{world.stream_module}"] = {world.stream}
     listed = [write_import(module, names) for module, names in found.items()]
     return "\n".join([f"import {world.session_library}", *filter(None, listed)])
 
@@ -373,15 +421,26 @@ def write_client(world: World) -> str:
     configuration = Source.read(CONFIGURATION)
     configure = next(f for f in configuration.list_functions() if f.name == "configure")
     flows = [Source.read(PACKAGE / f"core/flows/{name}.py") for name in CONVERSATIONS]
+    streams = Source.read(STREAMS)
     made = write_constructor(configuration, configure, world)
     methods = "\n\n".join(
-        write_method(source, function, world)
-        for source in flows
-        for function in source.list_flows()
+        [
+            *(
+                write_method(source, function, world)
+                for source in flows
+                for function in source.list_flows()
+            ),
+            *(
+                write_stream_method(streams, function, world)
+                for function in streams.list_streams()
+            ),
+        ]
     )
     return MODULE.format(
         world=world,
-        imports=write_imports([configuration, *flows], f"{made}\n\n{methods}", world),
+        imports=write_imports(
+            [configuration, *flows, streams], f"{made}\n\n{methods}", world
+        ),
         doc=write_class_docstring(configuration, configure, world),
         constructor=indent(made, " " * 4),
         methods=indent(methods, " " * 4),

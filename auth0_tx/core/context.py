@@ -18,6 +18,7 @@ from ..bounded import BoundedDict
 from ..secret import Unpicklable
 from .cache.token_cache import CacheState
 from .configuration import Settings, StoreOptions
+from .effects import Response
 from .session.cookies import Cookies
 from .session.lock import LockWatches
 from .session.rotations import Rotations
@@ -126,9 +127,18 @@ class Context:
         domain = "<resolver>" if settings.domain is None else repr(settings.domain)
         return f"{kind}(domain={domain}, client_id={settings.client_id!r})"
 
-    def begin_call(self, store_options: StoreOptions | None = None) -> Call:
-        """Return the call that begins now; its one deadline covers all that it takes."""
-        started, settings = self.monotonic(), self.settings
+    def begin_call(
+        self,
+        store_options: StoreOptions | None = None,
+        settings: Settings | None = None,
+    ) -> Call:
+        """Return the call that begins now; its one deadline covers all that it takes.
+
+        Args:
+            store_options: what the application handed in.
+            settings: the call's, if they differ from the client's.
+        """
+        started, settings = self.monotonic(), settings or self.settings
         deadline = started + settings.timeout
         return Call(self, settings, store_options, self.clock(), started, deadline)
 
@@ -146,6 +156,8 @@ class Call(Unpicklable):
         deadline: when it must have ended, on the same clock.
         exchange_id: the number of its exchange in events; 0 for none, as a refresh has.
         domain: what the resolver returned for it, once it has been asked.
+        on_answer: takes each response of the token endpoint, as the pace of a bulk exchange
+            follows the server's rate limit.
     """
 
     context: Context
@@ -156,6 +168,7 @@ class Call(Unpicklable):
     deadline: float
     exchange_id: int = 0
     domain: str | None = None
+    on_answer: Callable[[Response], None] | None = attrs.field(default=None, repr=False)
 
     def limit_to(self, deadline: float) -> Call:
         """Return this call with an earlier *deadline*, for a part of it that isn't an exchange."""

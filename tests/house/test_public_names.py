@@ -18,6 +18,7 @@ MEMBERS = frozenset(
         "check_tenant",
         "custom_token_exchange",
         "end_sessions",
+        "exchange_many",
         "get_access_token",
         "get_session",
         "get_token_on_behalf_of",

@@ -139,7 +139,7 @@ CORE = {
     "session": ("wire", "jose"),
     "cache": ("wire",),
     "configuration": ("wire", "session", "cache"),
-    "context": ("configuration", "wire", "jose", "session", "cache"),
+    "context": ("configuration", "wire", "jose", "session", "cache", "effects"),
     "flows": (
         "context",
         "configuration",
@@ -149,6 +149,7 @@ CORE = {
         "wire",
         "effects",
     ),
+    "bulk": ("flows", "context", "configuration", "wire", "effects"),
 }
 
 

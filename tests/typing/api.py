@@ -8,7 +8,7 @@ are errors themselves, so the file proves which calls pass and which fail.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from typing import Annotated, Any, Protocol, assert_type
 
 import aiohttp
@@ -19,9 +19,13 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
 from auth0_tx import (
     AccessTokenSet,
+    AsyncBulkExchange,
     AsyncServerClient,
     Auth0Error,
     BackchannelLogoutError,
+    BulkExchange,
+    BulkExchangeResult,
+    BulkStoppedError,
     CachePolicy,
     CustomTokenExchangeError,
     CustomTokenExchangeErrorCode,
@@ -652,3 +656,45 @@ def decorated_views() -> None:
     assert_type(django_view(None, 1), str)
     django_view(None, "1")  # type: ignore[arg-type]
     scopes_required(7)  # type: ignore[arg-type]
+
+
+def exchange_many_blocking(
+    client: ServerClient, rows: list[CustomTokenExchangeOptions]
+) -> None:
+    """Exchange many tokens, from any iterable."""
+    results = client.exchange_many(rows)
+    assert_type(results, BulkExchange)
+    iterator: Iterator[BulkExchangeResult] = results
+    for result in iterator:
+        assert_type(result, BulkExchangeResult)
+        assert_type(result.index, int)
+        assert_type(result.response, TokenExchangeResponse | None)
+        assert_type(result.error, CustomTokenExchangeError | None)
+    try:
+        with client.exchange_many(
+            (row for row in rows), concurrency=10, rate=0.5, store_options={}
+        ) as entered:
+            assert_type(entered, BulkExchange)
+            assert_type(entered.stop(), None)
+    except BulkStoppedError as error:
+        assert_type(error.next_index, int)
+        assert_type(error.retry_after, float | None)
+    results.close()
+
+
+async def exchange_many_async(
+    client: AsyncServerClient,
+    rows: list[CustomTokenExchangeOptions],
+    stream: AsyncIterator[CustomTokenExchangeOptions],
+) -> None:
+    """Exchange many tokens, from an ordinary or an asynchronous iterable."""
+    results = client.exchange_many(rows)
+    assert_type(results, AsyncBulkExchange)
+    iterator: AsyncIterator[BulkExchangeResult] = results
+    assert_type(await anext(iterator), BulkExchangeResult)
+    async with client.exchange_many(stream, rate=15) as entered:
+        assert_type(entered, AsyncBulkExchange)
+        async for result in entered:
+            assert_type(result.error, CustomTokenExchangeError | None)
+        entered.stop()
+    await results.aclose()

@@ -7,6 +7,8 @@ ignore that isn't needed, so a type that becomes too wide fails here.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 from auth0_tx import (
     AsyncServerClient,
     CustomTokenExchangeOptions,
@@ -121,3 +123,27 @@ def refused_keys(user: UserClaims, session: SessionData) -> None:
     number: int = user["sub"]  # type: ignore[assignment]
     text: str = session["token_sets"][0]["expires_at"]  # type: ignore[assignment]
     print(number, text)
+
+
+async def refused_bulk(
+    blocking: ServerClient,
+    client: AsyncServerClient,
+    options: CustomTokenExchangeOptions,
+    stream: AsyncIterator[CustomTokenExchangeOptions],
+) -> None:
+    """Exchange many tokens in the wrong way."""
+    blocking.exchange_many(options)  # type: ignore[arg-type]
+    blocking.exchange_many(stream)  # type: ignore[arg-type]
+    blocking.exchange_many(["t"])  # type: ignore[list-item]
+    blocking.exchange_many([options], 10)  # type: ignore[call-arg]
+    blocking.exchange_many([options], concurrency=None)  # type: ignore[arg-type]
+    blocking.exchange_many([options], concurrency=0.5)  # type: ignore[arg-type]
+    blocking.exchange_many([options], rate="4")  # type: ignore[arg-type]
+    await client.exchange_many([options])  # type: ignore[misc]
+    for _ in client.exchange_many([options]):  # type: ignore[attr-defined]
+        pass
+    async for _ in blocking.exchange_many([options]):  # type: ignore[attr-defined]
+        pass
+    for row in blocking.exchange_many([options]):
+        print(row.response.access_token)  # type: ignore[union-attr]
+        row.index = 1  # type: ignore[misc]

@@ -71,8 +71,18 @@ def custom_token_exchange(
         CustomTokenExchangeError: the root of these and every other failure.
     """
     check_exchange(options)
-    call = context.begin_call(store_options)
-    if context.settings.token_cache is None:
+    return start_exchange(context.begin_call(store_options), options)
+
+
+def start_exchange(
+    call: Call, options: CustomTokenExchangeOptions
+) -> Flow[TokenExchangeResponse]:
+    """Return the flow of a Custom Token Exchange whose *options* were checked.
+
+    Raises:
+        CustomTokenExchangeError: how the exchange failed.
+    """
+    if call.settings.token_cache is None:
         return exchange_options(call, options)
     return exchange_through_cache(
         call,

@@ -79,6 +79,8 @@ def request_tokens(
         return build_request(call, metadata, metadata.token_endpoint, grant.encode())
 
     def read(response: Response) -> TokenExchangeResponse | CustomTokenExchangeError:
+        if call.on_answer is not None:
+            call.on_answer(response)
         return read_token_response(response, grant.request_info, context.clock)
 
     # The deadline is the call's: waiting for a connection and each retry count towards it.
