@@ -297,7 +297,8 @@ def write_stream_method(source: Source, function: ast.FunctionDef, world: World)
         arguments=" ".join(["self._context,", *write_arguments(function, 1)]).rstrip(
             ","
         ),
-        concealed=write_conceals(function),
+        # Its rows hold tokens, and a caller may have given a token in place of them.
+        concealed="    options = conceal(options)\n",
         doc=write_docstring(source, function),
     )
 
