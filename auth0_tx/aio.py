@@ -80,10 +80,12 @@ class AsyncServerClient(AsyncShell):
             your own; every call is an exchange of its own without one.
         cache_policy: for how long they are, and what becomes of a cache that fails.
         verify: ``True`` for the public CAs, the path of a CA bundle, or an
-            ``ssl.SSLContext``; verification cannot be turned off.
+            ``ssl.SSLContext`` that verifies, from TLS 1.2 on; verification cannot be turned
+            off.  With *session*, leave it out.
         proxy: the URL of the proxy to go through.
-        trust_env: whether the environment may name a proxy and a CA bundle
-            (``HTTPS_PROXY``, ``NO_PROXY``, ``REQUESTS_CA_BUNDLE``); ``~/.netrc`` never counts.
+        trust_env: whether the environment may name a proxy, a CA bundle and a file for the
+            keys of connections (``HTTPS_PROXY``, ``NO_PROXY``, ``REQUESTS_CA_BUNDLE``,
+            ``SSLKEYLOGFILE``); ``~/.netrc`` never counts.
         timeout: seconds for one call, with all it takes: waiting, retries, keys.
         retry: when a failed request is sent again.
         max_connections: the most requests on the wire at once.
@@ -91,8 +93,8 @@ class AsyncServerClient(AsyncShell):
         on_event: told of what happens, by the values of ``auth0_tx.events``.
         audit_identifiers: how those events name users and sessions: ``hashed``, as keyed
             hashes that are the same in all processes of an application, or ``clear``.
-        session: the application's own ``aiohttp.ClientSession``, with its adapters or connector;
-            it is never closed here.
+        session: the application's own ``aiohttp.ClientSession``, with its adapters or connector.
+            It says whom to trust, and must verify; it is never closed here.
 
     Raises:
         ConfigurationError: a keyword breaks a rule, or does not go with another.

@@ -364,7 +364,7 @@ def write_class_docstring(
     _, args, rest = doc.partition("Args:")
     session = (
         f"    session: the application's own ``{world.session}``, with its adapters or "
-        "connector;\n        it is never closed here.\n"
+        "connector.\n        It says whom to trust, and must verify; it is never closed here.\n"
     )
     keywords, raises, errors = rest.partition("\n\nRaises:")
     text = f"{world.summary}\n\n{args}{keywords}\n{session}\nRaises:{errors}"

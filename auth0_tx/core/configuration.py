@@ -28,6 +28,7 @@ from .wire.client_auth import (
 from .wire.domains import normalise_domain
 from .wire.grants import LONGEST_TOKEN
 from .wire.problems import Problem, check_text
+from .wire.proxies import check_proxy
 
 if TYPE_CHECKING:
     import os
@@ -187,10 +188,12 @@ def configure(
             your own; every call is an exchange of its own without one.
         cache_policy: for how long they are, and what becomes of a cache that fails.
         verify: ``True`` for the public CAs, the path of a CA bundle, or an
-            ``ssl.SSLContext``; verification cannot be turned off.
+            ``ssl.SSLContext`` that verifies, from TLS 1.2 on; verification cannot be turned
+            off.  With *session*, leave it out.
         proxy: the URL of the proxy to go through.
-        trust_env: whether the environment may name a proxy and a CA bundle
-            (``HTTPS_PROXY``, ``NO_PROXY``, ``REQUESTS_CA_BUNDLE``); ``~/.netrc`` never counts.
+        trust_env: whether the environment may name a proxy, a CA bundle and a file for the
+            keys of connections (``HTTPS_PROXY``, ``NO_PROXY``, ``REQUESTS_CA_BUNDLE``,
+            ``SSLKEYLOGFILE``); ``~/.netrc`` never counts.
         timeout: seconds for one call, with all it takes: waiting, retries, keys.
         retry: when a failed request is sent again.
         max_connections: the most requests on the wire at once.
@@ -545,7 +548,5 @@ def _flag(keyword: str, value: object) -> Problem | None:
 def _proxy(proxy: object) -> Problem | None:
     if proxy is None:
         return None
-    rule = check_text(proxy)
-    if rule is None and not str(proxy).startswith(("http://", "https://")):
-        rule = "must be the URL of an HTTP proxy"
+    rule = check_proxy(proxy)
     return Problem("proxy", rule) if rule else None

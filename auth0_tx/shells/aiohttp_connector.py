@@ -29,6 +29,8 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
+from .aiohttp_trust import ConnectorTrust, check_own
+
 Connect = Callable[..., Coroutine[Any, Any, Connection]]
 
 
@@ -40,8 +42,12 @@ class Connector(aiohttp.TCPConnector):
     """
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Connection:
-        """Return a connection for *req*: one at rest that is quiet, or a new one."""
-        return await take_quiet(super().connect, req, traces, timeout)
+        """Return a connection for *req*: one at rest that is quiet, or a new one.
+
+        Raises:
+            ConfigurationError: the application's context stopped verifying.
+        """
+        return await take_quiet(super().connect, req, traces, timeout, check_own)
 
     def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
         if should_close or protocol.should_close:
@@ -67,18 +73,50 @@ class BorrowedConnector:
         return getattr(self.given, name)
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Connection:
-        """Return a connection for *req*: one at rest that is quiet, or a new one."""
-        return await take_quiet(self.given.connect, req, traces, timeout)
+        """Return a connection for *req*: one at rest that is quiet, or a new one.
+
+        Raises:
+            ConfigurationError: a new connection did not verify the server.
+        """
+        connect = self.given.connect
+        if not req.is_ssl():
+            return await take_quiet(connect, req, traces, timeout)
+        trust = ConnectorTrust(self.given, req)
+        return await take_quiet(
+            connect, req, traces, timeout, trust.check, trust.accepts
+        )
 
 
 async def take_quiet(
-    connect: Connect, req: Any, traces: Any, timeout: Any
+    connect: Connect,
+    req: Any,
+    traces: Any,
+    timeout: Any,
+    check_new: Callable[[Connection], None] = lambda _: None,
+    accepts: Callable[[Connection], bool] = lambda _: True,
 ) -> Connection:
-    """Return the first connection from *connect* that is new or quiet; close the others."""
+    """Return the first connection from *connect* that is new or quiet; close the others.
+
+    Args:
+        connect: returns a connection.
+        req: of aiohttp.
+        traces: of aiohttp.
+        timeout: of aiohttp.
+        check_new: raises for a new connection that must not be used.
+        accepts: returns whether one from the pool may be used.
+    """
     while True:
         connection = await connect(req, traces=traces, timeout=timeout)
         protocol = connection.protocol
-        if not isinstance(protocol, ResponseHandler) or _is_quiet(protocol):
+        if not isinstance(protocol, ResponseHandler) or protocol._parser is None:
+            # No request was made here yet: it is a new connection.
+            try:
+                check_new(connection)
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+        if _is_quiet(protocol) and accepts(connection):
             return connection
         # Abort, because closing in order would wait for a server that is out of step.
         protocol.abort()
@@ -88,9 +126,6 @@ async def take_quiet(
 def _is_quiet(protocol: ResponseHandler) -> bool:
     """Return whether nothing has arrived since the last response was complete."""
     parser = protocol._parser
-    if parser is None:
-        # No request was made here yet: it is a new connection.
-        return True
     return not (
         protocol.should_close
         # Flow control holds bytes back, inside TLS or in the kernel.

@@ -16,9 +16,10 @@ from ..core.session.cookies import Cookies
 from ..errors import ConfigurationError
 from ..secret import Unpicklable
 from .aiohttp_transport import AiohttpTransport
+from .aiohttp_trust import check_connector
 from .drivers import AsyncWorld, describe_client, make_context
 from .failures import client_closed_error
-from .tls import Trust
+from .tls import Trust, find_url, require_default_trust
 
 
 class AsyncShell(Unpicklable):
@@ -31,10 +32,13 @@ class AsyncShell(Unpicklable):
         cookies: Cookies,
     ) -> None:
         trust = Trust(settings.verify, settings.trust_env)
-        if session is not None and not isinstance(session, aiohttp.ClientSession):
-            raise ConfigurationError(
-                "session must be an aiohttp.ClientSession", parameter="session"
-            )
+        if session is not None:
+            if not isinstance(session, aiohttp.ClientSession):
+                raise ConfigurationError(
+                    "session must be an aiohttp.ClientSession", parameter="session"
+                )
+            require_default_trust(settings.verify)
+            check_connector(session.connector, find_url(settings))
         _check_store(settings.state_store, "state_store")
         _check_store(settings.token_cache, "token_cache")
         self._context = make_context(settings, cookies)

@@ -34,14 +34,15 @@ from aiohttp.payload import BytesPayload
 
 from ..clocks import read_monotonic
 from ..core.effects import Flow, Request, Response, Send, Share
-from ..errors import ConfigurationError, TransportError
+from ..errors import Auth0Error, ConfigurationError
 from ..secret import SecretBytes, SecretStr
 from . import after_fork
 from .after_fork import leave_alone, register_renewable, renew_if_forked
 from .aiohttp_connector import BorrowedConnector, Connector
+from .aiohttp_trust import check_connector
 from .failures import TOO_LATE, client_closed_error, timeout_error, to_transport_error
 from .loop_limits import Deadlines, Gate
-from .proxies import environment_proxy, split_credentials
+from .proxies import environment_proxy, require_proxy, split_credentials
 from .task_flights import TaskFlights
 from .tls import Trust
 
@@ -275,13 +276,13 @@ class AiohttpTransport:
             outcome = await self._exchange(state, send, send.prepare())
         finally:
             gate.leave()
-        if isinstance(outcome, TransportError):
+        if isinstance(outcome, Auth0Error):
             raise outcome
         return outcome
 
     async def _exchange(
         self, state: LoopState, send: Send, request: Request
-    ) -> Response | TransportError:
+    ) -> Response | Auth0Error:
         """Send a request and read its response; return what went wrong as our error."""
         if send.deadline <= read_monotonic():
             return timeout_error("timed out before the request could be sent")
@@ -290,6 +291,7 @@ class AiohttpTransport:
         # below when a task is cancelled or a signal handler raises.
         headers = {name: SecretStr(value) for name, value in request.headers.items()}
         try:
+            self._check_trust(request.url)
             proxy, proxy_headers = self._find_proxy(request)
             if not request.url.startswith("https:"):
                 # There is no tunnel: the request itself goes to the proxy.
@@ -304,8 +306,12 @@ class AiohttpTransport:
                     timeout=self._timeout,
                     proxy=proxy,
                     proxy_headers=proxy_headers,
+                    ssl=self._find_environment_context(),
                 ) as response:
                     return await _read(response, send.limit)
+        except ConfigurationError as error:
+            # A copy, as the frames of this one refer to the request.
+            return error.evolve()
         # RuntimeError: there is no thread to be had, or the interpreter ends.
         except (aiohttp.ClientError, OSError, RuntimeError, ValueError) as error:
             return to_transport_error(
@@ -318,6 +324,28 @@ class AiohttpTransport:
                 deadline=send.deadline,
             )
 
+    def _check_trust(self, url: str) -> None:
+        """Check that connections will verify the server, as it may have changed.
+
+        Raises:
+            ConfigurationError: they will not.
+        """
+        if self._session is None:
+            self._trust.check()
+        else:
+            check_connector(self._session.connector, url)
+
+    def _find_environment_context(self) -> Any:
+        """Return a context for the environment's bundle, if a session leaves it the choice."""
+        given = self._session
+        if (
+            given is None
+            or getattr(given.connector, "_ssl", None) is not True
+            or self._trust.find_environment_bundle() is None
+        ):
+            return True
+        return self._trust.load_context()
+
     def _find_proxy(self, request: Request) -> tuple[str | None, dict[str, SecretStr]]:
         """Return the URL of the proxy for *request*, if there is one, and its headers."""
         given, trusts = self._session, self._trust_env
@@ -325,6 +353,8 @@ class AiohttpTransport:
         auth = None
         if proxy is None and given is not None:
             proxy = getattr(given, "_default_proxy", None)
+            if proxy is not None:
+                proxy = require_proxy(SecretStr(proxy), "the session's proxy")
             auth = getattr(given, "_default_proxy_auth", None)
             trusts = trusts or given.trust_env
         if proxy is None and trusts:

@@ -42,6 +42,7 @@ from urllib3.exceptions import (
 from ..clocks import read_monotonic
 from ..secret import SecretBytes
 from .proxies import split_credentials
+from .tls import check_connection
 
 LONGEST_IDLE = 30.0
 """Seconds that a connection may rest and still be used: less than servers wait.
@@ -267,6 +268,17 @@ class _WatchedConnection(HTTPConnection):
 class _WatchedTlsConnection(_WatchedConnection, HTTPSConnection):
     """The same over TLS."""
 
+    def connect(self) -> None:
+        super().connect()
+        if self.ssl_context is None:
+            return
+        try:
+            secured: Any = self.sock
+            check_connection(self.ssl_context, secured.version())
+        except BaseException:
+            self.close()
+            raise
+
 
 class _WatchedPool(HTTPConnectionPool):
     # urllib3 types the class by a protocol that its own connections do not meet.
@@ -298,7 +310,14 @@ class DeadlineAdapter(HTTPAdapter):
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         """Make the pools that go through *proxy*, with the same context."""
-        manager = super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
+        manager = super().proxy_manager_for(
+            proxy,
+            ssl_context=self._context,
+            # Of a proxy that is spoken to over TLS.  urllib3 would make a context of its
+            # own, which obeys the environment.
+            proxy_ssl_context=self._context,
+            **kwargs,
+        )
         _use_watched_pools(manager)
         return manager
 

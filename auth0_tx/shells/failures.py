@@ -63,7 +63,8 @@ def to_transport_error(
         return NotSentError(
             "TLS handshake failed: the server's certificate or TLS version is not accepted",
             Code.TLS_FAILED,
-            hint="if a CA of your own issued the certificate, pass its bundle as verify=.",
+            hint="if a CA of your own issued the certificate, pass its bundle as verify=, or "
+            "set it in your session=.",
         )
     if late:
         return timeout_error("timed out while connecting to the server")

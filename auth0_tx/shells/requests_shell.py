@@ -16,7 +16,8 @@ from .drivers import BlockingWorld, describe_client, make_context
 from .failures import client_closed_error
 from .flights import ThreadFlights
 from .requests_transport import RequestsTransport
-from .tls import Trust
+from .requests_trust import check_session
+from .tls import Trust, find_url, require_default_trust
 
 
 class BlockingShell(Unpicklable):
@@ -29,10 +30,13 @@ class BlockingShell(Unpicklable):
         cookies: Cookies,
     ) -> None:
         trust = Trust(settings.verify, settings.trust_env)
-        if session is not None and not isinstance(session, requests.Session):
-            raise ConfigurationError(
-                "session must be a requests.Session", parameter="session"
-            )
+        if session is not None:
+            if not isinstance(session, requests.Session):
+                raise ConfigurationError(
+                    "session must be a requests.Session", parameter="session"
+                )
+            require_default_trust(settings.verify)
+            check_session(session, find_url(settings))
         _check_store(settings.state_store, "state_store")
         _check_store(settings.token_cache, "token_cache")
         self._context = make_context(settings, cookies)

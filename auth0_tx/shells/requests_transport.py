@@ -28,13 +28,12 @@ from typing import Any
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from requests.utils import resolve_proxies
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.util.retry import Retry
 
 from ..clocks import read_monotonic
 from ..core.effects import Request, Response, Send
-from ..errors import Auth0Error, TransportError
+from ..errors import Auth0Error, ConfigurationError
 from ..secret import SecretBytes, SecretStr
 from . import after_fork
 from .after_fork import register_renewable, renew_if_forked
@@ -47,6 +46,12 @@ from .failures import (
     to_transport_error,
 )
 from .proxies import environment_proxy
+from .requests_trust import (
+    check_session,
+    choose_bundle,
+    find_session_proxies,
+    verify_connections,
+)
 from .tls import Trust
 
 LONGEST_CONNECT = 3.0
@@ -199,7 +204,7 @@ class RequestsTransport:
             raise outcome
         return outcome
 
-    def _exchange(self, send: Send) -> Response | TransportError:
+    def _exchange(self, send: Send) -> Response | Auth0Error:
         """Send a request and read its response; return what went wrong as our error."""
         current_call.deadline, current_call.sent = send.deadline, False
         request = send.prepare()
@@ -208,8 +213,12 @@ class RequestsTransport:
             return timeout_error("timed out before the request could be sent")
         timeout = min(left, LONGEST_CONNECT), left
         try:
+            self._check_trust(request.url)
             response = self._put(request, timeout)
             return self._read(response.raw, send)
+        except ConfigurationError as error:
+            # A copy, as the frames of this one refer to the request.
+            return error.evolve()
         except _FAILURES as error:
             return to_transport_error(
                 error,
@@ -218,6 +227,17 @@ class RequestsTransport:
                 timed_out=isinstance(error, (requests.Timeout, TimeoutError)),
                 deadline=send.deadline,
             )
+
+    def _check_trust(self, url: str) -> None:
+        """Check that connections will verify the server, as it may have changed.
+
+        Raises:
+            ConfigurationError: they will not.
+        """
+        if self._session is None:
+            self._trust.check()
+        else:
+            check_session(self._session, url)
 
     def _put(self, request: Request, timeout: tuple[float, float]) -> requests.Response:
         """Send *request*, and return when the head of the response is there."""
@@ -236,7 +256,9 @@ class RequestsTransport:
             prepared.headers["Content-Length"] = str(len(request.body))
         proxies = self._find_proxies(request.url)
         if self._session is not None:
-            return _put_on(self._session, prepared, timeout, proxies)
+            bundle = self._trust.find_environment_bundle()
+            verify = choose_bundle(self._session, bundle)
+            return _put_on(self._session, prepared, timeout, verify, proxies)
         adapter = self._adapter or self._open()
         return adapter.send(prepared, stream=True, timeout=timeout, proxies=proxies)
 
@@ -279,6 +301,7 @@ def _put_on(
     session: requests.Session,
     prepared: requests.PreparedRequest,
     timeout: tuple[float, float],
+    verify: Any,
     proxies: dict[str, str] | None,
 ) -> requests.Response:
     """Send through the adapter, and with the trust, of the application's own session.
@@ -287,14 +310,16 @@ def _put_on(
     it or not, keeps the response's cookies and calls the session's hooks.
     """
     if proxies is None:
-        found = resolve_proxies(prepared, session.proxies, session.trust_env)
-        proxies = {scheme: SecretStr(proxy) for scheme, proxy in found.items()}
-    adapter = _without_retries(session.get_adapter(str(prepared.url)))
+        proxies = find_session_proxies(session, prepared)
+    url = str(prepared.url)
+    adapter = _without_retries(session.get_adapter(url))
+    if isinstance(adapter, HTTPAdapter) and url.startswith("https:"):
+        verify_connections(adapter, url)
     return adapter.send(
         prepared,
         stream=True,
         timeout=timeout,
-        verify=session.verify,
+        verify=verify,
         cert=session.cert,
         proxies=proxies,
     )

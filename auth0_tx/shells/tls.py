@@ -1,20 +1,91 @@
-"""TLS contexts: one for the life of a client, made only from the client's own settings.
+"""Trust: which servers a connection may be made with, and the contexts that say so.
+
+A client secret and users' tokens go to whoever TLS lets in.  So one function,
+``find_flaw``, says what is wrong with a context, and it is asked three times:
+
+1. when the client is made, about ``verify=`` or the application's ``session=``;
+2. before each request, because an application can change a context or a session later;
+3. about each connection that a request is about to use, because only a connection shows
+   what an adapter, a connector or another thread did in between.
+
+This module has the rules, and the contexts that the client makes itself: one for the life
+of a client, made only from the client's own settings.  ``requests_trust`` and
+``aiohttp_trust`` ask about an application's session.
 
 Loading a bundle of public CAs takes tens of milliseconds, so it is done once and not for
-each connection.  ``requests`` alone would also obey ``REQUESTS_CA_BUNDLE``, and ``aiohttp``
-``SSL_CERT_FILE``: here the environment counts in both worlds, or in neither.
+each connection.  ``requests`` alone would also obey ``REQUESTS_CA_BUNDLE``, ``aiohttp``
+``SSL_CERT_FILE``, and both ``SSLKEYLOGFILE``: here the environment counts in both worlds, or
+in neither.
 """
 
 from __future__ import annotations
 
 import os
 import ssl
+import sys
+from functools import cache
 from typing import Any
 
+from ..core.configuration import Settings
+from ..core.wire.domains import issuer_url
 from ..errors import ConfigurationError
 from .after_fork import leave_alone, register_renewable, renew_if_forked
 
 _BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+SAFE_VERSIONS = ("TLSv1.2", "TLSv1.3")
+"""Versions that a connection may have negotiated (RFC 9325 section 3.1.1)."""
+
+
+def find_flaw(context: ssl.SSLContext) -> str | None:
+    """Return the setting that a context lacks to be trusted, or ``None``."""
+    # Without both checks, anyone on the way could answer in the server's place.
+    if context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname:
+        return "verify_mode=CERT_REQUIRED and check_hostname"
+    if not _refuses_old_versions(context):
+        return "minimum_version=TLSVersion.TLSv1_2 or higher"
+    return None
+
+
+def check_connection(context: ssl.SSLContext, version: str | None) -> None:
+    """Check a new connection that the client made, before anything is sent on it.
+
+    Args:
+        context: of the connection.
+        version: of TLS, as negotiated.
+
+    Raises:
+        ConfigurationError: the application's context stopped verifying, or OpenSSL's
+            configuration allows old versions.
+    """
+    flaw = find_flaw(context)
+    if flaw is None and version not in SAFE_VERSIONS:
+        flaw = "minimum_version=TLSVersion.TLSv1_2 or higher"
+    if flaw is not None:
+        raise _verify_error(f"must be a context with {flaw}")
+
+
+def _refuses_old_versions(context: ssl.SSLContext) -> bool:
+    """Return whether a context negotiates nothing below TLS 1.2 (RFC 9325 section 3.1.1)."""
+    lowest = context.minimum_version
+    if lowest >= ssl.TLSVersion.TLSv1_2:
+        return True
+    # What a connection negotiates is checked in any case.
+    if lowest == _find_default_minimum():
+        return True
+    # As was usual before there was a minimum.
+    without = ssl.OP_NO_SSLv3 | ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1
+    return context.options & without == without
+
+
+@cache
+def _find_default_minimum() -> int:
+    """Return the lowest version of a new context.
+
+    Debian and others build Python so that OpenSSL's configuration decides.  Every context
+    there says ``MINIMUM_SUPPORTED``, until the application sets something else.
+    """
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).minimum_version
 
 
 class Trust:
@@ -25,7 +96,8 @@ class Trust:
 
     Args:
         verify: ``True`` for the public CAs, the path of a bundle, or a context.
-        trust_env: whether a bundle named in the environment replaces certifi's.
+        trust_env: whether the environment may name a bundle that replaces certifi's, and a
+            file for the keys of connections.
 
     Raises:
         ConfigurationError: *verify* turns verification off, or is not a bundle.
@@ -37,15 +109,12 @@ class Trust:
         self._trust_env = trust_env
         self._made: ssl.SSLContext | None = None
         if isinstance(verify, ssl.SSLContext):
-            # Without both checks, anyone on the way could answer in the server's place.
-            if verify.verify_mode is not ssl.CERT_REQUIRED or not verify.check_hostname:
-                raise _verify_error(
-                    "must be a context with verify_mode=CERT_REQUIRED and check_hostname"
-                )
             self._given = verify
-        elif isinstance(verify, (str, os.PathLike)):
+            self.check()
+        # An empty path would mean OpenSSL's own CAs, or those of SSL_CERT_FILE.
+        elif verify and isinstance(verify, (str, os.PathLike)):
             self._bundle = os.fspath(verify)
-            self._made = _make_context(self._bundle)
+            self._made = _make_context(self._bundle, trust_env)
         elif verify is not True:
             raise _verify_error(
                 "must be True, the path of a CA bundle, or an ssl.SSLContext"
@@ -62,6 +131,21 @@ class Trust:
             leave_alone(self._made)
             self._made = None
 
+    def check(self) -> None:
+        """Check that the application's context still verifies, if it gave one.
+
+        Raises:
+            ConfigurationError: it does not.
+        """
+        if self._given is not None:
+            flaw = find_flaw(self._given)
+            if flaw is not None:
+                raise _verify_error(f"must be a context with {flaw}")
+
+    def find_environment_bundle(self) -> str | None:
+        """Return the bundle that the environment names, if it is trusted and names one."""
+        return _read_bundle_variables() if self._trust_env else None
+
     def load_context(self) -> ssl.SSLContext:
         """Return the context, made at its first use in this process.
 
@@ -73,8 +157,26 @@ class Trust:
         renew_if_forked()
         if self._made is None:
             bundle = self._bundle or _find_default_bundle(self._trust_env)
-            self._made = _make_context(bundle)
+            self._made = _make_context(bundle, self._trust_env)
         return self._made
+
+
+def require_default_trust(verify: object) -> None:
+    """Refuse ``verify=`` beside ``session=``, as both would say whom to trust.
+
+    Raises:
+        ConfigurationError: *verify* is not ``True``, its default.
+    """
+    if verify is not True:
+        raise _verify_error(
+            "does not go with session=, which says itself whom to trust: set session.verify, "
+            "or the ssl= of its connector"
+        )
+
+
+def find_url(settings: Settings) -> str:
+    """Return the URL of the tenant; ``https://`` if a resolver is to name it."""
+    return "https://" if settings.domain is None else issuer_url(settings.domain)
 
 
 class _ClosingSocket(ssl.SSLSocket):
@@ -91,34 +193,61 @@ class _ClosingSocket(ssl.SSLSocket):
             return None
 
 
-def _make_context(path: str) -> ssl.SSLContext:
-    try:
-        if os.path.isdir(path):
-            context = ssl.create_default_context(capath=path)
-        else:
-            context = ssl.create_default_context(cafile=path)
-    except (OSError, ValueError):
-        # ssl.SSLError, for a file without a certificate, is an OSError too.  Ours is raised
-        # outside the handler, so that it has no context, which would only repeat it.
-        context = None
-    if context is None:
-        raise _verify_error("must be the path of an existing CA bundle, in PEM")
+def _make_context(path: str, trust_env: bool) -> ssl.SSLContext:
+    # Not ssl.create_default_context, which opens the file that SSLKEYLOGFILE names.  This
+    # protocol has both checks on.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if sys.version_info >= (3, 13):
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
     # RFC 9325 section 3.1.1: versions below 1.2 must not be negotiated.
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.sslsocket_class = _ClosingSocket
+    try:
+        if os.path.isdir(path):
+            context.load_verify_locations(capath=path)
+        else:
+            context.load_verify_locations(cafile=path)
+        is_bundle = True
+    except (OSError, ValueError):
+        # ssl.SSLError, for a file without a certificate, is an OSError too.  Ours is raised
+        # outside the handler, so that it has no context, which would only repeat it.
+        is_bundle = False
+    if not is_bundle:
+        raise _verify_error("must be the path of an existing CA bundle, in PEM")
+    if trust_env:
+        _log_keys(context)
     return context
+
+
+def _log_keys(context: ssl.SSLContext) -> None:
+    """Have the keys of connections written where ``SSLKEYLOGFILE`` says, if it does."""
+    path = os.environ.get("SSLKEYLOGFILE")
+    if not path:
+        return
+    try:
+        context.keylog_filename = path
+        is_written = True
+    except OSError:
+        is_written = False
+    if not is_written:
+        raise ConfigurationError(
+            "SSLKEYLOGFILE must name a file that can be written", parameter="trust_env"
+        )
 
 
 def _verify_error(rule: str) -> ConfigurationError:
     return ConfigurationError(f"verify {rule}", parameter="verify")
 
 
+def _read_bundle_variables() -> str | None:
+    paths = map(os.environ.get, _BUNDLE_VARIABLES)
+    return next((path for path in paths if path), None)
+
+
 def _find_default_bundle(trust_env: bool) -> str:
-    if trust_env:
-        for name in _BUNDLE_VARIABLES:
-            path = os.environ.get(name)
-            if path:
-                return path
+    path = _read_bundle_variables() if trust_env else None
+    if path is not None:
+        return path
     # Not at the top: a client with a bundle or a context of its own does not need it.
     import certifi
 

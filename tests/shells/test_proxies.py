@@ -6,6 +6,7 @@ from base64 import b64encode
 
 import pytest
 
+from auth0_tx import ConfigurationError
 from auth0_tx.shells.proxies import environment_proxy, split_credentials
 
 NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -40,6 +41,9 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
             "http://p:1",
         ),
         ({"HTTPS_PROXY": "http://p:1"}, "no URL", None),
+        ({"HTTPS_PROXY": "p:1"}, "https://a.example/", "http://p:1"),
+        ({"ALL_PROXY": "a:b@p:1"}, "https://a.example/", "http://a:b@p:1"),
+        ({"https_proxy": "HTTP://p:1"}, "https://a.example/", "http://p:1"),
     ],
 )
 def test_proxy(
@@ -53,6 +57,24 @@ def test_proxy(
         monkeypatch.setenv(name, value)
 
     assert proxy == environment_proxy(url)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["socks5://a:hunter2@p:1", "hunter2 @p", "a:hunter2@p:port", "http://hunter2:p:1"],
+)
+@pytest.mark.parametrize(
+    "name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+)
+def test_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Anything but an HTTP proxy is refused by the name of its variable, without its value."""
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ConfigurationError, match=f"{name} must") as caught:
+        environment_proxy("https://a.example/")
+
+    assert "hunter2" not in str(caught.value)
+    assert "proxy" == caught.value.parameter
 
 
 @pytest.mark.parametrize(

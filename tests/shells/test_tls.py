@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import struct
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from auth0_tx import AsyncServerClient, ConfigurationError, ServerClient
 from auth0_tx.shells.failures import is_tls_refusal
-from auth0_tx.shells.tls import Trust
+from auth0_tx.shells.tls import Trust, check_connection, find_flaw
 from auth0_tx.tenant import Certificates
 from tests.shells.exchange_on_paper import SETTINGS
 
@@ -36,6 +37,16 @@ def unverifying(**changes: Any) -> ssl.SSLContext:
     return context
 
 
+def old(**changes: Any) -> ssl.SSLContext:
+    """Return a context that allows versions below TLS 1.2, with *changes*."""
+    context = ssl.create_default_context()
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        for name, value in changes.items():
+            setattr(context, name, value)
+    return context
+
+
 @CLIENTS
 @pytest.mark.parametrize(
     "verify",
@@ -44,6 +55,7 @@ def unverifying(**changes: Any) -> ssl.SSLContext:
         None,
         0,
         1,
+        "",
         b"bundle",
         "/no/such/bundle.pem",
         Path("/no/such/bundle.pem"),
@@ -51,6 +63,8 @@ def unverifying(**changes: Any) -> ssl.SSLContext:
         unverifying(),
         unverifying(verify_mode=ssl.CERT_NONE),
         unverifying(verify_mode=ssl.CERT_OPTIONAL),
+        old(),
+        old(options=ssl.OP_NO_TLSv1),
     ],
 )
 def test_refused(kind: Any, verify: Any) -> None:
@@ -66,11 +80,15 @@ def test_refused(kind: Any, verify: Any) -> None:
 def test_accepted(kind: Any, certificates: Certificates, tmp_path: Path) -> None:
     """A file, its path, a directory, a context and the public CAs are accepted."""
     context = ssl.create_default_context()
+    without_old = old(
+        options=context.options | ssl.OP_NO_SSLv3 | ssl.OP_NO_TLSv1 | ssl.OP_NO_TLSv1_1
+    )
     trusted = [
         certificates.ca_file,
         Path(certificates.ca_file or ""),
         tmp_path,
         context,
+        without_old,
         True,
     ]
 
@@ -81,11 +99,12 @@ def load_default_bundle(monkeypatch: pytest.MonkeyPatch, trust_env: bool) -> str
     """Return the bundle that is loaded for a client without a word on whom to trust."""
     bundles: list[str | None] = []
 
-    def load(cafile: str | None = None, capath: str | None = None) -> ssl.SSLContext:
+    def load(
+        context: ssl.SSLContext, cafile: str | None = None, capath: str | None = None
+    ) -> None:
         bundles.append(cafile or capath)
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
-    monkeypatch.setattr("ssl.create_default_context", load)
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", load)
     context = Trust(True, trust_env).load_context()
 
     assert ssl.TLSVersion.TLSv1_2 == context.minimum_version
@@ -130,6 +149,34 @@ def test_bundle_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(ConfigurationError, match="verify must be the path"):
         Trust(True, True).load_context()
+
+
+@pytest.mark.parametrize("system", [True, False], ids=["Debian", "others"])
+def test_lowest_version_that_the_system_sets(
+    system: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A context that OpenSSL's configuration bounds is trusted only where all are such."""
+    least = ssl.TLSVersion.MINIMUM_SUPPORTED
+    context = old(minimum_version=least)
+    default = least if system else ssl.TLSVersion.TLSv1_2
+    monkeypatch.setattr("auth0_tx.shells.tls._find_default_minimum", lambda: default)
+
+    assert system == (find_flaw(context) is None)
+    with pytest.raises(ConfigurationError, match="minimum_version"):
+        check_connection(context, "TLSv1.1")
+
+
+def test_keys_that_cannot_be_logged(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file for keys that cannot be written is reported by the name of its variable."""
+    monkeypatch.setenv("SSLKEYLOGFILE", "/no/such/folder/keys")
+
+    assert Trust(certificates.ca_file, False).load_context().keylog_filename is None
+    with pytest.raises(ConfigurationError, match="SSLKEYLOGFILE must") as caught:
+        Trust(certificates.ca_file, True)
+
+    assert (None, None) == (caught.value.__cause__, caught.value.__context__)
 
 
 def test_one_context_for_life(certificates: Certificates) -> None:

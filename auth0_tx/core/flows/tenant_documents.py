@@ -27,6 +27,7 @@ import attrs
 from ...errors import (
     AmbiguousError,
     ClientClosedError,
+    ConfigurationError,
     CustomTokenExchangeError,
     DiscoveryError,
     InvalidResponseError,
@@ -406,7 +407,8 @@ def _read_failure(
 
 def _to_discovery_error(error: CustomTokenExchangeError) -> CustomTokenExchangeError:
     """Return what a failed fetch means for the exchange: that nothing was sent."""
-    if isinstance(error, ClientClosedError):
+    # A session or a context that stopped verifying is the application's to mend.
+    if isinstance(error, (ClientClosedError, ConfigurationError)):
         return error
     # Ambiguous for the GET, and unambiguous for the grant: it was not sent.
     if isinstance(error, TransportError) and error.status is None:

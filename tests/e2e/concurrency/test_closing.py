@@ -217,7 +217,7 @@ async def test_aclose_leaves_the_applications_session_open(
     context = ssl.create_default_context(cafile=issuer.ca_file)
     connector = aiohttp.TCPConnector(ssl=context)
     async with aiohttp.ClientSession(connector=connector) as session:
-        client = AsyncServerClient(**issuer.settings(), session=session)
+        client = AsyncServerClient(**issuer.settings(verify=True), session=session)
         await client.custom_token_exchange(options("before"))
         await client.aclose()
         async with session.get(f"https://{issuer.domain}/") as answer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -100,9 +101,10 @@ def test_a_session_belongs_to_its_loop(issuer: VolumeIssuer) -> None:
     """With the application's own session, another loop is told what to do instead."""
 
     async def with_session() -> AsyncServerClient:
-        connector = aiohttp.TCPConnector(ssl=False)
+        context = ssl.create_default_context(cafile=issuer.ca_file)
+        connector = aiohttp.TCPConnector(ssl=context)
         async with aiohttp.ClientSession(connector=connector) as session:
-            client = AsyncServerClient(**issuer.settings(), session=session)
+            client = AsyncServerClient(**issuer.settings(verify=True), session=session)
             await client.custom_token_exchange(options("subject"))
         return client
 
@@ -115,7 +117,7 @@ def test_a_session_belongs_to_its_loop(issuer: VolumeIssuer) -> None:
 async def test_a_session_that_was_closed(issuer: VolumeIssuer) -> None:
     """A session that the application has closed is told of as such."""
     async with aiohttp.ClientSession() as session:
-        client = AsyncServerClient(**issuer.settings(), session=session)
+        client = AsyncServerClient(**issuer.settings(verify=True), session=session)
 
     with pytest.raises(ClientClosedError, match="session is closed"):
         await client.custom_token_exchange(options("subject"))

@@ -124,7 +124,9 @@ def test_a_loop_is_not_inherited(
         context = ssl.create_default_context(cafile=issuer.ca_file)
         connector = aiohttp.TCPConnector(ssl=context)
         session = aiohttp.ClientSession(connector=connector)
-        return AsyncServerClient(**issuer.settings(), session=session), session
+        return AsyncServerClient(
+            **issuer.settings(verify=True), session=session
+        ), session
 
     client, session = loop.run_until_complete(make())
     loop.run_until_complete(own_async_answers(client, "parent", 5))
@@ -159,7 +161,11 @@ def test_a_child_closes_nothing_of_its_parent(
     session = requests.Session() if own_session else None
     if session is not None:
         session.verify = issuer.ca_file
-    client = ServerClient(**issuer.settings(), session=session)
+    client = ServerClient(
+        **issuer.settings(verify=True, session=session)
+        if own_session
+        else issuer.settings()
+    )
     async_client = AsyncServerClient(**issuer.settings())
     own_answers(client, "parent-", 1)
     loop.run_until_complete(own_async_answers(async_client, "async-parent-", 1))

@@ -9,17 +9,19 @@ from collections.abc import Callable, Iterator
 
 import aiohttp
 import pytest
+import requests
 
-from auth0_tx import AmbiguousError, NotSentError
+from auth0_tx import AmbiguousError, ConfigurationError, NotSentError
 from tests.e2e.faults import wire_greetings as greet
 from tests.e2e.faults import wire_proxy as act
-from tests.e2e.faults.callers import AsyncCaller, Caller, Outcome
+from tests.e2e.faults.callers import AsyncCaller, BlockingCaller, Caller, Outcome
 from tests.e2e.faults.fault_cases import check_silent, check_unpoisoned
 from tests.e2e.faults.wire_behaviours import GRANT, last_document, metadata, resets
 from tests.e2e.faults.wire_certificates import Certificates
 from tests.e2e.faults.wire_http import WireRequest, json_answer
 from tests.e2e.faults.wire_proxy import Behaviour, Proxy
 from tests.e2e.faults.wire_server import Script, WireServer
+from tests.e2e.faults.worlds import World
 
 ATTEMPTS = 3
 
@@ -29,8 +31,8 @@ def new_proxy() -> Iterator[Callable[..., Proxy]]:
     """A factory of proxies."""
     made: list[Proxy] = []
 
-    def new(*script: Behaviour) -> Proxy:
-        made.append(Proxy(*script or (act.tunnels,)))
+    def new(*script: Behaviour, tls: ssl.SSLContext | None = None) -> Proxy:
+        made.append(Proxy(*script or (act.tunnels,), tls=tls))
         return made[-1]
 
     yield new
@@ -162,6 +164,118 @@ def test_proxys_credentials_without_a_tunnel(
     assert [expected] * 2 == [
         request.header("proxy-authorization") for request in proxy.connects
     ]
+
+
+@pytest.mark.parametrize("own_session", [False, True], ids=["ours", "own session"])
+def test_environments_proxy_without_a_scheme(
+    own_session: bool,
+    server: WireServer,
+    proxy: Proxy,
+    new_caller: Callable[..., Caller],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A variable may leave `http://` out, and may have a password."""
+    monkeypatch.setenv("HTTPS_PROXY", f"user:proxy-password@localhost:{proxy.port}")
+    outcome = new_caller(trust_env=True, own_session=own_session).exchange()
+    expected = "Basic " + base64.b64encode(b"user:proxy-password").decode()
+
+    assert outcome.error is None
+    assert [expected] == [
+        request.header("proxy-authorization") for request in proxy.connects
+    ]
+
+
+@pytest.mark.parametrize("own_session", [False, True], ids=["ours", "own session"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "ftp://user:proxy-password@localhost:{}",
+        "http://user:proxy-password@localhost:{}/proxy.pac",
+        "user:proxy-password @localhost:{}",
+        "http://user:proxy-password@localhost:1{}0",
+    ],
+)
+def test_environments_proxy_that_is_none(
+    value: str,
+    own_session: bool,
+    server: WireServer,
+    proxy: Proxy,
+    new_caller: Callable[..., Caller],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Anything but an HTTP proxy is refused before a socket is opened, and not quoted."""
+    monkeypatch.setenv("HTTPS_PROXY", value.format(proxy.port))
+    outcome = new_caller(trust_env=True, own_session=own_session).exchange()
+
+    assert (ConfigurationError, "invalid_configuration", None, False) == outcome.summary
+    assert outcome.error is not None
+    assert "HTTPS_PROXY must" in outcome.error.message
+    check_silent(outcome.error)
+    assert "proxy-password" not in str(outcome.error)
+    assert [] == proxy.connects
+    assert [] == server.wires
+
+
+def test_environments_socks_proxy(
+    server: WireServer,
+    proxy: Proxy,
+    new_caller: Callable[..., Caller],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """SOCKS is refused, and the proxy is not passed by."""
+    monkeypatch.setenv("ALL_PROXY", f"socks5h://localhost:{proxy.port}")
+    outcome = new_caller(trust_env=True).exchange()
+
+    assert (ConfigurationError, "invalid_configuration", None, False) == outcome.summary
+    assert [] == server.wires
+
+
+def test_proxy_that_is_spoken_to_over_tls(
+    server: WireServer,
+    certificates: Certificates,
+    new_proxy: Callable[..., Proxy],
+    new_caller: Callable[..., Caller],
+) -> None:
+    """The client's trust holds for a proxy, too, and its password goes to no impostor."""
+    believed = new_proxy(tls=certificates.good())
+    impostor = new_proxy(tls=certificates.self_signed())
+    url = "https://user:proxy-password@localhost:{}"
+    granted = new_caller(proxy=url.format(believed.port)).exchange()
+    refused = new_caller(proxy=url.format(impostor.port)).exchange()
+
+    assert granted.error is None
+    assert 1 == len(believed.connects)
+    assert (NotSentError, "tls_failed", None, False) == refused.summary
+    assert [] == impostor.connects
+
+
+@pytest.mark.parametrize("scheme", ["ftp", "socks5"])
+def test_sessions_own_proxy_that_is_none(
+    scheme: str,
+    world: World,
+    server: WireServer,
+    proxy: Proxy,
+    certificates: Certificates,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The proxies of an application's session are held to the same rule."""
+    monkeypatch.setattr("auth0_tx.shells.requests_trust.find_spec", lambda _: None)
+    url = f"{scheme}://user:proxy-password@localhost:{proxy.port}"
+    caller: Caller
+    if world.name == "blocking":
+        session = requests.Session()
+        session.verify, session.proxies = certificates.ca_file, {"https": url}
+        caller = BlockingCaller(server.domain, {"session": session})
+    else:
+        caller = AsyncCaller(
+            server.domain, {}, lambda: aiohttp.ClientSession(proxy=url)
+        )
+    outcome = caller.exchange()
+    caller.close()
+
+    assert (ConfigurationError, "invalid_configuration", None, False) == outcome.summary
+    assert "proxy-password" not in str(outcome.error)
+    assert [] == proxy.connects
 
 
 @pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import selectors
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,7 +24,8 @@ class Proxy:
         connects: The requests received, oldest first.
     """
 
-    def __init__(self, *script: Behaviour) -> None:
+    def __init__(self, *script: Behaviour, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.connects: list[WireRequest] = []
         self.script = Script(*script)
         self.stopping = threading.Event()
@@ -69,6 +71,9 @@ class Proxy:
 
     def _converse(self, sock: socket.socket) -> None:
         with suppress(OSError, ClientLeft), sock:
+            if self._tls is not None:
+                sock = self._tls.wrap_socket(sock, server_side=True)
+                self._sockets.append(sock)
             request = read_request(sock.recv, len(self._sockets))
             if request is not None:
                 self.connects.append(request)
