@@ -28,7 +28,7 @@ HEADER = (
     "disallow-untyped-decorators=False",
     "# pyright: reportRedeclaration=false",
     "import typing as _t; request = response = _t.cast(_t.Any, None); "
-    "BROKER = REDIS_URL = redis_url = str()",
+    "API_URL = BROKER = REDIS_URL = redis_url = str()",
     "async def token_of(request: object) -> str: return str(request)",
 )
 

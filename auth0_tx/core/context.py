@@ -22,6 +22,7 @@ from .effects import Response
 from .session.cookies import Cookies
 from .session.lock import LockWatches
 from .session.rotations import Rotations
+from .wire.api_calls import RenewalPauses
 from .wire.metadata import Metadata
 from .wire.retries import RetryState
 
@@ -91,6 +92,7 @@ class Context:
         sealers: open and seal sessions, by purpose and the tenant's domain.
         cache_state: whether the token cache works, and which of its locks are ours.
         warned: the warnings that are given once for each client, and were.
+        renewal_pauses: when tokens that an API refused were replaced.
         exchange_ids: numbers by which a subscriber joins the events of one exchange.
     """
 
@@ -116,6 +118,7 @@ class Context:
     )
     cache_state: CacheState = attrs.field(factory=CacheState)
     warned: set[str] = attrs.field(factory=set)
+    renewal_pauses: RenewalPauses = attrs.field(factory=RenewalPauses)
     exchange_ids: Iterator[int] = attrs.field(factory=partial(count, 1))
 
     def __attrs_post_init__(self) -> None:
@@ -158,6 +161,7 @@ class Call(Unpicklable):
         domain: what the resolver returned for it, once it has been asked.
         on_answer: takes each response of the token endpoint, as the pace of a bulk exchange
             follows the server's rate limit.
+        refused_token: an access token that an API refused; another one is needed.
     """
 
     context: Context
@@ -169,6 +173,7 @@ class Call(Unpicklable):
     exchange_id: int = 0
     domain: str | None = None
     on_answer: Callable[[Response], None] | None = attrs.field(default=None, repr=False)
+    refused_token: str | None = attrs.field(default=None, repr=False)
 
     def limit_to(self, deadline: float) -> Call:
         """Return this call with an earlier *deadline*, for a part of it that isn't an exchange."""
@@ -180,4 +185,5 @@ class Call(Unpicklable):
             self.started,
             min(deadline, self.deadline),
             domain=self.domain,
+            refused_token=self.refused_token,
         )

@@ -44,6 +44,16 @@ ROOMS = {
     ),
     "client": ("shells", "frameworks", "core", "values", "errors", *LEAVES),
     "aio": ("shells", "frameworks", "core", "values", "errors", *LEAVES),
+    "calling": (
+        "calling",
+        "client",
+        "aio",
+        "shells",
+        "core",
+        "values",
+        "errors",
+        *LEAVES,
+    ),
     "stores": ("stores", "core", "errors", "secret", "clocks"),
     "caches": ("caches", "stores", "core", "errors", "secret"),
     "doctor": (

@@ -36,7 +36,7 @@ from ..cache.tokens import (
     make_cached_tokens,
     own_copy,
 )
-from ..context import Call, Context
+from ..context import Call
 from ..effects import Emit, Flow, Share, Sleep
 from ..jose.claims import read_claimed_expiry
 from .exchange_cache import LOCK_SECONDS, ExchangeCache, open_cache
@@ -100,7 +100,7 @@ def exchange_through_cache(
         CustomTokenExchangeError: how the exchange failed.
         StoreError: the cache failed, and the policy says to raise.
     """
-    response = _find_in_memory(call.context, exchange.fields)
+    response = _find_in_memory(call, exchange.fields)
     if response is not None:
         return response
     domain = call.settings.domain or (yield from resolve_domain(call))
@@ -110,7 +110,7 @@ def exchange_through_cache(
     key = cache_key(call.settings.cache_hash_key, (domain, *exchange.fields))
     lookup = _Lookup(call, exchange, domain, key, open_cache(call.context))
     # No lock for a hit: nearly all calls are hits, and a lock would serialise them.
-    tokens = yield from lookup.cache.find(key)
+    tokens = yield from _find(lookup)
     if tokens is None:
         return (yield from _join_or_lead(lookup))
     now = call.context.clock()
@@ -126,24 +126,34 @@ def exchange_through_cache(
 
 
 def _find_in_memory(
-    context: Context, fields: tuple[str | None, ...]
+    call: Call, fields: tuple[str | None, ...]
 ) -> TokenExchangeResponse | None:
     """Return the tokens in memory, if no resolver must be asked and no subscriber told.
 
     This is the shortest way there is, as most calls of a busy application go it.
     """
-    settings = context.settings
+    settings = call.settings
     if not isinstance(settings.token_cache, MemoryTokenCache):
         return None
     # A resolver may await, and a subscriber is an effect: both take a flow.
     if settings.domain is None or settings.on_event is not None:
         return None
-    now = context.clock()
+    now = call.context.clock()
     key = cache_key(settings.cache_hash_key, (settings.domain, *fields))
     tokens = settings.token_cache.find(key, now)
-    if tokens is None or now >= tokens.renew_at:
+    if tokens is None or now >= tokens.renew_at or _is_refused(call, tokens):
         return None
     return tokens.to_response(now)
+
+
+def _find(lookup: _Lookup) -> Flow[CachedTokens | None]:
+    """Return what is cached, unless an API refused it."""
+    tokens = yield from lookup.cache.find(lookup.key)
+    return None if tokens is None or _is_refused(lookup.call, tokens) else tokens
+
+
+def _is_refused(call: Call, tokens: CachedTokens) -> bool:
+    return call.refused_token == tokens.response.access_token
 
 
 def _join_or_lead(lookup: _Lookup) -> Flow[TokenExchangeResponse]:
@@ -158,7 +168,8 @@ def _join_or_lead(lookup: _Lookup) -> Flow[TokenExchangeResponse]:
         yield from Emit(CacheMissed(domain=lookup.domain))
     while True:
         outcome: SharedOutcome = yield from Share(
-            ("tokens", lookup.key),
+            # Apart from those to whom the refused token, if it is cached, is an answer.
+            ("tokens", lookup.key, call.refused_token),
             lambda: _lead(lookup),
             call.deadline,
             _TOO_LATE,
@@ -204,7 +215,7 @@ def _exchange_under_lock(lookup: _Lookup) -> Flow[TokenExchangeResponse]:
     until = context.monotonic() + LOCK_SECONDS
     try:
         # Whoever had the lock may have been done just after we looked.
-        tokens = yield from cache.find(lookup.key)
+        tokens = yield from _find(lookup)
         if tokens is None:
             response = yield from _exchange_and_put(lookup)
         else:
@@ -247,7 +258,7 @@ def _acquire_lock(lookup: _Lookup, name: str) -> Flow[bytes]:
         # An exchange takes tens of milliseconds, so the first looks are close together; the
         # later ones spare the cache.
         wait = min(wait * 1.5, _LONGEST_LOOK)
-        if (yield from cache.find(lookup.key)) is not None:
+        if (yield from _find(lookup)) is not None:
             break
     return owner
 

@@ -126,6 +126,20 @@ def get_token_on_behalf_of(
         RefusedError: Auth0 said no: the token, the scopes, or who would act.
         CustomTokenExchangeError: the root of these and every other failure.
     """
+    check_acting(context, access_token, audience, scope)
+    call = context.begin_call(store_options)
+    return start_exchange_on_behalf_of(call, access_token, audience, scope)
+
+
+def check_acting(
+    context: Context, access_token: object, audience: object, scope: object
+) -> None:
+    """Refuse a client that may not act on behalf of a user, and arguments that break a rule.
+
+    Raises:
+        ConfigurationError: the client is a public one.
+        InvalidInputError: an argument breaks a rule.
+    """
     # Auth0 lets confidential clients alone act on behalf of a user.  Its refusal would name
     # the grant and not the reason.
     if context.settings.client_auth == "none":
@@ -135,9 +149,14 @@ def get_token_on_behalf_of(
             parameter="client_auth",
         )
     check_on_behalf_of(access_token, audience, scope)
-    call = context.begin_call(store_options)
+
+
+def start_exchange_on_behalf_of(
+    call: Call, access_token: str, audience: str, scope: str | None
+) -> Flow[TokenExchangeResponse]:
+    """Return the flow of an exchange whose arguments were checked, through the cache if any."""
     run = partial(_exchange_on_behalf_of, call, access_token, audience, scope)
-    if context.settings.token_cache is None:
+    if call.settings.token_cache is None:
         return run()
     return exchange_through_cache(
         call,
