@@ -8,7 +8,8 @@ A run ends with an exit status and never with a traceback, which could show a to
 
 ===  ==================================================================================
   0  the operation succeeded
-  1  it failed, or the output could not be written
+  1  it failed, or the output could not be written; for ``exchange-many``, not every row
+     is ``ok``
   2  an argument, or a file or variable that it names, cannot be used
 130  Ctrl-C (128 + SIGINT, as shells report it)
 143  SIGTERM or SIGHUP (128 + SIGTERM)
@@ -42,6 +43,7 @@ COMMANDS = {
     "demo": "run an exchange, blocking and async, on a local tenant, and show it",
     "doctor": "find out why exchanges fail",
     "exchange": "exchange a token at a tenant of your own",
+    "exchange-many": "exchange a file of tokens, each of them once",
     "inspect": "decode a token, without verifying it",
     "tenant": "run a local Auth0 tenant until it is stopped",
 }
@@ -97,7 +99,7 @@ def _run(words: list[str], console: Console) -> int:
 
 
 def _run_command(name: str, words: list[str], console: Console) -> int:
-    command = import_module(f".commands.{name}", __name__)
+    command = import_module(f".commands.{name.replace('-', '_')}", __name__)
     parser = command_parser(name, command.DESCRIPTION, command.EPILOG)
     command.add_arguments(parser)
     as_json = False

@@ -111,7 +111,7 @@ def refuse_option(parser: Parser, option: str, instead: str) -> None:
 
 def top_parser(commands: Mapping[str, str]) -> Parser:
     """Make the parser of the words up to the subcommand's name."""
-    listed = "\n".join(f"  {name:<10}{text}" for name, text in commands.items())
+    listed = "\n".join(f"  {name:<15}{text}" for name, text in commands.items())
 
     # Not argparse's `choices`, whose error quotes the word.
     def parse_command(word: str) -> str:
@@ -174,6 +174,25 @@ def parse_seconds(word: str) -> float:
     if 0 < number <= 31_536_000:
         return number
     raise argparse.ArgumentTypeError("must be a positive number of seconds")
+
+
+def parse_count(word: str) -> int:
+    """Parse a positive whole number, below 10,000."""
+    if word.isascii() and word.isdigit() and len(word) <= 4 and int(word) > 0:
+        return int(word)
+    raise argparse.ArgumentTypeError("must be a whole number, 1 to 9999")
+
+
+def parse_rate(word: str) -> float:
+    """Parse a positive number of operations in a second."""
+    try:
+        number = float(word)
+    except ValueError:
+        number = 0.0
+    # Also false for NaN.
+    if 0 < number <= 1_000_000:
+        return number
+    raise argparse.ArgumentTypeError("must be a positive number")
 
 
 def parse_parameter(word: str) -> tuple[str, str]:

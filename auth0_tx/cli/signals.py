@@ -14,16 +14,22 @@ loop happens to run. The loop logs what a callback raises, and nobody sees what 
 raises that nobody awaits: either way the signal would be lost. So :func:`run_coroutine`
 cancels the main task from the loop's own signal handler, which is how asyncio handles
 Ctrl-C as well, and raises ``Terminated`` once the loop is closed.
+
+A run that would lose something by ending at once is run by :func:`run_stoppable`. Its first
+signal only asks it to stop, and it ends by itself when it is ready. A second one, from an
+impatient user or a supervisor, ends it as above.
 """
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, TypeVar
+
+import attrs
 
 T = TypeVar("T")
 
@@ -102,6 +108,82 @@ def run_coroutine(main: Coroutine[Any, Any, T]) -> T:
         if is_terminated:
             raise Terminated from None
         raise
+
+
+@attrs.define
+class StopSignal:
+    """The signal that asked a run to stop.
+
+    Attributes:
+        number: the signal, or ``None`` as long as there was none.
+        stop: called on the event loop when it arrives; set by the run.
+    """
+
+    number: int | None = None
+    stop: Callable[[], None] = lambda: None
+
+    @property
+    def status(self) -> int:
+        """The exit status of a run that it stopped."""
+        return 130 if self.number == signal.SIGINT else 143
+
+    def receive(self, number: int) -> None:
+        """Ask the run to stop, or end it if it was asked before.
+
+        Raises:
+            KeyboardInterrupt: this is the second signal, and it is Ctrl-C.
+            Terminated: this is the second signal, and it is another one.
+        """
+        if self.number is None:
+            self.number = number
+            self.stop()
+        elif number == signal.SIGINT:
+            raise KeyboardInterrupt
+        else:
+            raise Terminated
+
+
+def run_stoppable(main: Callable[[StopSignal], Coroutine[Any, Any, T]]) -> T:
+    """Run *main* on a new event loop; the first signal asks it to stop, the second ends it.
+
+    Args:
+        main: is passed the signal, sets its ``stop``, and returns when it is ready.
+
+    Raises:
+        KeyboardInterrupt: there was a second signal, Ctrl-C.
+        Terminated: there was a second signal, another one.
+    """
+    import asyncio
+
+    numbers = [number for number in signal.valid_signals() if _is_ours(number)]
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    # A shell that starts a command in the background has it ignore Ctrl-C.
+    if in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        numbers.append(signal.SIGINT)
+
+    async def run_main() -> T:
+        loop, received = asyncio.get_running_loop(), StopSignal()
+
+        def receive_soon(number: int, _frame: FrameType | None) -> None:
+            loop.call_soon_threadsafe(received.receive, number)
+
+        before = {number: signal.getsignal(number) for number in numbers}
+        try:
+            for number in numbers:
+                try:
+                    # What the callback raises ends the loop.
+                    loop.add_signal_handler(number, received.receive, number)
+                except NotImplementedError:
+                    # A loop of Windows.
+                    signal.signal(number, receive_soon)
+            return await main(received)
+        finally:
+            for number, handler in before.items():
+                with suppress(NotImplementedError):
+                    loop.remove_signal_handler(number)
+                signal.signal(number, handler)
+
+    return asyncio.run(run_main())
 
 
 def _is_ours(number: int) -> bool:

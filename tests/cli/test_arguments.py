@@ -32,6 +32,10 @@ NEEDLE = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhdXRoMHxhbGljZSJ9.c2lnbmF0dXJl"
         ["inspect", "-", NEEDLE],
         ["exchange", NEEDLE],
         ["exchange", "--subject-token", NEEDLE],
+        ["exchange-many", "tokens.csv", NEEDLE],
+        ["exchange-many", NEEDLE, "--out", NEEDLE],
+        ["exchange-many", "tokens.csv", "--out", "/dev/null", "--concurrency", NEEDLE],
+        ["exchange-many", "tokens.csv", "--out", "/dev/null", "--rate", NEEDLE],
         ["exchange", f"--subject-token={NEEDLE}"],
         ["exchange", "--actor-token", NEEDLE],
         ["exchange", "--client-secret", NEEDLE],
@@ -98,8 +102,8 @@ def test_unknown_command(command: InProcess) -> None:
 
     assert 2 == outcome.status
     assert (
-        "auth0-tx: argument command: must be one of demo, doctor, exchange, inspect, tenant"
-        == outcome.err.splitlines()[0]
+        "auth0-tx: argument command: must be one of demo, doctor, exchange, "
+        "exchange-many, inspect, tenant" == outcome.err.splitlines()[0]
     )
 
 

@@ -28,8 +28,11 @@ to go on with another input, or at another tenant, is refused. The journal is lo
 long as the run lasts, and stays when it is complete: it keeps the same rows from being sent
 by a second run.
 
-To send rows again that failed (``--retry-failed``), the journal first notes that they are to
-be begun again, then their lines are removed from the results. A kill between the two steps
+A row of a run that stops may turn out not to have been sent, or refused for a reason that has
+nothing to do with its token. The journal then notes that it is to be begun again.
+
+To send rows again that failed (``--retry-failed``), the journal first notes the same of
+them, then their lines are removed from the results. A kill between the two steps
 leaves the outcomes that they had.
 """
 
@@ -38,6 +41,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from enum import IntEnum
@@ -51,6 +55,7 @@ from .line_file import LineFile
 
 JOURNAL_SUFFIX = ".begun"
 
+_MOST_CODES = 100
 _FORMAT = "auth0-tx exchange-many 1"
 
 
@@ -160,6 +165,7 @@ class RunRecord:
         self._journal = journal
         # A byte for each row: a million of them take a megabyte.
         self._states = bytearray(rows + 1)
+        self._codes: Counter[str] = Counter()
 
     @classmethod
     def open(
@@ -243,6 +249,10 @@ class RunRecord:
         # There is no row 0.
         return count - 1 if state is RowState.NEW else count
 
+    def count_codes(self) -> dict[str, int]:
+        """Return how many rows failed, or are ambiguous, by the code of their error."""
+        return dict((+self._codes).most_common())
+
     def note_begun(self, number: int) -> None:
         """Note that a row is about to be sent.
 
@@ -269,7 +279,20 @@ class RunRecord:
             self._results.append(_format_line({"row": number, **members}))
         except OSError as error:
             raise system_failure("cannot write the results", error) from None
+        self._count(members)
         self._states[number] = OUTCOMES[members["outcome"]]
+
+    def note_unsent(self, number: int) -> None:
+        """Note that a row which was begun has not been sent, or has not used up its token.
+
+        Raises:
+            CommandError: it cannot be written; the row stays begun.
+        """
+        try:
+            self._journal.append(_format_line({"again": [number]}))
+        except OSError as error:
+            raise system_failure("cannot write the journal", error) from None
+        self._states[number] = RowState.NEW
 
     def iterate_outcomes(self) -> Iterator[dict[str, Any]]:
         """Yield the lines of the results.
@@ -310,6 +333,7 @@ class RunRecord:
             self._load_note(line)
         self._results.repair()
         for members in self.iterate_outcomes():
+            self._count(members)
             self._states[members["row"]] = OUTCOMES[members["outcome"]]
 
     def _load_note(self, line: bytes) -> None:
@@ -322,6 +346,15 @@ class RunRecord:
             case _:
                 raise _unreadable_journal()
 
+    def _count(self, members: Mapping[str, Any], by: int = 1) -> None:
+        code = members.get("code")
+        if code is None:
+            return
+        # Codes are the server's; a hostile one could send a new one with each answer.
+        if len(self._codes) >= _MOST_CODES and code not in self._codes:
+            code = "other"
+        self._codes[str(code)] += by
+
     def _has_row(self, number: object) -> bool:
         # JSON has `true`, which is 1 in Python.
         return type(number) is int and 0 < number < len(self._states)
@@ -329,11 +362,11 @@ class RunRecord:
     def _reopen_failed(
         self, path: str, may_retry: Callable[[Mapping[str, Any]], bool]
     ) -> None:
-        failed = {
-            members["row"]
-            for members in self.iterate_outcomes()
-            if members["outcome"] == "error" and may_retry(members)
-        }
+        failed = set()
+        for members in self.iterate_outcomes():
+            if members["outcome"] == "error" and may_retry(members):
+                failed.add(members["row"])
+                self._count(members, -1)
         if not failed:
             return
         self._journal.append(_format_line({"again": sorted(failed)}))

@@ -146,7 +146,7 @@ class TokenTable:
         """Yield the rows; an empty line is not one."""
         count = len(self.columns)
         number = 0
-        for fields in self._parse(self._iterate_lines()):
+        for fields in self._parse(self._iterate_lines(), 1):
             if not fields:
                 continue
             number += 1
@@ -159,7 +159,7 @@ class TokenTable:
                 yield Row(number=number, cells={}, problem=problem)
 
     def _read_header(self) -> tuple[str, ...]:
-        fields = next(self._parse(iter([self._header_line])), [])
+        fields = next(self._parse(iter([self._header_line]), 0), [])
         # A space after the comma is not meant to be part of the name.
         names = tuple(field.strip() for field in fields)
         if "subject_token" not in names:
@@ -189,8 +189,8 @@ class TokenTable:
 
     def _read_line(self, *, is_first: bool = False) -> str:
         line = self._file.readline(_LONGEST_LINE + 1)
-        self._lines += 1
         self._hash.update(line)
+        self._lines += 1
         if is_first:
             if line.startswith(_UTF_16):
                 raise self._fail("is UTF-16 text", "save the file as UTF-8")
@@ -202,10 +202,11 @@ class TokenTable:
             raise self._fail("is not UTF-8 text", "save the file as UTF-8")
         return text
 
-    def _parse(self, lines: Iterator[str]) -> Iterator[list[str]]:
+    def _parse(self, lines: Iterator[str], before: int) -> Iterator[list[str]]:
         # Strict: a stray quote would otherwise make one field of the rows that follow.
         reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
         while True:
+            first_line = before + reader.line_num + 1
             try:
                 fields = next(reader, None)
             except csv.Error:
@@ -213,9 +214,10 @@ class TokenTable:
             if fields is None:
                 return
             yield fields
-        raise self._fail(
-            "is not valid CSV",
-            "check its quotes and line ends; a field may have "
+        # A field without its closing quote goes on to the file's end: name its beginning.
+        raise CommandError(
+            f"the row that begins in line {first_line:,} of the input is not valid CSV",
+            hint="check its quotes and line ends; a field may have "
             f"{csv.field_size_limit():,} characters",
         )
 

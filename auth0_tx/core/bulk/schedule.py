@@ -229,7 +229,7 @@ class Schedule:
                     return []
                 return [self._add_result(row, outcome)]
         results = [self._add_result(row, outcome)]
-        if is_limited or _is_shared_by_all(outcome):
+        if is_limited or is_shared_by_all(outcome):
             results += self._stop_after(outcome, now)
         return results
 
@@ -307,7 +307,7 @@ class Schedule:
         return BulkExchangeResult(index=row.index, error=outcome)
 
 
-def _is_shared_by_all(error: CustomTokenExchangeError) -> bool:
+def is_shared_by_all(error: CustomTokenExchangeError) -> bool:
     """Return whether every further row would fail in the same way."""
     if isinstance(error, (BlockedError, ConfigurationError, ClientClosedError)):
         return True

@@ -45,4 +45,5 @@ def _add_command(name: str, text: str) -> None:
 
 _add_command("doctor", "Find out what keeps exchanges from working.")
 _add_command("exchange", "Exchange a token, from a file or a variable.")
+_add_command("exchange-many", "Exchange a file of tokens, each of them once.")
 _add_command("inspect", "Decode a token, without verifying it.")

@@ -121,16 +121,19 @@ def test_row_does_not_print_its_token() -> None:
         (f"subject_token\n{SECRET}\0\n", "line 2 of the input is not UTF-8 text"),
         (
             f'subject_token,id\na,x\n"{SECRET},y\nb,z\n',
-            "line 5 of the input is not valid CSV",
+            "the row that begins in line 3 of the input is not valid CSV",
         ),
         (
             f'subject_token,id\n"{SECRET}"b,y\n',
-            "line 2 of the input is not valid CSV",
+            "the row that begins in line 2 of the input is not valid CSV",
         ),
-        (f"subject_token\ra\r{SECRET}\r", "line 1 of the input is not valid CSV"),
+        (
+            f"subject_token\ra\r{SECRET}\r",
+            "the row that begins in line 1 of the input is not valid CSV",
+        ),
         (
             f"subject_token\n{SECRET}{'x' * 200_000}\n",
-            "line 2 of the input is not valid CSV",
+            "the row that begins in line 2 of the input is not valid CSV",
         ),
         (
             f"subject_token\n{SECRET}{'x' * 1_100_000}\n",

@@ -6,6 +6,7 @@ import base64
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -663,15 +664,23 @@ def test_on_behalf_of(project: Project, auth0_tenant: Tenant) -> None:
     [
         (["doctor", "--no-probe"], "ok       discovery"),
         (["exchange", "--subject-token-type", "urn:acme:legacy-token"], "Exchanged at"),
+        (
+            [
+                *("exchange-many", "tokens.csv", "--out", "results.jsonl"),
+                *("--subject-token-type", "urn:acme:legacy-token"),
+            ],
+            "Exchanged 1 of 1 rows",
+        ),
         (["inspect"], "alice"),
     ],
-    ids=["doctor", "exchange", "inspect"],
+    ids=["doctor", "exchange", "exchange-many", "inspect"],
 )
 def test_commands(
     project: Project,
     auth0_tenant: Tenant,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
     words: list[str],
     expected: str,
 ) -> None:
@@ -682,6 +691,8 @@ def test_commands(
     project()
     monkeypatch.setenv("AUTH0_TX_SUBJECT_TOKEN", token)
     monkeypatch.setenv("AUTH0_TX_TOKEN", auth0_tenant.id_token("auth0|alice"))
+    (tmp_path / "tokens.csv").write_text(f"subject_token\n{token}\n")
+    monkeypatch.chdir(tmp_path)
     execute_from_command_line(["manage.py", "auth0_tx", *words])
     written = capsys.readouterr().out
 

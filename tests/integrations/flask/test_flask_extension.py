@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import cachelib
@@ -560,15 +561,23 @@ def test_short_older_secret(auth0_tenant: Tenant, changes: dict[str, Any]) -> No
     [
         (["doctor", "--no-probe"], "ok       discovery"),
         (["exchange", "--subject-token-type", "urn:acme:legacy-token"], "Exchanged at"),
+        (
+            [
+                *("exchange-many", "tokens.csv", "--out", "results.jsonl"),
+                *("--subject-token-type", "urn:acme:legacy-token"),
+            ],
+            "Exchanged 1 of 1 rows",
+        ),
         (["inspect"], "alice"),
     ],
-    ids=["doctor", "exchange", "inspect"],
+    ids=["doctor", "exchange", "exchange-many", "inspect"],
 )
 def test_commands(
     app: Flask,
     auth0_tenant: Tenant,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
     words: list[str],
     expected: str,
 ) -> None:
@@ -576,6 +585,8 @@ def test_commands(
     token = auth0_tenant.subject_token("auth0|alice")
     monkeypatch.setenv("AUTH0_TX_SUBJECT_TOKEN", token)
     monkeypatch.setenv("AUTH0_TX_TOKEN", auth0_tenant.id_token("auth0|alice"))
+    (tmp_path / "tokens.csv").write_text(f"subject_token\n{token}\n")
+    monkeypatch.chdir(tmp_path)
     result = app.test_cli_runner().invoke(args=["auth0-tx", *words])
     written = result.output + capsys.readouterr().out
 

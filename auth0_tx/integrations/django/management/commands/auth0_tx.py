@@ -21,7 +21,7 @@ from auth0_tx.errors import ConfigurationError
 from auth0_tx.integrations.django.clients import read_keywords
 from auth0_tx.integrations.settings import DEFAULT
 
-_COMMANDS = ("doctor", "exchange", "inspect")
+_COMMANDS = ("doctor", "exchange", "exchange-many", "inspect")
 
 
 class Command(BaseCommand):

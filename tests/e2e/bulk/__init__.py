@@ -1,0 +1,1 @@
+"""Bulk exchanges from the command line, killed on the way."""
