@@ -213,6 +213,8 @@ def test_mistake_in_the_file_sends_nothing(bulk: Bulk) -> None:
         (("--rate", "nan"), "--rate: must be a positive number"),
         (("--retry-failed",), "--retry-failed needs --resume"),
         (("--domain", "http://x"), "domain"),
+        (("--scope", "a\nb"), "invalid_argument: scope "),
+        (("--no-type", "--subject-token-type", "short"), "subject_token_type "),
         (("--subject-token", "x"), "--subject-token is not supported"),
         (("--errors-to", "/nowhere/e.csv"), "cannot write the --errors-to file"),
     ],
@@ -321,6 +323,8 @@ def test_failed_rows_are_sent_again_if_asked(bulk: Bulk) -> None:
     )
     assert [(1, "ok"), (2, "ok"), (3, "ok"), (4, "error")] == bulk.read_outcomes()
     assert 4 == len(bulk.list_sent())
+    assert "--resume --retry-failed sends 4 of the failed rows again" in resumed.out
+    assert "--retry-failed" not in retried.out
 
 
 def test_other_input_and_other_tenant(bulk: Bulk) -> None:

@@ -158,6 +158,9 @@ class RunRecord:
         results: the open results.
         journal: the open and locked journal.
         rows: how many rows the input has.
+
+    Attributes:
+        retry_safe: how many rows failed in a way that is safe to retry.
     """
 
     def __init__(self, results: LineFile, journal: LineFile, rows: int) -> None:
@@ -166,6 +169,7 @@ class RunRecord:
         # A byte for each row: a million of them take a megabyte.
         self._states = bytearray(rows + 1)
         self._codes: Counter[str] = Counter()
+        self.retry_safe = 0
 
     @classmethod
     def open(
@@ -347,6 +351,8 @@ class RunRecord:
                 raise _unreadable_journal()
 
     def _count(self, members: Mapping[str, Any], by: int = 1) -> None:
+        if members["outcome"] == "error" and members.get("retry_safe") is True:
+            self.retry_safe += by
         code = members.get("code")
         if code is None:
             return

@@ -31,6 +31,7 @@ import attrs
 
 from ...clocks import read_monotonic
 from ...core.bulk.schedule import LONGEST_PAUSE, is_shared_by_all
+from ...core.wire.grants import check_exchange
 from ...errors import (
     AmbiguousError,
     BulkStoppedError,
@@ -96,6 +97,7 @@ from files and variables, as for auth0-tx exchange."""
 _CONCURRENCY = 50
 _MAX_CONNECTIONS = 100
 _REFRESH_SECONDS = 0.2
+_ANY_TEXT = "anything"
 
 _KILLED = AmbiguousError(
     "an earlier run ended while this row was in flight",
@@ -170,6 +172,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
                 "the subject token type is missing",
                 hint="pass --subject-token-type URI, or add the column",
             )
+        _check_defaults(defaults)
         failures = _open_failures(arguments)
         record = stack.enter_context(
             RunRecord.open(
@@ -192,9 +195,9 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         members = None if error is None else error_to_json(error)
         console.write_json(summary_to_json(counts, codes, stopped_by, members))
     else:
-        retry_option = not arguments.retry_failed
+        retry_safe = record.retry_safe
         console.write(
-            format_summary(counts, codes, console.style, retry_option=retry_option)
+            format_summary(counts, codes, console.style, retry_safe=retry_safe)
         )
     if bulk_run.signal_status is not None:
         return bulk_run.signal_status
@@ -380,6 +383,21 @@ def _read_defaults(
         actor_token_type=arguments.actor_token_type,
         organization=arguments.organization,
         authorization_params=read_parameters(arguments) or None,
+    )
+
+
+def _check_defaults(defaults: CustomTokenExchangeOptions) -> None:
+    # A mistake in an option would be the outcome of every row that lacks the column.
+    has_actor = defaults.actor_token is not None and bool(defaults.actor_token_type)
+    check_exchange(
+        attrs.evolve(
+            defaults,
+            subject_token=_ANY_TEXT,
+            subject_token_type=defaults.subject_token_type or "urn:checked:later",
+            # The other one may be in a column.
+            actor_token=defaults.actor_token if has_actor else None,
+            actor_token_type=defaults.actor_token_type if has_actor else None,
+        )
     )
 
 

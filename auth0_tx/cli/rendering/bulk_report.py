@@ -65,7 +65,7 @@ def format_rate(counts: BulkCounts) -> str:
 
 
 def format_summary(
-    counts: BulkCounts, codes: Mapping[str, int], style: Style, *, retry_option: bool
+    counts: BulkCounts, codes: Mapping[str, int], style: Style, *, retry_safe: int
 ) -> str:
     """Format the end of a run for reading.
 
@@ -73,7 +73,7 @@ def format_summary(
         counts: how many rows are in which state.
         codes: how many rows failed, by code.
         style: how to set off the lines.
-        retry_option: whether ``--retry-failed`` is worth a mention.
+        retry_safe: how many of the failed rows are safe to retry.
     """
     title = (
         f"Exchanged {counts.ok:,} of {counts.rows:,} rows; this run took "
@@ -106,9 +106,10 @@ def format_summary(
             "An ambiguous row may have used up its token. It is not sent again; get a new "
             "token for it."
         )
-    if retry_option and counts.failed:
+    if retry_safe:
         notes.append(
-            "--resume --retry-failed sends the failed rows again that are safe to retry."
+            f"--resume --retry-failed sends {retry_safe:,} of the failed rows again, which "
+            "is safe."
         )
     if counts.left:
         notes.append("--resume exchanges the rows that are left.")
