@@ -19,6 +19,9 @@ only the journal does  it may have been sent; the outcome is ``ambiguous``, and 
                        again. There are at most as many of them as were in flight.
 =====================  ======================================================================
 
+A note survives the end of the process at once, and a power failure once the disk has it, which
+it is made to every second.
+
 Half a line at the end of either file is removed. Half a note was not complete when the
 process ended, so its row had not been sent. Half an outcome leaves its row in the third
 state.
@@ -50,10 +53,13 @@ from typing import Any, Self
 
 import attrs
 
+from ...clocks import read_monotonic
 from ..failures import CommandError, format_reason, system_failure
 from .line_file import LineFile
 
 JOURNAL_SUFFIX = ".begun"
+SYNC_SECONDS = 1.0
+"""Seconds between two waits for the disk: to wait after each note could take most of the time."""
 
 _MOST_CODES = 100
 _FORMAT = "auth0-tx exchange-many 1"
@@ -169,6 +175,7 @@ class RunRecord:
         # A byte for each row: a million of them take a megabyte.
         self._states = bytearray(rows + 1)
         self._codes: Counter[str] = Counter()
+        self._next_sync = read_monotonic()
         self.retry_safe = 0
 
     @classmethod
@@ -268,6 +275,10 @@ class RunRecord:
         except OSError as error:
             raise system_failure("cannot write the journal", error) from None
         self._states[number] = RowState.BEGUN
+        now = read_monotonic()
+        if now >= self._next_sync:
+            self.sync()
+            self._next_sync = now + SYNC_SECONDS
 
     def note_outcome(self, number: int, members: Mapping[str, Any]) -> None:
         """Write how a row ended.

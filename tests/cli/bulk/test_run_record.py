@@ -83,6 +83,24 @@ def test_note_is_on_disk_before_it_returns(path: str) -> None:
         assert {"row": 4, **OK} == json.loads(Path(path).read_text())
 
 
+def test_disk_has_everything_now_and_then(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first note is on the disk before its row is sent, later ones within a second."""
+    synced: list[int] = []
+    monkeypatch.setattr("auth0_tx.cli.bulk.line_file.os.fsync", synced.append)
+    with RunRecord.open(path, make_header(), resume=False) as record:
+        record.note_begun(1)
+        record.note_begun(2)
+        assert 2 == len(synced)
+        monkeypatch.setattr("auth0_tx.cli.bulk.run_record.SYNC_SECONDS", 0.0)
+        record._next_sync = 0.0
+        record.note_begun(3)
+        record.note_begun(4)
+
+        assert 6 == len(synced)
+
+
 def test_journal_has_no_token(path: str) -> None:
     """The journal has a header and numbers, and no setting in clear."""
     begin(path, 1, done={1: OK})
