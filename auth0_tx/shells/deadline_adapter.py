@@ -41,6 +41,7 @@ from urllib3.exceptions import (
 
 from ..clocks import read_monotonic
 from ..secret import SecretBytes
+from .idle_connections import HostPools, IdleConnections
 from .proxies import split_credentials
 from .tls import check_connection
 
@@ -52,6 +53,9 @@ used."""
 
 LONGEST_LINE = 8_192
 """Bytes of a header line that are read, its end included: about what ``aiohttp`` allows."""
+
+_MOST_POOLS = 100
+"""Hosts whose connections are kept at rest."""
 
 _SHORTEST_WAIT = 0.001
 """Seconds; a timeout of 0 would mean not to wait, which is another error."""
@@ -283,10 +287,12 @@ class _WatchedTlsConnection(_WatchedConnection, HTTPSConnection):
 class _WatchedPool(HTTPConnectionPool):
     # urllib3 types the class by a protocol that its own connections do not meet.
     ConnectionCls = _WatchedConnection  # pyright: ignore[reportAssignmentType]
+    QueueCls: Any = IdleConnections
 
 
 class _WatchedTlsPool(HTTPSConnectionPool):
     ConnectionCls = _WatchedTlsConnection  # pyright: ignore[reportAssignmentType]
+    QueueCls: Any = IdleConnections
 
 
 class DeadlineAdapter(HTTPAdapter):
@@ -297,7 +303,7 @@ class DeadlineAdapter(HTTPAdapter):
 
     def __init__(self, context: ssl.SSLContext | None, max_connections: int) -> None:
         self._context = context
-        super().__init__(pool_connections=100, pool_maxsize=max_connections)
+        super().__init__(pool_connections=_MOST_POOLS, pool_maxsize=max_connections)
 
     def init_poolmanager(
         self, connections: int, maxsize: int, block: bool = False, **kwargs: Any
@@ -350,4 +356,8 @@ class DeadlineAdapter(HTTPAdapter):
 
 
 def _use_watched_pools(manager: Any) -> None:
+    if isinstance(manager.pools, HostPools):
+        # The proxy's, which serves every request.
+        return
+    manager.pools = HostPools(_MOST_POOLS)
     manager.pool_classes_by_scheme = {"http": _WatchedPool, "https": _WatchedTlsPool}

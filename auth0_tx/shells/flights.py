@@ -15,20 +15,26 @@ A leader's error may say more about the leader than about the server: its time w
 a signal struck it.  That is why those who waited try once themselves.
 
 A signal handler may raise between any two instructions of the main thread, also between those
-that take a lock and those that would release it.  So there is no lock here.  ``dict.setdefault``
-is one step of the interpreter: it puts a flight under its key, and elects its leader.  The
-``try`` that ends a flight is entered before the election.  Whoever waits has a lock of its own
-to wait for, and looks at the flight now and then.  So a leader that was cut off while it woke
-the others strands nobody either.
+that take a lock and those that would release it.  So there is no lock here:
+
+- ``dict.setdefault`` is one step of the interpreter: it puts a flight, whose leader is the
+  caller that made it, under its key.  No flight there is without a leader.
+- The ``finally`` blocks that end a flight surround that step.  There are two of them, as the
+  interrupt may cut off the first.
+- A flight knows its leader by a weak reference.  If two interrupts cut off both blocks, the
+  leader is freed, and the next thread that looks takes its place.
+- Each thread that waits has a lock of its own to wait for, and looks at the flight every second.
+  So a leader that was cut off while it woke the others strands nobody either.
 """
 
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Hashable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from ..clocks import read_monotonic
 from ..core.effects import Flow, Share
@@ -36,8 +42,13 @@ from ..errors import Auth0Error
 from .after_fork import register_renewable, renew_if_forked
 from .failures import timeout_error
 
+T = TypeVar("T")
+
 MOST_FAILURES = 2
 """Failed flights that a caller sees, its own included, before their error is its answer."""
+
+NOT_LOCKED = (RuntimeError, ValueError)
+"""Raised by a lock that is not locked: the interpreter's own, and gevent's."""
 
 _LOOK_AGAIN = 1.0
 """Seconds after which a thread that waits looks at its flight, in case nobody woke it."""
@@ -46,39 +57,71 @@ _NOTHING: Any = object()
 """Stands for the result of a run that has none, because it failed or was interrupted."""
 
 
+class _Caller:
+    """A call of a thread, as long as it lasts.
+
+    Attributes:
+        led: the flight that it leads, or was the last to lead.
+    """
+
+    __slots__ = ("__weakref__", "led")
+
+    def __init__(self) -> None:
+        self.led: _ThreadFlight | None = None
+
+
 class _ThreadFlight:
     """One run: who leads it, who waits for it, how it ended, and which one comes after it."""
 
-    __slots__ = ("_leaders", "_waiters", "failure", "has_ended", "result", "successor")
+    __slots__ = (
+        "_leaders",
+        "_successors",
+        "_waiters",
+        "failure",
+        "has_ended",
+        "result",
+    )
 
-    def __init__(self) -> None:
-        self._leaders: dict[None, object] = {}
+    def __init__(self, leader: _Caller) -> None:
+        # By their number.  All but the last were freed before they could end the flight.
+        self._leaders = {0: weakref.ref(leader)}
+        self._successors: dict[None, _ThreadFlight] = {}
         self._waiters: deque[threading.Lock] = deque()
         self.result: Any = _NOTHING
         self.failure: Exception | None = None
         self.has_ended = False
-        self.successor: _ThreadFlight | None = None
+
+    def is_led_by(self, caller: _Caller) -> bool:
+        """Return whether *caller* leads it."""
+        return self._leaders[len(self._leaders) - 1]() is caller
+
+    def is_without_leader(self) -> bool:
+        """Return whether its leader was freed, and did not end it."""
+        leader = self._leaders[len(self._leaders) - 1]
+        return not self.has_ended and leader() is None
+
+    def take_over(self, caller: _Caller) -> None:
+        """Make *caller* the leader, unless another one was quicker."""
+        number = len(self._leaders)
+        if self.is_without_leader():
+            self._leaders.setdefault(number, weakref.ref(caller))
 
     @property
-    def is_awaited(self) -> bool:
-        """Whether anybody waits for the end."""
-        return bool(self._waiters)
+    def successor(self) -> _ThreadFlight | None:
+        """The flight that comes after this one for those who waited."""
+        return self._successors.get(None)
 
-    def elect(self, caller: object) -> bool:
-        """Make *caller* the leader if there is none yet; return whether it is."""
-        return self._leaders.setdefault(None, caller) is caller
-
-    def is_led_by(self, caller: object) -> bool:
-        """Return whether *caller* was elected."""
-        return self._leaders.get(None) is caller
+    def succeed_by(self, flight: _ThreadFlight) -> _ThreadFlight:
+        """Have *flight* come after this one, unless another one does; return which does."""
+        return self._successors.setdefault(None, flight)
 
     def wait(self, deadline: float) -> None:
-        """Wait until the run has ended, or until *deadline*."""
+        """Wait until the run has ended or lost its leader, or until *deadline*."""
         turn = threading.Lock()
         turn.acquire()
         self._waiters.append(turn)
         try:
-            while not self.has_ended:
+            while not self.has_ended and not self.is_without_leader():
                 left = deadline - read_monotonic()
                 if left <= 0:
                     return
@@ -90,10 +133,11 @@ class _ThreadFlight:
     def wake_all(self) -> None:
         """Let all who wait go on, and those who come to wait from now on."""
         self.has_ended = True
-        # A thread whose time is up leaves the deque by itself.
-        with suppress(IndexError):
-            while True:
-                self._waiters.popleft().release()
+        # Each thread leaves the deque by itself, when it knows.
+        for turn in self._waiters.copy():
+            if turn.locked():
+                with suppress(*NOT_LOCKED):
+                    turn.release()
 
 
 class ThreadFlights:
@@ -114,26 +158,68 @@ class ThreadFlights:
         self._flights: dict[Hashable, _ThreadFlight] = {}
 
     def share(self, share: Share[Any], run: Callable[[Flow[Any]], Any]) -> Any:
-        """Return the result of a flight: of one that this thread leads, or waited for.
+        """Return what the flow of *share* returns, run once for all who ask meanwhile.
 
         Raises:
             NotSentError: the flight had not ended at the deadline of *share*.
         """
+        return self.run_once(
+            share.key,
+            lambda: run(share.flow()),
+            share.deadline,
+            lambda: timeout_error(share.too_late, share.phase),
+        )
+
+    def run_once(
+        self,
+        key: Hashable,
+        run: Callable[[], T],
+        deadline: float,
+        too_late: Callable[[], Auth0Error],
+    ) -> T:
+        """Return the result of a flight: of one that this thread leads, or waited for.
+
+        Args:
+            key: equal for callers who ask for the same thing.
+            run: makes the result.
+            deadline: when this caller stops waiting, on the monotonic clock.
+            too_late: returns the error to raise then.
+        """
         renew_if_forked()
-        failures, caller, flight = 0, object(), self._join(share.key)
-        while True:
+        caller = _Caller()
+        try:
             try:
-                try:
-                    if flight.elect(caller):
-                        return _lead(share, flight, run)
-                finally:
-                    self._end(share.key, flight, caller)
+                result: T = self._fly(caller, key, run, deadline, too_late)
+                return result
             finally:
-                # Again, as an interrupt may have cut off the first time.
-                self._end(share.key, flight, caller)
-            flight.wait(share.deadline)
+                self._end(key, caller)
+        finally:
+            # Again, as an interrupt may have cut off the first time.
+            self._end(key, caller)
+
+    def _fly(
+        self,
+        caller: _Caller,
+        key: Hashable,
+        run: Callable[[], Any],
+        deadline: float,
+        too_late: Callable[[], Auth0Error],
+    ) -> Any:
+        failures, has_waited, flight = 0, False, self._join(key, caller)
+        while True:
+            flight.take_over(caller)
+            if flight.is_led_by(caller):
+                caller.led = flight
+                # Its last leader may have been cut off when it had run.
+                if not has_waited or flight.result is _NOTHING:
+                    _lead(flight, run)
+                return flight.result
+            flight.wait(deadline)
+            has_waited = True
+            if flight.is_without_leader():
+                continue
             if not flight.has_ended:
-                raise timeout_error(share.too_late, share.phase)
+                raise too_late()
             if flight.result is not _NOTHING:
                 return flight.result
             failure = flight.failure
@@ -146,39 +232,48 @@ class ThreadFlights:
                     if isinstance(failure, Auth0Error):
                         raise failure.evolve()
                     raise failure
-            flight = flight.successor or self._join(share.key)
+            flight = self._join_successor(key, flight, caller)
 
-    def _join(self, key: Hashable) -> _ThreadFlight:
-        """Return the flight for *key*, which may be one that nobody leads yet."""
-        # Most callers come to a flight that is not there, or that is under way.
-        return self._flights.get(key) or self._flights.setdefault(key, _ThreadFlight())
+    def _join(self, key: Hashable, caller: _Caller) -> _ThreadFlight:
+        """Return the flight for *key*, which *caller* leads if there was none."""
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = self._flights.setdefault(key, _ThreadFlight(caller))
+        return flight
 
-    def _end(self, key: Hashable, flight: _ThreadFlight, caller: object) -> None:
-        """End a flight if *caller* leads it.  To do so again changes nothing."""
-        if not flight.is_led_by(caller):
-            return
-        # Nobody else replaces a flight under its key.
-        if self._flights.get(key) is flight:
-            is_to_go_on = flight.successor is not None or flight.is_awaited
-            if flight.result is _NOTHING and is_to_go_on:
-                # All who waited share the next flight, even a thread that wakes up when that
-                # one has ended too.  Otherwise each of them would make one more request in
-                # turn.
-                flight.successor = flight.successor or _ThreadFlight()
-                self._flights[key] = flight.successor
-            else:
-                # Before the others wake up: who comes now starts anew, and does not join an
-                # end.
-                del self._flights[key]
-        flight.wake_all()
+    def _join_successor(
+        self, key: Hashable, ended: _ThreadFlight, caller: _Caller
+    ) -> _ThreadFlight:
+        """Return the flight that all who waited for *ended* share.
+
+        They share it even if a thread wakes up when that one has ended too.  Otherwise each
+        of them would make one more request in turn.
+        """
+        if ended.successor is not None:
+            return ended.successor
+        joined = self._join(key, caller)
+        successor = ended.succeed_by(joined)
+        if successor is not joined:
+            # Another thread was quicker, and its flight may have ended meanwhile.
+            self._end(key, caller)
+        return successor
+
+    def _end(self, key: Hashable, caller: _Caller) -> None:
+        """End the flight for *key* if *caller* leads it.  To do so again changes nothing."""
+        flight = self._flights.get(key)
+        # Nobody but its leader removes a flight.
+        if flight is not None and flight.is_led_by(caller):
+            caller.led = flight
+            # Before the others wake up: who comes now starts anew, and does not join an end.
+            del self._flights[key]
+        if caller.led is not None:
+            caller.led.wake_all()
 
 
-def _lead(
-    share: Share[Any], flight: _ThreadFlight, run: Callable[[Flow[Any]], Any]
-) -> Any:
-    """Run the flow, and note on the flight how it ended."""
+def _lead(flight: _ThreadFlight, run: Callable[[], Any]) -> None:
+    """Run, and note on the flight how it ended."""
     try:
-        flight.result = run(share.flow())
+        flight.result = run()
     except Auth0Error as error:
         # A copy: the leader's caller may note on its own error whose request it was.
         flight.failure = error.evolve()
@@ -186,4 +281,3 @@ def _lead(
     except Exception as error:
         flight.failure = error
         raise
-    return flight.result

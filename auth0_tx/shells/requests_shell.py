@@ -47,9 +47,10 @@ class BlockingShell(Unpicklable):
             settings.trust_env,
             settings.max_connections,
         )
+        self._flights = ThreadFlights()
         # Nothing here refers to the client, so that it is freed with its last reference.
         self._world = BlockingWorld(
-            self._transport.send, ThreadFlights().share, settings.on_event
+            self._transport.send, self._flights.share, settings.on_event
         )
 
     @property

@@ -21,8 +21,6 @@ from __future__ import annotations
 import io
 import os
 import ssl
-import threading
-from collections import deque
 from typing import Any
 
 import requests
@@ -45,6 +43,7 @@ from .failures import (
     timeout_error,
     to_transport_error,
 )
+from .flights import ThreadFlights
 from .proxies import environment_proxy
 from .requests_trust import (
     check_session,
@@ -52,6 +51,7 @@ from .requests_trust import (
     find_session_proxies,
     verify_connections,
 )
+from .thread_gate import Gate, Visit
 from .tls import Trust
 
 LONGEST_CONNECT = 3.0
@@ -75,65 +75,6 @@ _NOT_SENT = (
     NewConnectionError,
     ssl.SSLCertVerificationError,
 )
-
-
-class Gate:
-    """A limit of threads that send at once: first come, first served.
-
-    A semaphore would let a busy thread that leaves take its place again before those it
-    woke.  A few threads then keep the others out until their deadline.
-    """
-
-    __slots__ = ("_free", "_lock", "_waiting")
-
-    def __init__(self, places: int) -> None:
-        self._free = places
-        self._lock = threading.Lock()
-        # Each thread waits for a lock of its own, which whoever leaves releases.
-        self._waiting: deque[threading.Lock] = deque()
-
-    def enter(self, deadline: float, first: bool = False) -> bool:
-        """Take a place; return ``False`` if none was free by *deadline*.
-
-        Args:
-            deadline: on the monotonic clock.
-            first: go before those who wait already.
-        """
-        turn = threading.Lock()
-        turn.acquire()
-        with self._lock:
-            if self._free:
-                self._free -= 1
-                return True
-            if first:
-                self._waiting.appendleft(turn)
-            else:
-                self._waiting.append(turn)
-        entered = False
-        try:
-            entered = turn.acquire(timeout=max(0.0, deadline - read_monotonic()))
-        finally:
-            # Out of time or interrupted.  A place that was handed over in the same instant
-            # is handed on.
-            if not entered and not self._stop_waiting(turn):
-                self.leave()
-        return entered
-
-    def _stop_waiting(self, turn: threading.Lock) -> bool:
-        """Leave the line; return ``False`` if the place was handed over already."""
-        with self._lock:
-            if turn not in self._waiting:
-                return False
-            self._waiting.remove(turn)
-            return True
-
-    def leave(self) -> None:
-        """Hand the place to the first who waits, or give it back."""
-        with self._lock:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._free += 1
 
 
 class RequestsTransport:
@@ -165,7 +106,7 @@ class RequestsTransport:
     def _start(self) -> None:
         """Begin with no connection and every lock free."""
         self._gate = Gate(self._max_connections)
-        self._opening = threading.Lock()
+        self._openings = ThreadFlights()
         self._adapter: DeadlineAdapter | None = None
 
     def close(self) -> None:
@@ -190,13 +131,21 @@ class RequestsTransport:
         # The comparison is here too, because a call for it would cost as much again.
         if os.getpid() != after_fork.process_id:
             renew_if_forked()
-        gate = self._gate
-        if not gate.enter(send.deadline, send.first):
-            raise timeout_error(TOO_LATE)
+        gate, visit = self._gate, Visit(send.deadline)
+        outcome: Response | Auth0Error
         try:
-            outcome = client_closed_error() if self._closed else self._exchange(send)
+            try:
+                if not gate.enter(visit, send.first):
+                    outcome = timeout_error(TOO_LATE)
+                elif self._closed:
+                    outcome = client_closed_error()
+                else:
+                    outcome = self._exchange(send)
+            finally:
+                gate.leave(visit)
         finally:
-            gate.leave()
+            # Again, as an interrupt may have cut off the first time.
+            gate.leave(visit)
             if self._closed:
                 # A connection that this request made after the close would stay open.
                 self.close()
@@ -263,11 +212,19 @@ class RequestsTransport:
         return adapter.send(prepared, stream=True, timeout=timeout, proxies=proxies)
 
     def _open(self) -> DeadlineAdapter:
-        with self._opening:
-            if self._adapter is None:
-                context = self._trust.load_context()
-                self._adapter = DeadlineAdapter(context, self._max_connections)
-            return self._adapter
+        """Return the adapter, which one thread makes for all that come meanwhile."""
+        return self._openings.run_once(
+            "adapter",
+            self._make_adapter,
+            current_call.deadline,
+            lambda: timeout_error("timed out before the CA bundle was loaded"),
+        )
+
+    def _make_adapter(self) -> DeadlineAdapter:
+        if self._adapter is None:
+            context = self._trust.load_context()
+            self._adapter = DeadlineAdapter(context, self._max_connections)
+        return self._adapter
 
     def _find_proxies(self, url: str) -> dict[str, str] | None:
         """Return the proxies that the client or the environment names, if they do."""
@@ -282,10 +239,7 @@ class RequestsTransport:
         if raw.status < 200 or not _is_clearly_delimited(raw, headers):
             _discard(raw)
             raise ConnectionError("the response does not say clearly where it ends")
-        if self._session is None:
-            body = SecretBytes(raw.read(send.limit + 1, decode_content=False))
-        else:
-            body = _read_borrowed(raw, send)
+        body = _read_body(raw, send, read_in_pieces=self._session is not None)
         oversized = len(body) > send.limit
         if oversized:
             _discard(raw)
@@ -293,7 +247,7 @@ class RequestsTransport:
         elif raw.length_remaining:
             _discard(raw)
             raise ConnectionError("the connection closed before the body was complete")
-        raw.release_conn()
+        _give_back_connection(raw)
         return Response(raw.status, headers, body, oversized)
 
 
@@ -375,27 +329,46 @@ def _discard(raw: Any) -> None:
     raw.release_conn()
 
 
-def _read_borrowed(raw: Any, send: Send) -> SecretBytes:
-    """Read from a connection of the application's pool; close it if more has arrived.
+def _read_body(raw: Any, send: Send, *, read_in_pieces: bool) -> SecretBytes:
+    """Read the body while nobody else can have the connection.
 
-    urllib3 gives a connection back with the last byte of the body, so it is held until TLS
-    was asked for more: of a record of 16 KiB, ``http.client`` reads 8 KiB at a time.  The
-    pool polls the socket, which does not see the rest, and the next request would read it as
-    its response.
+    urllib3 gives a connection back to its pool with the last byte of the body, so the pool is
+    taken away from the response meanwhile.
     """
     pool, raw._pool = getattr(raw, "_pool", None), None
     try:
-        body = _read_in_pieces(raw, send)
+        if read_in_pieces:
+            body = _read_in_pieces(raw, send)
+        else:
+            body = SecretBytes(raw.read(send.limit + 1, decode_content=False))
     except BaseException:
         raw._pool = pool
         _discard(raw)
         raise
     raw._pool = pool
+    # Of a TLS record of 16 KiB, ``http.client`` reads 8 KiB at a time.  A pool polls the socket,
+    # which does not see the rest, and the next request would read it as its response.
     sock = getattr(getattr(raw, "connection", None), "sock", None)
     pending = getattr(sock, "pending", None)
     if pending is not None and pending():
         raw.close()
     return body
+
+
+def _give_back_connection(raw: Any) -> None:
+    """Return the connection of a response that was read to the end to its pool.
+
+    A response closes its connection when it is freed.  ``release_conn`` lets go of it only when
+    the pool has it already.  If an interrupt strikes between the two, the response may be freed
+    while somebody else's request is on the connection.
+    """
+    pool = getattr(raw, "_pool", None)
+    connection = getattr(raw, "_connection", None)
+    if pool is None or connection is None:
+        raw.release_conn()
+        return
+    raw._connection = None
+    pool._put_conn(connection)
 
 
 def _read_in_pieces(raw: Any, send: Send) -> SecretBytes:

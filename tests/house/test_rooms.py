@@ -11,11 +11,12 @@ import pytest
 
 from tests.house.source import PACKAGE, get_name, list_imports, list_modules
 
-LEAVES = ("bounded", "secret", "version", "token_types", "events")
+LEAVES = ("bounded", "places", "secret", "version", "token_types", "events")
 ROOMS = {
     "": ("errors", "values", "client", "aio", "core", *LEAVES),
     "clocks": (),
     "bounded": (),
+    "places": (),
     "secret": (),
     "version": (),
     "token_types": (),
@@ -54,7 +55,7 @@ ROOMS = {
         "errors",
         *LEAVES,
     ),
-    "stores": ("stores", "core", "errors", "secret", "clocks"),
+    "stores": ("stores", "core", "errors", "secret", "clocks", "places"),
     "caches": ("caches", "stores", "core", "errors", "secret"),
     "doctor": (
         "doctor",

@@ -141,7 +141,7 @@ class _Latecomer(ThreadFlights):
         super().__init__()
         self._flights, self._joined = flights._flights, joined
 
-    def _join(self, key: Any) -> Any:
+    def _join(self, key: Any, caller: Any) -> Any:
         return self._joined
 
 
@@ -184,7 +184,8 @@ def test_renewal() -> None:
     """Renewed, it knows of no flight, not even of one whose leader is in the parent."""
     flights, runs = ThreadFlights(), Runs("a document")
     runs.go.set()
-    assert flights._join("key").elect("of the parent")
+    of_the_parent = flights_module._Caller()
+    assert flights._join("key", of_the_parent).is_led_by(of_the_parent)
     flights.renew()
 
     assert "a document" == flights.share(share(), runs)

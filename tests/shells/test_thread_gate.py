@@ -9,12 +9,27 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from auth0_tx.shells.requests_transport import Gate
+from auth0_tx.shells.thread_gate import Gate, Visit
 
 
 def soon() -> float:
     """Return a deadline that no test gets to."""
     return time.monotonic() + 60
+
+
+def enter(gate: Gate, deadline: float | None = None) -> Visit:
+    """Enter at once, and return the visit."""
+    visit = Visit(deadline or soon())
+    assert gate.enter(visit)
+    return visit
+
+
+def is_open(gate: Gate) -> bool:
+    """Return whether a newcomer gets a place at once."""
+    visit = Visit(time.monotonic())
+    entered = gate.enter(visit)
+    gate.leave(visit)
+    return entered
 
 
 @pytest.fixture
@@ -23,13 +38,13 @@ def pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(8)
 
 
-def waiting(
-    pool: ThreadPoolExecutor, gate: Gate, deadline: float, first: bool = False
+def wait_in_line(
+    pool: ThreadPoolExecutor, gate: Gate, visit: Visit, first: bool = False
 ) -> Future[bool]:
     """Have a thread stand at the gate."""
-    before = len(gate._waiting)
-    future = pool.submit(gate.enter, deadline, first)
-    while len(gate._waiting) == before and not future.done():
+    before = len(gate._line)
+    future = pool.submit(gate.enter, visit, first)
+    while len(gate._line) == before and not future.done():
         time.sleep(0.001)
     return future
 
@@ -38,16 +53,15 @@ def test_first_come_first_served(pool: ThreadPoolExecutor) -> None:
     """A place that is left goes to who waits longest, not to who comes next."""
     with pool:
         gate = Gate(1)
-        gate.enter(soon())
-        first, second = waiting(pool, gate, soon()), waiting(pool, gate, soon())
-        gate.leave()
+        inside, one = enter(gate), Visit(soon())
+        first = wait_in_line(pool, gate, one)
+        second = wait_in_line(pool, gate, Visit(soon()))
+        gate.leave(inside)
         entered = first.result(), second.done()
-        # The place was handed over: none is free for a newcomer.
-        newcomer = gate.enter(time.monotonic())
-        gate.leave()
 
         assert (True, False) == entered
-        assert not newcomer
+        assert not is_open(gate)
+        gate.leave(one)
         assert second.result()
 
 
@@ -55,14 +69,14 @@ def test_documents_go_first(pool: ThreadPoolExecutor) -> None:
     """What goes first stands before all who wait."""
     with pool:
         gate = Gate(1)
-        gate.enter(soon())
-        other = waiting(pool, gate, soon())
-        first = waiting(pool, gate, soon(), first=True)
-        gate.leave()
+        inside, document = enter(gate), Visit(soon())
+        other = wait_in_line(pool, gate, Visit(soon()))
+        first = wait_in_line(pool, gate, document, first=True)
+        gate.leave(inside)
 
         assert first.result()
         assert not other.done()
-        gate.leave()
+        gate.leave(document)
         assert other.result()
 
 
@@ -70,58 +84,88 @@ def test_out_of_time(pool: ThreadPoolExecutor) -> None:
     """Who is out of time gets no place, and takes none from those behind."""
     with pool:
         gate = Gate(1)
-        gate.enter(soon())
-        late = waiting(pool, gate, time.monotonic() + 0.05)
-        other = waiting(pool, gate, soon())
-
-        assert not late.result()
-        gate.leave()
-        assert other.result()
-        gate.leave()
-        assert gate.enter(time.monotonic())
-
-
-class HandedOver:
-    """A lock whose wait ends in vain, in the instant in which the place is handed over."""
-
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-
-    def acquire(self, timeout: float = -1) -> bool:
-        """Have the place handed over, and give up."""
-        if timeout >= 0:
-            self._gate.leave()
-        return False
-
-    def release(self) -> None:
-        """Take no notice: the wait is over."""
-
-
-def test_place_handed_over_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A place that comes in the instant in which the time ends is handed on."""
-    gate = Gate(1)
-    gate.enter(soon())
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            "auth0_tx.shells.requests_transport.threading.Lock",
-            lambda: HandedOver(gate),
+        inside, late, patient = (
+            enter(gate),
+            Visit(time.monotonic() + 0.05),
+            Visit(soon()),
         )
-        entered = gate.enter(soon())
+        too_late = wait_in_line(pool, gate, late)
+        other = wait_in_line(pool, gate, patient)
 
-    assert not entered
-    assert gate.enter(soon())
+        assert not too_late.result()
+        gate.leave(late)
+        gate.leave(inside)
+        assert other.result()
+        gate.leave(patient)
+        assert is_open(gate)
+
+
+def test_woken_although_out_of_time(pool: ThreadPoolExecutor) -> None:
+    """Who was woken in the instant in which its time ends wakes the next one."""
+    with pool:
+        gate = Gate(1)
+        inside, late = enter(gate), Visit(time.monotonic() + 0.05)
+        wait_in_line(pool, gate, late).result()
+        other = wait_in_line(pool, gate, Visit(soon()))
+        # As if nobody had been woken yet.
+        gate._places.give_back(inside.held)
+        gate.leave(late)
+
+        assert other.result()
+
+
+def test_several_places_at_once(pool: ThreadPoolExecutor) -> None:
+    """As many enter as there are places, although only the first in the line is woken."""
+    with pool:
+        gate = Gate(3)
+        inside = [enter(gate) for _ in range(3)]
+        visits = [Visit(soon()) for _ in range(3)]
+        others = [wait_in_line(pool, gate, visit) for visit in visits]
+        for visit in inside:
+            gate._places.give_back(visit.held)
+        gate.leave(inside[0])
+
+        assert [True] * 3 == [other.result() for other in others]
+        assert not is_open(gate)
+
+
+def test_leaving_twice() -> None:
+    """To leave again gives no second place back."""
+    gate = Gate(2)
+    visit = enter(gate)
+    gate.leave(visit)
+    gate.leave(visit)
+
+    assert 2 == gate._free
+
+
+@pytest.mark.parametrize("is_first", [False, True])
+def test_who_is_gone_without_leaving(pool: ThreadPoolExecutor, is_first: bool) -> None:
+    """A thread that vanished keeps neither its place nor others out of theirs."""
+    with pool:
+        gate = Gate(1)
+        inside, gone = enter(gate), Visit(time.monotonic() + 0.05)
+        gate._line.append(gone)
+        other = wait_in_line(pool, gate, Visit(soon()), is_first)
+        del inside
+
+        assert other.result()
 
 
 def test_interrupt() -> None:
-    """A thread that is interrupted in the queue leaves it."""
+    """A thread that is interrupted in the line leaves it."""
     gate, ended = Gate(1), threading.Event()
-    gate.enter(soon())
+    inside = enter(gate)
 
     def wait() -> None:
         try:
-            # Short waits: an exception set from outside is raised between two of them.
-            while not gate.enter(time.monotonic() + 0.01):
-                pass
+            while True:
+                # Short waits: an exception set from outside is raised between two of them.
+                visit = Visit(time.monotonic() + 0.01)
+                try:
+                    gate.enter(visit)
+                finally:
+                    gate.leave(visit)
         except KeyboardInterrupt:
             ended.set()
 
@@ -133,6 +177,6 @@ def test_interrupt() -> None:
     thread.join(10)
 
     assert ended.is_set()
-    assert 0 == len(gate._waiting)
-    gate.leave()
-    assert gate.enter(time.monotonic())
+    gate.leave(inside)
+    assert is_open(gate)
+    assert 0 == len(gate._line)

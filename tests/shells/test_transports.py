@@ -16,6 +16,7 @@ from auth0_tx.core.effects import Request, Send
 from auth0_tx.shells.aiohttp_transport import AiohttpTransport
 from auth0_tx.shells.deadline_adapter import _DeadlineReader, _FinalResponse
 from auth0_tx.shells.requests_transport import RequestsTransport
+from auth0_tx.shells.thread_gate import Visit
 from auth0_tx.shells.tls import Trust
 
 
@@ -43,7 +44,8 @@ def in_threads(prepared: Prepared, seconds: float, *, full: bool = False) -> Non
     """Send by ``requests``, with every place taken if *full*."""
     transport = RequestsTransport(None, Trust(True, False), None, False, 1)
     if full:
-        assert transport._gate.enter(time.monotonic() + 1)
+        visit = Visit(time.monotonic() + 1)
+        assert transport._gate.enter(visit)
     transport.send(sending(prepared, seconds))
 
 
@@ -87,7 +89,8 @@ def test_time_that_building_took(send: Callable[..., Any]) -> None:
 def test_closed_in_the_queue_of_threads() -> None:
     """A request whose turn comes when the transport is closed is never built."""
     transport = RequestsTransport(None, Trust(True, False), None, False, 1)
-    transport._gate.enter(time.monotonic() + 1)
+    visit = Visit(time.monotonic() + 1)
+    transport._gate.enter(visit)
     prepared, outcomes = Prepared(), list[object]()
 
     def send() -> None:
@@ -98,10 +101,10 @@ def test_closed_in_the_queue_of_threads() -> None:
 
     thread = threading.Thread(target=send)
     thread.start()
-    while not transport._gate._waiting:
+    while not transport._gate._line:
         time.sleep(0.001)
     transport.close()
-    transport._gate.leave()
+    transport._gate.leave(visit)
     thread.join()
 
     assert ["client_closed"] == outcomes

@@ -25,6 +25,7 @@ from auth0_tx import (
     ServerClient,
 )
 from auth0_tx.events import Event, ExchangeRetried
+from auth0_tx.shells.thread_gate import Visit
 from tests.e2e.concurrency.children import (
     FORKS,
     in_forks,
@@ -232,18 +233,23 @@ async def test_children_of_a_running_loop_connect_anew(issuer: VolumeIssuer) -> 
     assert set() == record.ports("parent") & record.ports("child")
 
 
-def test_fork_while_a_thread_holds_every_lock(issuer: VolumeIssuer, fork: Fork) -> None:
+def test_fork_while_a_thread_holds_every_place(
+    issuer: VolumeIssuer, fork: Fork
+) -> None:
     """A child works though, at the fork, another thread held all the client has."""
     with ServerClient(**issuer.settings(max_connections=2)) as client:
         own_answers(client, "parent", 1)
         held, done = threading.Event(), threading.Event()
         transport, gate = client._transport, client._transport._gate
+        visits = [Visit(0.0), Visit(0.0)]
+
+        def open_slowly() -> None:
+            held.set()
+            done.wait()
 
         def hold() -> None:
-            assert [True, True] == [gate.enter(0.0), gate.enter(0.0)]
-            with transport._opening, gate._lock:
-                held.set()
-                done.wait()
+            assert [True, True] == [gate.enter(visit) for visit in visits]
+            transport._openings.run_once("adapter", open_slowly, 0.0, AssertionError)
 
         holder = threading.Thread(target=hold)
         holder.start()
