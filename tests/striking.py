@@ -12,17 +12,25 @@ second one, and so on, until the call runs to its end::
 
 With *again* a second interrupt strikes while the first one is on its way out.
 
+An exception raised before an instruction that ends an ``except`` block leaves the interpreter
+in the belief that the block goes on: later errors have a ``__context__`` of long ago.  So a test
+runs in a thread of its own, by ``in_own_thread``.
+
 The interpreter itself handles signals at fewer instructions than these: after a call, at the
 start of a function and at a jump backwards, which differs from release to release.
 """
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import CodeType, FrameType, ModuleType, TracebackType
-from typing import Any, Self
+from typing import Any, ParamSpec, Self
+
+P = ParamSpec("P")
 
 
 class Struck(BaseException):
@@ -147,6 +155,17 @@ if sys.version_info >= (3, 12):
     _WATCH = _MonitoringWatch()
 else:
     _WATCH = _TraceWatch()
+
+
+def in_own_thread(test: Callable[P, None]) -> Callable[P, None]:
+    """Run a test in a thread that ends with it."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(test, *args, **kwargs).result()
+
+    return run
 
 
 def strike_everywhere(

@@ -18,7 +18,7 @@ from auth0_tx.shells import thread_gate as thread_gate_module
 from auth0_tx.shells.flights import ThreadFlights
 from auth0_tx.shells.idle_connections import HostPools, IdleConnections
 from auth0_tx.shells.thread_gate import Gate, Visit
-from tests.striking import strike_everywhere
+from tests.striking import in_own_thread, strike_everywhere
 
 # An interrupt in a finalizer is nobody's to see.
 pytestmark = pytest.mark.filterwarnings(
@@ -46,6 +46,7 @@ def go_through(gate: Gate, visit: Visit) -> None:
 
 
 @pytest.mark.parametrize("again", AGAIN)
+@in_own_thread
 def test_gate(again: int | None) -> None:
     """Wherever a thread is interrupted that passes the gate, its place is free again."""
     gate, count = Gate(2), 0
@@ -61,6 +62,7 @@ def test_gate(again: int | None) -> None:
 
 
 @pytest.mark.parametrize("again", AGAIN)
+@in_own_thread
 def test_line(again: int | None) -> None:
     """The same where all places are taken, for who is out of time."""
     gate, count = Gate(1), 0
@@ -81,6 +83,7 @@ def test_line(again: int | None) -> None:
 
 
 @pytest.mark.parametrize("again", [None, 1, 3])
+@in_own_thread
 def test_leaving_wakes_the_next(
     again: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +111,7 @@ def test_leaving_wakes_the_next(
             assert 1 == gate._free
 
 
+@in_own_thread
 def test_places() -> None:
     """Wherever a holder is interrupted, it has its place, or the place is free."""
     for strike in strike_everywhere(places_module):
@@ -121,6 +125,7 @@ def test_places() -> None:
         assert 1 == len(places), strike.number
 
 
+@in_own_thread
 def test_holders_that_vanish() -> None:
     """The place of a holder that vanishes wherever it was interrupted is free again."""
     for strike in strike_everywhere(places_module):
@@ -137,6 +142,7 @@ def test_holders_that_vanish() -> None:
         assert 2 >= len(places._watched)
 
 
+@in_own_thread
 def test_places_that_are_freed_again_and_again() -> None:
     """A place that was lost is watched as it was before."""
     places = Places(2)
@@ -153,6 +159,7 @@ class _Connection:
     """Stands for a connection."""
 
 
+@in_own_thread
 def test_idle_connections() -> None:
     """Wherever a thread is interrupted that takes and adds, none is there twice."""
     for strike in strike_everywhere(idle_connections_module):
@@ -167,6 +174,7 @@ def test_idle_connections() -> None:
         assert set(left) <= set(connections)
 
 
+@in_own_thread
 def test_host_pools() -> None:
     """Wherever a thread is interrupted that looks for a pool, the next one finds it."""
     pool: Any = object()
@@ -184,6 +192,7 @@ def test_host_pools() -> None:
 
 
 @pytest.mark.parametrize("again", AGAIN)
+@in_own_thread
 def test_flight(again: int | None) -> None:
     """Wherever a thread is interrupted that leads, the next one has its result."""
     flights, count = ThreadFlights(), 0
@@ -199,6 +208,7 @@ def test_flight(again: int | None) -> None:
 
 
 @pytest.mark.parametrize("again", [None, 1, 4])
+@in_own_thread
 def test_followers(again: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever their leader is interrupted, those who wait go on, and run once more at most."""
     if again is not None:
