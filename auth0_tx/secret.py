@@ -136,9 +136,10 @@ def _wrap_text(kind: type[Any], plain: type[Any], name: str) -> Callable[..., An
 def _wrap_parts(kind: type[Any], plain: type[Any], name: str) -> Callable[..., Any]:
     original = getattr(plain, name)
 
+    make = tuple if name in ("partition", "rpartition") else list
+
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        parts = original(self, *args, **kwargs)
-        return type(parts)(map(kind, parts))
+        return make(map(kind, original(self, *args, **kwargs)))
 
     return method
 
@@ -226,6 +227,21 @@ def to_secret(value: str) -> str:
 def to_optional_secret(value: str | None) -> str | None:
     """Convert a text that a value keeps, or ``None``."""
     return None if value is None else to_secret(value)
+
+
+# Of the JSON objects that a tenant answers with, and of sessions.
+_TOKENS = ("access_token", "id_token", "refresh_token", "mfa_token")
+
+
+def conceal_members(members: dict[str, Any]) -> dict[str, Any]:
+    """Wrap the tokens of a JSON object in place, and return it.
+
+    It is for the hooks of a parser, so that no frame that reads the object prints them.
+    """
+    for name in _TOKENS:
+        if name in members:
+            members[name] = secret(members[name])
+    return members
 
 
 class Unpicklable:

@@ -35,7 +35,7 @@ from ..core.session.cookies import (
     vary_on_cookies,
 )
 from ..errors import InvalidInputError
-from ..secret import secret
+from ..secret import SecretBytes, SecretStr, secret
 from .plain_http import warn_of_plain_http
 
 RESPONSE_STATE = "auth0_tx.response"
@@ -284,18 +284,20 @@ def _read_cookie_field(request: Any) -> str | None:
     if isinstance(scope, Mapping):
         # ASGI: names in lower case, and bytes.
         pieces = [
-            value for name, value in scope.get("headers", ()) if name == b"cookie"
+            SecretBytes(value)
+            for name, value in scope.get("headers", ())
+            if name == b"cookie"
         ]
-        return b"; ".join(pieces).decode("latin-1") if pieces else None
+        return SecretStr(b"; ".join(pieces).decode("latin-1")) if pieces else None
     # WSGI, and Django over it: a server that gets several fields joins them with commas, and
     # then none but the first is read.  Browsers send one.
     for place in ("META", "environ"):
         environ = getattr(request, place, None)
         if isinstance(environ, Mapping):
-            field = environ.get("HTTP_COOKIE")
+            field = secret(environ.get("HTTP_COOKIE"))
             return field if isinstance(field, str) else None
     if _is_aiohttp_request(request):
-        return "; ".join(request.headers.getall("Cookie", ())) or None
+        return SecretStr("; ".join(request.headers.getall("Cookie", ()))) or None
     return None
 
 

@@ -115,11 +115,15 @@ class _DeadlineReader(io.RawIOBase):
 
 
 class _WholeLineReader(io.BufferedReader):
-    """A reader that refuses a line without an end.
+    """A reader whose data do not print, and that refuses a line without an end.
 
     ``http.client`` takes the end of the connection for the end of the headers, and half a
     header for a whole one.
     """
+
+    def read(self, size: int | None = -1) -> bytes:
+        # A piece of a body, which does not print in the frames that it passes.
+        return SecretBytes(super().read(size))
 
     def readline(self, size: int | None = -1) -> bytes:
         line = super().readline(LONGEST_LINE)

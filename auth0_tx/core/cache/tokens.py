@@ -268,9 +268,11 @@ def _hash_with_key(key: bytes, octets: bytes) -> bytes:
 
 def _encode_fields(fields: Iterable[str | None]) -> bytes:
     # Netstrings, and "-" for an absent field, which cannot be mistaken for a length.
-    return "".join(
-        ["-," if field is None else f"{len(field)}:{field}," for field in fields]
-    ).encode("utf-8", "surrogatepass")
+    return SecretBytes(
+        "".join(
+            ["-," if field is None else f"{len(field)}:{field}," for field in fields]
+        ).encode("utf-8", "surrogatepass")
+    )
 
 
 def _list_texts(credential: Any) -> tuple[str | None, ...]:

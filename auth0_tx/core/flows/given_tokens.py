@@ -34,6 +34,7 @@ from ...errors import (
     WrongAudienceError,
 )
 from ...errors import CustomTokenExchangeErrorCode as Code
+from ...secret import SecretStr
 from ...values import TokenExchangeResponse
 from ..configuration import StoreOptions
 from ..context import Call, Context
@@ -253,4 +254,6 @@ def _is_fresh(call: Call, outcome: RefreshOutcome) -> bool:
 
 def _hash_given(context: Context, domain: str, refresh_token: str) -> bytes:
     # Apart from those of sessions, whose outcomes have verified claims.
-    return refresh_key(context.process_key, f"given {domain} {refresh_token}")
+    return refresh_key(
+        context.process_key, SecretStr(f"given {domain} {refresh_token}")
+    )

@@ -115,7 +115,7 @@ def parse_cookies(field: str) -> dict[str, str]:
     for pair in field.split(";"):
         name, equals, value = pair.partition("=")
         # Not ``strip()``: for Python U+0085 and U+00A0 are white space, too.
-        name = name.strip(" \t")
+        name = str(name).strip(" \t")
         # A cookie without a name can have any value, such as "__Host-name=x".
         if not (name and equals):
             continue

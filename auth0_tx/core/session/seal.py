@@ -85,7 +85,7 @@ class Sealer:
             if slot is not None:
                 payload = ring.get_key(slot, salt).decrypt(sealed)
                 if payload is not None:
-                    return Opened(SecretBytes(payload), ring is self._rings[0])
+                    return Opened(payload, ring is self._rings[0])
         return None
 
     def is_own(self, sealed: str) -> bool:
@@ -197,7 +197,7 @@ class DirectKey:
         # RFC 7518 section 4.5: with "dir" the encrypted key is empty.
         return f"{self.header}..{_encode(vector)}.{ciphertext}.{tag}"
 
-    def decrypt(self, text: str) -> bytes | None:
+    def decrypt(self, text: str) -> SecretBytes | None:
         """Return what :meth:`encrypt` encrypted, or ``None`` for anything else."""
         # Six parts at most: a made-up text full of dots is refused without splitting it all.
         parts = text.split(".", 5)
@@ -211,7 +211,9 @@ class DirectKey:
         if len(vector) != _VECTOR_BYTES or len(tag) != _TAG_BYTES:
             return None
         try:
-            return self._cipher.decrypt(vector, ciphertext + tag, self.header.encode())
+            return SecretBytes(
+                self._cipher.decrypt(vector, ciphertext + tag, self.header.encode())
+            )
         except InvalidTag:
             return None
 

@@ -34,7 +34,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from math import inf
 from typing import Any, TypeAlias, TypeGuard
 
-from ...secret import secret
+from ...secret import SecretBytes, conceal_members, secret
 from ...values import SessionPolicy, TokenExchangeResponse
 from ..jose.access_token import (
     AccessTokenClaims,
@@ -57,7 +57,7 @@ _MARGIN = 1 / 5
 """The part of a token's lifetime that a margin before its expiry may be at most."""
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-_decode = json.JSONDecoder().decode
+_decode = json.JSONDecoder(object_hook=conceal_members).decode
 
 # ``isinstance(x, str | None)`` would make the union anew for each check of each session.
 _TEXT_OR_NONE = (str, type(None))
@@ -491,7 +491,7 @@ def write_session(state: State) -> bytes:
     """Return a session as JSON, to be sealed."""
     # A claim may hold half a surrogate pair, as JSON may escape one (RFC 8259 section 8.2).
     # It must neither fail the login nor come back as another character.
-    return _encode(state).encode("utf-8", "surrogatepass")
+    return SecretBytes(_encode(state).encode("utf-8", "surrogatepass"))
 
 
 def read_session(payload: bytes) -> State | None:

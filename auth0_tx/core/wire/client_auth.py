@@ -103,17 +103,19 @@ class PrivateKeyJwt:
 
         # RFC 7515 4.1.4: a hint at which of the client's keys it is.  A PEM has none.
         header = {"kid": self._key.kid} if self._key.kid else {}
-        assertion = private_key_jwt_sign(
-            self._key,
-            self.client_id,
-            issuer,
-            alg=self.algorithm,
-            issued_at=int(clock()),
-            expires_in=ASSERTION_LIFETIME,
-            header=header,
-            claims={"jti": new_id()},
+        assertion = SecretStr(
+            private_key_jwt_sign(
+                self._key,
+                self.client_id,
+                issuer,
+                alg=self.algorithm,
+                issued_at=int(clock()),
+                expires_in=ASSERTION_LIFETIME,
+                header=header,
+                claims={"jti": new_id()},
+            )
         )
-        return (
+        return SecretStr(
             f"client_id={quote_plus(self.client_id)}"
             f"&client_assertion_type={quote_plus(ASSERTION_TYPE)}"
             f"&client_assertion={assertion}"
@@ -140,11 +142,12 @@ def build_client_authentication(
         return StaticCredentials(SecretStr(identity))
     assert client_secret is not None
     if method == "client_secret_post":
-        secret = f"{identity}&client_secret={quote_plus(client_secret)}"
-        return StaticCredentials(SecretStr(secret))
+        return StaticCredentials(
+            SecretStr(f"{identity}&client_secret={quote_plus(client_secret)}")
+        )
     # RFC 6749 section 2.3.1: each half is form-encoded before they are joined, so that a
     # colon in the id does not end it.
-    halves = f"{quote_plus(client_id)}:{quote_plus(client_secret)}"
+    halves = SecretStr(f"{quote_plus(client_id)}:{quote_plus(client_secret)}")
     basic = SecretStr("Basic " + b64encode(halves.encode()).decode())
     return StaticCredentials("", {**FORM_HEADERS, "Authorization": basic})
 

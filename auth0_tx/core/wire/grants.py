@@ -25,7 +25,7 @@ from urllib.parse import quote_plus
 import attrs
 
 from ...errors import CustomTokenExchangeErrorCode as Code
-from ...secret import SecretBytes, SecretStr
+from ...secret import SecretStr
 from ...token_types import TokenType
 from ...values import CustomTokenExchangeOptions
 from ..effects import Request
@@ -107,21 +107,24 @@ def exchange_form(options: CustomTokenExchangeOptions) -> str:
     The client's own parameters are added for each attempt, by :func:`grant_request`.
     """
     # RFC 8693 2.1 has requested_token_type too: Auth0 refuses it here, even when empty.
-    form = (
-        f"grant_type={_GRANT}&subject_token={_encode_token(options.subject_token)}"
-        f"&subject_token_type={_encode_cached(options.subject_token_type)}"
-    )
+    # Here and below, what holds a token never is in a local that prints: an exception out of
+    # a signal handler may strike at any line.
+    actor = extension = SecretStr()
     if options.actor_token is not None:
-        form += f"&actor_token={_encode_token(options.actor_token)}"
+        actor = SecretStr(f"&actor_token={_encode_token(options.actor_token)}")
+    public = ""
     for name in _OPTIONAL:
-        value = getattr(options, name)
-        if value is not None:
-            form += f"&{name}={_encode_cached(value)}"
+        text = getattr(options, name)
+        if text is not None:
+            public += f"&{name}={_encode_cached(text)}"
     if options.authorization_params:
         for name, value in options.authorization_params.items():
-            form += f"&{name}={quote_plus(value)}"
-    # The form holds the tokens, so it must not print.
-    return SecretStr(form)
+            extension = SecretStr(f"{extension}&{name}={quote_plus(value)}")
+    return SecretStr(
+        f"grant_type={_GRANT}&subject_token={_encode_token(options.subject_token)}"
+        f"&subject_token_type={_encode_cached(options.subject_token_type)}"
+        f"{actor}{public}{extension}"
+    )
 
 
 def _encode_token(token: str) -> str:
@@ -324,12 +327,14 @@ def on_behalf_of_form(access_token: str, audience: str, scope: str | None) -> st
 
     Here Auth0 requires the requested_token_type that it refuses for custom tokens.
     """
-    form = (
+    public = f"&audience={_encode_cached(audience)}"
+    if scope is not None:
+        public += f"&scope={_encode_cached(scope)}"
+    return SecretStr(
         f"grant_type={_GRANT}&subject_token={_encode_token(access_token)}"
         f"&subject_token_type={_ACCESS_TOKEN}&requested_token_type={_ACCESS_TOKEN}"
-        f"&audience={_encode_cached(audience)}"
+        f"{public}"
     )
-    return SecretStr(form if scope is None else f"{form}&scope={_encode_cached(scope)}")
 
 
 def check_access_token_options(audience: object, scope: object) -> None:
@@ -356,11 +361,13 @@ def check_refresh_token(refresh_token: object) -> None:
 
 def refresh_form(refresh_token: str, audience: str | None, scope: str | None) -> str:
     """Encode a refresh as form parameters (RFC 6749 section 6; Auth0's *audience*)."""
-    form = f"grant_type=refresh_token&refresh_token={_encode_token(refresh_token)}"
+    public = ""
     for name, value in (("audience", audience), ("scope", scope)):
         if value is not None:
-            form += f"&{name}={_encode_cached(value)}"
-    return SecretStr(form)
+            public += f"&{name}={_encode_cached(value)}"
+    return SecretStr(
+        f"grant_type=refresh_token&refresh_token={_encode_token(refresh_token)}{public}"
+    )
 
 
 def revocation_form(token: str) -> str:
@@ -389,10 +396,8 @@ def grant_request(
     credentials = authentication.form
     if credentials is None:
         credentials = authentication.encode_parameters(issuer, clock, new_id)
-    body = f"{form}&{credentials}" if credentials else form
-    return Request(
-        "POST", url, authentication.headers, SecretBytes(body.encode("ascii"))
-    )
+    body = SecretStr(f"{form}&{credentials}") if credentials else form
+    return Request("POST", url, authentication.headers, body.encode("ascii"))
 
 
 def normalise_scope(scope: str | None) -> str | None:

@@ -31,6 +31,7 @@ from typing import NoReturn
 
 import attrs
 
+from ...secret import conceal_members
 from ..effects import Response
 
 MAX_DEPTH = 64
@@ -102,7 +103,7 @@ class _BrokenRuleError(ValueError):
 
 
 def _build_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
+    members = conceal_members(dict(pairs))
     # RFC 7493 2.3: objects MUST NOT have members with duplicate names.
     if len(members) != len(pairs):
         raise _BrokenRuleError(_DUPLICATE)
