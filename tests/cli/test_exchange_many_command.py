@@ -376,6 +376,24 @@ def test_wrong_secret_stops_the_run(bulk: Bulk, tmp_path: Path) -> None:
     assert [(1, "ok"), (2, "ok"), (3, "ok")] == bulk.read_outcomes()
 
 
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (429, [(1, "ok")]),
+        (503, [(1, "ok"), (2, "error"), (3, "ok")]),
+    ],
+)
+def test_long_wait(bulk: Bulk, code: int, expected: list[tuple[int, str]]) -> None:
+    """A rate limit that lasts an hour stops the run; a 503 that names an hour is one row's."""
+    bulk.write(*TOKENS)
+    answers = [faults.latency(0), faults.status(code, {}, {"Retry-After": "3600"})]
+    for answer in answers:
+        bulk.tenant.inject(answer)
+    bulk("--concurrency", "1", "--timeout", "2")
+
+    assert expected == bulk.read_outcomes()
+
+
 def test_full_disk(bulk: Bulk, monkeypatch: pytest.MonkeyPatch) -> None:
     """If an outcome cannot be written, no further row is sent; a resumed run tells of its row."""
     bulk.write(*TOKENS)

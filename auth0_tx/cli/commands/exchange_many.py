@@ -37,6 +37,7 @@ from ...errors import (
     BulkStoppedError,
     CustomTokenExchangeError,
     InvalidInputError,
+    RateLimitError,
 )
 from ...values import (
     BulkExchangeResult,
@@ -313,7 +314,7 @@ class _Run:
             return
         error = result.error
         assert error is not None
-        is_shared = is_shared_by_all(error) or (error.retry_after or 0) >= LONGEST_PAUSE
+        is_shared = is_shared_by_all(error) or _is_limited_for_long(error)
         self.is_stopping = self.is_stopping or is_shared
         if self.is_stopping and (is_shared or error.retry_safe):
             self.record.note_unsent(row.number)
@@ -426,6 +427,14 @@ def _make_header(
         "--param": sorted(name for name, _ in arguments.param),
     }
     return Header.make(survey.rows, survey.digest, settings)
+
+
+def _is_limited_for_long(error: CustomTokenExchangeError) -> bool:
+    return (
+        isinstance(error, RateLimitError)
+        and error.status == 429
+        and (error.retry_after or 0) >= LONGEST_PAUSE
+    )
 
 
 def _may_retry(members: Mapping[str, Any]) -> bool:
