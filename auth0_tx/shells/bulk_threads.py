@@ -26,7 +26,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from contextvars import Context, copy_context
 from queue import Empty, SimpleQueue
@@ -39,6 +39,7 @@ from ..errors import (
     Auth0Error,
     ConfigurationError,
     CustomTokenExchangeError,
+    InvalidInputError,
     NotSentError,
 )
 from ..secret import Unpicklable, conceal
@@ -99,6 +100,7 @@ class _Machinery:
         self.bell = threading.Lock()
         self.bell.acquire()
         self.conductor: threading.Thread | None = None
+        self._conductors: dict[None, threading.Thread] = {}
         self._context = copy_context()
         self._input: Iterator[CustomTokenExchangeOptions] | None = None
         self._reader: threading.Thread | None = None
@@ -113,9 +115,11 @@ class _Machinery:
         Raises:
             NotSentError: there is no thread to be had.
         """
-        self.conductor = self._start_thread(self._conduct, "conductor")
-        if self.conductor is None:
+        thread = self._start_thread(self._conduct, "conductor")
+        if thread is None:
             raise NotSentError(_NO_THREAD, retry_safe=True)
+        # After an interrupt this may be a second one, which ends at once.
+        self.conductor = self._conductors.setdefault(None, thread)
 
     def _start_thread(
         self, target: Callable[[], None], name: str
@@ -138,6 +142,9 @@ class _Machinery:
     # In the conductor.
 
     def _conduct(self) -> None:
+        me = threading.current_thread()
+        if self._conductors.setdefault(None, me) is not me:
+            return
         try:
             while self._perform_next():
                 pass
@@ -274,6 +281,12 @@ class BulkExchange(Unpicklable):
     """
 
     def __init__(self, plan: BulkPlan, world: BlockingWorld) -> None:
+        if not isinstance(plan.options, Iterable):
+            raise InvalidInputError(
+                "options must be an ordinary iterable; AsyncServerClient takes an "
+                "asynchronous one",
+                parameter="options",
+            )
         self._machinery = _Machinery(plan, world)
         self._process_id = os.getpid()
         self._handed_over: BulkExchangeResult | None = None
