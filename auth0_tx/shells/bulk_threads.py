@@ -281,18 +281,18 @@ class BulkExchange(Unpicklable):
     """
 
     def __init__(self, plan: BulkPlan, world: BlockingWorld) -> None:
+        self._machinery = _Machinery(plan, world)
+        self._process_id = os.getpid()
+        self._handed_over: BulkExchangeResult | None = None
+        # Who iterates, in one step of the interpreter that a signal cannot cut.
+        self._consumers: dict[None, int] = {}
+        self._is_finished = False
         if not isinstance(plan.options, Iterable):
             raise InvalidInputError(
                 "options must be an ordinary iterable; AsyncServerClient takes an "
                 "asynchronous one",
                 parameter="options",
             )
-        self._machinery = _Machinery(plan, world)
-        self._process_id = os.getpid()
-        self._handed_over: BulkExchangeResult | None = None
-        # Who iterates, in one step of the interpreter that a signal cannot cut.
-        self._consumers: dict[None, int] = {}
-        self._is_begun = self._is_finished = False
 
     def __iter__(self) -> Self:
         return self

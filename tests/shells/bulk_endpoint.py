@@ -42,6 +42,11 @@ def build_rows(count: int) -> Iterator[CustomTokenExchangeOptions]:
 class Endpoint:
     """Answers each request, and counts.
 
+    Args:
+        answer: returns the answer to a row that is sent for the n-th time.
+        seconds: how long each takes.
+        until_most: the first rows are only answered when as many are in flight.
+
     Attributes:
         sent: how often each row was sent.
         most: the most requests that were in flight at once.
@@ -51,12 +56,14 @@ class Endpoint:
         self,
         answer: Callable[[int, int], Answer] = lambda row, time: OK,
         seconds: float = 0.0,
+        until_most: int = 0,
     ) -> None:
         self.sent: Counter[int] = Counter()
         self.most = 0
         self._answer = answer
         self._seconds = seconds
         self._in_flight = 0
+        self._until_most = until_most
         self._lock = threading.Lock()
 
     def _begin(self, send: Send) -> Answer:
@@ -79,6 +86,8 @@ class Endpoint:
     def send(self, send: Send) -> Response:
         """Answer a thread."""
         answer = self._begin(send)
+        while self.most < self._until_most:
+            time.sleep(0.001)
         if self._seconds:
             time.sleep(self._seconds)
         return self._end(answer)
@@ -86,6 +95,8 @@ class Endpoint:
     async def send_async(self, send: Send) -> Response:
         """Answer a task."""
         answer = self._begin(send)
+        while self.most < self._until_most:
+            await asyncio.sleep(0.001)
         await asyncio.sleep(self._seconds)
         return self._end(answer)
 
