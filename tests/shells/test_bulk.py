@@ -140,10 +140,11 @@ def test_block(collect: Collect) -> None:
     assert "too_many_attempts" == failure.code
     assert [*range(failure.next_index)] == sorted(outcome.indexes)
     assert failure.next_index <= 23
-    assert isinstance(outcome.errors.pop(20), BlockedError)
+    errors = outcome.errors
+    assert isinstance(errors.pop(20), BlockedError)
     # A row that was about to be sent is a result, too.
-    assert len(endpoint.sent) + len(outcome.errors) == failure.next_index
-    assert all(isinstance(error, NotSentError) for error in outcome.errors.values())
+    assert len(endpoint.sent) + len(errors) == failure.next_index
+    assert all(isinstance(error, NotSentError) for error in errors.values())
     assert f"token-{failure.next_index}" == next(rows).subject_token
 
 
