@@ -18,7 +18,7 @@ import aiohttp
 from aiohttp.connector import Connection
 
 from ..errors import ConfigurationError
-from .tls import SAFE_VERSIONS, check_connection, find_flaw
+from .tls import check_connection, find_flaw, find_handshake_flaw
 
 # The TLS objects of connections that were verified in our sight, for all clients that share
 # an application's session.
@@ -55,7 +55,7 @@ def check_own(connection: Connection) -> None:
     """
     tls = _get_tls(connection)
     if tls is not None:
-        check_connection(tls.context, tls.version())
+        check_connection(tls)
 
 
 class ConnectorTrust:
@@ -92,8 +92,9 @@ class ConnectorTrust:
         """Return the check that a connection's handshake lacked, or ``None``."""
         if tls is None:
             return "its connector made a connection without TLS"
-        if tls.version() not in SAFE_VERSIONS:
-            return "its connector made a connection with a version below TLS 1.2"
+        flaw = find_handshake_flaw(tls)
+        if flaw is not None:
+            return f"its connector {flaw}"
         if self._pin is not None and not self._is_pinned(connection):
             return "its connector made a connection to another certificate than its own"
         if self._pin is None and find_flaw(tls.context) is not None:

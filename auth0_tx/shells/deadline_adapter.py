@@ -67,10 +67,12 @@ class _Call(threading.local):
     Attributes:
         deadline: on the monotonic clock.
         sent: whether anything of the request has left.
+        is_watched: whether *sent* is noted; our own adapter always does it.
     """
 
     deadline: float = 0.0
     sent: bool = False
+    is_watched: bool = False
 
 
 current_call: _Call = _Call()
@@ -281,8 +283,7 @@ class _WatchedTlsConnection(_WatchedConnection, HTTPSConnection):
         if self.ssl_context is None:
             return
         try:
-            secured: Any = self.sock
-            check_connection(self.ssl_context, secured.version())
+            check_connection(self.sock)
         except BaseException:
             self.close()
             raise

@@ -7,8 +7,9 @@ One request goes like this:
    signed when it is sent.
 3. It goes out through an adapter: ours, or that of the application's ``requests.Session``.
    Ours keeps the deadline and notes when something leaves (see ``deadline_adapter``).  The
-   application's knows neither.  So its exceptions are read for what they tell, and each read
-   of the body gets what is left of the time.
+   application's knows no deadline, so each read of the body gets what is left of the time.
+   What left on it is noted as well (see ``requests_trust``), unless its adapter has its own
+   way to connect.  Then its exceptions are read for what they tell.
 4. The response is read to its end or its limit.  A connection whose response is not complete,
    or not clearly delimited, is closed: what else arrives must not be the next response.
 
@@ -49,7 +50,7 @@ from .requests_trust import (
     check_session,
     choose_bundle,
     find_session_proxies,
-    verify_connections,
+    watch_connections,
 )
 from .thread_gate import Gate, Visit
 from .tls import Trust
@@ -156,6 +157,7 @@ class RequestsTransport:
     def _exchange(self, send: Send) -> Response | Auth0Error:
         """Send a request and read its response; return what went wrong as our error."""
         current_call.deadline, current_call.sent = send.deadline, False
+        current_call.is_watched = self._session is None
         request = send.prepare()
         left = send.deadline - read_monotonic()
         if left <= 0:
@@ -172,7 +174,7 @@ class RequestsTransport:
             return to_transport_error(
                 error,
                 sent=current_call.sent
-                or (self._session is not None and _may_have_left(error)),
+                or (not current_call.is_watched and _may_have_left(error)),
                 timed_out=isinstance(error, (requests.Timeout, TimeoutError)),
                 deadline=send.deadline,
             )
@@ -267,8 +269,8 @@ def _put_on(
         proxies = find_session_proxies(session, prepared)
     url = str(prepared.url)
     adapter = _without_retries(session.get_adapter(url))
-    if isinstance(adapter, HTTPAdapter) and url.startswith("https:"):
-        verify_connections(adapter, url)
+    if isinstance(adapter, HTTPAdapter):
+        watch_connections(adapter, url)
     return adapter.send(
         prepared,
         stream=True,

@@ -12,7 +12,8 @@ each request, so that nobody connects in vain.  But the connection has the last 
    ends with a ``ConfigurationError``.
 
 For that the request goes through a stand-in for the application's pool, which has the same
-connections.  The application's own pool is left as it is.
+connections.  The application's own pool is left as it is.  The stand-in also notes when a
+request begins to leave, so that a handshake that fails is told from a response that is lost.
 
 An adapter that does not connect through ``urllib3`` is not looked into: it is handed
 ``session.verify``, which must verify.  Libraries that play responses in tests are such.
@@ -34,8 +35,9 @@ from urllib3 import HTTPConnectionPool
 
 from ..errors import ConfigurationError
 from ..secret import SecretStr
+from .deadline_adapter import current_call
 from .proxies import name_variable, require_proxy
-from .tls import SAFE_VERSIONS, find_flaw
+from .tls import bundle_error, find_flaw, find_handshake_flaw
 
 _SETTINGS = ("ca_certs", "ca_cert_dir", "assert_hostname", "assert_fingerprint")
 """Settings that ``requests`` changes on a pool at each request, and connections copy."""
@@ -87,10 +89,15 @@ def choose_bundle(session: requests.Session, bundle: str | None) -> Any:
     Args:
         session: of the application, checked before.
         bundle: named by an environment that the client trusts; the session's own counts more.
+
+    Raises:
+        ConfigurationError: *bundle* does not exist.
     """
     verify: Any = session.verify
-    if verify is True:
-        return bundle or True
+    if verify is True and bundle is not None:
+        if not os.path.exists(bundle):
+            raise bundle_error()
+        return bundle
     # As text, by which urllib3 tells pools apart.  Plain http verifies nothing.
     return os.fspath(verify) if isinstance(verify, os.PathLike) else verify
 
@@ -128,37 +135,43 @@ def find_session_proxies(
     return {scheme: proxy}
 
 
-def verify_connections(adapter: HTTPAdapter, url: str) -> None:
-    """Have an adapter send only on connections whose handshake verified the server.
+def watch_connections(adapter: HTTPAdapter, url: str) -> None:
+    """Have an adapter note when a request leaves, and only on a connection that is verified.
 
     Args:
         adapter: a copy of the session's adapter, made for one request.
         url: where the request goes.
     """
-    host = urlsplit(url).hostname or ""
+    parts = urlsplit(url)
+    # Plain http is for a loopback alone, and has no certificates.
+    host = parts.hostname if parts.scheme == "https" else None
     find_pool = adapter.get_connection_with_tls_context
     adapter.get_connection_with_tls_context = partial(  # type: ignore[method-assign]
-        _find_verified_pool, find_pool, host
+        _find_watched_pool, find_pool, host
     )
 
 
-def _find_verified_pool(find_pool: Any, host: str, *args: Any, **kwargs: Any) -> Any:
+def _find_watched_pool(
+    find_pool: Any, host: str | None, *args: Any, **kwargs: Any
+) -> Any:
     pool = find_pool(*args, **kwargs)
     if not isinstance(pool, HTTPConnectionPool):
         raise _session_error("must have an adapter whose pools are urllib3's")
     kind: Any = type(pool)
     stand_in: Any = object.__new__(_make_stand_in(kind))
     vars(stand_in).update(vars(pool))
-    stand_in._given, stand_in._named = pool, host
+    stand_in._given, stand_in._host = pool, host
+    current_call.is_watched = True
     return stand_in
 
 
-class _VerifiedPool(HTTPConnectionPool):
+class _WatchedPool(HTTPConnectionPool):
     """Stands in for a pool of the session, and lends verified connections alone."""
 
     # Kept alive, as urllib3 closes the connections of a pool that is freed.
     _given: Any
-    _named: str
+    # For which a connection must be verified, if at all.
+    _host: str | None
     _made: Any = None
 
     @property
@@ -172,36 +185,41 @@ class _VerifiedPool(HTTPConnectionPool):
 
     def _get_conn(self, timeout: float | None = None) -> Any:
         connection: Any = super()._get_conn(timeout)
-        if connection is self._made or (
-            not connection.is_closed
-            and _find_connection_flaw(connection, self._named) is None
-            and all(
-                getattr(connection, name, None) == getattr(self, name, None)
-                for name in _SETTINGS
-            )
-        ):
+        if self._host is None or connection is self._made or self._accepts(connection):
             return connection
         connection.close()
         return self._new_conn()
 
+    def _accepts(self, connection: Any) -> bool:
+        """Return whether a connection was verified, and by the settings of the pool."""
+        return (
+            not connection.is_closed
+            and _find_flaw(connection, self._host) is None
+            and all(
+                getattr(connection, name, None) == getattr(self, name, None)
+                for name in _SETTINGS
+            )
+        )
+
     def _validate_conn(self, conn: Any) -> None:
-        """Check a connection right before the request is written to it."""
+        """Connect, and check the connection right before the request is written to it."""
         if conn.is_closed:
             conn.connect()
-        flaw = _find_connection_flaw(conn, self._named)
+        flaw = None if self._host is None else _find_flaw(conn, self._host)
         if flaw is not None:
             conn.close()
             raise _session_error(f"must verify the server: {flaw}")
         super()._validate_conn(conn)
+        current_call.sent = True
 
 
 @cache
 def _make_stand_in(kind: Any) -> Any:
     """Return a class of pools that stands in for *kind*, with the changes of its own."""
-    return type(f"Verified{kind.__name__}", (_VerifiedPool, kind), {})
+    return type(f"Watched{kind.__name__}", (_WatchedPool, kind), {})
 
 
-def _find_connection_flaw(connection: Any, host: str) -> str | None:
+def _find_flaw(connection: Any, host: str | None) -> str | None:
     """Return the check that a connection's handshake lacked, or ``None``."""
     if not getattr(connection, "is_verified", False):
         return "its adapter made a connection without a verified certificate"
@@ -217,14 +235,15 @@ def _find_connection_flaw(connection: Any, host: str) -> str | None:
         )
         if any(name is not None and not _is_name(name, host) for name in names):
             return "its adapter compares no host name, or another one"
-    # Responses that are played in tests come without a socket.
-    version = getattr(getattr(connection, "sock", None), "version", None)
-    if version is not None and version() not in SAFE_VERSIONS:
-        return "its adapter made a connection with a version below TLS 1.2"
-    return None
+    sock = getattr(connection, "sock", None)
+    if not hasattr(sock, "version"):
+        # Responses that are played in tests come without a socket for TLS.
+        return None
+    flaw = find_handshake_flaw(sock)
+    return None if flaw is None else f"its adapter {flaw}"
 
 
-def _is_name(name: object, host: str) -> bool:
+def _is_name(name: object, host: str | None) -> bool:
     return isinstance(name, str) and name.lower().rstrip(".") == host
 
 

@@ -33,7 +33,7 @@ from .after_fork import leave_alone, register_renewable, renew_if_forked
 
 _BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
-SAFE_VERSIONS = ("TLSv1.2", "TLSv1.3")
+_SAFE_VERSIONS = ("TLSv1.2", "TLSv1.3")
 """Versions that a connection may have negotiated (RFC 9325 section 3.1.1)."""
 
 
@@ -47,22 +47,42 @@ def find_flaw(context: ssl.SSLContext) -> str | None:
     return None
 
 
-def check_connection(context: ssl.SSLContext, version: str | None) -> None:
+def find_handshake_flaw(tls: Any) -> str | None:
+    """Return why a handshake proves or hides too little, or ``None``.
+
+    Args:
+        tls: an ``ssl.SSLSocket`` or ``ssl.SSLObject`` after its handshake.
+    """
+    if tls.version() not in _SAFE_VERSIONS:
+        return "negotiated a version below TLS 1.2"
+    # OpenSSL requires a certificate only where the cipher has one: with anonymous ciphers, any
+    # server passes the checks of a context.
+    if not tls.getpeercert(binary_form=True):
+        return "negotiated a cipher without a certificate"
+    cipher = tls.cipher()
+    if cipher is None or not cipher[2]:
+        return "negotiated a cipher without encryption"
+    return None
+
+
+def check_connection(tls: Any) -> None:
     """Check a new connection that the client made, before anything is sent on it.
 
     Args:
-        context: of the connection.
-        version: of TLS, as negotiated.
+        tls: as for :func:`find_handshake_flaw`.
 
     Raises:
-        ConfigurationError: the application's context stopped verifying, or OpenSSL's
-            configuration allows old versions.
+        ConfigurationError: the application's context does not verify any more, or allows too
+            little.
     """
-    flaw = find_flaw(context)
-    if flaw is None and version not in SAFE_VERSIONS:
-        flaw = "minimum_version=TLSVersion.TLSv1_2 or higher"
+    flaw = find_flaw(tls.context)
     if flaw is not None:
         raise _verify_error(f"must be a context with {flaw}")
+    flaw = find_handshake_flaw(tls)
+    if flaw is not None:
+        raise _verify_error(
+            f"must be a context with safe ciphers and versions: it {flaw}"
+        )
 
 
 def _refuses_old_versions(context: ssl.SSLContext) -> bool:
@@ -213,7 +233,7 @@ def _make_context(path: str, trust_env: bool) -> ssl.SSLContext:
         # outside the handler, so that it has no context, which would only repeat it.
         is_bundle = False
     if not is_bundle:
-        raise _verify_error("must be the path of an existing CA bundle, in PEM")
+        raise bundle_error()
     if trust_env:
         _log_keys(context)
     return context
@@ -233,6 +253,11 @@ def _log_keys(context: ssl.SSLContext) -> None:
         raise ConfigurationError(
             "SSLKEYLOGFILE must name a file that can be written", parameter="trust_env"
         )
+
+
+def bundle_error() -> ConfigurationError:
+    """Return the error for a path that is not a bundle."""
+    return _verify_error("must be the path of an existing CA bundle, in PEM")
 
 
 def _verify_error(rule: str) -> ConfigurationError:

@@ -162,8 +162,42 @@ def test_lowest_version_that_the_system_sets(
     monkeypatch.setattr("auth0_tx.shells.tls._find_default_minimum", lambda: default)
 
     assert system == (find_flaw(context) is None)
-    with pytest.raises(ConfigurationError, match="minimum_version"):
-        check_connection(context, "TLSv1.1")
+
+
+class Handshake:
+    """A TLS socket after its handshake."""
+
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        version: str = "TLSv1.3",
+        certificate: bytes | None = b"DER",
+        bits: int = 256,
+    ) -> None:
+        self.context = context
+        self.version = lambda: version
+        self.getpeercert = lambda binary_form: certificate
+        self.cipher = lambda: ("name", version, bits)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"context": unverifying()}, "check_hostname"),
+        ({"version": "TLSv1.1"}, "a version below TLS 1.2"),
+        ({"certificate": None}, "a cipher without a certificate"),
+        ({"bits": 0}, "a cipher without encryption"),
+    ],
+)
+def test_connections_that_prove_or_hide_too_little(
+    changes: dict[str, Any], rule: str
+) -> None:
+    """A connection itself shows what its context allowed."""
+    keywords = {"context": ssl.create_default_context(), **changes}
+
+    check_connection(Handshake(ssl.create_default_context()))
+    with pytest.raises(ConfigurationError, match=rule):
+        check_connection(Handshake(**keywords))
 
 
 def test_keys_that_cannot_be_logged(

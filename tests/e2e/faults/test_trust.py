@@ -560,6 +560,71 @@ def test_context_that_is_changed_during_a_handshake(
     assert [] == impostor.requests
 
 
+ANONYMOUS, PLAIN = "aNULL:@SECLEVEL=0", "eNULL:@SECLEVEL=0"
+
+
+@pytest.mark.parametrize("own_session", [False, True], ids=["ours", "own session"])
+@pytest.mark.parametrize("ciphers", [ANONYMOUS, PLAIN], ids=["anonymous", "plain"])
+def test_ciphers_that_prove_or_hide_nothing(
+    ciphers: str,
+    own_session: bool,
+    world: World,
+    server: WireServer,
+    certificates: Certificates,
+) -> None:
+    """A context that checks all has nothing to check with anonymous ciphers."""
+    with_ciphers = certificates.good()
+    with_ciphers.maximum_version = ssl.TLSVersion.TLSv1_2
+    with_ciphers.set_ciphers(ciphers)
+    server.greeting = Script(greet.shows(with_ciphers))
+    context = make_context(certificates, maximum_version=ssl.TLSVersion.TLSv1_2)
+    context.set_ciphers(ciphers)
+    caller: Caller
+    if not own_session:
+        caller = world.caller(server.domain, context)
+    elif world.name == "blocking":
+        session = requests.Session()
+        session.mount("https://", ContextAdapter(ssl_context=context))
+        caller = BlockingCaller(server.domain, {"session": session})
+    else:
+        caller = make_async(server, lambda: aiohttp.TCPConnector(ssl=context))
+    outcome = caller.exchange()
+    caller.close()
+
+    assert REFUSED == outcome.summary
+    assert [] == server.requests
+
+
+@pytest.mark.parametrize("content", ["", "no certificate"])
+def test_session_with_a_bundle_that_is_none(
+    content: str, session: requests.Session, server: WireServer, tmp_path: Path
+) -> None:
+    """A file that is no bundle vouches for nobody, and nothing is sent."""
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text(content)
+    session.verify = str(bundle)
+
+    assert TLS_FAILED == try_blocking(server, session)
+    assert [] == server.requests
+
+
+def test_environments_bundle_that_is_none(
+    world: World, server: WireServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bundle that the environment names, and that is not there, is reported as such."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem")
+    caller: Caller
+    if world.name == "blocking":
+        session = requests.Session()
+        caller = BlockingCaller(server.domain, {"session": session, "trust_env": True})
+    else:
+        caller = AsyncCaller(server.domain, {"trust_env": True}, aiohttp.ClientSession)
+    outcome = caller.exchange()
+    caller.close()
+
+    assert REFUSED == outcome.summary
+
+
 @pytest.mark.parametrize("make_context_of", [False, True], ids=["bundle", "context"])
 async def test_verify_beside_a_session(
     make_context_of: bool, certificates: Certificates
