@@ -8,8 +8,8 @@ One request goes like this:
 3. It goes out through an adapter: ours, or that of the application's ``requests.Session``.
    Ours keeps the deadline and notes when something leaves (see ``deadline_adapter``).  The
    application's knows no deadline, so each read of the body gets what is left of the time.
-   What left on it is noted as well (see ``requests_trust``), unless its adapter has its own
-   way to connect.  Then its exceptions are read for what they tell.
+   ``requests_trust`` notes there when something leaves, unless the adapter has its own way to
+   connect.  Then its exceptions are read for what they tell.
 4. The response is read to its end or its limit.  A connection whose response is not complete,
    or not clearly delimited, is closed: what else arrives must not be the next response.
 
