@@ -22,7 +22,12 @@ from typing import TypeVar
 
 import attrs
 
-from ...errors import AmbiguousError, CustomTokenExchangeError, TransportError
+from ...errors import (
+    AmbiguousError,
+    CustomTokenExchangeError,
+    NotSentError,
+    TransportError,
+)
 from ...events import ExchangeRetried
 from ...values import TokenExchangeResponse
 from ..context import Call, Context
@@ -136,6 +141,7 @@ def send_with_retries(
         CustomTokenExchangeError: how the last attempt failed.
     """
     context, attempt = call.context, 1
+    acted: CustomTokenExchangeError | None = None
     while True:
         outcome: T | CustomTokenExchangeError
         try:
@@ -151,6 +157,8 @@ def send_with_retries(
         # The caller may do what this loop may: send a reusable grant again.
         if isinstance(outcome, AmbiguousError) and repeatability == "reusable":
             outcome = outcome.evolve(retry_safe=True)
+        if _may_have_taken_effect(outcome):
+            acted = outcome
         delay = delay_before_next(
             call.settings.retry,
             outcome,
@@ -161,12 +169,15 @@ def send_with_retries(
         )
         # The wait is decided before it is paid for: a retry that is not made costs nothing.
         if delay is None or not context.retries.pay_for_retry(outcome):
+            if isinstance(outcome, NotSentError) and acted is not None:
+                # To say "not sent" would hide an earlier attempt that may have succeeded.
+                outcome = acted
             try:
                 raise outcome
             finally:
                 # Its traceback keeps this frame: a frame that kept it too would hold the
                 # tokens in memory until the garbage collector comes.
-                del outcome
+                del outcome, acted
         if call.settings.on_event is not None:
             yield from Emit(
                 ExchangeRetried(
@@ -180,6 +191,12 @@ def send_with_retries(
             )
         yield from Sleep(delay)
         attempt += 1
+
+
+def _may_have_taken_effect(error: CustomTokenExchangeError) -> bool:
+    """Return whether the server may have done what was asked, although it failed."""
+    is_fault = error.status is not None and error.status >= 500
+    return isinstance(error, AmbiguousError) or error.tokens_issued or is_fault
 
 
 def _find_local_refusal(

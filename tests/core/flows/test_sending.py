@@ -42,6 +42,7 @@ from tests.core.world import (
 BUSY = build_response(b"", 429, retry_after="3")
 REFUSED = NotSentError("no connection could be made", retry_safe=True)
 LOST = AmbiguousError("the connection ended before the answer was whole")
+ONCE = RetryPolicy(attempts=1)
 
 
 def count_sends(asked: EffectLog) -> int:
@@ -84,6 +85,46 @@ def test_gives_up(context: Context, clock: Clock) -> None:
 
     assert last is error
     assert 3 == count_sends(asked)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        LOST,
+        build_response(b"half an answer"),
+        build_refusal(500, "server_error"),
+        build_response(b"", 503),
+    ],
+    ids=["lost", "broken", "500", "503"],
+)
+def test_what_was_sent_is_not_reported_as_unsent(
+    context: Context, clock: Clock, first: Response | Exception
+) -> None:
+    """If a reusable token may have been exchanged, a later attempt's failure hides nothing."""
+    options = build_options(subject_token_reusable=True)
+    late = NotSentError("no time", Code.TIMEOUT, retry_safe=True)
+    once = fail(
+        start(custom_token_exchange, build_client(clock, retry=ONCE), options), first
+    )
+    error, asked = fail(
+        start(custom_token_exchange, context, options),
+        first,
+        REFUSED,
+        late,
+        clock=clock,
+    )
+
+    assert 3 == count_sends(asked)
+    assert once[0].args == error.args
+    assert error.retry_safe
+
+
+def test_what_was_not_acted_on_hides_nothing(context: Context, clock: Clock) -> None:
+    """After a 429, a connection that fails is the error: nothing was exchanged."""
+    flow = start(custom_token_exchange, context, build_options())
+    error, _ = fail(flow, build_response(b"", 429), REFUSED, REFUSED, clock=clock)
+
+    assert REFUSED is error
 
 
 def test_retries_turned_off(clock: Clock) -> None:
