@@ -17,13 +17,21 @@ bytes may be by then:
 
 A connection that is not quiet is closed, and the next one is taken.  Bytes that arrive after
 the look cannot be told from a response to the request, in any client.
+
+``Connector`` also sees that a failed connection closes no descriptor but its own.  If a
+connection is reset before TLS begins, ``uvloop`` (0.23) closes the descriptor and leaves its
+number with the ``socket`` object.  When that object is freed it closes the number again, and
+by then it may be another connection's, or a file's.
 """
 
 from __future__ import annotations
 
+import os
 import select
+import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -41,13 +49,36 @@ class Connector(aiohttp.TCPConnector):
     that never answered.  A loop that ends before that would leave the socket open.
     """
 
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__(socket_factory=self._make_socket, **keywords)
+        # The inode of each socket that is still referred to: the kernel gives no two the same.
+        self._inodes: WeakKeyDictionary[socket.socket, int] = WeakKeyDictionary()
+
+    def _make_socket(self, address: Any) -> socket.socket:
+        family, kind, protocol, *_ = address
+        sock = socket.socket(family, kind, protocol)
+        self._inodes[sock] = os.fstat(sock.fileno()).st_ino
+        return sock
+
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Connection:
         """Return a connection for *req*: one at rest that is quiet, or a new one.
 
         Raises:
             ConfigurationError: the application's context stopped verifying.
         """
-        return await take_quiet(super().connect, req, traces, timeout, check_own)
+        try:
+            return await take_quiet(super().connect, req, traces, timeout, check_own)
+        except BaseException:
+            # The traceback still refers to the socket, so that it has not been freed.
+            self._detach_stale_sockets()
+            raise
+
+    def _detach_stale_sockets(self) -> None:
+        """Take the number of a descriptor that was closed from the socket that still has it."""
+        for sock, inode in list(self._inodes.items()):
+            descriptor = sock.fileno()
+            if descriptor >= 0 and _find_inode(descriptor) != inode:
+                sock.detach()
 
     def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
         if should_close or protocol.should_close:
@@ -57,6 +88,13 @@ class Connector(aiohttp.TCPConnector):
     def abandon(self) -> None:
         """Leave the connections alone: closing one would end it for the parent too."""
         self._closed = True
+
+
+def _find_inode(descriptor: int) -> int | None:
+    try:
+        return os.fstat(descriptor).st_ino
+    except OSError:
+        return None
 
 
 class BorrowedConnector:

@@ -143,6 +143,8 @@ class WireServer:
         afterwards: What else ends when the server stops.
     """
 
+    wire_class = Wire
+
     def __init__(
         self,
         context: ssl.SSLContext | None,
@@ -250,7 +252,7 @@ class WireServer:
             return  # the client was gone before its turn came
         accepted.setblocking(True)
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        wire = Wire(self, accepted, len(self.wires) + 1)
+        wire = self.wire_class(self, accepted, len(self.wires) + 1)
         self.wires.append(wire)
         thread = threading.Thread(target=self._converse, args=(wire,), daemon=True)
         self._threads.append(thread)
