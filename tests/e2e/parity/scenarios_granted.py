@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from auth0_tx import CustomTokenExchangeErrorCode as Code
@@ -16,6 +17,7 @@ from auth0_tx.tenant import (
     Tenant,
     faults,
 )
+from auth0_tx.tenant.connection import Pause, Step, Write
 from tests.e2e.parity.scenarios import (
     AUDIENCE,
     DISCOVERY,
@@ -30,6 +32,22 @@ from tests.e2e.parity.scenarios import (
 CHAIN = {"sub": "auth0|bob", "act": {"sub": "agent", "act": {"sub": "tool"}}}
 BOB = {"sub": "auth0|bob"}
 BOTH = (DISCOVERY, TOKEN, JWKS)
+
+
+def answer_twice(exchange: faults.Exchange) -> Iterator[Step]:
+    """Answer, and soon send an answer that nobody asked for, with another's token."""
+    wire = exchange.serialize(exchange.process())
+    forged = b'{"access_token": "another", "token_type": "Bearer"}'
+    head = (
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(forged)}\r\n\r\n"
+    )
+    yield Write(wire.head + wire.body)
+    yield Pause(0.02)
+    yield Write(head.encode() + forged)
+
+
+ANSWERED_TWICE = faults.Fault("answer_twice()", answer_twice)
 
 
 def set_chain(event: Event, api: ActionApi) -> None:
@@ -275,6 +293,14 @@ SUCCESSES = [
         begin=lambda tenant: tenant.inject(faults.lost_answer()),
         options=set_options(subject_token_reusable=True),
         ends=(Tokens(),),
+        paths=(DISCOVERY, TOKEN, TOKEN),
+    ),
+    Scenario(
+        name="bytes that wait on a connection at rest",
+        begin=lambda tenant: tenant.inject(ANSWERED_TWICE),
+        options=set_options(audience=AUDIENCE),
+        between=lambda tenant: time.sleep(0.2),
+        ends=(Tokens(claims={"sub": "auth0|alice"}),) * 2,
         paths=(DISCOVERY, TOKEN, TOKEN),
     ),
 ]
