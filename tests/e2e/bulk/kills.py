@@ -28,6 +28,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ class Report:
         silent: rows that have another outcome than ambiguous although the issuer did not
             receive them, or that are ok although it did not.
         seconds: how long it took, with the starts of the command.
-        peak_memory: the most bytes that one of its processes occupied.
+        peak_memory: the most bytes that one of its processes occupied; 0 if this system
+            does not say.
         status: how the last process ended.
     """
 
@@ -135,12 +137,21 @@ class Command:
         )
 
     def wait(self, process: subprocess.Popen[bytes]) -> int:
-        """Wait for its end, note its memory, and return its exit status."""
-        _, status, usage = os.wait4(process.pid, 0)
-        unit = 1 if sys.platform == "darwin" else 1024
-        self.peak_memory = max(self.peak_memory, usage.ru_maxrss * unit)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        """Wait for its end, watch its memory, and return its exit status."""
+        while process.poll() is None:
+            self.note_memory(process)
+            time.sleep(0.01)
         return process.returncode
+
+    def note_memory(self, process: subprocess.Popen[bytes]) -> None:
+        """Note the most that the process has occupied so far."""
+        # Not ru_maxrss, which begins with the memory of the process that forks it.
+        with suppress(OSError):
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            for line in status.splitlines():
+                if line.startswith("VmHWM:"):
+                    peak = int(line.split()[1]) * 1024
+                    self.peak_memory = max(self.peak_memory, peak)
 
     def follow_results(self) -> Iterator[int]:
         """Yield how many results there are, whenever it is asked."""
@@ -174,6 +185,7 @@ def run_with_kills(
     for moment in moments:
         process = command.start()
         while process.poll() is None and next(counts) < moment:
+            command.note_memory(process)
             time.sleep(0.005)
         process.kill()
         done_kills += command.wait(process) == _SIGKILLED
