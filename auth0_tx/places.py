@@ -33,6 +33,16 @@ from typing import Any
 _pop = deque[Any].pop
 
 
+def move_one(source: deque[Any], target: deque[Any]) -> bool:
+    """Move the last item of *source* to *target*; return whether there was one."""
+    try:
+        # One step: see the module's docstring.
+        target.extend(map(_pop, (source,)))
+    except IndexError:
+        return False
+    return True
+
+
 class Place:
     """The right of its holder to be one of so many.
 
@@ -63,14 +73,8 @@ class Places:
 
     def take(self, held: deque[object]) -> bool:
         """Move a place to *held*; return whether one was free."""
-        try:
-            # One step: see the module's docstring.
-            held.extend(map(_pop, (self._free,)))
-        except IndexError:
-            try:
-                held.extend(map(_pop, (self._lost,)))
-            except IndexError:
-                return False
+        if not move_one(self._free, held) and not move_one(self._lost, held):
+            return False
         token = held[-1]
         if type(token) is not Place or not token.is_watched:
             self._watch(held)
@@ -78,11 +82,7 @@ class Places:
 
     def give_back(self, held: deque[object]) -> None:
         """Take the place in *held* back, if there is one."""
-        try:
-            # One step, as above.
-            self._free.extend(map(_pop, (held,)))
-        except IndexError:
-            return
+        move_one(held, self._free)
 
     def _watch(self, held: deque[object]) -> None:
         """Have the loss of the place in *held* be noticed, which may be a token for one."""

@@ -18,10 +18,11 @@ next call tries again and raises: a failed call is better than an answer for som
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 from contextlib import ExitStack
 from typing import Protocol
+
+from ..locks import OwnedLock
 
 
 class Renewable(Protocol):
@@ -38,7 +39,7 @@ process_id: int = os.getpid()
 """The process that made, or last renewed, what the holders hold."""
 
 # One lock for each process: a single one could have been inherited locked.
-_locks: dict[int, threading.Lock] = {}
+_locks: dict[int, OwnedLock] = {}
 
 
 def register_renewable(holder: Renewable) -> None:
@@ -61,9 +62,12 @@ def _renew_once() -> None:
     """Renew every holder in one thread of the child; the others wait for it."""
     pid = os.getpid()
     # ``setdefault`` is one step of the interpreter's, so all threads get the same lock.
-    with _locks.setdefault(pid, threading.Lock()):
-        if pid != process_id:
-            _renew_all()
+    _locks.setdefault(pid, OwnedLock()).run(_renew_unless_done, pid)
+
+
+def _renew_unless_done(pid: int) -> None:
+    if pid != process_id:
+        _renew_all()
 
 
 def _renew_all() -> None:

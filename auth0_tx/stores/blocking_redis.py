@@ -26,8 +26,10 @@ import select
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import cache, partial
+from itertools import repeat
 from typing import Any
 
 import redis.sentinel
@@ -36,6 +38,7 @@ from redis import Redis, ResponseError
 from redis.client import NEVER_DECODE
 
 from ..clocks import read_monotonic
+from ..places import move_one
 from .redis_commands import LONGEST_PAUSE, SHORTEST_PAUSE
 
 # As redis-py's default from 8.0 on; before, its pools had no bound.
@@ -103,8 +106,24 @@ class BlockingCommands:
         if "execute_command" in vars(self._given):
             # One client was instrumented, and not its class, possibly after we copied it.
             client = self._given
-        _deadline.at = read_monotonic() + self._timeout
-        return read(client.execute_command(*command, **{NEVER_DECODE: True}))
+        _command.deadline = read_monotonic() + self._timeout
+        # What was taken before is another command's, which this one interrupts.
+        before, _command.taken = _command.taken, deque()
+        try:
+            try:
+                return read(client.execute_command(*command, **{NEVER_DECODE: True}))
+            finally:
+                self._end_command()
+        finally:
+            # Again, as an interrupt may have cut off the first time.
+            self._end_command()
+            _command.taken = before
+
+    def _end_command(self) -> None:
+        """Return to the pool what redis-py did not return, as it was interrupted."""
+        pool = self._client.connection_pool if self._client is not self._given else None
+        if isinstance(pool, TimedPool):
+            pool.take_back(_command.taken)
 
 
 def choose_client(given: Redis) -> Any:
@@ -139,8 +158,9 @@ class TimedPool:
 
     redis-py's own pools take a lock.  One that another thread holds during a fork is never
     released in the child, and one that a signal's exception cuts in (Celery's soft time
-    limit, in the queue of ``BlockingConnectionPool``) never in the process.  Here the single
-    steps of a list are all the lock there is.
+    limit, in the queue of ``BlockingConnectionPool``) never in the process.  Here connections
+    move between two deques, the pool's and that of the running command, in single steps of the
+    interpreter (see ``places``).  So none is lost, wherever an interrupt strikes.
 
     Args:
         make: makes a connection, which is not connected yet.
@@ -156,7 +176,7 @@ class TimedPool:
         self._pid = os.getpid()
         # Each place is a connection, or the room for one.  The last to be released is
         # taken first, so that few connections serve a calm process.
-        self._places: list[Any] = [None] * self._size
+        self._places: deque[Any] = deque(repeat(None, self._size))
 
     def get_connection(self, *_: object, **__: object) -> Any:
         """Take a connection that is ready for a command.
@@ -167,45 +187,61 @@ class TimedPool:
         if self._pid != os.getpid():
             # Connections inherited through a fork are the parent's.
             self._start_over()
-        connection = self._take_place()
+        taken = _command.taken
+        self._take_place(taken)
         try:
+            connection = taken[-1]
             if connection is None:
-                connection = self._make()
+                connection = taken[-1] = self._make()
             connection.make_ready()
         except BaseException:
-            self._places.append(connection)
+            move_one(taken, self._places)
             raise
         return connection
 
     def release(self, connection: Any) -> None:
         """Return a connection to the pool."""
-        self._places.append(connection)
+        taken = _command.taken
+        if taken and taken[-1] is connection:
+            move_one(taken, self._places)
+        elif connection not in taken:
+            # It was taken by another thread, or outside of a command.
+            self._places.append(connection)
 
-    def _take_place(self) -> Any:
+    def take_back(self, taken: deque[Any]) -> None:
+        """Return all that a command took, and did not return."""
+        while move_one(taken, self._places):
+            pass
+
+    def _take_place(self, taken: deque[Any]) -> None:
         pause = SHORTEST_PAUSE
-        while True:
-            try:
-                return self._places.pop()
-            except IndexError:
-                left = seconds_left()
+        while not move_one(self._places, taken):
+            left = seconds_left()
             if left <= 0:
                 raise RedisConnectionError("no connection was free in time")
             time.sleep(min(pause, left))
             pause = min(pause * 2, LONGEST_PAUSE)
 
 
-class _Deadline(threading.local):
-    """When the command of the running thread must be over, on the monotonic clock."""
+class _Command(threading.local):
+    """The command of the running thread.
 
-    at = 0.0
+    Attributes:
+        deadline: when it must be over, on the monotonic clock.
+        taken: the connection that it has, or the room for one.
+    """
+
+    def __init__(self) -> None:
+        self.deadline = 0.0
+        self.taken: deque[Any] = deque()
 
 
-_deadline = _Deadline()
+_command = _Command()
 
 
 def seconds_left() -> float:
     """Return how many seconds the command of this thread has left."""
-    return _deadline.at - read_monotonic()
+    return _command.deadline - read_monotonic()
 
 
 @cache
@@ -224,6 +260,9 @@ class TimedConnection:
 
     _replies_due = 0
     _timed_socket: TimedSocket | None = None
+    # Set when all commands of the handshake were answered: it may have been interrupted
+    # between logging in and choosing the database.
+    _is_set_up = False
 
     @property
     def socket_timeout(self) -> float:
@@ -247,13 +286,19 @@ class TimedConnection:
         """Connect, unless a connection is there that nothing is due or unread on."""
         if self._timed_socket is not None:
             # Unread data is the end of the connection, or not the reply to the next command.
-            if not self._replies_due and self._timed_socket.is_quiet():
+            if (
+                self._is_set_up
+                and not self._replies_due
+                and self._timed_socket.is_quiet()
+            ):
                 return
             self.disconnect()
         self.connect()  # type: ignore[attr-defined]
+        self._is_set_up = True
 
     def disconnect(self, *arguments: Any, **keywords: Any) -> None:
         """Close the connection, and expect nothing from it any more."""
+        self._is_set_up = False
         super().disconnect(*arguments, **keywords)  # type: ignore[misc]
         self._timed_socket = None
         self._replies_due = 0

@@ -8,6 +8,9 @@ Four structures under one lock:
   value's own any more is skipped, and the heap is rebuilt when most of it is like that.
 - ``_labels`` and ``_labelled``: the index, by label and as a whole, each in order of age.
 
+An exception out of a signal handler may end a change between any two steps.  So each step
+leaves a store that works: at most, an entry is there that is forgotten by its age.
+
 Memory is bounded whatever visitors do.  A login writes one value and at most two labels, so
 there are at most *max_entries* values and twice as many labels.
 """
@@ -16,12 +19,12 @@ from __future__ import annotations
 
 import heapq
 import os
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from ..clocks import read_monotonic
 from ..errors import ConfigurationError
+from ..locks import OwnedLock
 from ..secret import SecretBytes, Unpicklable
 
 _LABELS_EACH = 2
@@ -30,15 +33,14 @@ _LABELS_EACH = 2
 _SLACK = 64
 """Outdated expiries that are not worth rebuilding the heap for."""
 
-# One for all stores, as it is held for microseconds.  A fork waits for it: a lock that
-# another thread held would never be released in the child, and its half-done
-# work never finished.
-_lock = threading.Lock()
+# One for all stores, as it is held for microseconds.  A fork waits for it, or the child would
+# begin with the half-done work of another thread.
+_lock = OwnedLock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_lock.acquire,
         after_in_parent=_lock.release,
-        after_in_child=_lock.release,
+        after_in_child=_lock.renew,
     )
 
 
@@ -72,7 +74,7 @@ class MemoryStore(Unpicklable):
         self._clock = clock
         self._values: OrderedDict[str, tuple[SecretBytes, float]] = OrderedDict()
         self._expiries: list[tuple[float, str]] = []
-        self._labels: dict[str, dict[str, None]] = {}
+        self._labels: dict[str, OrderedDict[str, None]] = {}
         self._labelled: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -80,57 +82,69 @@ class MemoryStore(Unpicklable):
 
     def get(self, key: str) -> bytes | None:
         """Return what is stored under *key* and has not expired, or ``None``."""
-        with _lock:
-            return self._read_live(key, self._clock())
+        return _lock.run(self._read_live, key, self._clock())
 
     def set(
         self, key: str, value: bytes, *, ttl: float, expected: bytes | None
     ) -> bool:
         """Store *value* for *ttl* seconds if *expected* is what is stored now."""
-        with _lock:
-            now = self._clock()
-            if self._read_live(key, now) != expected:
-                return False
-            self._values[key] = SecretBytes(value), now + ttl
-            self._values.move_to_end(key)
-            heapq.heappush(self._expiries, (now + ttl, key))
-            self._make_room(now)
-            return True
+        return _lock.run(self._set, key, SecretBytes(value), ttl, expected)
 
     def delete(self, key: str, *, expected: bytes | None = None) -> None:
         """Delete what is stored under *key*; with *expected*, only if it is that value."""
-        with _lock:
-            if expected is None or self._read_live(key, self._clock()) == expected:
-                self._values.pop(key, None)
+        _lock.run(self._delete, key, expected)
 
     def add_to_index(self, label: str, key: str, *, ttl: float) -> None:
         """Remember *key* under *label*, for at least *ttl* seconds."""
-        with _lock:
-            now = self._clock()
-            # A shorter time does not cut a longer one: the session may be one that another
-            # request has just refreshed.
-            ends_at = max(self._labelled.pop((label, key), now), now + ttl)
-            self._labelled[label, key] = ends_at
-            keys = self._labels.setdefault(label, {})
-            # Popped, or a key that is added again would stay in its old place.
-            keys.pop(key, None)
-            keys[key] = None
-            while len(self._labelled) > _LABELS_EACH * self._most:
-                self._forget_a_label(now)
+        _lock.run(self._add_to_index, label, key, ttl)
 
     def read_index(self, label: str) -> list[str]:
         """Return the keys under *label*, from the one that was added first to the last."""
-        with _lock:
-            now = self._clock()
-            keys = self._labels.get(label, ())
-            return [key for key in keys if now < self._labelled[label, key]]
+        return _lock.run(self._read_index, label)
 
     def remove_from_index(self, label: str, keys: Iterable[str]) -> None:
         """Forget *keys* under *label*; keys added meanwhile stay."""
-        with _lock:
-            for key in keys:
-                if self._labelled.pop((label, key), None) is not None:
-                    self._forget_key(label, key)
+        _lock.run(self._remove_from_index, label, tuple(keys))
+
+    def _set(
+        self, key: str, value: SecretBytes, ttl: float, expected: bytes | None
+    ) -> bool:
+        now = self._clock()
+        if self._read_live(key, now) != expected:
+            return False
+        self._values[key] = value, now + ttl
+        self._values.move_to_end(key)
+        heapq.heappush(self._expiries, (now + ttl, key))
+        self._make_room(now)
+        return True
+
+    def _delete(self, key: str, expected: bytes | None) -> None:
+        if expected is None or self._read_live(key, self._clock()) == expected:
+            self._values.pop(key, None)
+
+    def _add_to_index(self, label: str, key: str, ttl: float) -> None:
+        now = self._clock()
+        # A shorter time does not cut a longer one: the session may be one that another
+        # request has just refreshed.
+        ends_at = max(self._labelled.get((label, key), now), now + ttl)
+        self._labelled[label, key] = ends_at
+        self._labelled.move_to_end((label, key))
+        keys = self._labels.setdefault(label, OrderedDict())
+        keys[key] = None
+        keys.move_to_end(key)
+        while len(self._labelled) > _LABELS_EACH * self._most:
+            self._forget_a_label(now)
+
+    def _read_index(self, label: str) -> list[str]:
+        now = self._clock()
+        keys = self._labels.get(label, ())
+        return [key for key in keys if now < self._labelled.get((label, key), now)]
+
+    def _remove_from_index(self, label: str, keys: Iterable[str]) -> None:
+        for key in keys:
+            # Last, so that what is left of an interrupted call is found by its age.
+            self._forget_key(label, key)
+            self._labelled.pop((label, key), None)
 
     def _read_live(self, key: str, now: float) -> SecretBytes | None:
         value, ends_at = self._values.get(key, (None, now))
@@ -152,17 +166,20 @@ class MemoryStore(Unpicklable):
     def _forget_a_label(self, now: float) -> None:
         """Forget the oldest label of a session that has ended, or else the oldest label."""
         for _ in range(len(self._labelled)):
-            (label, key), ends_at = self._labelled.popitem(last=False)
+            label, key = next(iter(self._labelled))
+            ends_at = self._labelled[label, key]
             if now >= ends_at or self._read_live(key, now) is None:
                 break
             # A live session must stay reachable for back-channel logout: to the other end.
-            self._labelled[label, key] = ends_at
-        else:
-            (label, key), _ = self._labelled.popitem(last=False)
+            self._labelled.move_to_end((label, key))
+        label, key = next(iter(self._labelled))
         self._forget_key(label, key)
+        self._labelled.pop((label, key), None)
 
     def _forget_key(self, label: str, key: str) -> None:
-        keys = self._labels[label]
-        del keys[key]
+        keys = self._labels.get(label)
+        if keys is None:
+            return
+        keys.pop(key, None)
         if not keys:
             del self._labels[label]

@@ -11,12 +11,13 @@ import pytest
 
 from tests.house.source import PACKAGE, get_name, list_imports, list_modules
 
-LEAVES = ("bounded", "places", "secret", "version", "token_types", "events")
+LEAVES = ("bounded", "locks", "places", "secret", "version", "token_types", "events")
 ROOMS = {
     "": ("errors", "values", "client", "aio", "core", *LEAVES),
     "clocks": (),
     "bounded": (),
     "places": (),
+    "locks": (),
     "secret": (),
     "version": (),
     "token_types": (),
@@ -55,7 +56,7 @@ ROOMS = {
         "errors",
         *LEAVES,
     ),
-    "stores": ("stores", "core", "errors", "secret", "clocks", "places"),
+    "stores": ("stores", "core", "errors", "secret", "clocks", "locks", "places"),
     "caches": ("caches", "stores", "core", "errors", "secret"),
     "doctor": (
         "doctor",

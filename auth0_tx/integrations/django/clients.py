@@ -7,7 +7,6 @@ take over what they do not set themselves, except credentials and the cookie's n
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from django.utils.module_loading import import_string
 
 from ...client import ServerClient
 from ...errors import ConfigurationError
+from ...locks import OwnedLock
 from ...secret import conceal
 from ...shells.after_fork import register_renewable, renew_if_forked
 from ..settings import (
@@ -64,7 +64,7 @@ class _Clients:
 
     def renew(self) -> None:
         """Start over with a free lock; the clients know of forks themselves."""
-        self._lock = threading.Lock()
+        self._lock = OwnedLock()
 
     def get(self, name: str) -> ServerClient:
         """Return the client *name*; the first call makes all of them."""
@@ -72,10 +72,7 @@ class _Clients:
         if client is not None:
             return client
         renew_if_forked()
-        with self._lock:
-            if not self._clients:
-                self._clients = _make_clients()
-            client = self._clients.get(name)
+        client = self._lock.run(self._make_all).get(name)
         if client is None:
             raise make_unknown_client_error(SETTING, name, self._clients, SETTING)
         return client
@@ -83,10 +80,17 @@ class _Clients:
     def drop(self) -> None:
         """Close the clients; the next call of :meth:`get` makes others."""
         renew_if_forked()
-        with self._lock:
-            clients, self._clients = self._clients, {}
-        for client in clients.values():
+        for client in self._lock.run(self._take_all).values():
             client.close()
+
+    def _make_all(self) -> dict[str, ServerClient]:
+        if not self._clients:
+            self._clients = _make_clients()
+        return self._clients
+
+    def _take_all(self) -> dict[str, ServerClient]:
+        clients, self._clients = self._clients, {}
+        return clients
 
 
 _clients = _Clients()
