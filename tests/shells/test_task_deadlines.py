@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 
 import pytest
@@ -143,3 +144,47 @@ async def test_one_inside_another(deadlines: Deadlines) -> None:
         await wait_inside()
 
     assert [] == steps
+
+
+async def read_late() -> bytes:
+    """Wait for bytes that arrive in time, while the loop stands still past the deadline."""
+    loop = asyncio.get_running_loop()
+    (mine, other), (ready, trigger) = socket.socketpair(), socket.socketpair()
+    with other, ready, trigger:
+        reader, writer = await asyncio.open_connection(sock=mine)
+
+        def stand_still() -> None:
+            loop.remove_reader(ready)
+            other.sendall(b"in time")
+            time.sleep(0.1)
+
+        # Where it reads its sockets, so that uvloop looks at its timers next.
+        loop.add_reader(ready, stand_still)
+        trigger.sendall(b"now")
+        try:
+            with Deadlines(loop).until(within(0.05)):
+                return await reader.readexactly(7)
+        finally:
+            writer.close()
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_bytes_that_arrived_in_time(loop: str) -> None:
+    """A loop that stood still past a deadline first reads what has arrived by then."""
+    new_loop = pytest.importorskip(loop).new_event_loop
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        assert b"in time" == runner.run(read_late())
+
+
+async def test_a_block_that_ends_at_its_deadline(deadlines: Deadlines) -> None:
+    """A block that ends in the turns after its deadline is let be, also afterwards."""
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    loop.call_later(0.01, time.sleep, 0.1)
+    loop.call_later(0.07, ready.set_result, None)
+    with deadlines.until(within(0.05)):
+        await ready
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+    assert set() == deadlines._running
