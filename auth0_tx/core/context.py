@@ -22,6 +22,7 @@ from .effects import Response
 from .session.cookies import Cookies
 from .session.lock import LockWatches
 from .session.rotations import Rotations
+from .wire.answer_times import AnswerTime
 from .wire.api_calls import RenewalPauses
 from .wire.metadata import Metadata
 from .wire.retries import RetryState
@@ -87,6 +88,7 @@ class Context:
         metadata: discovery documents by domain.
         key_sets: signing keys by their URL.
         retries: what earlier calls mean for the next.
+        answer_times: how long token endpoints take to answer, by domain.
         rotations: the outcome of recent refreshes.
         lock_watches: the locks of sessions that calls wait for.
         sealers: open and seal sessions, by purpose and the tenant's domain.
@@ -111,6 +113,9 @@ class Context:
         factory=lambda: BoundedCache["KeySet"](100)
     )
     retries: RetryState = attrs.field(init=False)
+    answer_times: BoundedDict[str, AnswerTime] = attrs.field(
+        factory=lambda: BoundedDict[str, AnswerTime](100)
+    )
     rotations: Rotations = attrs.field(factory=Rotations)
     lock_watches: LockWatches = attrs.field(factory=LockWatches)
     sealers: BoundedDict[tuple[str, str], Sealer] = attrs.field(

@@ -14,6 +14,7 @@ anything, and nothing may be yielded.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Generator, Hashable, Iterable
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -39,23 +40,42 @@ Flow: TypeAlias = Generator[Any, Any, T]
 
 @attrs.frozen
 class Request(Unpicklable):
-    """A whole HTTP request."""
+    """A whole HTTP request.
+
+    Attributes:
+        method: ``GET`` or ``POST``.
+        url: where it goes.
+        headers: its header fields.
+        body: its body, if it has one.
+        latest: when it must have begun to leave, on the context's monotonic clock; later it
+            is not sent at all.
+    """
 
     method: str
     url: str
     headers: dict[str, str] = attrs.field(repr=False)
     body: bytes | None = attrs.field(default=None, repr=False)
+    latest: float = math.inf
 
 
 @attrs.frozen
 class Response(Unpicklable):
-    """A whole HTTP response, or one that was cut at the limit of its ``Send``."""
+    """A whole HTTP response, or one that was cut at the limit of its ``Send``.
+
+    Attributes:
+        status: its status code.
+        headers: its header fields, in order.
+        body: its body.
+        oversized: whether the body was longer than the limit, and is cut.
+        seconds: how long it took, from the moment the request began to leave.
+    """
 
     status: int
     headers: Iterable[tuple[str, str]] = attrs.field(repr=False)
     # It carries tokens, and a traceback shows the locals of every frame that it passes.
     body: bytes = attrs.field(converter=SecretBytes, repr=False)
     oversized: bool = False
+    seconds: float = 0.0
 
 
 @attrs.frozen

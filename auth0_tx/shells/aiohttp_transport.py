@@ -40,7 +40,12 @@ from . import after_fork
 from .after_fork import leave_alone, register_renewable, renew_if_forked
 from .aiohttp_connector import BorrowedConnector, Connector
 from .aiohttp_trust import check_connector
-from .failures import TOO_LATE, client_closed_error, timeout_error, to_transport_error
+from .failures import (
+    TooLateError,
+    client_closed_error,
+    crowded_error,
+    to_transport_error,
+)
 from .loop_limits import Deadlines, Gate
 from .proxies import environment_proxy, require_proxy, split_credentials
 from .task_flights import TaskFlights
@@ -57,15 +62,24 @@ _NO_CONNECTION = (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError)
 
 
 class _WatchedBody(BytesPayload):
-    """A body that notes when it starts to leave.  From then on a failure is ambiguous."""
+    """A body that notes when it starts to leave.  From then on a failure is ambiguous.
 
-    sent = False
+    Attributes:
+        left_at: the moment, on the monotonic clock; 0 before it.
+    """
 
-    def __init__(self, value: bytes) -> None:
-        super().__init__(SecretBytes(value))
+    left_at = 0.0
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(SecretBytes(request.body or b""))
+        self._latest = request.latest
 
     async def write(self, writer: Any) -> None:
-        self.sent = True
+        now = read_monotonic()
+        if now > self._latest:
+            # Nothing of the request has left: aiohttp sends the headers with the body.
+            raise TooLateError
+        self.left_at = now
         await super().write(writer)
 
     async def write_with_length(self, writer: Any, content_length: int | None) -> None:
@@ -267,7 +281,7 @@ class AiohttpTransport:
         if gate.free:
             gate.free -= 1
         elif not await gate.wait(gate.join(send.deadline, send.first)):
-            raise timeout_error(TOO_LATE)
+            raise crowded_error()
         try:
             if self._session is not None and self._session.closed:
                 raise client_closed_error("the client's session")
@@ -285,8 +299,8 @@ class AiohttpTransport:
     ) -> Response | Auth0Error:
         """Send a request and read its response; return what went wrong as our error."""
         if send.deadline <= read_monotonic():
-            return timeout_error("timed out before the request could be sent")
-        body = None if request.body is None else _WatchedBody(request.body)
+            return crowded_error()
+        body = None if request.body is None else _WatchedBody(request)
         # Only values that do not print: an error tracker shows the locals of every frame
         # below when a task is cancelled or a signal handler raises.
         headers = {name: SecretStr(value) for name, value in request.headers.items()}
@@ -308,7 +322,7 @@ class AiohttpTransport:
                     proxy_headers=proxy_headers,
                     ssl=self._find_environment_context(),
                 ) as response:
-                    return await _read(response, send.limit)
+                    return await _read(response, send.limit, body)
         except ConfigurationError as error:
             # A copy, as the frames of this one refer to the request.
             return error.evolve()
@@ -319,7 +333,7 @@ class AiohttpTransport:
                 # Without a body nothing is spent, and the error's class tells enough.
                 sent=not isinstance(error, _NO_CONNECTION)
                 if body is None
-                else body.sent,
+                else body.left_at > 0.0,
                 timed_out=isinstance(error, TimeoutError),
                 deadline=send.deadline,
             )
@@ -367,7 +381,9 @@ class AiohttpTransport:
         return url, headers
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int) -> Response:
+async def _read(
+    response: aiohttp.ClientResponse, limit: int, sent: _WatchedBody | None
+) -> Response:
     """Read the body to its end or its limit; close a connection that has more to come."""
     headers = tuple(response.headers.items())
     if response.status < 200:
@@ -375,9 +391,12 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> Response:
         raise ConnectionError("the server sent only an interim response")
     # A buffer, as it does not print while the next piece is awaited.
     body = io.BytesIO()
-    while body.tell() <= limit:
-        if not body.write(await response.content.readany()):
-            return Response(response.status, headers, SecretBytes(body.getvalue()))
-    response.close()
-    whole = SecretBytes(body.getvalue()[:limit])
-    return Response(response.status, headers, whole, oversized=True)
+    oversized = False
+    while body.write(await response.content.readany()):
+        if body.tell() > limit:
+            oversized = True
+            response.close()
+            break
+    content = SecretBytes(body.getvalue()[:limit])
+    seconds = 0.0 if sent is None else read_monotonic() - sent.left_at
+    return Response(response.status, headers, content, oversized, seconds)

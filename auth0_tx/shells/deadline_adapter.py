@@ -41,6 +41,7 @@ from urllib3.exceptions import (
 
 from ..clocks import read_monotonic
 from ..secret import SecretBytes
+from .failures import TooLateError
 from .idle_connections import HostPools, IdleConnections
 from .proxies import split_credentials
 from .tls import check_connection
@@ -66,13 +67,17 @@ class _Call(threading.local):
 
     Attributes:
         deadline: on the monotonic clock.
+        latest: when the request must have begun to leave, on the same clock.
         sent: whether anything of the request has left.
         is_watched: whether *sent* is noted; our own adapter always does it.
+        left_at: when it began to leave; before, when it was handed on.
     """
 
     deadline: float = 0.0
+    latest: float = 0.0
     sent: bool = False
     is_watched: bool = False
+    left_at: float = 0.0
 
 
 current_call: _Call = _Call()
@@ -253,7 +258,11 @@ class _WatchedConnection(HTTPConnection):
             self.connect()
         # A request that is late before it starts to leave has not left.
         _require_time_left()
-        current_call.sent = True
+        if not current_call.sent:
+            now = read_monotonic()
+            if now > current_call.latest:
+                raise TooLateError
+            current_call.left_at, current_call.sent = now, True
         super().send(data)
 
     def getresponse(self, *args: Any, **kwargs: Any) -> Any:

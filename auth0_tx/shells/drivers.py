@@ -49,7 +49,7 @@ from ..core.session.cookies import Cookies
 from ..errors import Auth0Error, ConfigurationError
 from ..events import Event
 from .companions import accompany, companion_thread
-from .failures import TOO_LATE, client_closed_error, timeout_error
+from .failures import client_closed_error, crowded_error
 
 if TYPE_CHECKING:
     # It imports asyncio, which a blocking client must not pay for.
@@ -205,7 +205,7 @@ async def run_in_turn(flow: Flow[T], world: AsyncWorld) -> T:
         turn = gate.join(read_monotonic() + world.timeout)
         try:
             if not await turn:
-                raise timeout_error(TOO_LATE)
+                raise crowded_error()
         except BaseException:
             gate.hand_on(turn)
             raise

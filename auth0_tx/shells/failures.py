@@ -19,6 +19,7 @@ import ssl
 from collections.abc import Iterator
 
 from ..clocks import read_monotonic
+from ..core.wire.hints import TOO_MANY_AT_ONCE
 from ..errors import (
     AmbiguousError,
     ClientClosedError,
@@ -27,8 +28,6 @@ from ..errors import (
     TransportError,
 )
 from ..errors import CustomTokenExchangeErrorCode as Code
-
-TOO_LATE = "timed out waiting for a free connection"
 
 # TLS that was cut off, or that is not complete yet: another attempt may succeed.
 _PASSING_TLS_ERRORS = (
@@ -39,6 +38,10 @@ _PASSING_TLS_ERRORS = (
     ssl.SSLWantReadError,
     ssl.SSLWantWriteError,
 )
+
+
+class TooLateError(TimeoutError):
+    """A request whose answer could not come in time any more did not begin to leave."""
 
 
 def to_transport_error(
@@ -66,6 +69,8 @@ def to_transport_error(
             hint="if a CA of your own issued the certificate, pass its bundle as verify=, or "
             "set it in your session=.",
         )
+    if any(isinstance(cause, TooLateError) for cause in iterate_causes(error)):
+        return crowded_error()
     if late:
         return timeout_error("timed out while connecting to the server")
     return NotSentError("could not connect to the server", retry_safe=True)
@@ -74,6 +79,16 @@ def to_transport_error(
 def timeout_error(message: str, phase: Phase = "send") -> NotSentError:
     """Return the error for a request that had not left when its time was up."""
     return NotSentError(message, Code.TIMEOUT, retry_safe=True, phase=phase)
+
+
+def crowded_error() -> NotSentError:
+    """Return the error for a request whose time passed while others had the connections."""
+    return NotSentError(
+        "timed out waiting for a free connection",
+        Code.TIMEOUT,
+        retry_safe=True,
+        hint=TOO_MANY_AT_ONCE,
+    )
 
 
 def client_closed_error(what: str = "the client") -> ClientClosedError:

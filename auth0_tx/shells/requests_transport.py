@@ -38,8 +38,8 @@ from . import after_fork
 from .after_fork import register_renewable, renew_if_forked
 from .deadline_adapter import DeadlineAdapter, current_call
 from .failures import (
-    TOO_LATE,
     client_closed_error,
+    crowded_error,
     iterate_causes,
     timeout_error,
     to_transport_error,
@@ -137,7 +137,7 @@ class RequestsTransport:
         try:
             try:
                 if not gate.enter(visit, send.first):
-                    outcome = timeout_error(TOO_LATE)
+                    outcome = crowded_error()
                 elif self._closed:
                     outcome = client_closed_error()
                 else:
@@ -159,9 +159,11 @@ class RequestsTransport:
         current_call.deadline, current_call.sent = send.deadline, False
         current_call.is_watched = self._session is None
         request = send.prepare()
-        left = send.deadline - read_monotonic()
+        now = read_monotonic()
+        left = send.deadline - now
         if left <= 0:
-            return timeout_error("timed out before the request could be sent")
+            return crowded_error()
+        current_call.latest, current_call.left_at = request.latest, now
         timeout = min(left, LONGEST_CONNECT), left
         try:
             self._check_trust(request.url)
@@ -250,7 +252,8 @@ class RequestsTransport:
             _discard(raw)
             raise ConnectionError("the connection closed before the body was complete")
         _give_back_connection(raw)
-        return Response(raw.status, headers, body, oversized)
+        seconds = read_monotonic() - current_call.left_at
+        return Response(raw.status, headers, body, oversized, seconds)
 
 
 def _put_on(

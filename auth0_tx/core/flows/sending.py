@@ -4,8 +4,10 @@ A grant goes out in this order.
 
 1. It is refused here, unsent, if the policy says so: because the same grant was refused a
    moment ago, or because the domain asked every caller to wait.
-2. It is sent.  The client proves itself anew for each attempt, as a server refuses an
-   assertion that it has seen before (RFC 7523 section 3, rule 7).
+2. When a connection is free, it is built, unless less time is left than answers have lately
+   taken (see ``answer_times``): then it is refused here, unsent, too.  The client proves
+   itself anew for each attempt, as a server refuses an assertion that it has seen before
+   (RFC 7523 section 3, rule 7).
 3. A failure is judged.  A grant may spend its token, so once it may have taken effect only
    a *reusable* one is sent again.  ``delay_before_next`` has the whole table.
 4. The retry is paid for from the client's budget, or the failure is final: under an outage
@@ -17,6 +19,7 @@ A document is sent in steps 2 to 4 alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -28,12 +31,15 @@ from ...errors import (
     NotSentError,
     TransportError,
 )
+from ...errors import CustomTokenExchangeErrorCode as Code
 from ...events import ExchangeRetried
 from ...values import TokenExchangeResponse
 from ..context import Call, Context
 from ..effects import Emit, Flow, Request, Response, Send, Sleep
 from ..jose.access_token import read_access_token
+from ..wire.answer_times import AnswerTime
 from ..wire.grants import grant_request
+from ..wire.hints import TOO_MANY_AT_ONCE
 from ..wire.metadata import Metadata
 from ..wire.replies import TOKEN_RESPONSE_LIMIT, TokenRequestInfo, read_token_response
 from ..wire.retries import Repeatability, delay_before_next, refusal_key
@@ -78,12 +84,36 @@ def request_tokens(
     if refusal is not None:
         raise refusal
 
+    answer_time = context.answer_times.get(domain)
+    if answer_time is None:
+        answer_time = context.answer_times.add_if_absent(domain, AnswerTime())
+    # A call that comes at once has more than this left, however slow the answers are.
+    longest_floor = (call.deadline - call.started) / 2
+    built_at = 0.0
+
+    def find_floor() -> float:
+        return answer_time.find_floor(longest_floor)
+
     def prepare() -> Request:
         # Called when a connection is free, and again for each attempt: RFC 7523 section 3 lets
         # a server refuse an assertion whose jti it has seen.
-        return build_request(call, metadata, metadata.token_endpoint, grant.encode())
+        nonlocal built_at
+        built_at = context.monotonic()
+        latest = call.deadline - find_floor()
+        if built_at > latest:
+            raise NotSentError(
+                "not sent: less time is left than the server's answers have lately taken",
+                Code.TIMEOUT,
+                retry_safe=True,
+                hint=TOO_MANY_AT_ONCE,
+            )
+        # Connecting takes time as well, so the transport looks again.
+        return build_request(
+            call, metadata, metadata.token_endpoint, grant.encode(), latest
+        )
 
     def read(response: Response) -> TokenExchangeResponse | CustomTokenExchangeError:
+        answer_time.note(response.seconds, context.monotonic())
         if call.on_answer is not None:
             call.on_answer(response)
         return read_token_response(response, grant.request_info, context.clock)
@@ -92,9 +122,13 @@ def request_tokens(
     send = Send(prepare, call.deadline, TOKEN_RESPONSE_LIMIT)
     try:
         tokens = yield from send_with_retries(
-            call, domain, send, read, grant.repeatability
+            call, domain, send, read, grant.repeatability, find_floor
         )
     except CustomTokenExchangeError as error:
+        if isinstance(error, AmbiguousError) and error.code == Code.TIMEOUT:
+            # Its answer would have taken longer than this.
+            now = context.monotonic()
+            answer_time.note(now - built_at, now)
         _remember_failure(context, domain, grant, error)
         raise
     # RFC 6749 section 5.1 only recommends ``expires_in``.  Read here alone, as reading a JWT
@@ -108,8 +142,13 @@ def request_tokens(
     return tokens
 
 
-def build_request(call: Call, metadata: Metadata, url: str, form: str) -> Request:
-    """Return the request that sends an encoded *form* with the client's credentials."""
+def build_request(
+    call: Call, metadata: Metadata, url: str, form: str, latest: float = math.inf
+) -> Request:
+    """Return the request that sends an encoded *form* with the client's credentials.
+
+    It is not sent later than *latest*, on the context's monotonic clock.
+    """
     context = call.context
     return grant_request(
         url,
@@ -118,6 +157,7 @@ def build_request(call: Call, metadata: Metadata, url: str, form: str) -> Reques
         metadata.issuer,
         context.clock,
         context.new_id,
+        latest,
     )
 
 
@@ -127,6 +167,7 @@ def send_with_retries(
     send: Send,
     read: Callable[[Response], T | CustomTokenExchangeError],
     repeatability: Repeatability,
+    find_floor: Callable[[], float] | None = None,
 ) -> Flow[T]:
     """Send until an answer reads as a value, or a failure says to stop.
 
@@ -136,6 +177,7 @@ def send_with_retries(
         send: the request; prepared anew for each attempt.
         read: returns a value, or the error that the answer means.
         repeatability: whether the request may take effect twice.
+        find_floor: returns the seconds that it must have left to be sent; none if absent.
 
     Raises:
         CustomTokenExchangeError: how the last attempt failed.
@@ -159,12 +201,14 @@ def send_with_retries(
             outcome = outcome.evolve(retry_safe=True)
         if _may_have_taken_effect(outcome):
             acted = outcome
+        # A wait after which it would not be sent is not worth waiting.
+        ends = send.deadline if find_floor is None else send.deadline - find_floor()
         delay = delay_before_next(
             call.settings.retry,
             outcome,
             attempt=attempt,
             repeatability=repeatability,
-            remaining=send.deadline - context.monotonic(),
+            remaining=ends - context.monotonic(),
             random=context.random(),
         )
         # The wait is decided before it is paid for: a retry that is not made costs nothing.

@@ -15,6 +15,7 @@ Nothing here reads a clock, a key or the network, and no error quotes a value.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Mapping
 from functools import lru_cache
@@ -382,6 +383,7 @@ def grant_request(
     issuer: str,
     clock: Clock,
     new_id: NewId,
+    latest: float = math.inf,
 ) -> Request:
     """Build the request that carries a grant, the client authenticated anew.
 
@@ -392,12 +394,13 @@ def grant_request(
         issuer: the tenant's issuer, which is the audience of an assertion.
         clock: returns epoch seconds.
         new_id: returns an id that it never returned before.
+        latest: when it must have begun to leave, on the context's monotonic clock.
     """
     credentials = authentication.form
     if credentials is None:
         credentials = authentication.encode_parameters(issuer, clock, new_id)
     body = SecretStr(f"{form}&{credentials}") if credentials else form
-    return Request("POST", url, authentication.headers, body.encode("ascii"))
+    return Request("POST", url, authentication.headers, body.encode("ascii"), latest)
 
 
 def normalise_scope(scope: str | None) -> str | None:

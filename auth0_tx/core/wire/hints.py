@@ -11,6 +11,12 @@ result is ``None``: wrong advice costs more than no advice.
 
 from __future__ import annotations
 
+TOO_MANY_AT_ONCE = (
+    "to exchange many tokens, use exchange_many(), which starts each when a connection is "
+    "free; otherwise make fewer calls at once, or raise max_connections or timeout."
+)
+"""For a call whose time passed while others had the connections."""
+
 _RESERVED_SUBJECT_TYPE = (
     "Auth0 keeps urn:ietf token types for its own flows and refuses them as "
     "subject_token_type; send the URI of your own Token Exchange Profile."

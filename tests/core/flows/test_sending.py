@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
+import attrs
 import pytest
 from joserfc import jwt
 
 from auth0_tx.core.context import Context
-from auth0_tx.core.effects import Emit, Response, Send, Sleep
-from auth0_tx.core.flows.exchange import custom_token_exchange
+from auth0_tx.core.effects import Emit, Flow, Response, Send, Share, Sleep
+from auth0_tx.core.flows.exchange import custom_token_exchange, get_token_on_behalf_of
+from auth0_tx.core.flows.given_tokens import refresh
 from auth0_tx.core.flows.tenant_documents import load_metadata
+from auth0_tx.core.wire.answer_times import AnswerTime
 from auth0_tx.errors import (
     AmbiguousError,
     BlockedError,
@@ -25,6 +29,7 @@ from auth0_tx.values import RetryPolicy
 from tests.core.vectors_tokens import P256
 from tests.core.world import (
     DOMAIN,
+    SECRETS,
     Clock,
     EffectLog,
     Reply,
@@ -384,6 +389,145 @@ def test_no_refund(context: Context) -> None:
     )
 
     assert 50 - 5 + 1 == context.retries.budget
+
+
+FORMS: dict[str, Callable[[Context], Flow[Any]]] = {
+    "exchange": lambda context: start(custom_token_exchange, context, build_options()),
+    "on behalf of a user": lambda context: start(
+        get_token_on_behalf_of,
+        context,
+        access_token=SECRETS["subject_token"],
+        audience="https://other.example.com",
+    ),
+    "refresh": lambda context: start(refresh, context, SECRETS["refresh_token"]),
+}
+
+
+def build_slow_response(seconds: float) -> Response:
+    """Return tokens that took some time from the moment the request left."""
+    return attrs.evolve(build_response(), seconds=seconds)
+
+
+def step_to_send(flow: Flow[Any]) -> Send:
+    """Play a flow up to its request, into a run that it shares."""
+    effect = next(flow)
+    while not isinstance(effect, Send):
+        assert isinstance(effect, Share)
+        flow = effect.flow()
+        effect = next(flow)
+    return effect
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize(
+    ("waited", "is_sent"), [(0.0, True), (6.9, True), (7.1, False), (10.1, False)]
+)
+def test_no_grant_is_sent_too_late(
+    context: Context, clock: Clock, name: str, waited: float, is_sent: bool
+) -> None:
+    """A grant with less time left than answers lately took is refused, and can be made again."""
+    play(FORMS["exchange"](context), build_slow_response(2.0))
+    send = step_to_send(FORMS[name](context))
+    clock.wait(waited)
+    if is_sent:
+        request = send.prepare()
+        # Half as long again as the answer took: connecting may use up the rest.
+        assert request.latest == send.deadline - 3.0
+        return
+    with pytest.raises(NotSentError) as caught:
+        send.prepare()
+    error = caught.value
+
+    assert ("timeout", True, "send") == (error.code, error.retry_safe, error.phase)
+    assert "exchange_many" in str(error.hint)
+
+
+def test_a_grant_that_is_too_late_is_given_up(context: Context, clock: Clock) -> None:
+    """It is not sent again, and its budget is not used: no wait would leave more time."""
+    play(FORMS["exchange"](context), build_slow_response(2.0))
+    flow = FORMS["exchange"](context)
+    send = next(flow)
+    clock.wait(8.0)
+    with pytest.raises(NotSentError) as caught:
+        send.prepare()
+
+    with pytest.raises(NotSentError) as raised:
+        flow.throw(caught.value)
+    assert caught.value is raised.value
+    assert 50 == context.retries.budget
+
+
+def test_no_wait_leaves_too_little_time(context: Context, clock: Clock) -> None:
+    """A wait is not begun if its end leaves less time than an answer takes."""
+    play(FORMS["exchange"](context), build_slow_response(4.0))
+    busy = build_response(b"", 429, retry_after="4")
+    flow = FORMS["exchange"](context)
+    next(flow)
+    clock.wait(0.5)
+    sleep = flow.send(busy)
+    # All that is left beside the floor of five seconds: the spread is cut, not the wait.
+    assert isinstance(sleep, Sleep)
+    assert sleep.seconds == pytest.approx(4.25)
+
+    flow = FORMS["exchange"](context)
+    next(flow)
+    clock.wait(1.1)
+    with pytest.raises(RateLimitError) as caught:
+        flow.send(busy)
+    assert 4.0 == caught.value.retry_after
+
+
+def test_a_new_call_is_sent_however_slow_answers_are(
+    context: Context, clock: Clock
+) -> None:
+    """A lost answer shuts out nobody who does not wait, and the next answer counts again."""
+    flow = FORMS["exchange"](context)
+    send = next(flow)
+    send.prepare()
+    clock.wait(10.0)
+    with pytest.raises(AmbiguousError):
+        flow.throw(LATE)
+
+    late = next(FORMS["exchange"](context))
+    clock.wait(5.1)
+    with pytest.raises(NotSentError):
+        late.prepare()
+    for _ in range(3):
+        clock.wait(10.0)
+        play(FORMS["exchange"](context), build_slow_response(0.1), clock=clock)
+    late = next(FORMS["exchange"](context))
+    clock.wait(9.8)
+    assert late.prepare().latest == pytest.approx(late.deadline - 0.15)
+
+
+def test_other_failures_take_no_time(context: Context, clock: Clock) -> None:
+    """A lost connection says nothing of how long an answer takes."""
+    flow = FORMS["exchange"](context)
+    next(flow).prepare()
+    clock.wait(4.0)
+    with pytest.raises(AmbiguousError):
+        flow.throw(LOST)
+    send = next(FORMS["exchange"](context))
+    clock.wait(9.9)
+
+    assert send.prepare().latest == send.deadline
+
+
+def test_one_tenant_does_not_answer_for_another(clock: Clock) -> None:
+    """Each tenant has its own answer times."""
+    context = build_client(clock)
+    play(FORMS["exchange"](context), build_slow_response(2.0))
+
+    assert ["tenant.us.auth0.com"] == list(context.answer_times)
+
+
+def test_documents_are_asked_for_at_any_time(cold: Context, clock: Clock) -> None:
+    """A document spends nothing, so it is fetched with however little time is left."""
+    cold.answer_times.add(DOMAIN, AnswerTime(60.0))
+    flow = load_metadata(begin_call(cold, clock.now + 0.01), DOMAIN)
+    send = step_to_send(flow)
+
+    assert "GET" == send.prepare().method
 
 
 def test_what_is_thrown_and_not_ours(context: Context) -> None:

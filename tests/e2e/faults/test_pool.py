@@ -11,6 +11,7 @@ import pytest
 
 from auth0_tx import NotSentError
 from auth0_tx.core.effects import Request, Send
+from auth0_tx.secret import SecretBytes
 from tests.e2e.faults.callers import SUBJECT, AsyncCaller, BlockingCaller, Caller
 from tests.e2e.faults.wire_behaviours import late, silence
 from tests.e2e.faults.wire_certificates import Certificates
@@ -94,3 +95,79 @@ def test_task_that_had_no_turn_sent_nothing(
     assert "timeout" == error.code
     assert error.retry_safe is True
     assert 1 == len(server.posts)
+
+
+def test_nobody_in_a_crowd_spends_a_token_for_nothing(
+    server: WireServer, new_caller: Callable[..., Caller]
+) -> None:
+    """Whoever gets a connection too late for an answer sends nothing, and is told what to do."""
+    server.token = Script(late(0.4))
+    outcomes = new_caller(max_connections=5, timeout=2.0).exchange_at_once(50)
+    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+
+    # A grant that was sent, and whose caller had gone, would be one more at the server.
+    assert len(server.posts) == len(outcomes) - len(errors)
+    assert {NotSentError} == {type(error) for error in errors}
+    assert {("timeout", True)} == {(str(e.code), e.retry_safe) for e in errors}
+    assert all("exchange_many" in str(error.hint) for error in errors)
+
+
+def grant_that_is_late(server: WireServer) -> Send:
+    """Return a grant whose time to begin to leave passes while the client connects."""
+    url, latest = f"https://{server.domain}/oauth/token", time.monotonic() - 0.001
+    request = Request("POST", url, {}, SecretBytes(b"grant_type=late"), latest)
+    return Send(lambda: request, time.monotonic() + 5.0, 1_000)
+
+
+@pytest.mark.parametrize("is_warm", [True, False], ids=["warm", "cold"])
+def test_thread_that_connected_too_late_sent_nothing(
+    server: WireServer, certificates: Certificates, is_warm: bool
+) -> None:
+    """A grant that must have left by now does not begin to, on a new connection or an old one."""
+    caller = BlockingCaller(server.domain, {"verify": certificates.ca_file})
+    posts = 0
+    if is_warm:
+        caller.exchange()
+        posts = 1
+    with pytest.raises(NotSentError) as caught:
+        caller.client._world.send(grant_that_is_late(server))
+
+    assert ("timeout", True) == (caught.value.code, caught.value.retry_safe)
+    assert "exchange_many" in str(caught.value.hint)
+    assert posts == len(server.posts)
+    assert f"for-{SUBJECT}" == caller.exchange().access_token
+    assert posts + 1 == len(server.posts)
+    caller.close()
+
+
+@pytest.mark.parametrize("is_warm", [True, False], ids=["warm", "cold"])
+def test_task_that_connected_too_late_sent_nothing(
+    server: WireServer, certificates: Certificates, is_warm: bool
+) -> None:
+    """The same among tasks."""
+    caller = AsyncCaller(server.domain, {"verify": certificates.ca_file})
+    posts = 0
+    if is_warm:
+        caller.exchange()
+        posts = 1
+    with pytest.raises(NotSentError) as caught:
+        caller.run(caller.client._world.send(grant_that_is_late(server)))
+
+    assert ("timeout", True) == (caught.value.code, caught.value.retry_safe)
+    assert "exchange_many" in str(caught.value.hint)
+    assert posts == len(server.posts)
+    assert f"for-{SUBJECT}" == caller.exchange().access_token
+    assert posts + 1 == len(server.posts)
+    caller.close()
+
+
+def test_how_long_an_answer_took(
+    server: WireServer, new_caller: Callable[..., Caller]
+) -> None:
+    """An answer's time begins when its request leaves, and ends when it is there."""
+    server.token = Script(late(0.2))
+    caller = new_caller()
+    outcome = caller.exchange()
+    measure = caller.client._context.answer_times[server.domain]  # type: ignore[attr-defined]
+
+    assert 0.2 <= measure.seconds <= outcome.seconds
