@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..core.configuration import SHORTEST_SECRET, Settings
 from ..core.session.cookies import CookieStore
+from ..shells.proxies import find_proxy_rule
 from ..version import __version__
 from .verdict import Verdict
 
@@ -124,6 +125,14 @@ def _check_proxy(settings: Settings, environ: Mapping[str, str]) -> Verdict:
     if variable is None:
         return Verdict("proxy", "ok", "none is configured")
     if settings.trust_env:
+        rule = find_proxy_rule(environ[variable])
+        if rule is not None:
+            return Verdict(
+                "proxy",
+                "failed",
+                f"{variable} {rule}",
+                f"correct {variable}, or leave out trust_env and pass proxy=",
+            )
         found = f"that of {variable} is used, as trust_env is set"
         return Verdict("proxy", "ok", found)
     return Verdict(

@@ -14,7 +14,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from ..core.wire.proxies import check_proxy
 from ..errors import ConfigurationError
-from ..secret import SecretStr
+from ..secret import SecretMapping, SecretStr
 
 
 def environment_proxy(url: str) -> str | None:
@@ -35,8 +35,8 @@ def _read_environment(url: str) -> tuple[str, SecretStr | None]:
     parts = urlsplit(url)
     if parts.hostname is None or proxy_bypass(parts.netloc):
         return "", None
-    proxies = getproxies()
-    # It may hold a password, which must not print.
+    # They may hold passwords, which must not print.
+    proxies = SecretMapping(getproxies())
     proxy = SecretStr(proxies.get(parts.scheme) or proxies.get("all") or "")
     return name_variable(parts.scheme), proxy or None
 
@@ -65,6 +65,11 @@ def require_proxy(proxy: str, source: str) -> SecretStr:
     if rule is not None:
         raise ConfigurationError(f"{source} {rule}", parameter="proxy")
     return full
+
+
+def find_proxy_rule(proxy: str) -> str | None:
+    """Return the rule that a variable's value breaks as a proxy, or ``None``."""
+    return check_proxy(_complete(proxy))
 
 
 def _complete(proxy: str) -> SecretStr:

@@ -210,8 +210,7 @@ class RequestsTransport:
         proxies = self._find_proxies(request.url)
         if self._session is not None:
             bundle = self._trust.find_environment_bundle()
-            verify = choose_bundle(self._session, bundle)
-            return _put_on(self._session, prepared, timeout, verify, proxies)
+            return _put_on(self._session, prepared, timeout, bundle, proxies)
         adapter = self._adapter or self._open()
         return adapter.send(prepared, stream=True, timeout=timeout, proxies=proxies)
 
@@ -260,7 +259,7 @@ def _put_on(
     session: requests.Session,
     prepared: requests.PreparedRequest,
     timeout: tuple[float, float],
-    verify: Any,
+    bundle: str | None,
     proxies: dict[str, str] | None,
 ) -> requests.Response:
     """Send through the adapter, and with the trust, of the application's own session.
@@ -278,7 +277,7 @@ def _put_on(
         prepared,
         stream=True,
         timeout=timeout,
-        verify=verify,
+        verify=choose_bundle(session, adapter, bundle),
         cert=session.cert,
         proxies=proxies,
     )

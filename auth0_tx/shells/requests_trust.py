@@ -29,12 +29,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.utils import resolve_proxies, select_proxy
 from urllib3 import HTTPConnectionPool
 
 from ..errors import ConfigurationError
-from ..secret import SecretStr
+from ..secret import SecretMapping, SecretStr
 from .deadline_adapter import current_call
 from .proxies import name_variable, require_proxy
 from .tls import bundle_error, find_flaw, find_handshake_flaw
@@ -66,12 +66,17 @@ def check_session(session: requests.Session, url: str) -> None:
         adapter = None
     if adapter is None:
         raise _session_error("must have an adapter for https://")
-    manager = getattr(adapter, "poolmanager", None)
-    settings = getattr(manager, "connection_pool_kw", None) or {}
-    context = settings.get("ssl_context")
+    context = _find_context(adapter)
     flaw = find_flaw(context) if isinstance(context, ssl.SSLContext) else None
     if flaw is not None:
         raise _session_error(f"must have an adapter whose ssl_context has {flaw}")
+
+
+def _find_context(adapter: BaseAdapter) -> object:
+    """Return the context that an adapter was made with, or ``None``."""
+    manager = getattr(adapter, "poolmanager", None)
+    settings = getattr(manager, "connection_pool_kw", None) or {}
+    return settings.get("ssl_context")
 
 
 def _is_verifying(verify: object) -> bool:
@@ -83,18 +88,22 @@ def _is_verifying(verify: object) -> bool:
     return bool(verify) and os.path.exists(verify)
 
 
-def choose_bundle(session: requests.Session, bundle: str | None) -> Any:
+def choose_bundle(
+    session: requests.Session, adapter: BaseAdapter, bundle: str | None
+) -> Any:
     """Return the *verify* for the session's adapter.
 
     Args:
         session: of the application, checked before.
-        bundle: named by an environment that the client trusts; the session's own counts more.
+        adapter: of the session.
+        bundle: named by an environment that the client trusts; the session's own bundle, or
+            its adapter's context, counts more.
 
     Raises:
         ConfigurationError: *bundle* does not exist.
     """
     verify: Any = session.verify
-    if verify is True and bundle is not None:
+    if verify is True and bundle is not None and _find_context(adapter) is None:
         if not os.path.exists(bundle):
             raise bundle_error()
         return bundle
@@ -113,7 +122,7 @@ def find_session_proxies(
         ConfigurationError: the session or the environment names something else.
     """
     url = str(prepared.url)
-    found = resolve_proxies(prepared, session.proxies, session.trust_env)
+    found = SecretMapping(resolve_proxies(prepared, session.proxies, session.trust_env))
     proxy = select_proxy(url, found)
     if not proxy:
         return {}

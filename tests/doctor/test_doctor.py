@@ -205,6 +205,8 @@ def test_sessions(auth0_tenant: Tenant, changes: dict[str, Any], level: str) -> 
         ({"HTTPS_PROXY": "http://p"}, {}, "proxy", "warning"),
         ({}, {"proxy": "http://proxy.example.com:8080"}, "proxy", "ok"),
         ({"HTTPS_PROXY": "http://p"}, {"trust_env": True}, "proxy", "ok"),
+        ({"HTTPS_PROXY": "p:1"}, {"trust_env": True}, "proxy", "ok"),
+        ({"ALL_PROXY": "socks5://p"}, {"trust_env": True}, "proxy", "failed"),
         ({"SSL_CERT_FILE": "/x"}, {"verify": True}, "CA certificates", "warning"),
         (
             {"SSL_CERT_FILE": "/x"},
@@ -220,7 +222,17 @@ def test_sessions(auth0_tenant: Tenant, changes: dict[str, Any], level: str) -> 
         ),
         ({}, {"verify": True}, "CA certificates", "ok"),
     ],
-    ids=["proxy", "own", "trusted", "bundle", "trusted-bundle", "folder", "none"],
+    ids=[
+        "proxy",
+        "own",
+        "trusted",
+        "short",
+        "socks",
+        "bundle",
+        "trusted-bundle",
+        "folder",
+        "none",
+    ],
 )
 def test_environment(
     environ: dict[str, str], changes: dict[str, Any], check: str, level: str

@@ -608,6 +608,19 @@ def test_session_with_a_bundle_that_is_none(
     assert [] == server.requests
 
 
+def test_environments_bundle_beside_an_adapters_context(
+    server: WireServer, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A context of the application's own stays as it is, whatever the environment names."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certificates.ca_file)
+    context = ssl.create_default_context(cafile=certificates.stranger_ca_file)
+    session = requests.Session()
+    session.mount("https://", ContextAdapter(ssl_context=context))
+    caller = BlockingCaller(server.domain, {"session": session, "trust_env": True})
+
+    assert TLS_FAILED == caller.exchange().summary
+
+
 def test_environments_bundle_that_is_none(
     world: World, server: WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
