@@ -55,7 +55,7 @@ def check_own(connection: Connection) -> None:
     """
     tls = _get_tls(connection)
     if tls is not None:
-        check_connection(tls)
+        check_connection(tls, tls.context)
 
 
 class ConnectorTrust:

@@ -292,7 +292,7 @@ class _WatchedTlsConnection(_WatchedConnection, HTTPSConnection):
         if self.ssl_context is None:
             return
         try:
-            check_connection(self.sock)
+            check_connection(self.sock, self.ssl_context)
         except BaseException:
             self.close()
             raise

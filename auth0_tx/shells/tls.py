@@ -51,7 +51,8 @@ def find_handshake_flaw(tls: Any) -> str | None:
     """Return why a handshake proves or hides too little, or ``None``.
 
     Args:
-        tls: an ``ssl.SSLSocket`` or ``ssl.SSLObject`` after its handshake.
+        tls: an ``ssl.SSLSocket`` or ``ssl.SSLObject`` after its handshake, or what urllib3 has
+            instead where a proxy is spoken to over TLS.
     """
     if tls.version() not in _SAFE_VERSIONS:
         return "negotiated a version below TLS 1.2"
@@ -65,17 +66,18 @@ def find_handshake_flaw(tls: Any) -> str | None:
     return None
 
 
-def check_connection(tls: Any) -> None:
+def check_connection(tls: Any, context: ssl.SSLContext) -> None:
     """Check a new connection that the client made, before anything is sent on it.
 
     Args:
         tls: as for :func:`find_handshake_flaw`.
+        context: of the connection.
 
     Raises:
         ConfigurationError: the application's context does not verify any more, or allows too
             little.
     """
-    flaw = find_flaw(tls.context)
+    flaw = find_flaw(context)
     if flaw is not None:
         raise _verify_error(f"must be a context with {flaw}")
     flaw = find_handshake_flaw(tls)

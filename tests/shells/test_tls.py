@@ -195,9 +195,11 @@ def test_connections_that_prove_or_hide_too_little(
     """A connection itself shows what its context allowed."""
     keywords = {"context": ssl.create_default_context(), **changes}
 
-    check_connection(Handshake(ssl.create_default_context()))
+    good = Handshake(ssl.create_default_context())
+    check_connection(good, good.context)
+    flawed = Handshake(**keywords)
     with pytest.raises(ConfigurationError, match=rule):
-        check_connection(Handshake(**keywords))
+        check_connection(flawed, flawed.context)
 
 
 def test_keys_that_cannot_be_logged(

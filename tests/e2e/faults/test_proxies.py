@@ -230,7 +230,9 @@ def test_environments_socks_proxy(
     assert [] == server.wires
 
 
+@pytest.mark.parametrize("own_session", [False, True], ids=["ours", "own session"])
 def test_proxy_that_is_spoken_to_over_tls(
+    own_session: bool,
     server: WireServer,
     certificates: Certificates,
     new_proxy: Callable[..., Proxy],
@@ -240,10 +242,12 @@ def test_proxy_that_is_spoken_to_over_tls(
     believed = new_proxy(tls=certificates.good())
     impostor = new_proxy(tls=certificates.self_signed())
     url = "https://user:proxy-password@localhost:{}"
-    granted = new_caller(proxy=url.format(believed.port)).exchange()
-    refused = new_caller(proxy=url.format(impostor.port)).exchange()
+    keywords = {"own_session": own_session}
+    trusting = new_caller(proxy=url.format(believed.port), **keywords)
+    outcomes = [trusting.exchange().error for _ in range(2)]
+    refused = new_caller(proxy=url.format(impostor.port), **keywords).exchange()
 
-    assert granted.error is None
+    assert [None, None] == outcomes
     assert 1 == len(believed.connects)
     assert (NotSentError, "tls_failed", None, False) == refused.summary
     assert [] == impostor.connects
