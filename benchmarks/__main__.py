@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import (
+    rows_bulk,
     rows_cache,
     rows_core,
     rows_crowd,
@@ -37,6 +38,7 @@ ROWS: dict[str, Callable[[Bench], list[Row]]] = {
     "import": rows_process.measure_imports,
     "crowd": rows_crowd.measure_crowd,
     "cold": rows_crowd.measure_cold_crowd,
+    "bulk": rows_bulk.measure_bulk,
     "memory": rows_process.measure_memory,
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")

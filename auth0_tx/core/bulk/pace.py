@@ -134,7 +134,9 @@ class Pace:
         if self._counter is not None:
             self._counter.charged += 1
         if self.rate is not None:
-            self._next_turn = max(self._next_turn, now - _LATENESS) + 1 / self.rate
+            # An idle time is not made up for: that would be a burst.
+            is_late = now - self._next_turn <= _LATENESS
+            self._next_turn = (self._next_turn if is_late else now) + 1 / self.rate
         if self._found is not None:
             turn = self._found_turn + 1 / self._grow_rate(self._found, now)
             self._found_turn = max(turn, now - _LATENESS)

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import TypeAlias
 
 import attrs
@@ -145,8 +146,9 @@ class Schedule:
     # Rows that were read, in the order in which they are to be sent.
     _to_send: deque[Row] = attrs.field(init=False, factory=deque)
     _stopped_at: float = attrs.field(init=False, default=0.0)
-    # Refusals since the last success, for the backoff.
-    _refusals_in_turn: int = attrs.field(init=False, default=0)
+    # Pauses since the last success, and when the latest began, for the backoff.
+    _pauses_in_turn: int = attrs.field(init=False, default=0)
+    _paused_at: float = attrs.field(init=False, default=-inf)
 
     @property
     def occupied(self) -> int:
@@ -209,7 +211,7 @@ class Schedule:
         self.in_flight -= 1
         is_limited = isinstance(outcome, RateLimitError) and outcome.status == 429
         if isinstance(outcome, TokenExchangeResponse):
-            self._refusals_in_turn = 0
+            self._pauses_in_turn = 0
         self.pace.note_outcome(
             now,
             started_at=row.started_at,
@@ -220,7 +222,7 @@ class Schedule:
         if isinstance(outcome, TokenExchangeResponse):
             return [self._add_result(row, outcome)]
         if is_limited and not self.is_stopped:
-            pause = self._find_pause(outcome)
+            pause = self._find_pause(row, outcome, now)
             if pause <= LONGEST_PAUSE:
                 self.pace.pause(pause, now, row.limit)
                 row.refusals, row.refusal = row.refusals + 1, outcome
@@ -282,15 +284,18 @@ class Schedule:
             return self.failure.with_next_index(self.next_index)
         return self.failure
 
-    def _find_pause(self, error: CustomTokenExchangeError) -> float:
+    def _find_pause(
+        self, row: Row, error: CustomTokenExchangeError, now: float
+    ) -> float:
         """Return the seconds to pause after a 429: as the server says, or more each time."""
-        doubled = min(
-            _BACKOFF * 2.0 ** min(self._refusals_in_turn, 10), _LONGEST_BACKOFF
-        )
-        self._refusals_in_turn += 1
+        # Rows that were in flight together are refused together, and count once.
+        if row.started_at >= self._paused_at:
+            self._paused_at = now
+            self._pauses_in_turn += 1
         if error.retry_after is None:
+            doubled = _BACKOFF * 2.0 ** min(self._pauses_in_turn - 1, 10)
             # At least half of it: all rows wait together, so it need not spread them.
-            return doubled * (0.5 + self.random() / 2)
+            return min(doubled, _LONGEST_BACKOFF) * (0.5 + self.random() / 2)
         # A little more, as other processes were told the same moment.
         return error.retry_after + self.random() * min(0.1 * error.retry_after, 1.0)
 
