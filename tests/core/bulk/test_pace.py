@@ -74,7 +74,8 @@ def test_rate(rate: float) -> None:
     run.play(30.0)
     gaps = [b - a for a, b in zip(run.starts, run.starts[1:], strict=False)]
 
-    assert 30 * rate <= len(run.starts) <= 30 * rate + 1
+    # The first row goes alone, for the tenth of a second that its answer takes.
+    assert 29.9 * rate <= len(run.starts) <= 30 * rate + 1
     assert min(gaps) >= 1 / rate - 0.051
 
 
