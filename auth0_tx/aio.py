@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 
 from .core.bulk import plan
+from .core.bulk.shared_pace import SharedPace
 from .core.cache.token_cache import AsyncTokenCache, MemoryTokenCache, TokenCache
 from .core.configuration import AuditIdentifiers, StoreOptions, Verify, configure
 from .core.flows import (
@@ -703,6 +704,7 @@ class AsyncServerClient(AsyncShell):
         *,
         concurrency: int = 50,
         rate: float | None = None,
+        pace: SharedPace | None = None,
         store_options: StoreOptions | None = None,
     ) -> AsyncBulkExchange:
         """Exchange many tokens, and return an iterator over the results as they come.
@@ -719,6 +721,8 @@ class AsyncServerClient(AsyncShell):
             concurrency: the most exchanges in flight at once; at most the client's
                 *max_connections*.
             rate: the most exchanges to start in a second; ``None`` for as many as Auth0 allows.
+            pace: a pace that processes share, a ``RedisPace`` of ``auth0_tx.stores``: together they
+                start no more exchanges than its rate.
             store_options: handed to the domain resolver if the client has one.
 
         Returns:
@@ -736,6 +740,7 @@ class AsyncServerClient(AsyncShell):
                     options,
                     concurrency=concurrency,
                     rate=rate,
+                    pace=pace,
                     store_options=store_options,
                 ),
                 self._world,

@@ -10,6 +10,7 @@ from typing import Any
 import requests
 
 from .core.bulk import plan
+from .core.bulk.shared_pace import SharedPace
 from .core.cache.token_cache import MemoryTokenCache, TokenCache
 from .core.configuration import AuditIdentifiers, StoreOptions, Verify, configure
 from .core.flows import (
@@ -685,6 +686,7 @@ class ServerClient(BlockingShell):
         *,
         concurrency: int = 50,
         rate: float | None = None,
+        pace: SharedPace | None = None,
         store_options: StoreOptions | None = None,
     ) -> BulkExchange:
         """Exchange many tokens, and return an iterator over the results as they come.
@@ -701,6 +703,8 @@ class ServerClient(BlockingShell):
             concurrency: the most exchanges in flight at once; at most the client's
                 *max_connections*.
             rate: the most exchanges to start in a second; ``None`` for as many as Auth0 allows.
+            pace: a pace that processes share, a ``RedisPace`` of ``auth0_tx.stores``: together they
+                start no more exchanges than its rate.
             store_options: handed to the domain resolver if the client has one.
 
         Returns:
@@ -718,6 +722,7 @@ class ServerClient(BlockingShell):
                     options,
                     concurrency=concurrency,
                     rate=rate,
+                    pace=pace,
                     store_options=store_options,
                 ),
                 self._world,

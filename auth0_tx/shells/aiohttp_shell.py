@@ -39,8 +39,8 @@ class AsyncShell(Unpicklable):
                 )
             require_default_trust(settings.verify)
             check_connector(session.connector, find_url(settings))
-        _check_store(settings.state_store, "state_store")
-        _check_store(settings.token_cache, "token_cache")
+        check_store(settings.state_store, "state_store")
+        check_store(settings.token_cache, "token_cache")
         self._context = make_context(settings, cookies)
         self._transport = AiohttpTransport(
             session,
@@ -125,7 +125,7 @@ async def hold_open(client: AsyncShell) -> AsyncIterator[None]:
             await client._transport.close()
 
 
-def _check_store(store: object, parameter: str) -> None:
+def check_store(store: object, parameter: str) -> None:
     """Refuse a store that would block the event loop while it waits for a server.
 
     Only ours say that they do.  One of the application's own may answer at once, as one in

@@ -33,6 +33,7 @@ from ..errors import (
 )
 from ..secret import Unpicklable, conceal
 from ..values import BulkExchangeResult, CustomTokenExchangeOptions
+from .aiohttp_shell import check_store
 from .drivers import AsyncWorld, cut_traceback, run_async
 
 
@@ -213,6 +214,7 @@ class AsyncBulkExchange(Unpicklable):
 
     def __init__(self, plan: BulkPlan, world: AsyncWorld) -> None:
         self._machinery = _Machinery(plan, world)
+        check_store(plan.pace, "pace")
         self._handed_over: BulkExchangeResult | None = None
         self._is_finished = self._is_iterating = False
 

@@ -45,6 +45,7 @@ from ..errors import (
 from ..secret import Unpicklable, conceal
 from ..values import BulkExchangeResult, CustomTokenExchangeOptions
 from .drivers import BlockingWorld, cut_traceback, run
+from .requests_shell import check_store
 
 _LOOK_AGAIN = 1.0
 """Seconds after which a consumer looks for results, in case nobody rang."""
@@ -293,6 +294,7 @@ class BulkExchange(Unpicklable):
                 "asynchronous one",
                 parameter="options",
             )
+        check_store(plan.pace, "pace")
 
     def __iter__(self) -> Self:
         return self

@@ -37,8 +37,8 @@ class BlockingShell(Unpicklable):
                 )
             require_default_trust(settings.verify)
             check_session(session, find_url(settings))
-        _check_store(settings.state_store, "state_store")
-        _check_store(settings.token_cache, "token_cache")
+        check_store(settings.state_store, "state_store")
+        check_store(settings.token_cache, "token_cache")
         self._context = make_context(settings, cookies)
         self._transport = RequestsTransport(
             session,
@@ -91,7 +91,7 @@ def close_idle_connections(client: BlockingShell) -> None:
     client._transport.close_idle()
 
 
-def _check_store(store: object, parameter: str) -> None:
+def check_store(store: object, parameter: str) -> None:
     """Refuse a store whose methods must be awaited, before its first call.
 
     Raises:

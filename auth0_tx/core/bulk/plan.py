@@ -7,16 +7,18 @@ the rows, run the flow of each, and tell the plan's schedule what happened.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from functools import partial
 
 import attrs
 
+from ...errors import CustomTokenExchangeError
 from ...secret import Unpicklable
 from ...values import (
     CustomTokenExchangeOptions,
     TokenExchangeResponse,
 )
-from ..configuration import Settings, StoreOptions
-from ..context import Context
+from ..configuration import StoreOptions
+from ..context import Call, Context
 from ..effects import Flow, Response
 from ..flows.exchange import start_exchange
 from ..wire.grants import check_exchange
@@ -24,6 +26,7 @@ from ..wire.problems import Problem
 from ..wire.reading import read_rate_limit
 from .pace import Pace
 from .schedule import Row, Schedule
+from .shared_pace import SharedPace, tell_pace, wait_for_turn
 
 
 @attrs.frozen(eq=False)
@@ -35,6 +38,7 @@ class BulkPlan(Unpicklable):
         schedule: what comes next.
         run_row: makes the flow that sends a row, which is to begin at once.
         monotonic: the clock of the schedule.
+        pace: the pace that it shares with others, if it does.
     """
 
     options: (
@@ -43,6 +47,7 @@ class BulkPlan(Unpicklable):
     schedule: Schedule
     run_row: Callable[[Row], Flow[TokenExchangeResponse]]
     monotonic: Callable[[], float]
+    pace: SharedPace | None = None
 
 
 def exchange_many(
@@ -52,6 +57,7 @@ def exchange_many(
     *,
     concurrency: int = 50,
     rate: float | None = None,
+    pace: SharedPace | None = None,
     store_options: StoreOptions | None = None,
 ) -> BulkPlan:
     """Exchange many tokens, and return an iterator over the results as they come.
@@ -68,6 +74,8 @@ def exchange_many(
         concurrency: the most exchanges in flight at once; at most the client's
             *max_connections*.
         rate: the most exchanges to start in a second; ``None`` for as many as Auth0 allows.
+        pace: a pace that processes share, a ``RedisPace`` of ``auth0_tx.stores``: together they
+            start no more exchanges than its rate.
         store_options: handed to the domain resolver if the client has one.
 
     Returns:
@@ -81,6 +89,7 @@ def exchange_many(
         _check_options(options)
         or _check_concurrency(concurrency, context.settings.max_connections)
         or _check_rate(rate)
+        or _check_pace(pace)
     )
     if problem is not None:
         raise problem.error()
@@ -90,24 +99,44 @@ def exchange_many(
     )
 
     def run_row(row: Row) -> Flow[TokenExchangeResponse]:
-        return _run_row(context, settings, store_options, row)
+        call_of_row = partial(context.begin_call, store_options, settings)
+        if pace is None:
+            return _run_row(context, row, call_of_row)
+        return _run_row_in_turn(context, schedule, pace, row, call_of_row)
 
-    pace = Pace(None if rate is None else float(rate))
-    schedule = Schedule(concurrency, pace, context.random)
-    return BulkPlan(options, schedule, run_row, context.monotonic)
+    own_pace = Pace(None if rate is None else float(rate))
+    schedule = Schedule(concurrency, own_pace, context.random)
+    return BulkPlan(options, schedule, run_row, context.monotonic, pace)
 
 
 def _run_row(
-    context: Context, settings: Settings, store_options: StoreOptions | None, row: Row
+    context: Context, row: Row, begin_call: Callable[[], Call]
 ) -> Flow[TokenExchangeResponse]:
     def note_limit(response: Response) -> None:
         row.limit = read_rate_limit(response, context.clock())
 
     check_exchange(row.options)
     # Its deadline begins now, when it is sent, and not when it was read.
-    call = context.begin_call(store_options, settings)
+    call = begin_call()
     call.on_answer = note_limit
     return (yield from start_exchange(call, row.options))
+
+
+def _run_row_in_turn(
+    context: Context,
+    schedule: Schedule,
+    pace: SharedPace,
+    row: Row,
+    begin_call: Callable[[], Call],
+) -> Flow[TokenExchangeResponse]:
+    # Before it asks for a turn, which a row that is not sent must not take from others.
+    check_exchange(row.options)
+    yield from wait_for_turn(context, pace, lambda: schedule.is_stopped)
+    try:
+        return (yield from _run_row(context, row, begin_call))
+    except CustomTokenExchangeError as error:
+        yield from tell_pace(context, pace, error)
+        raise
 
 
 def _check_options(options: object) -> Problem | None:
@@ -126,6 +155,12 @@ def _check_concurrency(concurrency: object, most: int) -> Problem | None:
             "concurrency", f"must not be above the client's max_connections ({most})"
         )
     return None
+
+
+def _check_pace(pace: object) -> Problem | None:
+    if pace is None or isinstance(pace, SharedPace):
+        return None
+    return Problem("pace", "must be a RedisPace, or have its methods")
 
 
 def _check_rate(rate: object) -> Problem | None:

@@ -50,6 +50,7 @@ from ...values import (
 )
 from ..wire.reading import RateLimit
 from .pace import Pace
+from .shared_pace import is_pace_error
 
 LONGEST_PAUSE = 900.0
 """Seconds of the longest pause.  If the server asks for a longer one, the schedule stops."""
@@ -315,6 +316,8 @@ class Schedule:
 def is_shared_by_all(error: CustomTokenExchangeError) -> bool:
     """Return whether every further row would fail in the same way."""
     if isinstance(error, (BlockedError, ConfigurationError, ClientClosedError)):
+        return True
+    if is_pace_error(error):
         return True
     # A refusal of an Action is a 400.  A 401 is about the client's credentials, a 403 with
     # this code about its grants.  Auth0's answer to a missing second factor may be a 401 too.

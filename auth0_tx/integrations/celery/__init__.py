@@ -15,6 +15,7 @@ except ImportError:
         "celery is not installed: pip install 'auth0-tx[celery]'", parameter="celery"
     ) from None
 
+from .bulk import BulkExchangeTasks
 from .refusal import refuse_tokens
 from .task import TokenExchangeTask, prepare_workers
 from .vault import AsyncSubjectTokenVault, SubjectTokenVault
@@ -23,6 +24,7 @@ del _celery
 
 __all__ = [
     "AsyncSubjectTokenVault",
+    "BulkExchangeTasks",
     "SubjectTokenVault",
     "TokenExchangeTask",
     "prepare_workers",

@@ -61,7 +61,9 @@ def worker_on(
     """Start workers for one test."""
 
     @contextmanager
-    def start(broker: str, *pool: str, start_method: str = "fork") -> Iterator[Worker]:
+    def start(
+        broker: str, *pool: str, start_method: str = "fork", **more: Any
+    ) -> Iterator[Worker]:
         with Tenant(
             keys=auth0_tenant_keys, certificates=auth0_tenant_certificates
         ) as tenant:
@@ -71,6 +73,7 @@ def worker_on(
                 "backend": redis_url,
                 "redis": redis_url,
                 "start_method": start_method,
+                **more,
                 "queue": f"auth0_tx-test-{token_hex(8)}",
                 "prefix": f"auth0_tx-test:{token_hex(8)}:",
             }

@@ -13,11 +13,13 @@ from celery import Celery
 
 from auth0_tx import (
     AsyncServerClient,
+    BulkExchangeResult,
     CustomTokenExchangeOptions,
     RetryPolicy,
     ServerClient,
 )
 from auth0_tx.integrations.celery import (
+    BulkExchangeTasks,
     SubjectTokenVault,
     TokenExchangeTask,
     prepare_workers,
@@ -139,6 +141,36 @@ def leak_by_retry(self: Any, way: str) -> None:
 def plain(value: Any) -> Any:
     """Return the argument."""
     return value
+
+
+def keep_outcome(key: str, result: BulkExchangeResult) -> None:
+    """Write the outcome of a row of a bulk exchange down, or fail as the row's key says."""
+    place = told["prefix"] + "outcomes:" + key
+    has_failed = outcomes.set(place + ":failed", 1, nx=True, ex=300) is None
+    if key.startswith("unkept") and not has_failed:
+        raise OSError("the database of the application is down")
+    if key.startswith("deadly") and not has_failed:
+        os.kill(os.getpid(), signal.SIGKILL)
+    error, response = result.error, result.response
+    outcome = hash_token(response.access_token) if response else type(error).__name__
+    outcomes.rpush(place, outcome)
+    outcomes.expire(place, 300)
+
+
+outcomes: Any = redis.Redis.from_url(told["redis"], decode_responses=True)
+bulk = BulkExchangeTasks(
+    app,
+    keep_outcome,
+    client=client,
+    redis=redis.Redis.from_url(told["redis"]),
+    secret="of the rows, and 32 characters long!",
+    rate=told.get("rate", 1_000.0),
+    concurrency=5,
+    name=told["prefix"] + "bulk",
+    prefix=told["prefix"] + "rows:",
+    ttl=300,
+    abandoned_after=1.0,
+)
 
 
 def hash_token(token: str) -> str:

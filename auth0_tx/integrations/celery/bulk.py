@@ -1,0 +1,530 @@
+"""A bulk exchange by a fleet of workers: rows in Redis, batches in messages, one pace for all.
+
+1. ``send`` seals each row in Redis under a handle, and puts the handles of a batch into a
+   message.  So no message holds a token.
+2. A worker runs the batch through ``exchange_many``.  A row is *begun* in one step of Redis just
+   before it is sent: its sealed text is replaced by a mark.  Of two workers with the same
+   message, as after a redelivery, one gets the row.
+3. The application's function keeps the result, and then the mark says so.
+4. Rows that were not sent, or that may be sent again, stay in Redis, or go back there.  The
+   message is tried again with them, until none is left.
+
+So a worker may die at any moment.  Its message is delivered again, and each of its rows is in one
+of four states: sealed, and is sent; kept, and is passed over; begun a moment ago, and is looked
+at later, as a worker may still be at it; begun long ago, and is ambiguous.  An ambiguous row is
+never sent again.
+
+A batch ends early when its time is up, or when the pace would have it wait for long: a message
+that waits in a worker is unacknowledged, and brokers give up on those.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from math import ceil
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import attrs
+from celery import Celery, uuid
+from celery.result import GroupResult
+
+from ... import errors
+from ...client import ServerClient
+from ...clocks import read_monotonic
+from ...core.bulk.schedule import is_shared_by_all
+from ...errors import (
+    AmbiguousError,
+    Auth0Error,
+    BulkStoppedError,
+    ConfigurationError,
+    InvalidInputError,
+    NotSentError,
+    StoreError,
+)
+from ...errors import CustomTokenExchangeErrorCode as Code
+from ...secret import SecretStr, Unpicklable, conceal
+from ...shells.bulk_threads import BulkExchange
+from ...stores import RedisPace
+from ...stores.redis_commands import is_done, prepare_commands
+from ...values import (
+    BulkExchangeResult,
+    CustomTokenExchangeOptions,
+    TokenExchangeResponse,
+)
+from ..token_vault import Entries, Entry, make_store_error, new_handle
+from .task import TokenExchangeTask
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import redis
+
+log: logging.Logger = logging.getLogger("auth0_tx.celery")
+
+Keep: TypeAlias = Callable[[str, BulkExchangeResult], object]
+"""Keeps the result of a row, whose key it is told."""
+
+# One step, so that of several workers with the same message one begins the row.
+_BEGIN = """
+local value = redis.call('GET', KEYS[1])
+if not value then return {'unknown', ''} end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if value == 'kept' then return {'kept', ''} end
+local result = string.match(value, '^result:(.*)$')
+if result then return {'result', result} end
+local begun = string.match(value, '^begun:(%d+)$')
+if begun then return {'begun', string.format('%.0f', now - tonumber(begun))} end
+redis.call('SET', KEYS[1], 'begun:' .. string.format('%.0f', now), 'PX', ARGV[1])
+return {'sealed', value}
+"""
+
+_LONGEST_BATCH = 300.0
+"""Seconds for which a batch begins rows.  RabbitMQ gives a worker 30 minutes for a message."""
+
+_LONGEST_WAIT = 60.0
+"""Seconds that a row waits for its turn in a worker.  For longer, its message waits."""
+
+_LONGEST_COUNTDOWN = 600.0
+_LOOK_AGAIN = 30.0
+"""Seconds after which a message is tried again whose rows another worker may be at."""
+
+_MOST_TRIES = 5
+"""How often a row is tried that fails in a way that allows it."""
+
+_MOST_BATCH = 10_000
+
+_LOST = BulkExchangeResult(
+    index=0,
+    error=AmbiguousError(
+        "the row was begun and its outcome is not known, or it has expired"
+    ),
+)
+
+
+@attrs.frozen
+class _Row:
+    """A row as a message has it.
+
+    Attributes:
+        key: the application's name for it.
+        handle: what it is found by in Redis.
+        tries: how often it was sent.
+    """
+
+    key: str
+    handle: str
+    tries: int = 0
+
+
+@attrs.define
+class _Batch:
+    """A run of a message.
+
+    Attributes:
+        counts: how many rows were exchanged, failed, were ambiguous.
+        pending: the rows that were not looked at yet.
+        begun: those that are being sent, and what they were sealed as, by index.
+        found: rows that have a result before they are sent, and what they were sealed as.
+        left: the rows to try again.
+        wait: seconds until then.
+        stopped: the code of the error that stopped it, if no row is to be tried again.
+    """
+
+    counts: dict[str, int]
+    pending: deque[_Row]
+    begun: dict[int, tuple[_Row, Entry]] = attrs.field(factory=dict)
+    found: list[tuple[_Row, BulkExchangeResult, Entry | None]] = attrs.field(
+        factory=list
+    )
+    left: list[_Row] = attrs.field(factory=list)
+    wait: float = 0.0
+    stopped: str | None = None
+
+    def leave(self, row: _Row, wait: float = 0.0) -> None:
+        """Have *row* tried again, after *wait* seconds or more."""
+        self.left.append(row)
+        self.wait = max(self.wait, wait)
+
+
+class BulkExchangeTasks(Unpicklable):
+    """Exchange many tokens by the workers of a Celery application, at one pace.
+
+    Make it where your tasks are, in the senders and the workers alike.  Then ``send`` rows.
+    Each worker runs batches of them with ``exchange_many``, and calls *keep* with the result of
+    each row: a response, or an error that is final.
+
+    Each row is sent once.  If a worker dies, its rows whose outcome nobody knows are given to
+    *keep* with an ``AmbiguousError``, unless they had not been begun.  *keep* may then have been
+    called with the row's result before: have it pass over a row that it has.
+
+    Args:
+        app: the Celery application.
+        keep: called in a worker with a row's key and its ``BulkExchangeResult``.  If it raises,
+            the result is sealed in Redis, and it is called again later.
+        client: the client, or a function that returns one.
+        redis: a ``redis.Redis``, used as ``RedisStore`` uses it, which all workers share.
+        secret: seals rows, or several, newest first.  The same for all who send and work.  The
+            newest has 32 characters or more.
+        rate: the most exchanges to start in a second, by all workers together.
+        concurrency: the most exchanges in flight at once in a worker process.
+        name: the name of the task, and of the pace.
+        ttl: seconds that a row is kept: longer than the whole job takes.
+        prefix: the beginning of all keys.
+        abandoned_after: seconds after which a row that was begun, and whose outcome nobody
+            knows, is ambiguous: longer than a worker may be at a row, its pauses included.
+        timeout: seconds after which a command of Redis has failed.
+
+    Raises:
+        ConfigurationError: an argument breaks a rule.
+    """
+
+    def __init__(
+        self,
+        app: Celery,
+        keep: Keep,
+        *,
+        client: ServerClient | Callable[[], ServerClient],
+        redis: redis.Redis,
+        secret: str | Sequence[str],
+        rate: float,
+        concurrency: int = 10,
+        name: str = "auth0_tx.bulk_exchange",
+        ttl: float = 86_400.0,
+        prefix: str = "auth0_tx:bulk:",
+        abandoned_after: float = 1_200.0,
+        timeout: float = 1.0,
+    ) -> None:
+        secret = conceal(secret)
+        if not callable(keep):
+            raise ConfigurationError("keep must be a function", parameter="keep")
+        if not isinstance(client, ServerClient) and not callable(client):
+            raise ConfigurationError(
+                "client must be a ServerClient, or a function that returns one",
+                parameter="client",
+            )
+        if type(concurrency) is not int or concurrency < 1:
+            raise ConfigurationError(
+                "concurrency must be a whole number, at least 1",
+                parameter="concurrency",
+            )
+        self._app = app
+        self._keep = keep
+        self._client = client
+        self._concurrency = concurrency
+        self._abandoned_after = abandoned_after
+        self._look_again = min(_LOOK_AGAIN, abandoned_after)
+        self._rows = _Rows(redis, secret, ttl, prefix, timeout)
+        self._pace = RedisPace(
+            redis, rate=rate, name=name, longest_wait=_LONGEST_WAIT, timeout=timeout
+        )
+
+        def run(task: Any, rows: list[Any], counts: dict[str, int]) -> Any:
+            pending = deque(_Row(*row) for row in rows)
+            return self._run(task, _Batch(dict(counts), pending))
+
+        define: Any = app.task(
+            bind=True,
+            base=TokenExchangeTask,
+            name=name,
+            shared=False,
+            # When it has ended: to deliver the message again does no harm.
+            acks_late=True,
+            reject_on_worker_lost=True,
+            autoretry_for=(),
+            max_retries=None,
+        )
+        self.task: Any = define(run)
+
+    def __repr__(self) -> str:
+        return f"BulkExchangeTasks({self.task.name!r})"
+
+    def send(
+        self,
+        rows: Iterable[tuple[str, CustomTokenExchangeOptions]],
+        *,
+        batch: int = 100,
+    ) -> GroupResult:
+        """Send rows to the workers, and return the results of their batches.
+
+        The result of each batch is a report, once none of its rows is left: how many rows were
+        ``exchanged``, ``failed`` and ``ambiguous``; why it was ``stopped``, if it was, as by a block
+        of the source address; and what is ``left`` then, for ``send_left``.
+
+        Args:
+            rows: pairs of a key, by which *keep* knows the row, and the row's options.
+            batch: rows in a message.
+
+        Raises:
+            InvalidInputError: a row is not such a pair; a note says how many rows were sent.
+            StoreError: Redis failed; as before.
+        """
+        if type(batch) is not int or not 0 < batch <= _MOST_BATCH:
+            raise InvalidInputError(
+                f"batch must be a whole number, from 1 to {_MOST_BATCH}",
+                parameter="batch",
+            )
+        sent: list[Any] = []
+        waiting: list[_Row] = []
+        try:
+            for row in rows:
+                key, options = _check_row(row)
+                waiting.append(_Row(key, self._rows.put(options)))
+                if len(waiting) == batch:
+                    sent.append(self._send(waiting))
+                    waiting = []
+            if waiting:
+                sent.append(self._send(waiting))
+        except Exception as error:
+            error.add_note(f"the first {len(sent) * batch} rows were sent")
+            raise
+        return GroupResult(uuid(), sent, app=self._app)
+
+    def send_left(self, report: dict[str, Any]) -> Any:
+        """Send what a report has ``left``, and return the result of that batch."""
+        return self._send([_Row(*row) for row in report["left"]])
+
+    def _send(self, rows: list[_Row]) -> Any:
+        counts = {"exchanged": 0, "failed": 0, "ambiguous": 0}
+        return self.task.apply_async((list(map(attrs.astuple, rows)), counts))
+
+    def _run(self, task: Any, batch: _Batch) -> dict[str, Any]:
+        """Run a batch, and have its message tried again if a row is left."""
+        client = self._client
+        if not isinstance(client, ServerClient):
+            client = client()
+        results = client.exchange_many(
+            self._begin_rows(batch), concurrency=self._concurrency, pace=self._pace
+        )
+        interrupt = self._settle_all(results, batch)
+        # Here, because rows are begun in another thread than that of the application's function.
+        for row, result, entry in batch.found:
+            self._keep_result(row, result, entry, batch)
+        batch.left.extend(batch.pending)
+        # Whose outcome an interrupt has kept from us: looked at again, and ambiguous then.
+        for row, _ in batch.begun.values():
+            batch.leave(row, self._look_again)
+        rows = list(map(attrs.astuple, batch.left))
+        if rows and batch.stopped is None:
+            # It raises, unless Celery runs the task in this process.
+            task.retry(
+                args=(rows, batch.counts),
+                kwargs={},
+                countdown=min(batch.wait, _LONGEST_COUNTDOWN),
+                throw=interrupt is None,
+            )
+        if interrupt is not None:
+            raise interrupt
+        return {**batch.counts, "stopped": batch.stopped, "left": rows}
+
+    def _settle_all(self, results: BulkExchange, batch: _Batch) -> BaseException | None:
+        """Settle each row; return what interrupted it, such as a soft time limit."""
+        interrupt: BaseException | None = None
+        while True:
+            try:
+                for result in results:
+                    self._settle(result, batch)
+            except BulkStoppedError as error:
+                if error.code in (Code.RATE_LIMITED, Code.STORE_FAILED):
+                    batch.wait = max(batch.wait, error.retry_after or self._look_again)
+                else:
+                    batch.stopped = str(error.code)
+            except StoreError as error:
+                log.warning("a batch of a bulk exchange waits: %s", error)
+                batch.wait = max(batch.wait, self._look_again)
+            except BaseException as error:
+                # Not twice: whoever interrupts again wants to go.
+                if interrupt is not None:
+                    raise
+                # What Auth0 issues to those in flight is kept first.
+                interrupt = error
+                results.stop()
+                continue
+            return interrupt
+
+    def _begin_rows(self, batch: _Batch) -> Iterator[CustomTokenExchangeOptions]:
+        """Yield the options of each row that is to be sent, and is begun then."""
+        ends = read_monotonic() + _LONGEST_BATCH
+        index = 0
+        while batch.pending and read_monotonic() < ends:
+            row = batch.pending[0]
+            state, value = self._rows.begin(row.handle)
+            batch.pending.popleft()
+            match state, value:
+                case "sealed", Entry() as entry:
+                    batch.begun[index] = row, entry
+                    index += 1
+                    yield parse_options(entry.token)
+                case "result", Entry() as entry:
+                    batch.found.append((row, parse_result(entry.token), entry))
+                case "begun", float() as seconds if seconds < self._abandoned_after:
+                    batch.leave(row, self._look_again)
+                case "kept", _:
+                    log.debug("a row of a bulk exchange was kept before")
+                case _:
+                    batch.found.append((row, _LOST, None))
+
+    def _settle(self, result: BulkExchangeResult, batch: _Batch) -> None:
+        """Keep the result of a row, or leave the row for another try."""
+        row, entry = batch.begun[result.index]
+        error = result.error
+        if error is not None and (error.retry_safe or is_shared_by_all(error)):
+            tries = row.tries + (not isinstance(error, NotSentError))
+            if tries < _MOST_TRIES:
+                self._rows.put_back(row.handle, entry)
+                batch.leave(attrs.evolve(row, tries=tries), error.retry_after or 0.0)
+                del batch.begun[result.index]
+                return
+        self._keep_result(row, result, entry, batch)
+        del batch.begun[result.index]
+
+    def _keep_result(
+        self, row: _Row, result: BulkExchangeResult, entry: Entry | None, batch: _Batch
+    ) -> None:
+        try:
+            self._keep(row.key, result)
+        except Exception:
+            # What it was given is not logged: a traceback may hold tokens.
+            log.exception("the result of a row of a bulk exchange could not be kept")
+            if entry is not None:
+                kept = entry._replace(token=format_result(result))
+                self._rows.put_back(row.handle, kept, is_result=True)
+            batch.leave(row, self._look_again)
+            return
+        self._rows.note_kept(row.handle)
+        if result.response is not None:
+            batch.counts["exchanged"] += 1
+        elif isinstance(result.error, AmbiguousError):
+            batch.counts["ambiguous"] += 1
+        else:
+            batch.counts["failed"] += 1
+
+
+class _Rows:
+    """Rows in Redis, one key each: sealed options, or a result, or a mark."""
+
+    def __init__(
+        self,
+        redis: redis.Redis,
+        secret: str | Sequence[str],
+        ttl: float,
+        prefix: str,
+        timeout: float,
+    ) -> None:
+        secret = conceal(secret)
+        is_async, self._send = prepare_commands(redis, prefix, timeout)
+        if is_async:
+            raise ConfigurationError("redis must be a redis.Redis", parameter="redis")
+        self._entries = Entries(secret, ttl)
+        self._prefix = prefix
+        self._milliseconds = ceil(ttl * 1000)
+
+    def put(self, options: CustomTokenExchangeOptions) -> str:
+        """Seal a row; return its handle."""
+        handle, entry = new_handle(), self._entries.make(format_options(options), None)
+        self.put_back(handle, entry)
+        return handle
+
+    def put_back(self, handle: str, entry: Entry, *, is_result: bool = False) -> None:
+        """Seal a row, or its result, under the handle that it has."""
+        key, sealed = self._find_key(handle), self._entries.seal(handle, entry)
+        if is_result:
+            sealed = b"result:" + sealed
+        milliseconds = ceil(entry.seconds_left * 1000)
+        self._ask(is_done, "SET", key, sealed, "PX", milliseconds)
+
+    def begin(self, handle: str) -> tuple[str, Entry | float | None]:
+        """Begin a row if it is sealed; return the state that it was in, and what is there."""
+        key = self._find_key(handle)
+        state, value = self._ask(list, "EVAL", _BEGIN, 1, key, self._milliseconds)
+        match state:
+            case b"sealed" | b"result":
+                try:
+                    return state.decode(), self._entries.open(handle, value)
+                except InvalidInputError:
+                    return "unknown", None
+            case b"begun":
+                return "begun", int(value) / 1000
+            case _:
+                return state.decode(), None
+
+    def note_kept(self, handle: str) -> None:
+        """Note that the row's result was kept."""
+        key = self._find_key(handle)
+        try:
+            self._ask(is_done, "SET", key, b"kept", "PX", self._milliseconds)
+        except StoreError as error:
+            # Only if its message is delivered again will anybody ask.
+            log.warning(
+                "a row of a bulk exchange was kept, which was not noted: %s", error
+            )
+
+    def _find_key(self, handle: str) -> str:
+        return self._prefix + self._entries.find_key(handle)
+
+    def _ask(self, read: Callable[[Any], Any], *command: Any) -> Any:
+        try:
+            return self._send(read, *command)
+        except Exception as error:
+            kind = type(error).__name__
+        # Outside of the handler: the error of Redis may hold the command.
+        raise make_store_error(kind)
+
+
+def format_options(options: CustomTokenExchangeOptions) -> SecretStr:
+    """Return a row's options as the text that is sealed."""
+    fields = attrs.asdict(options, filter=lambda _, value: value is not None)
+    if options.authorization_params is not None:
+        fields["authorization_params"] = dict(options.authorization_params)
+    return SecretStr(json.dumps(fields))
+
+
+def format_result(result: BulkExchangeResult) -> SecretStr:
+    """Return a row's result as the text that is sealed."""
+    if result.response is not None:
+        fields = attrs.asdict(result.response, recurse=False)
+        if result.response.act_error is not None:
+            fields["act_error"] = _format_error(result.response.act_error)
+        return SecretStr(json.dumps(fields))
+    assert result.error is not None
+    return SecretStr(json.dumps({"error": _format_error(result.error)}))
+
+
+def parse_options(text: str) -> CustomTokenExchangeOptions:
+    """Return the options that were sealed as *text*."""
+    return CustomTokenExchangeOptions(**conceal(json.loads(text)))
+
+
+def parse_result(text: str) -> BulkExchangeResult:
+    """Return the result that was sealed as *text*."""
+    members = conceal(json.loads(text))
+    if "error" in members:
+        return BulkExchangeResult(index=0, error=_parse_error(members["error"]))
+    if members["act_error"] is not None:
+        members["act_error"] = _parse_error(members["act_error"])
+    return BulkExchangeResult(index=0, response=TokenExchangeResponse(**members))
+
+
+def _format_error(error: Auth0Error) -> list[Any]:
+    return [type(error).__name__, list(error.args)]
+
+
+def _parse_error(fields: list[Any]) -> Any:
+    name, arguments = fields
+    # The seal says that it is ours.
+    return getattr(errors, name)(*arguments)
+
+
+def _check_row(row: object) -> tuple[str, CustomTokenExchangeOptions]:
+    match row:
+        case (str() as key, CustomTokenExchangeOptions() as options):
+            return key, options
+        case _:
+            del row
+            raise InvalidInputError(
+                "rows must be pairs of a key and CustomTokenExchangeOptions",
+                parameter="rows",
+            )
