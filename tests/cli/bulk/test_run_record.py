@@ -280,3 +280,35 @@ def test_no_directory(tmp_path: Path) -> None:
     assert "cannot write the --out file: No such file or directory" == fail(
         str(tmp_path / "missing" / "results.jsonl")
     )
+
+
+def test_kill_at_any_byte(tmp_path: Path) -> None:
+    """Wherever a kill cuts the two files, a row that was sent is never new afterwards."""
+    whole = str(tmp_path / "whole.jsonl")
+    begin(whole, 1, 2, 3, done={2: OK, 1: FAILED})
+    header, *notes = Path(whole + ".begun").read_bytes().splitlines(keepends=True)
+    first, second = Path(whole).read_bytes().splitlines(keepends=True)
+    # In the order of the run: the file that is written, and the row that is then sent.
+    steps = [
+        *((".begun", note, number) for number, note in enumerate(notes, 1)),
+        ("", first, 0),
+        ("", second, 0),
+    ]
+    cuts = 0
+    for stop, (suffix, line, _) in enumerate(steps):
+        for size in range(len(line)):
+            contents = {".begun": header, "": b""}
+            for earlier, text, _ in steps[:stop]:
+                contents[earlier] += text
+            contents[suffix] += line[:size]
+            path = str(tmp_path / f"cut-{cuts}.jsonl")
+            for name, content in contents.items():
+                Path(path + name).write_bytes(content)
+            sent = {number for _, _, number in steps[:stop] if number}
+            with resume(path) as record:
+                new = {n for n in range(1, ROWS + 1) if record.get_state(n) == 0}
+            assert sent.isdisjoint(new)
+            assert set(range(1, ROWS + 1)) == sent | new
+            cuts += 1
+
+    assert cuts > 100
