@@ -52,12 +52,13 @@ class Connector(aiohttp.TCPConnector):
     def __init__(self, **keywords: Any) -> None:
         super().__init__(socket_factory=self._make_socket, **keywords)
         # The inode of each socket that is still referred to: the kernel gives no two the same.
-        self._inodes: WeakKeyDictionary[socket.socket, int] = WeakKeyDictionary()
+        self._inodes: WeakKeyDictionary[socket.socket, int | None]
+        self._inodes = WeakKeyDictionary()
 
     def _make_socket(self, address: Any) -> socket.socket:
         family, kind, protocol, *_ = address
         sock = socket.socket(family, kind, protocol)
-        self._inodes[sock] = os.fstat(sock.fileno()).st_ino
+        self._inodes[sock] = _find_inode(sock.fileno())
         return sock
 
     async def connect(self, req: Any, traces: Any, timeout: Any) -> Connection:
@@ -91,6 +92,9 @@ class Connector(aiohttp.TCPConnector):
 
 
 def _find_inode(descriptor: int) -> int | None:
+    # On Windows, which has no uvloop, a socket's number is not a descriptor.
+    if os.name != "posix":
+        return None
     try:
         return os.fstat(descriptor).st_ino
     except OSError:
