@@ -24,15 +24,18 @@ _SETTINGS = ("--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
 
 
 class RedisServer:
-    """A Redis for one test, in memory only, which may kill it and start it again."""
+    """A Redis for one test, in memory only, which may kill it and start it again.
 
-    def __init__(self) -> None:
+    Args:
+        options: of the program, beside those of all tests.
+    """
+
+    def __init__(self, *options: str) -> None:
         self._folder = tempfile.mkdtemp(prefix="redis-")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        # A node of a cluster also listens 10,000 above its port.
+        self.port = next(filter(lambda port: port < 55_536, iter(find_free_port, 0)))
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.start()
+        self.start(*options)
 
     def start(self, *options: str) -> None:
         """Start an empty server on the port, and wait until it answers."""
@@ -60,6 +63,13 @@ class RedisServer:
         """Kill the server, and remove its folder."""
         self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def find_free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
 
 
 def is_answering(host: str, port: int) -> bool:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..secret import Unpicklable
 from ..stores.redis_commands import (
     DELETE_IF_EQUAL,
+    RedisClient,
     is_done,
     prepare_commands,
     read_nothing,
     read_value,
 )
-
-if TYPE_CHECKING:
-    import redis
-    import redis.asyncio
 
 
 class RedisTokenCache(Unpicklable):
@@ -40,7 +37,7 @@ class RedisTokenCache(Unpicklable):
 
     def __init__(
         self,
-        redis: redis.Redis | redis.asyncio.Redis,
+        redis: RedisClient,
         *,
         prefix: str = "auth0_tx:tokens:",
         timeout: float = 0.5,

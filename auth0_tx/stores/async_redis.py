@@ -22,12 +22,18 @@ from contextlib import suppress
 from typing import Any
 
 from redis import ConnectionError as RedisConnectionError
+from redis import ResponseError
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.client import NEVER_DECODE
 
-from .redis_commands import LONGEST_PAUSE, SHORTEST_PAUSE, is_pool_exhausted
+from .redis_commands import (
+    LONGEST_PAUSE,
+    SHORTEST_PAUSE,
+    explain_moved,
+    is_pool_exhausted,
+)
 
 _ONCE = Retry(NoBackoff(), 0)
 
@@ -52,6 +58,7 @@ class AsyncCommands:
 
         Raises:
             TimeoutError: there was no reply in time.
+            ConfigurationError: the server is one of a cluster, and not that of the key.
             redis.RedisError: the server refused the command, or could not be reached.
         """
         client = self._client
@@ -69,6 +76,8 @@ class AsyncCommands:
                 except RedisConnectionError as error:
                     if not is_pool_exhausted(error):
                         raise
+                except ResponseError as error:
+                    raise explain_moved(error) or error from None
                 else:
                     return read(reply)
                 await asyncio.sleep(pause)

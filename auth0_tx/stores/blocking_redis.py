@@ -39,7 +39,7 @@ from redis.client import NEVER_DECODE
 
 from ..clocks import read_monotonic
 from ..places import move_one
-from .redis_commands import LONGEST_PAUSE, SHORTEST_PAUSE
+from .redis_commands import LONGEST_PAUSE, SHORTEST_PAUSE, explain_moved
 
 # As redis-py's default from 8.0 on; before, its pools had no bound.
 _MOST_CONNECTIONS = 100
@@ -99,6 +99,7 @@ class BlockingCommands:
         """Send a command, and return what *read* makes of the reply.
 
         Raises:
+            ConfigurationError: the server is one of a cluster, and not that of the key.
             redis.RedisError: there was no reply in time, the server refused the command,
                 or it could not be reached.
         """
@@ -112,6 +113,8 @@ class BlockingCommands:
         try:
             try:
                 return read(client.execute_command(*command, **{NEVER_DECODE: True}))
+            except ResponseError as error:
+                raise explain_moved(error) or error from None
             finally:
                 self._end_command()
         finally:

@@ -5,14 +5,19 @@ both, a command is one call of the client's public ``execute_command``, is sent 
 bounded by one timeout.  Keys, values and replies are bytes, whatever the client's
 ``decode_responses`` says: sealed values aren't text.
 
+Clients of a cluster, and of valkey-py, are used as they are (``given_clients``).
+
 A ``send`` takes a function that reads the reply, and then the command.  So each method of a
 store is one expression, which in asyncio returns an awaitable and needs no ``async def``.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
+
+import attrs
 
 from ..errors import ConfigurationError
 
@@ -27,13 +32,21 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.016
 """Seconds between two attempts to get a connection from a pool that has none free."""
 
 
+class RedisClient(Protocol):
+    """A client of redis-py or valkey-py, blocking or of asyncio, of one server or a cluster."""
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Send a command, and return the reply."""
+        ...
+
+
 def prepare_commands(
     redis: object, prefix: object, timeout: object
 ) -> tuple[bool, Callable[..., Any]]:
     """Return whether commands are awaited, and the function that sends them.
 
     Raises:
-        ConfigurationError: an argument breaks a rule, or redis-py is not installed.
+        ConfigurationError: an argument breaks a rule, or no client library is installed.
     """
     if not isinstance(prefix, str):
         raise ConfigurationError("prefix must be a string", parameter="prefix")
@@ -42,24 +55,79 @@ def prepare_commands(
             "timeout must be a positive number of seconds", parameter="timeout"
         )
     seconds = float(timeout)  # type: ignore[arg-type]
+    for client in _CLIENTS:
+        # An application that keeps sessions elsewhere may have neither library.  A client's
+        # module is there already.
+        kind = getattr(sys.modules.get(client.module), client.name, None)
+        if kind is not None and isinstance(redis, kind):
+            return client.is_async, _make_commands(redis, client, seconds).send
     try:
-        # Not at the top: an application that keeps sessions elsewhere may not have it.
-        from redis import Redis
-        from redis.asyncio import Redis as AsyncRedis
+        import redis as _  # noqa: F401
     except ImportError:
         raise ConfigurationError(
             "redis is not installed: pip install 'auth0-tx[redis]'", parameter="redis"
         ) from None
-    if isinstance(redis, AsyncRedis):
+    raise ConfigurationError(
+        "redis must be a Redis or RedisCluster of redis-py or redis.asyncio, or a Valkey "
+        "or ValkeyCluster of valkey-py or valkey.asyncio",
+        parameter="redis",
+    )
+
+
+@attrs.frozen
+class _Client:
+    """A class of clients.
+
+    Attributes:
+        module: where it is.
+        name: its name.
+        is_async: whether its commands are awaited.
+        is_cluster: whether it knows several servers.
+    """
+
+    module: str
+    name: str
+    is_async: bool = False
+    is_cluster: bool = False
+
+
+_CLIENTS = (
+    _Client("redis.asyncio", "Redis", is_async=True),
+    _Client("redis", "Redis"),
+    _Client("redis.asyncio.cluster", "RedisCluster", is_async=True, is_cluster=True),
+    _Client("redis.cluster", "RedisCluster", is_cluster=True),
+    _Client("valkey.asyncio", "Valkey", is_async=True),
+    _Client("valkey", "Valkey"),
+    _Client("valkey.asyncio.cluster", "ValkeyCluster", is_async=True, is_cluster=True),
+    _Client("valkey.cluster", "ValkeyCluster", is_cluster=True),
+)
+
+
+def _make_commands(redis: Any, client: _Client, seconds: float) -> Any:
+    if client.module == "redis.asyncio":
         from .async_redis import AsyncCommands
 
-        return True, AsyncCommands(redis, seconds).send
-    if isinstance(redis, Redis):
+        return AsyncCommands(redis, seconds)
+    if client.module == "redis":
         from .blocking_redis import BlockingCommands
 
-        return False, BlockingCommands(redis, seconds).send
-    raise ConfigurationError(
-        "redis must be a redis.Redis or a redis.asyncio.Redis", parameter="redis"
+        return BlockingCommands(redis, seconds)
+    # Not at the top: it imports asyncio.
+    from .given_clients import AsyncGivenCommands, GivenCommands
+
+    if client.is_async:
+        return AsyncGivenCommands(redis, seconds, client.is_cluster)
+    return GivenCommands(redis, client.is_cluster)
+
+
+def explain_moved(error: Exception) -> ConfigurationError | None:
+    """Return the error for a client of one node, if *error* says that there are several."""
+    if type(error).__name__ not in ("MovedError", "ClusterCrossSlotError"):
+        return None
+    return ConfigurationError(
+        "redis is a client of one node of a cluster: use a RedisCluster, which finds the "
+        "node of each key",
+        parameter="redis",
     )
 
 

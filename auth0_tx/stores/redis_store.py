@@ -8,20 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..secret import Unpicklable
 from .redis_commands import (
     DELETE_IF_EQUAL,
+    RedisClient,
     is_done,
     prepare_commands,
     read_nothing,
     read_value,
 )
-
-if TYPE_CHECKING:
-    import redis
-    import redis.asyncio
 
 # Scripts are sent whole each time (EVAL): one that was loaded (EVALSHA) is missing after a
 # failover or a restart, and would cost a second round trip then.
@@ -54,7 +51,7 @@ return 1
 
 
 class RedisStore(Unpicklable):
-    """Keep sessions in Redis 5 or later, or Valkey, also behind a Sentinel.
+    """Keep sessions in Redis 5 or later, or Valkey, also behind a Sentinel or in a cluster.
 
     Give it a ``redis.asyncio.Redis`` for ``AsyncServerClient``, or a ``redis.Redis`` for
     ``ServerClient``.  Commands go through the client's ``execute_command``, so fakeredis
@@ -64,6 +61,9 @@ class RedisStore(Unpicklable):
     as your pool may have: yours may wait for a reply for minutes.  A client with another
     class of pool or connections than redis-py's is used as it is; its own timeouts and
     retries then bound a command.
+
+    A ``RedisCluster`` of redis-py, blocking or asyncio, and the clients of valkey-py are used as
+    they are too.  For a cluster in several event loops, make a client in each of them.
 
     A command that fails is not sent again, as it may have been executed.
 
@@ -80,7 +80,7 @@ class RedisStore(Unpicklable):
 
     def __init__(
         self,
-        redis: redis.Redis | redis.asyncio.Redis,
+        redis: RedisClient,
         *,
         prefix: str = "auth0_tx:",
         timeout: float = 1.0,

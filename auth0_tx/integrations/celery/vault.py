@@ -8,11 +8,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...errors import Auth0Error, ConfigurationError
 from ...secret import Unpicklable, conceal
-from ...stores.redis_commands import is_done, prepare_commands, read_value
+from ...stores.redis_commands import (
+    RedisClient,
+    is_done,
+    prepare_commands,
+    read_value,
+)
 from ..token_vault import (
     BlockingVault,
     Entries,
@@ -21,10 +26,6 @@ from ..token_vault import (
     make_store_error,
     new_handle,
 )
-
-if TYPE_CHECKING:
-    import redis
-    import redis.asyncio
 
 __all__ = [
     "AsyncSubjectTokenVault",
@@ -60,12 +61,12 @@ class _RedisPlace(Unpicklable):
         is_async, self._send = prepare_commands(redis, prefix, timeout)
         if is_async != awaits:
             found, vault = (
-                ("redis.asyncio.Redis", "AsyncSubjectTokenVault")
+                ("a client for asyncio", "AsyncSubjectTokenVault")
                 if is_async
-                else ("redis.Redis", "SubjectTokenVault")
+                else ("a client that blocks", "SubjectTokenVault")
             )
             raise ConfigurationError(
-                f"redis is a {found}: use {vault}", parameter="redis"
+                f"redis is {found}: use {vault}", parameter="redis"
             )
         self.prefix = prefix
 
@@ -96,7 +97,7 @@ class SubjectTokenVault(BlockingVault):
 
     def __init__(
         self,
-        redis: redis.Redis,
+        redis: RedisClient,
         *,
         secret: str | Sequence[str],
         prefix: str = "auth0_tx:vault:",
@@ -128,7 +129,7 @@ class AsyncSubjectTokenVault(Unpicklable):
 
     def __init__(
         self,
-        redis: redis.asyncio.Redis,
+        redis: RedisClient,
         *,
         secret: str | Sequence[str],
         prefix: str = "auth0_tx:vault:",
