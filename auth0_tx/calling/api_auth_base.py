@@ -15,11 +15,13 @@ from ..core.flows.api_tokens import (
     ApiTokens,
     ExchangedTokens,
     OptionsSource,
+    SessionTokens,
     check_options,
     make_on_behalf_of_source,
 )
 from ..core.flows.reexchange import SubjectTokenSupplier
 from ..core.wire.api_calls import make_authorization, parse_base_url
+from ..core.wire.grants import check_access_token_options
 from ..errors import ConfigurationError
 from ..secret import SecretStr, Unpicklable, conceal
 from ..shells.after_fork import register_renewable
@@ -84,6 +86,41 @@ class ApiAuthBase(Unpicklable, Generic[C, S]):
         check_options(options)
         source = OptionsSource(options, store_options)
         return cls(client, ExchangedTokens(source), base_url)
+
+    @classmethod
+    def for_session(
+        cls,
+        client: C,
+        store_options: StoreOptions | None,
+        *,
+        base_url: str,
+        audience: str | None = None,
+        scope: str | None = None,
+        subject_token_supplier: S | None = None,
+    ) -> Self:
+        """Attach an access token of the logged-in user, as the session has it.
+
+        Make one for each request that your application answers: it is one user's.  The session
+        is asked each time, so that nothing is sent for a user who has logged out.
+
+        Args:
+            client: the client that keeps the session.
+            store_options: ``request`` and ``response``, as for ``get_access_token``.
+            base_url: the https URL of the API; the token goes nowhere else.
+            audience: the identifier of the API; ``None`` for the one that the login was for.
+            scope: space-separated scopes; ``None`` for those that a request without a scope
+                gets, at first the login's.
+            subject_token_supplier: returns the options of another exchange for the same user,
+                for a session without a refresh token.
+
+        Raises:
+            InvalidInputError: an argument breaks a rule.
+            ConfigurationError: *client* is a client of the other world.
+        """
+        cls._check_client(client)
+        check_access_token_options(audience, scope)
+        tokens = SessionTokens(store_options, audience, scope, subject_token_supplier)
+        return cls(client, tokens, base_url)
 
     @classmethod
     def on_behalf_of(

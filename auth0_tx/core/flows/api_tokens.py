@@ -47,6 +47,7 @@ from ..configuration import StoreOptions
 from ..context import Call, Context
 from ..effects import Flow, Invoke, Share, Sleep
 from ..wire.grants import check_exchange, exchange_fields, normalise_scope
+from .access_tokens import find_or_renew
 from .exchange import check_acting, start_exchange, start_exchange_on_behalf_of
 from .reexchange import SubjectTokenSupplier
 
@@ -124,6 +125,44 @@ class ApiTokens(Protocol):
     def start_over(self) -> None:
         """Forget, in a forked child, what goes on in the parent."""
         ...
+
+
+@attrs.frozen(eq=False)
+class SessionTokens(Unpicklable):
+    """The tokens of a login session, which keeps and renews them.
+
+    Attributes:
+        store_options: the request whose session it is, and its response.
+        audience: the API; ``None`` for the one that the login was for.
+        scope: the scope, if any.
+        supplier: returns the options of another exchange for the same user.
+    """
+
+    store_options: StoreOptions | None = attrs.field(repr=False)
+    audience: str | None
+    scope: str | None
+    supplier: SubjectTokenSupplier | None = attrs.field(repr=False)
+
+    def start_over(self) -> None:
+        """Do nothing: nothing is kept."""
+
+    def find_current(self, context: Context) -> ApiToken | None:
+        """Return ``None``: the session may have ended since the last request."""
+        return None
+
+    def obtain(self, context: Context, refused: str | None = None) -> Flow[ApiToken]:
+        """Return the session's token, renewed if need be.
+
+        Raises:
+            LoginRequiredError: the session has ended, or cannot renew its tokens.
+            CustomTokenExchangeError: the token could not be renewed this time.
+        """
+        call = context.begin_call(self.store_options)
+        call.refused_token = refused
+        _, token_set = yield from find_or_renew(
+            call, self.audience, self.scope, self.supplier
+        )
+        return ApiToken(token_set["access_token"])
 
 
 class ExchangeSource(Protocol):

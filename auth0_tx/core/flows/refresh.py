@@ -102,18 +102,21 @@ class RefreshRequest:
         audience: the API of the access token; ``None`` for the login's.
         scope: the scope to ask for, if any.
         needs_id_token: whether it is for an ID token, and not for an access token.
+        refused: the access token that an API refused, if that is why another is needed.
     """
 
     audience: str | None = None
     scope: str | None = None
     needs_id_token: bool = False
+    refused: str | None = attrs.field(default=None, repr=False)
 
     def is_met_by(self, state: State, now: float, policy: SessionPolicy) -> bool:
         """Return whether a session has what is asked for, valid for a while yet."""
         margin = policy.refresh_margin
         if self.needs_id_token:
             return has_fresh_id_token(state, now, margin)
-        return find_token_set(state, self.audience, self.scope, now, margin) is not None
+        token_set = find_token_set(state, self.audience, self.scope, now, margin)
+        return token_set is not None and token_set["access_token"] != self.refused
 
     def is_answered_by(self, state: State, outcome: RefreshOutcome) -> bool:
         """Return whether *outcome* is the answer to this request, be it a good one or not."""

@@ -110,6 +110,14 @@ class AsyncCaller:
         """Send a request."""
         return self._runner.run(self._call(method, url, **options))
 
+    def run(self, coroutine: Any) -> Any:
+        """Run a coroutine on the caller's loop."""
+
+        async def wait() -> Any:
+            return await coroutine
+
+        return self._runner.run(wait())
+
     def call_at_once(self, urls: list[str]) -> list[Answer]:
         """Send requests from as many tasks."""
 
@@ -128,11 +136,19 @@ class AsyncCaller:
 
         async def close() -> None:
             if self._session is not None:
-                await self._session.close()
+                await close_session(self._session)
             await self.client.aclose()
 
         self._runner.run(close())
         self._runner.close()
+
+
+async def close_session(session: aiohttp.ClientSession) -> None:
+    """Close a session without waiting for the peer's goodbye, before the loop ends."""
+    assert session.connector is not None
+    await session.connector.close(abort_ssl=True)
+    await session.close()
+    await asyncio.sleep(0)
 
 
 WORLDS: dict[str, Callable[..., ApiCaller]] = {
