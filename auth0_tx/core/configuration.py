@@ -217,6 +217,7 @@ def configure(
         or _session(state_store, session_policy)
         or _legacy(legacy_secret, keeps=secret is not None or state_store is not None)
         or _token_cache(token_cache, cache_policy)
+        or _shared_cache(token_cache, method, secret)
         or _positive("timeout", timeout)
         or _retry(retry)
         or _count("max_connections", max_connections)
@@ -451,6 +452,17 @@ def _most_sessions(store: object, policy: object) -> Problem | None:
     ):
         return Problem(
             keyword, "needs a state_store on the server that lists sessions by user"
+        )
+    return None
+
+
+def _shared_cache(cache: object, method: object, secret: object) -> Problem | None:
+    is_shared = cache is not None and not isinstance(cache, MemoryTokenCache)
+    if is_shared and method == "none" and not secret:
+        return Problem(
+            "secret",
+            "is required for the cache of a public application: without one, whoever "
+            "reads the cache can compute its keys and open its entries",
         )
     return None
 

@@ -6,13 +6,14 @@ import copy
 import pickle
 import pprint
 from typing import Any
+from unittest import mock
 
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auth0_tx.caches import MemoryTokenCache
+from auth0_tx.caches import MemoryTokenCache, TokenCache
 from auth0_tx.core.configuration import SECRETS, Settings, configure
 from auth0_tx.core.session.cookies import CookieStore
 from auth0_tx.core.wire.client_auth import METHODS
@@ -667,6 +668,22 @@ def test_token_cache(changes: dict[str, Any], parameter: str) -> None:
         configure(**given, **changes)
 
     assert parameter == refused.value.parameter
+
+
+def test_shared_cache_of_a_public_client() -> None:
+    """Without a secret of any kind, nothing would keep others out of a cache that is shared."""
+    shared: Any = mock.create_autospec(TokenCache, instance=True)
+    given: dict[str, Any] = {
+        "domain": "t.auth0.com",
+        "client_id": "c",
+        "client_auth": "none",
+    }
+    with pytest.raises(ConfigurationError, match="secret is required") as refused:
+        configure(**given, token_cache=shared)
+
+    assert "secret" == refused.value.parameter
+    assert shared is configure(**given, token_cache=shared, secret="s" * 32).token_cache
+    assert configure(**given, token_cache=MemoryTokenCache()).token_cache is not None
 
 
 def test_session_secret_hashes_too() -> None:

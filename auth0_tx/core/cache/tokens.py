@@ -44,6 +44,10 @@ _JITTER = 0.5
 that were cached together, as after a deployment, are not renewed together."""
 
 
+_LONGEST_SKEW = 60.0
+"""Seconds by which the clock of the process that stored an entry may be ahead of ours."""
+
+
 @attrs.define(kw_only=True, eq=False)
 class CachedTokens(Unpicklable):
     """The tokens of one exchange, and how long they serve other callers.
@@ -65,13 +69,14 @@ class CachedTokens(Unpicklable):
     def is_good(self, now: float) -> bool:
         """Return whether they may be returned.
 
-        A clock that was set back makes them useless: nobody knows how long they last.
+        A clock that was set back makes them useless: nobody knows how long they last.  But
+        the clocks of two processes that share a cache are never quite the same.
         """
-        return self.stored_at <= now < self.ends_at
+        return self.stored_at - _LONGEST_SKEW <= now < self.ends_at
 
     def to_response(self, now: float) -> TokenExchangeResponse:
         """Return the tokens, with the seconds that they last from *now*."""
-        left = self.lifetime - int(now - self.stored_at)
+        left = _count_seconds_left(self.lifetime, self.stored_at, now)
         response = self.response
         # Responses are immutable, so callers within the same second share one.
         if response.expires_in != left:
@@ -192,7 +197,7 @@ def read_tokens(payload: bytes, now: float) -> CachedTokens | None:
         response=TokenExchangeResponse(
             access_token=access_token,
             token_type=token_type,
-            expires_in=lifetime - int(now - stored_at),
+            expires_in=_count_seconds_left(lifetime, stored_at, now),
             scope=scope,
             issued_token_type=kind,
             id_token=id_token,
@@ -204,6 +209,11 @@ def read_tokens(payload: bytes, now: float) -> CachedTokens | None:
         renew_at=inf if renew_at is None else renew_at,
         ends_at=ends_at,
     )
+
+
+def _count_seconds_left(lifetime: int, stored_at: float, now: float) -> int:
+    """Return how long tokens last: never for longer than they were issued for."""
+    return lifetime - max(0, int(now - stored_at))
 
 
 _HALF = 32

@@ -71,7 +71,22 @@ def test_expiry() -> None:
     assert tokens.is_good(NOW)
     assert tokens.is_good(NOW + 3_569.9)
     assert not tokens.is_good(NOW + 3_570)
-    assert not tokens.is_good(NOW - 1)
+
+
+def test_clocks_apart() -> None:
+    """Tokens of a process whose clock is up to a minute ahead serve, for no longer than issued."""
+    tokens = cache_response()
+    assert tokens is not None
+    read = read_tokens(write_tokens(tokens), NOW - 0.2)
+    assert read is not None
+
+    assert tokens.is_good(NOW - 0.2)
+    assert tokens.is_good(NOW - 60)
+    assert not tokens.is_good(NOW - 61)
+    assert 3_600 == tokens.to_response(NOW - 59).expires_in
+    assert 3_600 == read.response.expires_in
+    assert 3_600 == read.to_response(NOW - 59).expires_in
+    assert 3_599 == read.to_response(NOW + 1).expires_in
 
 
 def test_other_limits() -> None:
