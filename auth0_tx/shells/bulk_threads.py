@@ -198,9 +198,9 @@ class _Machinery:
             case _StopWanted():
                 self._add(schedule.stop(now))
             case _ResultsUnwanted():
+                # Those that are there stay: another thread may be taking them.
                 self._is_wanted = False
                 schedule.stop(now)
-                self.results.clear()
             case options:
                 result = schedule.note_read(options)
                 self._add([] if result is None else [result])

@@ -94,8 +94,9 @@ def exchange_many(
     if problem is not None:
         raise problem.error()
     # A 429 is the schedule's: it pauses all rows, and not this one alone.
+    policy = context.settings.retry
     settings = attrs.evolve(
-        context.settings, retry=attrs.evolve(context.settings.retry, retry_429=False)
+        context.settings, retry=attrs.evolve(policy, retry_429=False)
     )
 
     def run_row(row: Row) -> Flow[TokenExchangeResponse]:

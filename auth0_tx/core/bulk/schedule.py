@@ -126,6 +126,8 @@ class Schedule:
         concurrency: the places.
         pace: how fast rows are sent.
         random: returns a number at least 0 and less than 1.
+        sends_again: whether a row that is refused with 429 is; otherwise the refusal is its
+            result, and the others pause all the same.
         next_index: how many rows were read.
         in_flight: how many rows are being sent.
         unreleased: results whose place is not free yet.
@@ -137,6 +139,7 @@ class Schedule:
     concurrency: int
     pace: Pace
     random: Callable[[], float]
+    sends_again: bool = True
     next_index: int = attrs.field(init=False, default=0)
     in_flight: int = attrs.field(init=False, default=0)
     unreleased: int = attrs.field(init=False, default=0)
@@ -227,7 +230,7 @@ class Schedule:
             if pause <= LONGEST_PAUSE:
                 self.pace.pause(pause, now, row.limit)
                 row.refusals, row.refusal = row.refusals + 1, outcome
-                if row.refusals < MOST_REFUSALS:
+                if self.sends_again and row.refusals < MOST_REFUSALS:
                     self._to_send.append(row)
                     return []
                 return [self._add_result(row, outcome)]

@@ -241,3 +241,20 @@ def test_backoff_doubles() -> None:
     player.end(1, TOKENS)
 
     assert [0.75, 1.5, 3.0, 6.0] == pauses
+
+
+def test_rows_that_may_not_be_sent_again() -> None:
+    """With ``retry_429=False`` a refusal is the row's result, and the others pause."""
+    player = Player(10)
+    player.schedule.sends_again = False
+    player.advance()
+    player.end(0, build_limited(retry_after=3.0))
+
+    assert [0] == player.take_all()
+    assert isinstance(player.advance(), Wait)
+    assert {} == player.in_flight
+
+    player.now += 3.5
+    player.advance()
+
+    assert [1, 2, 3] == [*player.in_flight]
