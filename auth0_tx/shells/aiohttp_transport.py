@@ -30,6 +30,7 @@ from typing import Any
 
 import aiohttp
 import attrs
+from aiohttp.http_writer import StreamWriter
 from aiohttp.payload import BytesPayload
 
 from ..clocks import read_monotonic
@@ -61,6 +62,26 @@ LONGEST_IDLE = 30.0
 _NO_CONNECTION = (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError)
 
 
+class _ConcealedWriter(StreamWriter):
+    """A writer that joins head and body to bytes that do not print.
+
+    A signal may strike while the loop sends, and the frames of aiohttp, asyncio and TLS then
+    hold the head with the client's credentials and the body with the token.
+    """
+
+    def _writelines(self, chunks: Any) -> None:
+        self._write(SecretBytes(b"".join(chunks)))
+
+
+def _conceal_writer(writer: Any) -> None:
+    """Conceal what a writer of aiohttp, which makes its own, has yet to send."""
+    # Not a writer that a library for tests put in its place.
+    if type(writer) is StreamWriter:
+        writer.__class__ = _ConcealedWriter
+        if writer._headers_buf:
+            writer._headers_buf = SecretBytes(writer._headers_buf)
+
+
 class _WatchedBody(BytesPayload):
     """A body that notes when it starts to leave.  From then on a failure is ambiguous.
 
@@ -80,6 +101,7 @@ class _WatchedBody(BytesPayload):
             # Nothing of the request has left: aiohttp sends the headers with the body.
             raise TooLateError
         self.left_at = now
+        _conceal_writer(writer)
         await super().write(writer)
 
     async def write_with_length(self, writer: Any, content_length: int | None) -> None:

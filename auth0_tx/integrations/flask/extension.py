@@ -53,8 +53,9 @@ class Auth0TX(Unpicklable):
         **keywords: Any,
     ) -> None:
         # Wrapped at once, so that a traceback with locals of this frame shows no secret.
-        self._keywords = {name: conceal(value) for name, value in keywords.items()}
-        self._clients = conceal(clients or {})
+        keywords = {name: conceal(value) for name, value in keywords.items()}
+        clients = conceal(clients or {})
+        self._keywords, self._clients = keywords, clients
         self._login_page = LoginPage(login_url, login_view)
         if app is not None:
             self.init_app(app)

@@ -68,9 +68,10 @@ class Calls:
                 for step in steps:
                     step(client)
             return
-        asyncio.run(self._run_async(settings, steps))
+        asyncio.run(self.run_async(settings, steps))
 
-    async def _run_async(self, settings: Settings, steps: Sequence[Step]) -> None:
+    async def run_async(self, settings: Settings, steps: Sequence[Step]) -> None:
+        """Do the same in a task."""
         async with AsyncServerClient(**settings_of(self._tenant, **settings)) as client:
             for step in steps:
                 result = step(client)
