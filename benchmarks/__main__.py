@@ -10,6 +10,7 @@ from pathlib import Path
 from . import (
     rows_bulk,
     rows_cache,
+    rows_calling,
     rows_core,
     rows_crowd,
     rows_events,
@@ -39,6 +40,7 @@ ROWS: dict[str, Callable[[Bench], list[Row]]] = {
     "crowd": rows_crowd.measure_crowd,
     "cold": rows_crowd.measure_cold_crowd,
     "bulk": rows_bulk.measure_bulk,
+    "calling": rows_calling.measure_calling,
     "memory": rows_process.measure_memory,
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")
