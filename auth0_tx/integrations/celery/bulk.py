@@ -15,13 +15,17 @@ at later, as a worker may still be at it; begun long ago, and is ambiguous.  An 
 never sent again.
 
 A batch ends early when its time is up, or when the pace would have it wait for long: a message
-that waits in a worker is unacknowledged, and brokers give up on those.
+that waits in a worker is unacknowledged, and brokers give up on those.  Its time is half of the
+task's time limits at most: after a hard one, Celery acknowledges the message, and with it the
+handles of all rows would be gone.  For the same reason a run does not fail: whatever goes wrong,
+the rows that are left are in a new message, in the report, or in the message that is requeued.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from math import ceil
@@ -29,6 +33,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 from celery import Celery, uuid
+from celery.backends.base import DisabledBackend
+from celery.exceptions import Reject, SoftTimeLimitExceeded
 from celery.result import GroupResult
 
 from ... import errors
@@ -97,12 +103,8 @@ _MOST_TRIES = 5
 
 _MOST_BATCH = 10_000
 
-_LOST = BulkExchangeResult(
-    index=0,
-    error=AmbiguousError(
-        "the row was begun and its outcome is not known, or it has expired"
-    ),
-)
+# What errors have beside their arguments, and no pickle of them: secrets, which a seal may hold.
+_ATTACHED = ("mfa_token", "mfa_requirements", "refresh_token")
 
 
 @attrs.frozen
@@ -137,8 +139,8 @@ class _Batch:
     counts: dict[str, int]
     pending: deque[_Row]
     begun: dict[int, tuple[_Row, Entry]] = attrs.field(factory=dict)
-    found: list[tuple[_Row, BulkExchangeResult, Entry | None]] = attrs.field(
-        factory=list
+    found: deque[tuple[_Row, BulkExchangeResult, Entry | None]] = attrs.field(
+        factory=deque
     )
     left: list[_Row] = attrs.field(factory=list)
     wait: float = 0.0
@@ -233,6 +235,8 @@ class BulkExchangeTasks(Unpicklable):
             shared=False,
             # When it has ended: to deliver the message again does no harm.
             acks_late=True,
+            # Since Celery 5.7: not even if it has ended at a hard time limit.
+            acks_on_timeout=False,
             reject_on_worker_lost=True,
             autoretry_for=(),
             max_retries=None,
@@ -293,32 +297,74 @@ class BulkExchangeTasks(Unpicklable):
 
     def _run(self, task: Any, batch: _Batch) -> dict[str, Any]:
         """Run a batch, and have its message tried again if a row is left."""
-        client = self._client
-        if not isinstance(client, ServerClient):
-            client = client()
-        results = client.exchange_many(
-            self._begin_rows(batch), concurrency=self._concurrency, pace=self._pace
-        )
-        interrupt = self._settle_all(results, batch)
-        # Here, because rows are begun in another thread than that of the application's function.
-        for row, result, entry in batch.found:
-            self._keep_result(row, result, entry, batch)
+        interrupt = self._exchange(task, batch)
         batch.left.extend(batch.pending)
+        batch.left.extend(row for row, _, _ in batch.found)
         # Whose outcome an interrupt has kept from us: looked at again, and ambiguous then.
         for row, _ in batch.begun.values():
             batch.leave(row, self._look_again)
+        if batch.left and batch.stopped is not None and not _has_report(task):
+            log.error("a bulk exchange waits, as it was stopped: %s", batch.stopped)
+            batch.stopped, batch.wait = None, _LONGEST_COUNTDOWN
+        is_to_fail = interrupt is not None and not isinstance(
+            interrupt, SoftTimeLimitExceeded
+        )
         rows = list(map(attrs.astuple, batch.left))
         if rows and batch.stopped is None:
-            # It raises, unless Celery runs the task in this process.
+            self._try_again(task, batch, rows, throw=not is_to_fail)
+        if interrupt is not None and is_to_fail:
+            raise interrupt
+        return {**batch.counts, "stopped": batch.stopped, "left": rows}
+
+    def _try_again(
+        self, task: Any, batch: _Batch, rows: list[Any], *, throw: bool
+    ) -> None:
+        """Send a message with the rows that are left; raise what tells Celery so."""
+        try:
             task.retry(
                 args=(rows, batch.counts),
                 kwargs={},
                 countdown=min(batch.wait, _LONGEST_COUNTDOWN),
-                throw=interrupt is None,
+                throw=throw,
             )
+        except Reject as error:
+            # The broker took no message.  The one that we have is to come again.
+            reason = type(getattr(error, "reason", None)).__name__
+        else:
+            return
+        raise Reject(f"no message could be sent: {reason}", requeue=True)
+
+    def _exchange(self, task: Any, batch: _Batch) -> BaseException | None:
+        """Exchange the rows; return what interrupted it, such as a soft time limit."""
+        seconds = _find_longest_batch(task)
+        try:
+            client = self._client
+            if not isinstance(client, ServerClient):
+                client = client()
+            results = client.exchange_many(
+                self._begin_rows(batch, seconds),
+                concurrency=self._concurrency,
+                pace=self._pace,
+            )
+        except Auth0Error as error:
+            log.error("a bulk exchange cannot run: %s", error)
+            batch.stopped = str(error.code)
+            return None
+        except Exception as error:
+            _log_failure("the client of a bulk exchange could not be had", error)
+            batch.wait = self._look_again
+            return None
+        interrupt = self._settle_all(results, batch)
         if interrupt is not None:
-            raise interrupt
-        return {**batch.counts, "stopped": batch.stopped, "left": rows}
+            return interrupt
+        try:
+            # Here, as rows are begun in another thread than that of the application's function.
+            while batch.found:
+                self._keep_result(*batch.found[0], batch)
+                batch.found.popleft()
+        except BaseException as error:
+            return error
+        return None
 
     def _settle_all(self, results: BulkExchange, batch: _Batch) -> BaseException | None:
         """Settle each row; return what interrupted it, such as a soft time limit."""
@@ -333,21 +379,24 @@ class BulkExchangeTasks(Unpicklable):
                 else:
                     batch.stopped = str(error.code)
             except StoreError as error:
+                # Of the input, after the results of all rows that were begun.
                 log.warning("a batch of a bulk exchange waits: %s", error)
                 batch.wait = max(batch.wait, self._look_again)
             except BaseException as error:
-                # Not twice: whoever interrupts again wants to go.
                 if interrupt is not None:
-                    raise
+                    # Whoever interrupts again wants to go.
+                    return error
                 # What Auth0 issues to those in flight is kept first.
                 interrupt = error
                 results.stop()
                 continue
             return interrupt
 
-    def _begin_rows(self, batch: _Batch) -> Iterator[CustomTokenExchangeOptions]:
+    def _begin_rows(
+        self, batch: _Batch, seconds: float
+    ) -> Iterator[CustomTokenExchangeOptions]:
         """Yield the options of each row that is to be sent, and is begun then."""
-        ends = read_monotonic() + _LONGEST_BATCH
+        ends = read_monotonic() + seconds
         index = 0
         while batch.pending and read_monotonic() < ends:
             row = batch.pending[0]
@@ -365,7 +414,7 @@ class BulkExchangeTasks(Unpicklable):
                 case "kept", _:
                     log.debug("a row of a bulk exchange was kept before")
                 case _:
-                    batch.found.append((row, _LOST, None))
+                    batch.found.append((row, _make_lost(), None))
 
     def _settle(self, result: BulkExchangeResult, batch: _Batch) -> None:
         """Keep the result of a row, or leave the row for another try."""
@@ -374,8 +423,10 @@ class BulkExchangeTasks(Unpicklable):
         if error is not None and (error.retry_safe or is_shared_by_all(error)):
             tries = row.tries + (not isinstance(error, NotSentError))
             if tries < _MOST_TRIES:
-                self._rows.put_back(row.handle, entry)
-                batch.leave(attrs.evolve(row, tries=tries), error.retry_after or 0.0)
+                self._put_back(row.handle, entry)
+                again = attrs.evolve(row, tries=tries)
+                # At once would be in vain, if there is no network.
+                batch.leave(again, error.retry_after or self._look_again)
                 del batch.begun[result.index]
                 return
         self._keep_result(row, result, entry, batch)
@@ -386,12 +437,16 @@ class BulkExchangeTasks(Unpicklable):
     ) -> None:
         try:
             self._keep(row.key, result)
-        except Exception:
-            # What it was given is not logged: a traceback may hold tokens.
-            log.exception("the result of a row of a bulk exchange could not be kept")
+        except BaseException as error:
             if entry is not None:
                 kept = entry._replace(token=format_result(result))
-                self._rows.put_back(row.handle, kept, is_result=True)
+                self._put_back(row.handle, kept, is_result=True)
+            # A soft time limit is an Exception, and strikes here first, as elsewhere it is short.
+            if not isinstance(error, Exception) or isinstance(
+                error, SoftTimeLimitExceeded
+            ):
+                raise
+            _log_failure("the result of a row of a bulk exchange was not kept", error)
             batch.leave(row, self._look_again)
             return
         self._rows.note_kept(row.handle)
@@ -401,6 +456,13 @@ class BulkExchangeTasks(Unpicklable):
             batch.counts["ambiguous"] += 1
         else:
             batch.counts["failed"] += 1
+
+    def _put_back(self, handle: str, entry: Entry, *, is_result: bool = False) -> None:
+        try:
+            self._rows.put_back(handle, entry, is_result=is_result)
+        except StoreError as error:
+            # It stays begun, and is ambiguous later.  Those in flight are more important.
+            log.warning("a row of a bulk exchange could not be put back: %s", error)
 
 
 class _Rows:
@@ -509,13 +571,53 @@ def parse_result(text: str) -> BulkExchangeResult:
 
 
 def _format_error(error: Auth0Error) -> list[Any]:
-    return [type(error).__name__, list(error.args)]
+    attached = {
+        name: getattr(error, name)
+        for name in _ATTACHED
+        if getattr(error, name, None) is not None
+    }
+    return [type(error).__name__, list(error.args), attached]
 
 
 def _parse_error(fields: list[Any]) -> Any:
-    name, arguments = fields
+    name, arguments, attached = fields
     # The seal says that it is ours.
-    return getattr(errors, name)(*arguments)
+    error = getattr(errors, name)(*arguments)
+    for attribute, value in attached.items():
+        setattr(error, attribute, value)
+    return error
+
+
+def _make_lost() -> BulkExchangeResult:
+    # One for each row, as an error collects the frames that it passes.
+    error = AmbiguousError(
+        "the row was begun and its outcome is not known, or it has expired"
+    )
+    return BulkExchangeResult(index=0, error=error)
+
+
+def _find_longest_batch(task: Any) -> float:
+    """Return for how many seconds a batch may begin rows."""
+    limits = [*(task.request.timelimit or ()), task.time_limit, task.soft_time_limit]
+    return min([_LONGEST_BATCH, *(float(limit) / 2 for limit in limits if limit)])
+
+
+def _has_report(task: Any) -> bool:
+    """Return whether anybody can read what a run of the task returns."""
+    if task.request.is_eager:
+        return True
+    is_ignored = task.ignore_result or task.request.ignore_result
+    return not is_ignored and not isinstance(task.backend, DisabledBackend)
+
+
+def _log_failure(message: str, error: BaseException) -> None:
+    """Log where the application's function failed, and not with what words.
+
+    The text of a database's error may quote what was to be written, and loggers that show local
+    variables would show what the function was given.
+    """
+    places = "".join(traceback.format_tb(error.__traceback__))
+    log.error("%s: %s\n%s", message, type(error).__name__, places)
 
 
 def _check_row(row: object) -> tuple[str, CustomTokenExchangeOptions]:
