@@ -153,10 +153,13 @@ def _choose_answer_to_token(error: InvalidInputError) -> ErrorAnswer:
 def _choose_refusal(error: RefusedError) -> ErrorAnswer:
     if error.code == "invalid_client" or (error.status, error.code) in _SERVICE_REFUSED:
         return ErrorAnswer(status=500, error="server_error")
-    if error.status == 403:
-        return ErrorAnswer(status=403, error="access_denied")
     if error.status is not None and error.status >= 500:
         return _make_unavailable(error, 502)
+    # Without a code of Auth0's it is a gateway's page, which says nothing of the caller.
+    if error.code == CustomTokenExchangeErrorCode.TOKEN_EXCHANGE_FAILED:
+        return ErrorAnswer(status=500, error="server_error")
+    if error.status == 403:
+        return ErrorAnswer(status=403, error="access_denied")
     return _make_unauthorized(_INVALID_TOKEN, "invalid_token")
 
 

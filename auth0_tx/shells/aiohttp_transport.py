@@ -326,6 +326,7 @@ class AiohttpTransport:
         # Only values that do not print: an error tracker shows the locals of every frame
         # below when a task is cancelled or a signal handler raises.
         headers = {name: SecretStr(value) for name, value in request.headers.items()}
+        refusal: aiohttp.ClientResponse | None = None
         try:
             self._check_trust(request.url)
             proxy, proxy_headers = self._find_proxy(request)
@@ -344,12 +345,19 @@ class AiohttpTransport:
                     proxy_headers=proxy_headers,
                     ssl=self._find_environment_context(),
                 ) as response:
+                    if response.status >= 400:
+                        refusal = response
                     return await _read(response, send.limit, body)
         except ConfigurationError as error:
             # A copy, as the frames of this one refer to the request.
             return error.evolve()
         # RuntimeError: there is no thread to be had, or the interpreter ends.
         except (aiohttp.ClientError, OSError, RuntimeError, ValueError) as error:
+            if refusal is not None:
+                # The status of an error says what became of the grant, and the head has arrived.
+                return Response(
+                    refusal.status, tuple(refusal.headers.items()), SecretBytes(b"")
+                )
             return to_transport_error(
                 error,
                 # Without a body nothing is spent, and the error's class tells enough.

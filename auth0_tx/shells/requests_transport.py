@@ -242,14 +242,22 @@ class RequestsTransport:
         if raw.status < 200 or not _is_clearly_delimited(raw, headers):
             _discard(raw)
             raise ConnectionError("the response does not say clearly where it ends")
-        body = _read_body(raw, send, read_in_pieces=self._session is not None)
+        try:
+            body = _read_body(raw, send, read_in_pieces=self._session is not None)
+            if raw.length_remaining and len(body) <= send.limit:
+                raise ConnectionError(
+                    "the connection closed before the body was complete"
+                )
+        except _FAILURES:
+            _discard(raw)
+            if raw.status < 400:
+                raise
+            # The status of an error says what became of the grant, and the head has arrived.
+            body = SecretBytes(b"")
         oversized = len(body) > send.limit
         if oversized:
             _discard(raw)
             body = SecretBytes(body[: send.limit])
-        elif raw.length_remaining:
-            _discard(raw)
-            raise ConnectionError("the connection closed before the body was complete")
         _give_back_connection(raw)
         seconds = read_monotonic() - current_call.left_at
         return Response(raw.status, headers, body, oversized, seconds)

@@ -2,16 +2,18 @@
 
 A response is judged from the outside in, and the first judgement that fails is the error:
 
-1. **Framing.**  A redirect, an oversized body, another 2xx than 200: none of them is a token
-   response, whatever the body says.
+1. **Framing.**  A redirect, another 2xx than 200, or a 200 that is oversized or of another
+   media type: none of them is a token response, whatever the body says.
 2. **A 200** must be JSON by its media type and by a strict parser, an object, and have
    members of the types that RFC 6749 section 5.1 gives them.  This comes before any of it
    is used: after a 200 the subject token is spent, so an error here reports
    ``tokens_issued`` and is not retried, unless the token may be used twice.
-3. **Anything else** is a refusal (section 5.2).  Its body is read leniently, for nothing in
-   it is believed: the server's code and words are only reported.  Auth0 has three dialects
-   here: OAuth's ``error``, the Management API's ``errorCode``, and a global limit that
-   comes as a 500.  Without JSON, the status decides.
+3. **Anything else** is a refusal (section 5.2), and its status says so alone.  Its body is
+   read leniently, for nothing in it is believed: the server's code and words are only
+   reported.  A body that is compressed, oversized, cut off or not JSON is an empty one: a
+   gateway's page must not hide a rate limit, or the wait that it asks for.  Auth0 has three
+   dialects here: OAuth's ``error``, the Management API's ``errorCode``, and a global limit
+   that comes as a 500.
 
 **A server's text is not trusted.**  It may echo the request, so
 descriptions and codes lose every secret of the request, everything that looks like a JWT,
@@ -118,9 +120,10 @@ def read_token_response(
     rule = _check_framing(response)
     if rule is not None:
         return _build_invalid_response(response, rule, request_info)
+    if response.status != 200:
+        return _read_refusal(response, request_info, clock)
     value, rule = read_json(response.body)
-    read = _read_success if response.status == 200 else _read_refusal
-    return read(response, value, rule, request_info, clock)
+    return _read_success(response, value, rule, request_info, clock)
 
 
 def read_revocation_response(
@@ -137,8 +140,7 @@ def read_revocation_response(
     rule = _check_framing(response)
     if rule is not None:
         return _build_invalid_response(response, rule, request_info)
-    value, rule = read_json(response.body)
-    error = _read_refusal(response, value, rule, request_info, clock)
+    error = _read_refusal(response, request_info, clock)
     if isinstance(error, AmbiguousError):
         return error.evolve(
             message="the server failed; whether it revoked the token is unknown"
@@ -152,11 +154,11 @@ def _check_framing(response: Response) -> str | None:
     # address that nobody configured.
     if 300 <= response.status < 400:
         return "the server answered with a redirect, which is not followed"
-    if response.oversized:
-        return f"the body is longer than {TOKEN_RESPONSE_LIMIT:,} bytes"
     if 200 < response.status < 300:
         return "the status is not 200"
     if response.status == 200:
+        if response.oversized:
+            return f"the body is longer than {TOKEN_RESPONSE_LIMIT:,} bytes"
         # RFC 6749 section 5.1.  A captive portal or a proxy answers 200 with HTML.
         media_type = (read_header(response, "content-type") or "").partition(";")[0]
         if media_type.strip().lower() != "application/json":
@@ -278,17 +280,11 @@ def _is_visible(text: str) -> bool:
 
 
 def _read_refusal(
-    response: Response,
-    value: object,
-    rule: str | None,
-    request_info: TokenRequestInfo,
-    clock: Clock,
+    response: Response, request_info: TokenRequestInfo, clock: Clock
 ) -> CustomTokenExchangeError:
-    if rule is None and isinstance(value, dict):
+    value, rule = _read_refusal_body(response)
+    if rule is None:
         return _build_refusal(response, value, request_info, clock)
-    # These statuses say by themselves that the request was not acted on.
-    if response.status in (408, 425, 429):
-        return _build_refusal(response, {}, request_info, clock)
     if response.status >= 500:
         # A gateway may answer 502 or 504 after the tenant has issued the tokens.
         return AmbiguousError(
@@ -300,13 +296,20 @@ def _read_refusal(
             "reply",
             correlation_id=_read_correlation_id(response, request_info),
         )
-    return _build_invalid_response(
-        response,
-        COMPRESSED
-        if rule is not None and is_compressed(response)
-        else "the body of the error response is not a JSON object",
-        request_info,
-    )
+    error = _build_refusal(response, {}, request_info, clock)
+    return error.evolve(message=f"{error.message}: {rule}")
+
+
+def _read_refusal_body(response: Response) -> tuple[dict[str, Any], str | None]:
+    """Return the members of a refusal, or none of them and the rule that its body breaks."""
+    if response.oversized:
+        return {}, f"the body is longer than {TOKEN_RESPONSE_LIMIT:,} bytes"
+    value, rule = read_json(response.body)
+    if isinstance(value, dict):
+        return value, None
+    if rule is not None and is_compressed(response):
+        return {}, COMPRESSED
+    return {}, "the body is not a JSON object"
 
 
 def _build_refusal(

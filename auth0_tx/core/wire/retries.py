@@ -284,9 +284,11 @@ def _copy_for_unsent_calls(error: CustomTokenExchangeError) -> CustomTokenExchan
 def _is_about_the_token(error: CustomTokenExchangeError) -> bool:
     """Return whether the same grant would be refused again: a 4xx error, in general."""
     # Not a limit, which passes; not a second factor, which the user can add; not 401, which
-    # is about the client's credentials; not 408 and 425, which were not acted on.
+    # is about the client's credentials; not 408 and 425, which were not acted on; and nothing
+    # without a code, which may be a gateway's page.
     return (
         isinstance(error, RefusedError)
+        and error.code != Code.TOKEN_EXCHANGE_FAILED
         and not isinstance(error, (RateLimitError, BlockedError, MfaRequiredError))
         and error.status is not None
         and 400 <= error.status < 500

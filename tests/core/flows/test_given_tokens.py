@@ -464,7 +464,7 @@ def test_revoke_again(retrying: Context, clock: Clock, reply: Any) -> None:
         (build_refusal(401, "invalid_client"), RefusedError, False),
         (build_refusal(400, "unsupported_token_type"), RefusedError, False),
         (build_refusal(429, "too_many_requests"), RateLimitError, True),
-        (build_response(b"<html>", 404), InvalidResponseError, False),
+        (build_response(b"<html>", 404), RefusedError, False),
         (build_response(b"", 302), InvalidResponseError, False),
         (build_response(b"<html>", 502), AmbiguousError, True),
         (build_refusal(500, "server_error"), RefusedError, True),

@@ -136,11 +136,11 @@ FAILURES: dict[str, tuple[Any, type[Auth0Error], bool, str | None]] = {
         "r-1",
     ),
     "blocked": (build_refusal(429, "too_many_attempts"), BlockedError, False, "r-1"),
-    # Bodies that are no refusal.
+    # Bodies that say nothing: a code that is cut off is none.
     **{
         f"{status} with {name}": (
             build_response(body, status, **headers),
-            InvalidResponseError,
+            RefusedError,
             False,
             "r-1",
         )

@@ -359,8 +359,59 @@ def test_compressed(status: int, encoding: str) -> None:
     body = gzip.compress(json.dumps(TOKENS).encode())
     error = read_error(build_response(body, status, content_encoding=encoding))
 
-    assert isinstance(error, InvalidResponseError)
+    expected = InvalidResponseError if status == 200 else RefusedError
+    assert expected is type(error)
     assert "compressed" in error.message
+
+
+UNREADABLE: dict[str, tuple[bytes, str]] = {
+    "gzip": (gzip.compress(b'{"error":"x"}'), "gzip"),
+    "half of a gzip": (gzip.compress(b'{"error":"x"}')[:-9], "gzip"),
+    "garbage": (bytes(range(256)), ""),
+    "a page": (b"<html>busy</html>", ""),
+    "half of a JSON": (b'{"error":"x"', ""),
+    "nothing": (b"", ""),
+}
+
+
+@pytest.mark.parametrize("oversized", [False, True])
+@pytest.mark.parametrize("name", UNREADABLE)
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, RefusedError),
+        (403, RefusedError),
+        (408, RefusedError),
+        (413, RefusedError),
+        (425, RefusedError),
+        (429, RateLimitError),
+        (500, AmbiguousError),
+        (503, AmbiguousError),
+    ],
+)
+def test_the_status_comes_before_the_body(
+    status: int, kind: type[CustomTokenExchangeError], name: str, oversized: bool
+) -> None:
+    """No body of an error's hides its status, or the wait that the server asks for."""
+    body, encoding = UNREADABLE[name]
+    response = attrs.evolve(
+        build_response(body, status, content_encoding=encoding, retry_after="7"),
+        oversized=oversized,
+    )
+    error = read_error(response)
+
+    assert (kind, status, 7.0) == (type(error), error.status, error.retry_after)
+    assert (status in (408, 425, 429)) is error.retry_safe
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_an_oversized_body_is_not_read(status: int) -> None:
+    """A body that was cut at the limit is not searched for a code."""
+    response = build_refusal(status, "too_many_attempts")
+    error = read_error(attrs.evolve(response, oversized=True))
+
+    assert "too_many_attempts" != error.code
+    assert not isinstance(error, BlockedError)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "utf-8", "", "identity"])
@@ -674,8 +725,8 @@ def test_mfa_without_its_token(value: Any) -> None:
         (429, RateLimitError, True),
         (408, RefusedError, True),
         (425, RefusedError, True),
-        (400, InvalidResponseError, False),
-        (404, InvalidResponseError, False),
+        (400, RefusedError, False),
+        (404, RefusedError, False),
         (500, AmbiguousError, False),
         (502, AmbiguousError, False),
         (503, AmbiguousError, False),

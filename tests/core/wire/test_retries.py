@@ -490,6 +490,9 @@ def test_refusal_is_remembered() -> None:
         RefusedError(status=425),
         RefusedError(status=500),
         RefusedError(status=200),
+        RefusedError(status=400),
+        RefusedError("no", "invalid_grant", 401),
+        RefusedError("no", "invalid_grant", 408),
         RefusedError(),
         BUSY,
         BLOCKED,
@@ -511,7 +514,7 @@ def test_not_the_token(error: CustomTokenExchangeError) -> None:
 def test_refusals_are_bounded() -> None:
     """The oldest refusals are forgotten before there are too many."""
     state = remember_refusals()
-    refusal = RefusedError(status=400)
+    refusal = RefusedError("no", "invalid_grant", 400)
     for number in range(1_100):
         state.remember_refusal(b"%d" % number, refusal, NOW)
 

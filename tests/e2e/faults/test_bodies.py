@@ -140,7 +140,9 @@ STATUSES = [
     Case(
         name="400 in HTML",
         plays=(has_body(400, PAGE, "text/html"),),
-        **{**BROKEN, "status": 400, "tokens_issued": False},
+        error=RefusedError,
+        code=Code.TOKEN_EXCHANGE_FAILED,
+        status=400,
     ),
     Case(
         name="200 with an error",

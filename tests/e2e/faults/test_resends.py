@@ -34,6 +34,7 @@ from tests.e2e.faults.wire_behaviours import (
     redirects,
     resets,
     stops_after,
+    stops_in_error,
 )
 from tests.e2e.faults.wire_certificates import Certificates
 from tests.e2e.faults.wire_server import DISCOVERY, Behaviour, Script, WireServer
@@ -84,6 +85,9 @@ ROWS = {
     "reset in the head": Row(stops_after(9, reset=True), 1, 2, None),
     "closed in the body": Row(stops_after(-9, reset=False), 1, 2, None),
     "chunks cut": Row(chunks_cut, 1, 2, None),
+    "429 cut off": Row(stops_in_error(429), 2, 2, 2),
+    "400 cut off": Row(stops_in_error(400), 1, 1, 1),
+    "503 cut off": Row(stops_in_error(503), 2, 2, 2, {"retry_503": True}),
     "500": Row(has_body(500, *PAGE), 1, 2, 2),
     "502": Row(has_body(502, *PAGE), 1, 2, 2),
     "504": Row(has_body(504, *PAGE), 1, 2, 2),

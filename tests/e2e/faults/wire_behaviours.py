@@ -142,6 +142,18 @@ def chunks_cut(wire: Wire, request: WireRequest) -> None:
     wire.close()
 
 
+def stops_in_error(status: int) -> Behaviour:
+    """Answer with an error that asks to wait, and close in the middle of its body."""
+
+    def play(wire: Wire, request: WireRequest) -> None:
+        length = ("Content-Length", "90")
+        wire.send(head(status, (JSON, ("Retry-After", "0"), length)) + b'{"error": "bu')
+        wire.pause(_SETTLE)
+        wire.close()
+
+    return play
+
+
 def body_until_close(wire: Wire, request: WireRequest) -> None:
     """Send a truncated body that only the end of the connection ends."""
     wire.send(head(200, (JSON, ("Connection", "close"))) + b'{"access_token": "half')
