@@ -319,11 +319,11 @@ async def test_memory_is_bounded() -> None:
     endpoint = Endpoint()
     sizes = []
     async with open_async_client(endpoint) as client:
-        results = client.exchange_many(build_rows(900), concurrency=10)
+        results = client.exchange_many(build_rows(400), concurrency=10)
         tracemalloc.start()
         try:
             for _ in range(3):
-                for _ in range(290):
+                for _ in range(120):
                     await anext(results)
                     endpoint.sent.clear()
                 gc.collect()
@@ -332,7 +332,7 @@ async def test_memory_is_bounded() -> None:
             tracemalloc.stop()
         await results.aclose()
 
-    # A row takes some 3 KB: three hundred of them would be far more.
+    # A row takes some 3 KB: a hundred of them would be far more.
     assert sizes[2] - sizes[1] < 100_000
 
 
