@@ -4,8 +4,8 @@ Any text may be a token, so three signs are looked for:
 
 * the form: a JWT or JWE (compact or JSON), a PASETO, a SAML assertion, a private key, an
   ``Authorization`` value;
-* the same forms behind another spelling: percent-encoding, base64, hexadecimal, gzip, UTF-16,
-  line breaks, one in the other;
+* the same forms behind another spelling: percent-encoding, base64, hexadecimal, UTF-16, line
+  breaks, gzip and other compression, one in the other;
 * the name of the argument, key or attribute, such as ``subject_token``, for opaque tokens.
 
 A value that is published as JSON is what JSON makes of it.  Any other object is searched as
@@ -70,6 +70,7 @@ _TO_BASE64 = str.maketrans("-_", "+/")
 _MAX_LAYERS = 3
 # A token is small.  More is not unpacked, so that a "zip bomb" costs nothing.
 _MAX_UNPACKED = 1 << 18
+_MAX_MEMORY = 1 << 26
 # An object whose parts never come to an end can't be searched.
 _MAX_VALUES = 1_000_000
 
@@ -258,7 +259,7 @@ def _list_spellings(text: str) -> Iterator[str]:
         # Where the encoding begins inside of a longer word is not known.
         for start in range(4):
             yield _to_text(_unpack(_decode_base64(run[start:])))
-    if text[:1] in "\x1fx":
+    if text[:1] in "\x1fxB\xfd":
         yield _to_text(_unpack(text.encode("latin-1", "replace")))
 
 
@@ -270,12 +271,30 @@ def _decode_base64(text: str) -> bytes:
 
 
 def _unpack(data: bytes) -> bytes:
-    """Return what *data* is if it is compressed (gzip, zlib), else *data*."""
-    if data[:2] != b"\x1f\x8b" and data[:1] != b"x":
-        return data
+    """Return what *data* is if it is compressed (gzip, zlib, bzip2, xz), else *data*."""
     try:
-        return zlib.decompressobj(47).decompress(data, _MAX_UNPACKED)
-    except zlib.error:
+        if data[:2] == b"\x1f\x8b" or data[:1] == b"x":
+            return zlib.decompressobj(47).decompress(data, _MAX_UNPACKED)
+        if data[:3] == b"BZh":
+            import bz2
+
+            return bz2.BZ2Decompressor().decompress(data, _MAX_UNPACKED)
+        if data[:6] == b"\xfd7zXZ\0":
+            return _unpack_xz(data)
+    # Some builds of Python have no bzip2 or xz: then the application has none either.
+    except (zlib.error, OSError, ImportError):
+        pass
+    return data
+
+
+def _unpack_xz(data: bytes) -> bytes:
+    import lzma
+
+    try:
+        # What made the data says how much memory it takes to read them.
+        unpacker = lzma.LZMADecompressor(memlimit=_MAX_MEMORY)
+        return unpacker.decompress(data, _MAX_UNPACKED)
+    except lzma.LZMAError:
         return data
 
 

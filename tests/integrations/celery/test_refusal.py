@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import gzip
 import json
+import lzma
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -57,6 +59,10 @@ SPELLINGS: dict[str, str | bytes] = {
     "percent-encoded header": quote("Bearer 9f86d081884c7d65"),
     "gzip": gzip.compress(JWT.encode()),
     "gzip in base64": encode(gzip.compress(JWT.encode())),
+    "bzip2": bz2.compress(JWT.encode()),
+    "bzip2 in base64": encode(bz2.compress(JWT.encode())),
+    # Twice, or it would not be compressed.
+    "xz in base64": encode(lzma.compress(f"{JWT} {JWT}".encode())),
     "pickle in base64": encode(pickle.dumps({"a": [JWT]})),
     "JSON in text": json.dumps({"refresh_token": "9f86d081884c7d65"}),
     "JSON in JSON": json.dumps(json.dumps({"accessToken": "9f86d081884c7d65"})),
