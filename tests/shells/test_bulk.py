@@ -129,6 +129,22 @@ def test_rows_that_stay_limited(collect: Collect) -> None:
 
 
 @BOTH_WORLDS
+def test_rows_that_may_not_be_sent_again(collect: Collect) -> None:
+    """A client with ``retry_429=False`` sends a row that is refused with 429 only once."""
+    endpoint = Endpoint(lambda row, times: LIMITED if row == 1 else OK)
+    outcome = collect(
+        endpoint,
+        build_rows(5),
+        settings={"retry": RetryPolicy(retry_429=False)},
+        concurrency=2,
+    )
+
+    assert {1} == set(endpoint.sent.values())
+    assert [1] == [*outcome.errors]
+    assert [*range(5)] == sorted(outcome.indexes)
+
+
+@BOTH_WORLDS
 def test_block(collect: Collect) -> None:
     """When Auth0 blocks the address nothing more is sent, and the input has the rest."""
     rows = build_rows(100)

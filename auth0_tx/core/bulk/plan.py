@@ -106,7 +106,7 @@ def exchange_many(
         return _run_row_in_turn(context, schedule, pace, row, call_of_row)
 
     own_pace = Pace(None if rate is None else float(rate))
-    schedule = Schedule(concurrency, own_pace, context.random)
+    schedule = Schedule(concurrency, own_pace, context.random, policy.retry_429)
     return BulkPlan(options, schedule, run_row, context.monotonic, pace)
 
 
