@@ -209,11 +209,17 @@ def _lead(lookup: _Lookup) -> Flow[SharedOutcome]:
 def _exchange_under_lock(lookup: _Lookup) -> Flow[TokenExchangeResponse]:
     context, cache = lookup.call.context, lookup.cache
     name = f"{lookup.key.name}.lock"
-    owner = yield from _acquire_lock(lookup, name)
-    # From after the lock was taken: noting an earlier end only costs a wait, a later one
-    # would free somebody else's lock.
-    until = context.monotonic() + LOCK_SECONDS
+    # A call of this client that was cancelled left its lock: waiting for it to expire
+    # would take longer than most timeouts.
+    abandoned = context.cache_state.take_over_lock(name, context.monotonic())
+    owner, until = abandoned or context.new_id().encode(), float("-inf")
     try:
+        # Within the block, as an interrupt may strike in the instant when it is locked.
+        if abandoned is None:
+            yield from _acquire_lock(lookup, name, owner)
+        # From after the lock was taken: noting an earlier end only costs a wait, a later one
+        # would free somebody else's lock.
+        until = context.monotonic() + LOCK_SECONDS
         # Whoever had the lock may have been done just after we looked.
         tokens = yield from _find(lookup)
         if tokens is None:
@@ -234,33 +240,22 @@ def _exchange_under_lock(lookup: _Lookup) -> Flow[TokenExchangeResponse]:
     return response
 
 
-def _acquire_lock(lookup: _Lookup, name: str) -> Flow[bytes]:
-    """Lock the key, wait for what its owner brings, or give up after half of the time.
-
-    Returns:
-        The owner to unlock it by, whether it is locked or not.
-    """
+def _acquire_lock(lookup: _Lookup, name: str, owner: bytes) -> Flow[None]:
+    """Lock the key, wait for what its owner brings, or give up after half of the time."""
     call, context, cache = lookup.call, lookup.call.context, lookup.cache
     started, wait = context.monotonic(), _LOOK_AGAIN
     # The other half is for an exchange of our own, should the holder turn out to be slow.
     until = started + (call.deadline - started) / 2
-    # A call of this client that was cancelled left its lock: waiting for it to expire
-    # would take longer than most timeouts.
-    abandoned = context.cache_state.take_over_lock(name, started)
-    if abandoned is not None:
-        return abandoned
-    owner = context.new_id().encode()
     while not (yield from cache.lock(name, owner, LOCK_SECONDS)):
         if context.monotonic() >= until:
-            break
+            return
         # Jitter, so that those who wait do not look in the same instant.
         yield from Sleep(wait * (0.5 + context.random()))
         # An exchange takes tens of milliseconds, so the first looks are close together; the
         # later ones spare the cache.
         wait = min(wait * 1.5, _LONGEST_LOOK)
         if (yield from _find(lookup)) is not None:
-            break
-    return owner
+            return
 
 
 def _exchange_and_put(lookup: _Lookup) -> Flow[TokenExchangeResponse]:

@@ -26,10 +26,13 @@ from auth0_tx import (
     ServerClient,
 )
 from auth0_tx.caches import MemoryTokenCache
+from auth0_tx.core.cache import token_cache
+from auth0_tx.core.flows import cached_exchange, exchange_cache
 from auth0_tx.stores import MemoryStore
 from auth0_tx.tenant import Tenant
 from tests.e2e.concurrency.volume import VolumeIssuer, options
 from tests.e2e.sessions.logins import AUDIENCE, Browser, log_in, make_settings
+from tests.striking import in_own_thread, strike_everywhere
 
 # A signal may strike in a finalizer, where it is nobody's to see.  A socket that was connecting
 # goes with the frames of the interrupt.
@@ -218,3 +221,23 @@ def test_sessions(auth0_tenant: Tenant, alarm: Alarm) -> None:
     assert {"token", "invalid_grant"} >= set(outcomes)
     assert outcomes.count("token") >= 1
     assert alarm.struck >= 2
+
+
+@in_own_thread
+def test_lock_of_a_cached_exchange(issuer: VolumeIssuer) -> None:
+    """Wherever an exchange under a lock in memory is interrupted, the lock is released."""
+    cache, count = MemoryTokenCache(1000), 0
+    settings = issuer.settings(max_connections=2, timeout=5.0, token_cache=cache)
+    with ServerClient(**settings) as client:
+        for strike in strike_everywhere(cached_exchange, exchange_cache, token_cache):
+            count = strike.number
+            struck = options(f"struck-{count}")
+            with strike:
+                client.custom_token_exchange(struck)
+            check_idle(client, 2)
+            # A lock whose flow could ask for nothing more is taken over by the next caller.
+            client.custom_token_exchange(struck)
+
+            assert {} == cache._locks, count
+
+    assert count > 200
