@@ -455,8 +455,10 @@ class Play:
         if error.retry_safe and issued and call.is_one_use:
             return False
         told = {each.status for each in arrived}
-        # A wait or a refusal that this client met before is told again, unsent.
-        is_told_again = isinstance(error, RefusedError) and not acted
+        # A wait or a refusal that this client met before is told again, unsent; to one of
+        # those who share a token, though another has sent it.
+        is_unacted = not acted or self._schedule.is_cached
+        is_told_again = isinstance(error, RefusedError) and is_unacted
         if error.phase != "discover" and error.status is not None:
             # The head was answered before the body was read.
             return error.status in told or is_told_again or error.status == 429
