@@ -1,13 +1,15 @@
 """How far a bulk run is, on standard error: a bar on a terminal, else a line now and then.
 
 The bar is drawn by *rich*. It is drawn when it is told to, without a thread of its own, so
-that nothing is on the screen after the run has ended or a signal has struck.
+that nothing is on the screen after the run has ended or a signal has struck. A terminal that
+was closed meanwhile is not a reason for the run to fail.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -101,19 +103,22 @@ class ProgressBar:
             self._task = self._bar.add_task(
                 "", total=counts.rows, completed=counts.done - counts.here
             )
-        self._bar.update(
-            self._task,
-            completed=counts.done,
-            description=format_progress(counts),
-            refresh=True,
-        )
+        with suppress(OSError):
+            self._bar.update(
+                self._task,
+                completed=counts.done,
+                description=format_progress(counts),
+                refresh=True,
+            )
 
     def log(self, line: str) -> None:
         """Write a line above the bar."""
-        self._bar.console.print(line)
+        with suppress(OSError):
+            self._bar.console.print(line)
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        with suppress(OSError):
+            self._bar.start()
         return self
 
     def __exit__(
@@ -122,7 +127,8 @@ class ProgressBar:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._bar.stop()
+        with suppress(OSError):
+            self._bar.stop()
 
 
 def choose_progress(console: Console) -> Progress:

@@ -17,18 +17,22 @@ if TYPE_CHECKING:
 # written with '%.0f', as Lua would write so large a number with too few digits.
 #
 # A turn that was booked holds, unless a pause has begun meanwhile that covers it.  Otherwise the
-# next free moment is booked.
+# next free moment is booked, but not if that is further away than the row would wait: such turns
+# would be nobody's, and the processes that come back later would find them taken.
 _TAKE_TURN = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local interval, booked = tonumber(ARGV[1]), tonumber(ARGV[2])
+local longest = tonumber(ARGV[3])
 local paused = tonumber(redis.call('HGET', KEYS[1], 'paused') or 0)
 local turn = booked
 if booked == 0 or booked < paused then
   local free = tonumber(redis.call('HGET', KEYS[1], 'free') or 0)
   turn = math.max(now, paused, free)
-  redis.call('HSET', KEYS[1], 'free', string.format('%.0f', turn + interval))
-  redis.call('PEXPIRE', KEYS[1], string.format('%.0f', (turn - now) / 1000 + 3600000))
+  if turn - now <= longest then
+    redis.call('HSET', KEYS[1], 'free', string.format('%.0f', turn + interval))
+    redis.call('PEXPIRE', KEYS[1], string.format('%.0f', (turn - now) / 1000 + 3600000))
+  end
 end
 return {string.format('%.0f', turn - now), string.format('%.0f', turn)}
 """
@@ -60,7 +64,8 @@ class RedisPace(Unpicklable):
         rate: the most exchanges to start in a second, by all processes together.
         name: the name of the pace, one for each tenant.
         longest_wait: the most seconds that a row waits for its turn.  When a turn is further
-            away, as after a block of the source address, ``exchange_many`` stops.
+            away, as after a block of the source address, it is not booked, and ``exchange_many``
+            stops when the rows that have a turn are sent.
         prefix: the beginning of the key.
         timeout: seconds after which a command has failed; ``exchange_many`` stops then.
 
@@ -94,9 +99,8 @@ class RedisPace(Unpicklable):
 
     def take_turn(self, booked: int) -> Any:
         """Book a turn, or confirm the one that was *booked*; 0 for none."""
-        return self._send(
-            _read_turn, "EVAL", _TAKE_TURN, 1, self._key, self._microseconds, booked
-        )
+        numbers = self._microseconds, booked, ceil(self.longest_wait * 1e6)
+        return self._send(_read_turn, "EVAL", _TAKE_TURN, 1, self._key, *numbers)
 
     def pause(self, seconds: float) -> Any:
         """Let nobody have a turn for *seconds*."""

@@ -102,7 +102,9 @@ def environment(**changes: str) -> dict[str, str]:
 
 
 def start(
-    *words: str, environ: Mapping[str, str] | None = None
+    *words: str,
+    environ: Mapping[str, str] | None = None,
+    stderr: int = subprocess.PIPE,
 ) -> subprocess.Popen[str]:
     """Start the command in a process of its own, its output in pipes."""
     return subprocess.Popen(
@@ -110,7 +112,7 @@ def start(
         env=environment(**(environ or {})),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         encoding="utf-8",
     )

@@ -24,7 +24,7 @@ ROWS = 20
 
 @contextmanager
 def exchange(
-    tenant: Tenant, folder: Path, *words: str
+    tenant: Tenant, folder: Path, *words: str, stderr: int = subprocess.PIPE
 ) -> Iterator[subprocess.Popen[str]]:
     """Run the command over a file of tokens."""
     path = folder / "tokens.csv"
@@ -38,6 +38,7 @@ def exchange(
         *("--verify", tenant.ca_file, "--subject-token-type", LEGACY),
         *("--concurrency", "4", *words),
         environ=at(tenant),
+        stderr=stderr,
     )
     try:
         yield process
@@ -103,6 +104,24 @@ def test_signal_lets_rows_in_flight_end(tenant: Tenant, tmp_path: Path) -> None:
     assert 0 == process.returncode
     assert dict.fromkeys(range(1, ROWS + 1), "ok") == read_outcomes(tmp_path)
     assert ROWS == tenant.count("/oauth/token")
+
+
+def test_terminal_that_is_closed(tenant: Tenant, tmp_path: Path) -> None:
+    """If the terminal goes away, the run stops as at any signal, and has written everything."""
+    tenant.inject(faults.latency(0.1), times=None)
+    terminal, stderr = os.openpty()
+    with exchange(tenant, tmp_path, stderr=stderr) as process:
+        os.close(stderr)
+        wait_for_requests(tenant, 4)
+        os.close(terminal)
+        process.send_signal(signal.SIGHUP)
+        out, _ = process.communicate(timeout=30)
+    begun, outcomes = list_begun(tmp_path), read_outcomes(tmp_path)
+
+    assert 143 == process.returncode
+    assert begun == set(outcomes)
+    assert len(begun) < ROWS
+    assert "--resume exchanges the rows that are left." in out
 
 
 def test_second_signal_ends_at_once(tenant: Tenant, tmp_path: Path) -> None:

@@ -93,6 +93,16 @@ def test_shorter_pause_ends_no_longer_one(
     assert 30.0 == pytest.approx(pace.take_turn(0)[0], abs=0.05)
 
 
+def test_turn_that_is_too_far_away_is_not_booked(
+    connection: Any, keywords: dict[str, Any]
+) -> None:
+    """Rows that would have to wait too long take no turns from those that come later."""
+    pace = RedisPace(connection, longest_wait=0.25, **keywords)
+    delays = [pace.take_turn(0)[0] for _ in range(20)]
+
+    assert max(delays) <= 0.3
+
+
 def test_idle_time_is_not_saved_up(connection: Any, keywords: dict[str, Any]) -> None:
     """After a time without rows they go no faster than at the rate."""
     pace = RedisPace(connection, **keywords)

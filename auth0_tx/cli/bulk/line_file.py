@@ -82,6 +82,8 @@ class LineFile:
     def lock(self) -> bool:
         """Keep other processes from locking the file until this one ends or closes it.
 
+        Lines that its former owner has added since the file was opened count from now on.
+
         Returns:
             Whether it was free. On Windows it always counts as free.
 
@@ -95,6 +97,7 @@ class LineFile:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return False
+            self._size = os.fstat(self._descriptor).st_size
         return True
 
     def append(self, line: bytes) -> None:

@@ -330,8 +330,9 @@ class _Run:
     ) -> None:
         def stop() -> None:
             self.is_stopping = True
-            progress.log("stopping: waiting for the rows in flight")
+            # Before anything is written: SIGHUP says that the terminal may be gone.
             bulk.stop()
+            progress.log("stopping: waiting for the rows in flight")
 
         received.stop = stop
         ticker = asyncio.create_task(self._show(progress))

@@ -132,7 +132,7 @@ def _run_row_in_turn(
 ) -> Flow[TokenExchangeResponse]:
     # Before it asks for a turn, which a row that is not sent must not take from others.
     check_exchange(row.options)
-    yield from wait_for_turn(context, pace, lambda: schedule.is_stopped)
+    yield from wait_for_turn(context, pace, lambda: schedule.gives_up_turns)
     try:
         return (yield from _run_row(context, row, begin_call))
     except CustomTokenExchangeError as error:

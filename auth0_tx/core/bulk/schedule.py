@@ -50,7 +50,7 @@ from ...values import (
 )
 from ..wire.reading import RateLimit
 from .pace import Pace
-from .shared_pace import is_pace_error
+from .shared_pace import is_pace_error, is_turn_too_far
 
 LONGEST_PAUSE = 900.0
 """Seconds of the longest pause.  If the server asks for a longer one, the schedule stops."""
@@ -133,6 +133,7 @@ class Schedule:
         unreleased: results whose place is not free yet.
         is_reading: whether a read is under way.
         is_stopped: whether no further row starts.
+        gives_up_turns: whether rows that wait for their turn, at a shared pace, are not sent.
         failure: what the consumer is to be raised at the end.
     """
 
@@ -145,6 +146,7 @@ class Schedule:
     unreleased: int = attrs.field(init=False, default=0)
     is_reading: bool = attrs.field(init=False, default=False)
     is_stopped: bool = attrs.field(init=False, default=False)
+    gives_up_turns: bool = attrs.field(init=False, default=False)
     failure: BaseException | None = attrs.field(init=False, default=None)
     _has_ended_input: bool = attrs.field(init=False, default=False)
     # Rows that were read, in the order in which they are to be sent.
@@ -258,6 +260,10 @@ class Schedule:
 
     def stop(self, now: float) -> list[BulkExchangeResult]:
         """Send nothing more; return the results of what was read and not sent."""
+        self.gives_up_turns = True
+        return self._start_nothing(now)
+
+    def _start_nothing(self, now: float) -> list[BulkExchangeResult]:
         if not self.is_stopped:
             self.is_stopped, self._stopped_at = True, now
         results = [self._give_up(row) for row in self._to_send]
@@ -280,6 +286,9 @@ class Schedule:
                 error.hint,
                 error.parameter,
             )
+        if is_turn_too_far(error):
+            # The other rows have turns sooner than this one.  Nobody else could have them now.
+            return self._start_nothing(now)
         return self.stop(now)
 
     def make_failure(self) -> BaseException | None:

@@ -5,8 +5,10 @@ moments that it booked before, and the row sleeps until then.  It asks once more
 up, because another process may have met the server's limit meanwhile: then the moment that was
 booked lies within a pause, and the row gets a later one.
 
-A row whose turn is further away than the pace's *longest_wait* is not sent.  Every further row
-would wait as long, so the schedule stops: whoever runs it comes back later.
+A row whose turn is further away than the pace's *longest_wait* is not sent, and the pace books no
+such turn.  Every further row would wait as long, so the schedule stops: whoever runs it comes
+back later.  The rows that have a turn by then are still sent.  To give them up would leave holes
+that nobody can fill, and each return would book turns behind them.
 """
 
 from __future__ import annotations
@@ -45,7 +47,10 @@ class SharedPace(Protocol):
         ...
 
     def take_turn(self, booked: int) -> Turn | Awaitable[Turn]:
-        """Book a turn, or confirm the one that was *booked*; 0 for none."""
+        """Book a turn, or confirm the one that was *booked*; 0 for none.
+
+        A turn that is further away than *longest_wait* is told, and not booked.
+        """
         ...
 
     def pause(self, seconds: float) -> Awaitable[None] | None:
@@ -112,6 +117,11 @@ def is_pace_error(error: CustomTokenExchangeError) -> bool:
         Code.RATE_LIMITED,
         Code.STORE_FAILED,
     )
+
+
+def is_turn_too_far(error: CustomTokenExchangeError) -> bool:
+    """Return whether a row was not sent because its turn was too far away."""
+    return isinstance(error, NotSentError) and error.code == Code.RATE_LIMITED
 
 
 def _ask(pace: SharedPace, booked: int) -> Flow[Turn]:

@@ -16,7 +16,8 @@ never sent again.
 
 A batch ends early when its time is up, or when the pace would have it wait for long: a message
 that waits in a worker is unacknowledged, and brokers give up on those.  Its time is half of the
-task's time limits at most: after a hard one, Celery acknowledges the message, and with it the
+task's time limits at most, and rows that have not been sent after three quarters are left: after a
+hard one, Celery acknowledges the message, and with it the
 handles of all rows would be gone.  For the same reason a run does not fail: whatever goes wrong,
 the rows that are left are in a new message, in the report, or in the message that is requeued.
 """
@@ -25,9 +26,11 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from math import ceil
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -354,7 +357,14 @@ class BulkExchangeTasks(Unpicklable):
             _log_failure("the client of a bulk exchange could not be had", error)
             batch.wait = self._look_again
             return None
+        # For rows that wait: for their turn, or for the end of a pause.
+        timer = threading.Timer(1.5 * seconds, results.stop)
+        timer.daemon = True
+        with suppress(RuntimeError):
+            # Without a thread to be had, there is none for a row either.
+            timer.start()
         interrupt = self._settle_all(results, batch)
+        timer.cancel()
         if interrupt is not None:
             return interrupt
         try:

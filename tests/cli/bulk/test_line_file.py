@@ -121,3 +121,15 @@ def test_lock(path: str) -> None:
         assert not second.lock()
         first.close()
         assert second.lock()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such locks")
+def test_lock_sees_what_its_former_owner_added(path: str) -> None:
+    """Whoever waited between opening and locking does not take the file for an empty one."""
+    with LineFile.create(path) as former, LineFile.open(path) as later:
+        former.lock()
+        former.append(b"one\n")
+        former.close()
+
+        assert later.lock()
+        assert 4 == later.size

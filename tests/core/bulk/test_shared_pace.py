@@ -8,7 +8,7 @@ import pytest
 from auth0_tx.core.bulk.plan import BulkPlan, exchange_many
 from auth0_tx.core.bulk.schedule import Row, is_shared_by_all
 from auth0_tx.core.bulk.shared_pace import Turn
-from auth0_tx.core.effects import Flow, Send, Sleep, Warn
+from auth0_tx.core.effects import Flow, Invoke, Send, Sleep, Warn
 from auth0_tx.errors import InvalidInputError, NotSentError
 from auth0_tx.values import TokenExchangeResponse
 from tests.core.world import (
@@ -130,6 +130,24 @@ def test_stop_while_a_row_waits(clock: Clock) -> None:
         flow.send(None)
 
     assert isinstance(effects[1], Sleep)
+
+
+def test_turn_of_another_row_that_is_too_far_away(clock: Clock) -> None:
+    """A row that has its turn is sent, though a later one has none and nothing more is read."""
+    pace = PaceOnPaper([(0.5, 17), (61.0, 99), (0.0, 17)], longest_wait=60.0)
+    plan = make_plan(clock, pace)
+    schedule = plan.schedule
+    schedule.in_flight, schedule.next_index = 2, 2
+    flow = make_row(plan)
+    next(flow)
+    flow.send(pace.take_turn(0))
+    error, _ = fail(make_row(plan))
+    schedule.note_outcome(Row(1, build_options()), error, clock())
+    clock.wait(1.0)
+    effect = flow.send(None)
+
+    assert schedule.is_stopped
+    assert Invoke(pace.take_turn, (17,)) == effect
 
 
 def test_rate_limit_pauses_everyone(clock: Clock) -> None:

@@ -22,6 +22,7 @@ from auth0_tx import (
 )
 from auth0_tx.integrations.celery import BulkExchangeTasks
 from auth0_tx.integrations.celery.bulk import format_result, parse_result
+from tests.core.world import build_refusal
 from tests.shells.bulk_endpoint import BLOCKED, OK, Endpoint, build_rows, open_client
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
@@ -266,6 +267,21 @@ def test_time_limit(start: Callable[..., Job]) -> None:
 
     assert Retry is type(ended)
     assert 10 - 3 == len(job.left)
+
+
+def test_pause_longer_than_the_time_limit(start: Callable[..., Job]) -> None:
+    """A row that a long pause holds up is in another message before its time limit."""
+    endpoint = Endpoint(
+        lambda row, time: build_refusal(429, "too_many_requests", Retry_After="9")
+    )
+    job = start(print, client=open_client(endpoint))
+    job.bulk.task.time_limit = 0.4
+    job.send(1)
+    ended = job.run()
+
+    assert Retry is type(ended)
+    assert {0: 1} == endpoint.sent
+    assert [9.0] == job.waits
 
 
 def test_log_has_no_token(
