@@ -115,9 +115,10 @@ class Entries(Unpicklable):
             sealed = value.decode("ascii", "replace")
             opened = self._sealer.open(sealed, handle.encode())
         if opened is not None:
-            token, ends_at = json.loads(opened.payload)
+            # Concealed at once: the frame's variables may be shown.
+            token, ends_at = conceal(json.loads(opened.payload))
             if read_time() < ends_at:
-                return Entry(SecretStr(token), ends_at)
+                return Entry(token, ends_at)
         raise InvalidInputError(
             "handle is unknown, has expired, or was taken before", parameter="handle"
         )

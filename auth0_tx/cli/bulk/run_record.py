@@ -31,6 +31,10 @@ to go on with another input, or at another tenant, is refused. The journal is lo
 long as the run lasts, and stays when it is complete: it keeps the same rows from being sent
 by a second run.
 
+The disk may be full by the time that the rows in flight end, and their tokens would be lost. So
+a third file (``.spare``) keeps room for their outcomes while a run lasts. It is removed when an
+outcome cannot be written; no further row is begun then.
+
 A row of a run that stops may turn out not to have been sent, or refused for a reason that has
 nothing to do with its token. The journal then notes that it is to be begun again.
 
@@ -46,7 +50,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from enum import IntEnum
 from types import TracebackType
 from typing import Any, Self
@@ -58,6 +62,9 @@ from ..failures import CommandError, format_reason, system_failure
 from .line_file import LineFile
 
 JOURNAL_SUFFIX = ".begun"
+SPARE_SUFFIX = ".spare"
+SPARE_BYTES = 16_384
+"""Bytes that are kept free for the outcome of each row in flight."""
 SYNC_SECONDS = 1.0
 """Seconds between two waits for the disk: to wait after each note could take most of the time."""
 
@@ -164,13 +171,18 @@ class RunRecord:
         results: the open results.
         journal: the open and locked journal.
         rows: how many rows the input has.
+        spare: the path of the file that keeps room, if there is one.
 
     Attributes:
         retry_safe: how many rows failed in a way that is safe to retry.
     """
 
-    def __init__(self, results: LineFile, journal: LineFile, rows: int) -> None:
+    def __init__(
+        self, results: LineFile, journal: LineFile, rows: int, spare: str | None = None
+    ) -> None:
         self._results = results
+        self._spare = spare
+        self._failure: CommandError | None = None
         self._journal = journal
         # A byte for each row: a million of them take a megabyte.
         self._states = bytearray(rows + 1)
@@ -186,6 +198,7 @@ class RunRecord:
         *,
         resume: bool,
         may_retry: Callable[[Mapping[str, Any]], bool] | None = None,
+        spare_rows: int = 0,
     ) -> Self:
         """Open the record of a run: a new one, or that of a run to resume.
 
@@ -195,6 +208,7 @@ class RunRecord:
             resume: whether an earlier run may be resumed.
             may_retry: decides by an outcome of an earlier run whether its row is sent
                 again; ``None`` to send none again.
+            spare_rows: for how many outcomes room is kept on the disk.
 
         Raises:
             CommandError: the files cannot be used, or another process uses them.
@@ -219,7 +233,10 @@ class RunRecord:
                         hint="pass --resume to go on with it, or name another file",
                     )
                 results = stack.enter_context(_open_or_create(path))
-                record = cls(results, journal, header.rows)
+                spare = path + SPARE_SUFFIX
+                stack.callback(_remove, spare)
+                _write_spare(spare, spare_rows * SPARE_BYTES)
+                record = cls(results, journal, header.rows, spare)
                 if is_new:
                     if results.size:
                         raise _foreign_results()
@@ -248,6 +265,9 @@ class RunRecord:
     def close(self) -> None:
         """Close the files, and let other processes use them."""
         self._results.close()
+        # While the journal is locked: the file may be another run's afterwards.
+        if self._spare is not None:
+            _remove(self._spare)
         self._journal.close()
 
     def get_state(self, number: int) -> RowState:
@@ -268,8 +288,11 @@ class RunRecord:
         """Note that a row is about to be sent.
 
         Raises:
-            CommandError: the note cannot be written, so the row must not be sent.
+            CommandError: the note cannot be written, so the row must not be sent; or the disk
+                was too full for an outcome.
         """
+        if self._failure is not None:
+            raise self._failure
         try:
             self._journal.append(b"%d\n" % number)
         except OSError as error:
@@ -290,12 +313,23 @@ class RunRecord:
         Raises:
             CommandError: it cannot be written.
         """
+        line = _format_line({"row": number, **members})
         try:
-            self._results.append(_format_line({"row": number, **members}))
+            self._append_result(line)
         except OSError as error:
             raise system_failure("cannot write the results", error) from None
         self._count(members)
         self._states[number] = OUTCOMES[members["outcome"]]
+
+    def _append_result(self, line: bytes) -> None:
+        try:
+            self._results.append(line)
+        except OSError as error:
+            if self._failure is not None or self._spare is None:
+                raise
+            self._failure = system_failure("cannot write the results", error)
+            _remove(self._spare)
+            self._results.append(line)
 
     def note_unsent(self, number: int) -> None:
         """Note that a row which was begun has not been sent, or has not used up its token.
@@ -410,6 +444,18 @@ def _open_or_create(path: str) -> LineFile:
         return LineFile.create(path)
     except FileExistsError:
         return LineFile.open(path)
+
+
+def _write_spare(path: str, size: int) -> None:
+    _remove(path)
+    with LineFile.create(path) as file:
+        # Random, as some file systems take no room for zeros.
+        file.append(os.urandom(size))
+
+
+def _remove(path: str) -> None:
+    with suppress(OSError):
+        os.unlink(path)
 
 
 def _foreign_results() -> CommandError:

@@ -46,7 +46,7 @@ from ...values import (
 )
 from ..arguments import Parser, parse_count, parse_rate
 from ..bulk.failures_table import FailuresTable
-from ..bulk.run_record import JOURNAL_SUFFIX, Header, RowState, RunRecord
+from ..bulk.run_record import JOURNAL_SUFFIX, SPARE_SUFFIX, Header, RowState, RunRecord
 from ..bulk.token_table import Row, Survey, TokenTable, survey_table
 from ..client_options import (
     ACTOR_TOKEN,
@@ -181,6 +181,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
                 _make_header(survey, keywords, arguments),
                 resume=arguments.resume,
                 may_retry=_may_retry if arguments.retry_failed else None,
+                spare_rows=concurrency,
             )
         )
         bulk_run = _Run(file, survey, record, defaults)
@@ -407,7 +408,8 @@ def _open_failures(arguments: argparse.Namespace) -> FailuresTable | None:
     if arguments.errors_to is None:
         return None
     out = os.path.realpath(arguments.out)
-    if os.path.realpath(arguments.errors_to) in (out, out + JOURNAL_SUFFIX):
+    taken = (out, out + JOURNAL_SUFFIX, out + SPARE_SUFFIX)
+    if os.path.realpath(arguments.errors_to) in taken:
         raise CommandError("--errors-to names the --out file, or its journal")
     return FailuresTable(arguments.errors_to, resume=arguments.resume)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from auth0_tx.cli.bulk.line_file import LineFile
 from auth0_tx.cli.bulk.run_record import Header, RowState, RunRecord
 from auth0_tx.cli.failures import CommandError
 
@@ -312,3 +315,42 @@ def test_kill_at_any_byte(tmp_path: Path) -> None:
             cuts += 1
 
     assert cuts > 100
+
+
+def test_full_disk_has_room_for_rows_in_flight(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that are in flight when the disk is full get their outcomes, and no other is begun."""
+    spare = Path(path + ".spare")
+    append = LineFile.append
+
+    def fill(file: LineFile, line: bytes) -> None:
+        if spare.exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        append(file, line)
+
+    with RunRecord.open(path, make_header(), resume=False, spare_rows=2) as record:
+        size = spare.stat().st_size
+        record.note_begun(1)
+        record.note_begun(2)
+        with monkeypatch.context() as patch:
+            patch.setattr(LineFile, "append", fill)
+            record.note_outcome(1, OK)
+            record.note_outcome(2, OK)
+            with pytest.raises(CommandError, match="No space left"):
+                record.note_begun(3)
+
+    assert 32_768 == size
+    assert [1, 2] == list_rows(path)
+    with resume(path) as record:
+        assert ["OK", "OK", "NEW", "NEW", "NEW"] == list_states(record)
+
+
+def test_spare_file_of_a_run_that_was_killed(path: str) -> None:
+    """The file that keeps room does not outlast its run, and one that is left is replaced."""
+    spare = Path(path + ".spare")
+    spare.write_text("left")
+    with RunRecord.open(path, make_header(), resume=False, spare_rows=1):
+        assert 16_384 == spare.stat().st_size
+
+    assert not spare.exists()

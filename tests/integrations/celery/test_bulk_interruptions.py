@@ -22,6 +22,7 @@ from auth0_tx import (
 )
 from auth0_tx.integrations.celery import BulkExchangeTasks
 from auth0_tx.integrations.celery.bulk import format_result, parse_result
+from auth0_tx.integrations.token_vault import Entries, new_handle
 from tests.core.world import build_refusal
 from tests.shells.bulk_endpoint import BLOCKED, OK, Endpoint, build_rows, open_client
 
@@ -316,3 +317,21 @@ def test_attached_tokens_survive() -> None:
     assert TOKEN == again.mfa_token
     assert {"challenge": [{"type": "otp"}]} == again.mfa_requirements
     assert TOKEN not in repr(vars(again))
+
+
+def test_no_token_in_the_frames_of_a_vault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A soft time limit while a row is opened shows no token to who prints local variables."""
+    entries = Entries("of the rows, and 32 characters long!", 60)
+    handle = new_handle()
+    sealed = entries.seal(handle, entries.make(TOKEN, None))
+
+    def strike() -> float:
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr("auth0_tx.integrations.token_vault.read_time", strike)
+    with pytest.raises(SoftTimeLimitExceeded) as struck:
+        entries.open(handle, sealed)
+    shown = [repr(dict(frame.frame.f_locals)) for frame in struck.traceback[1:]]
+
+    assert len(shown) > 1
+    assert TOKEN not in "".join(str(entry) for entry in shown)
