@@ -189,6 +189,7 @@ class AiohttpTransport:
             return state
         state = self._states.get(id(loop))
         if state is None or state.loop is not loop:
+            self._drop_dead_states()
             state = self._make_state(loop)
             self._states[id(loop)] = state
             # Runs the guard to its yield: only a generator that has begun is shut down.
@@ -196,6 +197,20 @@ class AiohttpTransport:
                 state.guard.__anext__().send(None)
         self._latest = state
         return state
+
+    def _drop_dead_states(self) -> None:
+        """Forget the states of loops that were closed before they shut down our guard.
+
+        Their connections are closed when they are freed: a closed loop closes none.
+        """
+        for key, state in tuple(self._states.items()):
+            if state.loop.is_closed():
+                self._states.pop(key, None)
+                if self._latest is state:
+                    self._latest = None
+                # Otherwise it would be reported as left open, to a loop that is closed.
+                with suppress(RuntimeError):
+                    state.session.detach()
 
     def _make_state(self, loop: asyncio.AbstractEventLoop) -> LoopState:
         if loop in self._inherited:

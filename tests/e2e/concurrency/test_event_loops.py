@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import ssl
 import subprocess
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 import aiohttp
@@ -43,6 +45,29 @@ def test_a_loop_for_each_task(issuer: VolumeIssuer) -> None:
     assert [2] * LOOPS == found["answers"]
     assert 0 == found["growth"]
     assert 0 == found["states"]
+    assert 0 == issuer.record().open
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_loops_that_are_only_closed(issuer: VolumeIssuer) -> None:
+    """A loop that is closed without being shut down is forgotten when the next one comes."""
+    client = AsyncServerClient(**issuer.settings())
+    answers = []
+    for number in range(5):
+        loop = asyncio.new_event_loop()
+        answers.append(
+            loop.run_until_complete(own_async_answers(client, f"loop{number}", 2))
+        )
+        loop.close()
+        del loop
+    answers.append(asyncio.run(own_async_answers(client, "last", 2)))
+    with warnings.catch_warnings():
+        # Python closes the sockets of a loop that did not.
+        warnings.simplefilter("ignore")
+        gc.collect()
+
+    assert [2] * 6 == answers
+    assert {} == client._transport._states
     assert 0 == issuer.record().open
 
 
