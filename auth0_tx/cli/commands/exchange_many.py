@@ -30,14 +30,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 import attrs
 
 from ...clocks import read_monotonic
-from ...core.bulk.schedule import LONGEST_PAUSE, is_shared_by_all
+from ...core.bulk.schedule import is_shared_by_all
 from ...core.wire.grants import check_exchange
 from ...errors import (
     AmbiguousError,
     BulkStoppedError,
     CustomTokenExchangeError,
     InvalidInputError,
-    RateLimitError,
 )
 from ...values import (
     BulkExchangeResult,
@@ -315,7 +314,7 @@ class _Run:
             return
         error = result.error
         assert error is not None
-        is_shared = is_shared_by_all(error) or _is_limited_for_long(error)
+        is_shared = is_shared_by_all(error)
         self.is_stopping = self.is_stopping or is_shared
         if self.is_stopping and (is_shared or error.retry_safe):
             self.record.note_unsent(row.number)
@@ -430,14 +429,6 @@ def _make_header(
         "--param": sorted(name for name, _ in arguments.param),
     }
     return Header.make(survey.rows, survey.digest, settings)
-
-
-def _is_limited_for_long(error: CustomTokenExchangeError) -> bool:
-    return (
-        isinstance(error, RateLimitError)
-        and error.status == 429
-        and (error.retry_after or 0) >= LONGEST_PAUSE
-    )
 
 
 def _may_retry(members: Mapping[str, Any]) -> bool:

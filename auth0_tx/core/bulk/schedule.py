@@ -215,7 +215,7 @@ class Schedule:
     ) -> list[BulkExchangeResult]:
         """Note how a row ended; return the results that there are now."""
         self.in_flight -= 1
-        is_limited = isinstance(outcome, RateLimitError) and outcome.status == 429
+        is_limited = _is_limited(outcome)
         if isinstance(outcome, TokenExchangeResponse):
             self._pauses_in_turn = 0
         self.pace.note_outcome(
@@ -227,19 +227,16 @@ class Schedule:
         )
         if isinstance(outcome, TokenExchangeResponse):
             return [self._add_result(row, outcome)]
+        if is_shared_by_all(outcome):
+            result = self._add_result(row, outcome)
+            return [result, *self._stop_after(outcome, now)]
         if is_limited and not self.is_stopped:
-            pause = self._find_pause(row, outcome, now)
-            if pause <= LONGEST_PAUSE:
-                self.pace.pause(pause, now, row.limit)
-                row.refusals, row.refusal = row.refusals + 1, outcome
-                if self.sends_again and row.refusals < MOST_REFUSALS:
-                    self._to_send.append(row)
-                    return []
-                return [self._add_result(row, outcome)]
-        results = [self._add_result(row, outcome)]
-        if is_limited or is_shared_by_all(outcome):
-            results += self._stop_after(outcome, now)
-        return results
+            self.pace.pause(self._find_pause(row, outcome, now), now, row.limit)
+            row.refusals, row.refusal = row.refusals + 1, outcome
+            if self.sends_again and row.refusals < MOST_REFUSALS:
+                self._to_send.append(row)
+                return []
+        return [self._add_result(row, outcome)]
 
     def note_failure(
         self, row: Row, failure: BaseException, now: float
@@ -331,6 +328,8 @@ def is_shared_by_all(error: CustomTokenExchangeError) -> bool:
         return True
     if is_pace_error(error):
         return True
+    if _is_limited(error):
+        return (error.retry_after or 0.0) > LONGEST_PAUSE
     # A refusal of an Action is a 400.  A 401 is about the client's credentials, a 403 with
     # this code about its grants.  Auth0's answer to a missing second factor may be a 401 too.
     if not isinstance(error, RefusedError) or isinstance(error, MfaRequiredError):
@@ -338,3 +337,7 @@ def is_shared_by_all(error: CustomTokenExchangeError) -> bool:
     return error.status == 401 or (
         error.status == 403 and error.code == "unauthorized_client"
     )
+
+
+def _is_limited(outcome: Outcome) -> bool:
+    return isinstance(outcome, RateLimitError) and outcome.status == 429

@@ -11,7 +11,13 @@ from auth0_tx import (
     NotSentError,
     RefusedError,
 )
-from auth0_tx.core.bulk.schedule import LONGEST_PAUSE, MOST_REFUSALS, End, Wait
+from auth0_tx.core.bulk.schedule import (
+    LONGEST_PAUSE,
+    MOST_REFUSALS,
+    End,
+    Wait,
+    is_shared_by_all,
+)
 from auth0_tx.errors import ClientClosedError, MfaRequiredError
 from tests.core.bulk.rows import BLOCKED, TOKENS, Player, build_limited
 
@@ -241,6 +247,18 @@ def test_backoff_doubles() -> None:
     player.end(1, TOKENS)
 
     assert [0.75, 1.5, 3.0, 6.0] == pauses
+
+
+def test_longest_pause() -> None:
+    """The longest pause is waited out, although its end is spread."""
+    player = Player(10)
+    player.advance()
+    limited = build_limited(retry_after=LONGEST_PAUSE)
+    player.end(0, limited)
+
+    assert isinstance(player.advance(), Wait)
+    assert not is_shared_by_all(limited)
+    assert not player.schedule.is_stopped
 
 
 def test_rows_that_may_not_be_sent_again() -> None:
