@@ -9,8 +9,9 @@ left than that, and a margin, is not sent: its caller can make the same call aga
 
 The measure rises at once, as one slow answer may be the first of many.  It falls with the
 answers that follow, some sixty of them or those of some ten seconds, whichever is sooner, and
-not with time alone: after a pause the last answer is still the best guess.  It never asks for more than half of the time that a call has.  So a call that
-does not wait for a connection is always sent, and its answer brings the measure down again.
+not with time alone: after a pause the last answer is still the best guess.  It never asks for
+more than half of the time that a call has.  So a call that does not wait for a connection is
+always sent, and its answer brings the measure down again.
 
 Time is an argument, on a monotonic clock.  Threads share a measure without a lock: an answer
 that another one overwrites is missed, and the next is not.

@@ -419,7 +419,7 @@ class BulkExchangeTasks(Unpicklable):
                     yield parse_options(entry.token)
                 case "result", Entry() as entry:
                     batch.found.append((row, parse_result(entry.token), entry))
-                case "begun", float() as seconds if seconds < self._abandoned_after:
+                case "begun", float() as ago if ago < self._abandoned_after:
                     batch.leave(row, self._look_again)
                 case "kept", _:
                     log.debug("a row of a bulk exchange was kept before")

@@ -54,8 +54,8 @@ class Auth0TX(Unpicklable):
     ) -> None:
         # Wrapped at once, so that a traceback with locals of this frame shows no secret.
         keywords = {name: conceal(value) for name, value in keywords.items()}
-        clients = conceal(clients or {})
-        self._keywords, self._clients = keywords, clients
+        clients = conceal(clients)
+        self._keywords, self._clients = keywords, clients or {}
         self._login_page = LoginPage(login_url, login_view)
         if app is not None:
             self.init_app(app)
