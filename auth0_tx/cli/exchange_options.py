@@ -44,7 +44,7 @@ def add_exchange_options(parser: Parser) -> None:
         metavar="S",
         type=parse_seconds,
         default=10.0,
-        help="seconds for the whole call; 10 by default",
+        help="seconds for an exchange, from its start to its end; 10 by default",
     )
 
 
