@@ -232,8 +232,14 @@ class RunRecord:
                         "the --out file has been begun by an earlier run",
                         hint="pass --resume to go on with it, or name another file",
                     )
-                results = stack.enter_context(_open_or_create(path))
                 spare = path + SPARE_SUFFIX
+                if is_new and os.path.lexists(spare):
+                    # Not of a run that was killed: it would have a journal.
+                    raise CommandError(
+                        f"the --out file needs the name {SPARE_SUFFIX} beside it, which is taken",
+                        hint="name another file; it is not overwritten",
+                    )
+                results = stack.enter_context(_open_or_create(path))
                 stack.callback(_remove, spare)
                 _write_spare(spare, spare_rows * SPARE_BYTES)
                 record = cls(results, journal, header.rows, spare)

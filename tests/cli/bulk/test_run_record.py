@@ -349,8 +349,18 @@ def test_full_disk_has_room_for_rows_in_flight(
 def test_spare_file_of_a_run_that_was_killed(path: str) -> None:
     """The file that keeps room does not outlast its run, and one that is left is replaced."""
     spare = Path(path + ".spare")
+    begin(path, 1)
     spare.write_text("left")
-    with RunRecord.open(path, make_header(), resume=False, spare_rows=1):
+    with resume(path, spare_rows=1):
         assert 16_384 == spare.stat().st_size
 
     assert not spare.exists()
+
+
+def test_spare_file_of_somebody_else(path: str) -> None:
+    """A file that is not of an earlier run is neither replaced nor removed."""
+    spare = Path(path + ".spare")
+    spare.write_text("mine")
+
+    assert "is taken" in fail(path, resume=False)
+    assert "mine" == spare.read_text()
