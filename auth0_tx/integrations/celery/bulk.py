@@ -31,7 +31,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from math import ceil
+from math import ceil, inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
@@ -327,7 +327,9 @@ class BulkExchangeTasks(Unpicklable):
             task.retry(
                 args=(rows, batch.counts),
                 kwargs={},
-                countdown=min(batch.wait, _LONGEST_COUNTDOWN),
+                countdown=min(
+                    batch.wait, _LONGEST_COUNTDOWN, _find_visibility(task) / 2
+                ),
                 throw=throw,
             )
         except Reject as error:
@@ -609,7 +611,17 @@ def _make_lost() -> BulkExchangeResult:
 def _find_longest_batch(task: Any) -> float:
     """Return for how many seconds a batch may begin rows."""
     limits = [*(task.request.timelimit or ()), task.time_limit, task.soft_time_limit]
+    limits.append(_find_visibility(task))
     return min([_LONGEST_BATCH, *(float(limit) / 2 for limit in limits if limit)])
+
+
+def _find_visibility(task: Any) -> float:
+    """Return after how many seconds the broker delivers an unacknowledged message again.
+
+    That does the rows no harm, but each copy of the message would be tried again by itself.
+    """
+    options = task.app.conf.broker_transport_options or {}
+    return float(options.get("visibility_timeout") or inf)
 
 
 def _has_report(task: Any) -> bool:

@@ -270,6 +270,16 @@ def test_time_limit(start: Callable[..., Job]) -> None:
     assert 10 - 3 == len(job.left)
 
 
+def test_visibility_timeout(start: Callable[..., Job]) -> None:
+    """A message does not wait for so long that the broker would deliver it again."""
+    job = start(print, lambda row, time: BLOCKED)
+    job.app.conf.broker_transport_options = {"visibility_timeout": 100}
+    job.send(1)
+    job.run()
+
+    assert [50.0] == job.waits
+
+
 def test_pause_longer_than_the_time_limit(start: Callable[..., Job]) -> None:
     """A row that a long pause holds up is in another message before its time limit."""
     endpoint = Endpoint(
