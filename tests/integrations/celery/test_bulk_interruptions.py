@@ -90,6 +90,12 @@ class Job:
         for key in self.redis.scan_iter(match=f"*{self.prefix}*", count=1000):
             self.redis.delete(key)
         self.redis.close()
+        commands: list[Any] = [self.bulk._rows._send, self.bulk._pace._send]
+        for send in commands:
+            # Its own pool, which the collector would close in any order: this is a cycle.
+            for connection in send.__self__._client.connection_pool._places:
+                if connection is not None:
+                    connection.disconnect()
         self.client.close()
         self.app.close()
 
