@@ -58,8 +58,13 @@ LONGEST_CONNECT = 3.0
 LONGEST_IDLE = 30.0
 """Seconds that a connection may rest and still be used: less than servers wait."""
 
-# Raised before anything of a request has left, the tunnel's own request aside.
-_NO_CONNECTION = (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError)
+# Raised before anything of a request has left, the tunnel's own request aside.  RuntimeError:
+# the name lookup has no thread to run in.
+_NO_CONNECTION = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientHttpProxyError,
+    RuntimeError,
+)
 
 
 class _ConcealedWriter(StreamWriter):

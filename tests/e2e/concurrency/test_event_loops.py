@@ -18,8 +18,15 @@ import pytest
 
 from auth0_tx import AsyncServerClient, ClientClosedError, ConfigurationError
 from tests.e2e.concurrency.children import own_async_answers
+from tests.e2e.concurrency.interrupted_loops import ROUNDS
 from tests.e2e.concurrency.many_loops import LOOPS
-from tests.e2e.concurrency.volume import METADATA, VolumeIssuer, in_threads, options
+from tests.e2e.concurrency.volume import (
+    METADATA,
+    TOKEN,
+    VolumeIssuer,
+    in_threads,
+    options,
+)
 
 
 def test_a_loop_for_each_task(issuer: VolumeIssuer) -> None:
@@ -46,6 +53,28 @@ def test_a_loop_for_each_task(issuer: VolumeIssuer) -> None:
     assert 0 == found["growth"]
     assert 0 == found["states"]
     assert 0 == issuer.record().open
+
+
+def test_loops_that_are_interrupted(issuer: VolumeIssuer) -> None:
+    """SIGINT ends an exchange with KeyboardInterrupt alone, and the next loop has its answers."""
+    issuer.tell(delay={METADATA: 0.05, TOKEN: 0.05})
+    program = Path(__file__).with_name("interrupted_loops.py")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-W", "always::ResourceWarning", str(program)),
+            json.dumps(issuer.settings(timeout=10.0)),
+        ],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert "" == done.stderr
+    found = json.loads(done.stdout)
+    assert {"KeyboardInterrupt"} == set(found["ends"])
+    assert [1] * ROUNDS == found["answers"]
+    assert 0 == found["growth"]
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
