@@ -46,21 +46,26 @@ def test_no_descriptor(issuer: VolumeIssuer, world: str) -> None:
     assert "" == done.stderr
     found = json.loads(done.stdout)
     refused, exchanged = "NotSentError connection_failed True", "for.during"
-    assert [0, refused, "for.after"] == found["cold"][0]
-    assert {refused, exchanged} == {during for _, during, _ in found["cold"]}
+    for state in ("cold", "prepared"):
+        assert [0, refused, "for.after"] == found[state][0]
+        assert {refused, exchanged} == {during for _, during, _ in found[state]}
     # A connection that is kept needs no descriptor.
     assert {exchanged} == {during for _, during, _ in found["warm"]}
-    everything = found["cold"] + found["warm"]
+    everything = [row for rows in found.values() for row in rows]
     assert {"for.after"} == {after for _, _, after in everything}
     sent = [request for request in issuer.record().requests if request[2] == "during"]
     assert [during for _, during, _ in everything].count(exchanged) == len(sent)
 
 
-def test_no_thread_for_the_resolver(issuer: VolumeIssuer) -> None:
+@pytest.mark.parametrize("is_prepared", [False, True])
+def test_no_thread_for_the_resolver(issuer: VolumeIssuer, is_prepared: bool) -> None:
     """A call whose name lookup gets no thread sends nothing, and the next one has its answer."""
+    client = AsyncServerClient(**issuer.settings())
+    if is_prepared:
+        asyncio.run(client.prepare())
 
     async def exchange_twice() -> tuple[NotSentError, str]:
-        async with AsyncServerClient(**issuer.settings()) as client:
+        async with client:
             with no_thread, pytest.raises(NotSentError) as caught:
                 await client.custom_token_exchange(options("during"))
             after = await client.custom_token_exchange(options("after"))

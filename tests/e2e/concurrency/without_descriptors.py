@@ -22,8 +22,8 @@ _MOST_FREE = 3
 _LIMIT = 100
 
 Exchange = Callable[[str], Any]
-Client = tuple[Exchange, Callable[[], object]]
-"""How to exchange a subject token, and how to close."""
+Client = tuple[Exchange, Callable[[], object], Callable[[], object]]
+"""How to exchange a subject token, to fetch the documents without a connection left, to close."""
 
 
 @contextmanager
@@ -53,12 +53,14 @@ def describe_exchange(exchange: Exchange, subject: str) -> str:
 
 
 def make_exchanges(
-    new_client: Callable[[], Client], *, is_warm: bool
+    new_client: Callable[[], Client], state: str
 ) -> Iterator[tuple[int, str, str]]:
     """Yield how many were free, how an exchange ended, and one after they all were free."""
     for free in range(_MOST_FREE + 1):
-        exchange, close = new_client()
-        if is_warm:
+        exchange, prepare, close = new_client()
+        if state == "prepared":
+            prepare()
+        elif state == "warm":
             describe_exchange(exchange, "first")
         with leave_descriptors(free):
             during = describe_exchange(exchange, "during")
@@ -72,8 +74,14 @@ def main(world: str, settings: dict[str, Any]) -> None:
 
         def new_blocking_client() -> Client:
             client = ServerClient(**settings)
+
+            def prepare() -> None:
+                client.prepare()
+                client._transport.close_idle()
+
             return (
                 lambda subject: client.custom_token_exchange(options(subject)),
+                prepare,
                 client.close,
             )
 
@@ -83,19 +91,23 @@ def main(world: str, settings: dict[str, Any]) -> None:
                 lambda subject: runner.run(
                     client.custom_token_exchange(options(subject))
                 ),
+                # What another loop has fetched is known here.
+                lambda: asyncio.run(client.prepare()),
                 lambda: runner.run(client.aclose()),
             )
 
         new_client = new_blocking_client if world == "blocking" else new_async_client
         # Imports, and the thread of the resolver, come with the first call.
-        exchange, close = new_client()
+        exchange, _, close = new_client()
         describe_exchange(exchange, "import")
         close()
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (_LIMIT, hard))
-        cold = list(make_exchanges(new_client, is_warm=False))
-        warm = list(make_exchanges(new_client, is_warm=True))
-    print(json.dumps({"cold": cold, "warm": warm}))
+        found = {
+            state: list(make_exchanges(new_client, state))
+            for state in ("cold", "prepared", "warm")
+        }
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":
