@@ -138,6 +138,7 @@ def _iterate_outer(frame: FrameType | None) -> Iterator[FrameType]:
 
 
 def _shorten(file: str) -> str:
-    for start in (str(Path(PACKAGE).parent) + "/", _INSTALLED, _STANDARD[0] + "/"):
+    # The installed first: an environment may lie within the project's folder.
+    for start in (_INSTALLED, str(Path(PACKAGE).parent) + "/", _STANDARD[0] + "/"):
         file = file.removeprefix(start)
     return file

@@ -155,14 +155,21 @@ async def take_quiet(
             try:
                 check_new(connection)
             except BaseException:
-                connection.close()
+                _drop(connection)
                 raise
             return connection
         if _is_quiet(protocol) and accepts(connection):
             return connection
-        # Abort, because closing in order would wait for a server that is out of step.
-        protocol.abort()
-        connection.close()
+        _drop(connection)
+
+
+def _drop(connection: Connection) -> None:
+    """Close a connection that no request may be sent on."""
+    # Abort, because closing in order would wait for a server that may be out of step, or not
+    # the one it should be, and its socket would stay open for as long.
+    if isinstance(connection.protocol, ResponseHandler):
+        connection.protocol.abort()
+    connection.close()
 
 
 def _is_quiet(protocol: ResponseHandler) -> bool:
