@@ -80,6 +80,8 @@ def main(
         return 143
     except KeyboardInterrupt:
         return 130
+    finally:
+        console.finish_errors()
 
 
 def _run(words: list[str], console: Console) -> int:

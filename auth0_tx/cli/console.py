@@ -101,11 +101,24 @@ class Console:
 
     def discard_output(self) -> None:
         """Point standard output at the null device, for the interpreter's last flush."""
-        with suppress(OSError, ValueError):
-            descriptor = self.stdout.fileno()
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, descriptor)
-            os.close(null)
+        _discard(self.stdout)
+
+    def finish_errors(self) -> None:
+        """Flush standard error, or point it at the null device if its reader has left.
+
+        The interpreter's last flush would fail, and replace the status of the command by 120.
+        """
+        try:
+            self.stderr.flush()
+        except (OSError, ValueError):
+            _discard(self.stderr)
+
+
+def _discard(stream: TextIO) -> None:
+    with suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
 
 
 def _replace_unencodable(text: str, stream: TextIO) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -78,3 +80,26 @@ def test_repr_has_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTH0_CLIENT_SECRET", "needle-in-the-environment")
 
     assert "needle" not in repr(with_streams(monkeypatch, io.StringIO()))
+
+
+def test_reader_of_errors_that_has_left() -> None:
+    """What could not be written for errors does not change the status of the command."""
+    program = """if True:
+        import os, sys
+        from auth0_tx.cli.console import Console
+        reader, end = os.pipe()
+        os.dup2(end, 2)
+        os.close(end)
+        os.close(reader)
+        console = Console.from_process()
+        console.log("nobody reads this")
+        console.finish_errors()
+        sys.exit(7)
+    """
+    # Nothing stays in a buffer where there is none.
+    environ = {
+        name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"
+    }
+    run = subprocess.run([sys.executable, "-c", program], env=environ, check=False)
+
+    assert 7 == run.returncode

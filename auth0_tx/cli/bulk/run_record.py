@@ -188,7 +188,7 @@ class RunRecord:
         self._states = bytearray(rows + 1)
         self._codes: Counter[str] = Counter()
         self._next_sync = read_monotonic()
-        self.retry_safe = 0
+        self.retry_safe: int = 0
 
     @classmethod
     def open(

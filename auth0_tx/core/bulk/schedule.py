@@ -50,7 +50,7 @@ from ...values import (
 )
 from ..wire.reading import RateLimit
 from .pace import Pace
-from .shared_pace import is_pace_error, is_turn_too_far
+from .shared_pace import is_pace_code, is_pace_error, is_turn_too_far
 
 LONGEST_PAUSE = 900.0
 """Seconds of the longest pause.  If the server asks for a longer one, the schedule stops."""
@@ -270,7 +270,8 @@ class Schedule:
     def _stop_after(
         self, error: CustomTokenExchangeError, now: float
     ) -> list[BulkExchangeResult]:
-        if not self.is_stopped and self.failure is None:
+        is_first = not self.is_stopped and self.failure is None
+        if is_first or (self._is_stopped_by_pace() and not is_pace_error(error)):
             self.failure = BulkStoppedError(
                 f"stopped, as every further row would fail in the same way: {error.message}",
                 error.code,
@@ -287,6 +288,15 @@ class Schedule:
             # The other rows have turns sooner than this one.  Nobody else could have them now.
             return self._start_nothing(now)
         return self.stop(now)
+
+    def _is_stopped_by_pace(self) -> bool:
+        """Return whether a shared pace stopped it, perhaps sooner than the reason it waits for.
+
+        The pace is told of a block before the row's outcome is noted, and so the rows that wait
+        for their turn may end before the row that was blocked.
+        """
+        failure = self.failure
+        return isinstance(failure, BulkStoppedError) and is_pace_code(failure.code)
 
     def make_failure(self) -> BaseException | None:
         """Return what the consumer is to be raised at the end, if anything."""

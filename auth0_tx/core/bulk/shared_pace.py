@@ -113,10 +113,12 @@ def tell_pace(
 
 def is_pace_error(error: CustomTokenExchangeError) -> bool:
     """Return whether a row was not sent because of the pace, as no further row would be."""
-    return isinstance(error, NotSentError) and error.code in (
-        Code.RATE_LIMITED,
-        Code.STORE_FAILED,
-    )
+    return isinstance(error, NotSentError) and is_pace_code(error.code)
+
+
+def is_pace_code(code: str) -> bool:
+    """Return whether an error's code says that nothing may be sent for a while."""
+    return code in (Code.RATE_LIMITED, Code.STORE_FAILED)
 
 
 def is_turn_too_far(error: CustomTokenExchangeError) -> bool:

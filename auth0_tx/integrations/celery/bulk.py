@@ -44,6 +44,7 @@ from ... import errors
 from ...client import ServerClient
 from ...clocks import read_monotonic
 from ...core.bulk.schedule import is_shared_by_all
+from ...core.bulk.shared_pace import is_pace_code
 from ...errors import (
     AmbiguousError,
     Auth0Error,
@@ -53,7 +54,6 @@ from ...errors import (
     NotSentError,
     StoreError,
 )
-from ...errors import CustomTokenExchangeErrorCode as Code
 from ...secret import SecretStr, Unpicklable, conceal
 from ...shells.bulk_threads import BulkExchange
 from ...stores import RedisPace
@@ -386,7 +386,7 @@ class BulkExchangeTasks(Unpicklable):
                 for result in results:
                     self._settle(result, batch)
             except BulkStoppedError as error:
-                if error.code in (Code.RATE_LIMITED, Code.STORE_FAILED):
+                if is_pace_code(error.code):
                     batch.wait = max(batch.wait, error.retry_after or self._look_again)
                 else:
                     batch.stopped = str(error.code)

@@ -137,6 +137,21 @@ def test_stop_for_all(error: RefusedError) -> None:
     assert 6 == player.left
 
 
+@pytest.mark.parametrize("code", ["rate_limited", "store_failed"])
+def test_reason_behind_a_pace_that_stops(code: str) -> None:
+    """A block is the reason, though a row that the shared pace held back ended before it."""
+    player = open_player()
+    held_back = NotSentError("not sent: the processes have to wait", code)
+    player.end(2, held_back)
+    player.end(1, BLOCKED)
+    player.end(3, held_back)
+    player.advance()
+    failure = player.schedule.make_failure()
+
+    assert isinstance(failure, BulkStoppedError)
+    assert (BLOCKED.code, BLOCKED.status) == (failure.code, failure.status)
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -225,12 +226,17 @@ def test_errors_survive() -> None:
 
 def test_rows_of_another_kind(worker: Worker) -> None:
     """What is not a pair of a key and options is refused, and the rows before it are told."""
-    rows: list[Any] = [*Rows(worker, make_keys("good", 4)), ("bad", "a-token")]
+    good = Rows(worker, make_keys("good", 4))
+    rows: list[Any] = [*good, ("bad", "a-token")]
     with pytest.raises(InvalidInputError) as refused:
         worker.module.bulk.send(rows, batch=2)
 
     assert "rows" == refused.value.parameter
     assert ["the first 4 rows were sent"] == refused.value.__notes__
+    until = time.monotonic() + 30
+    while not all(good.outcomes) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert [1] * 4 == [len(outcome) for outcome in good.outcomes]
 
 
 @pytest.mark.parametrize(
