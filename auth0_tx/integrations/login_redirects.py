@@ -41,7 +41,10 @@ def read_next(url: object, default: str = "/") -> str:
         url: ``next``, as the request has it.
         default: the page if there is none, or it is not of this site.
     """
-    return url if isinstance(url, str) and is_local_url(url) else default
+    if isinstance(url, str) and is_local_url(url):
+        # Plain text: a header of WSGI is a ``str`` itself (PEP 3333), and posted fields are wrapped.
+        return str(url)
+    return default
 
 
 def choose_login_redirect(

@@ -46,7 +46,7 @@ class Visit:
     __slots__ = ("deadline", "held", "turn")
 
     def __init__(self, deadline: float) -> None:
-        self.deadline = deadline
+        self.deadline: float = deadline
         self.held: deque[object] = deque()
         self.turn: threading.Lock | None = None
 

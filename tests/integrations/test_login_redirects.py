@@ -14,6 +14,7 @@ from auth0_tx.integrations.login_redirects import (
     format_page,
     read_next,
 )
+from auth0_tx.secret import SecretStr
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,11 @@ from auth0_tx.integrations.login_redirects import (
 def test_pages_of_this_site(page: str) -> None:
     """A path is followed, with its query."""
     assert page == read_next(page, "/home")
+
+
+def test_page_is_plain_text() -> None:
+    """A page that was posted in a wrapped field is text that a WSGI server takes for a header."""
+    assert str is type(read_next(SecretStr("/a"), "/"))
 
 
 @pytest.mark.parametrize(
