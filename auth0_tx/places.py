@@ -53,7 +53,7 @@ class Place:
     __slots__ = ("__weakref__", "is_watched")
 
     def __init__(self) -> None:
-        self.is_watched = False
+        self.is_watched: bool = False
 
 
 class Places:

@@ -135,7 +135,7 @@ class TokenTable:
         self._lines = 0
         self._header_line = self._read_line(is_first=True)
         self._delimiter = _find_delimiter(self._header_line)
-        self.columns = self._read_header()
+        self.columns: tuple[str, ...] = self._read_header()
 
     @property
     def digest(self) -> str:
