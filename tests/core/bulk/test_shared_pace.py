@@ -9,7 +9,7 @@ from auth0_tx.core.bulk.plan import BulkPlan, exchange_many
 from auth0_tx.core.bulk.schedule import Row, is_shared_by_all
 from auth0_tx.core.bulk.shared_pace import Turn
 from auth0_tx.core.effects import Flow, Invoke, Send, Sleep, Warn
-from auth0_tx.errors import InvalidInputError, NotSentError
+from auth0_tx.errors import ConfigurationError, InvalidInputError, NotSentError
 from auth0_tx.values import TokenExchangeResponse
 from tests.core.world import (
     Clock,
@@ -115,6 +115,15 @@ def test_pace_that_fails(clock: Clock) -> None:
     assert "needle" not in str(error)
     assert [] == asked.requests
     assert is_shared_by_all(error)
+
+
+def test_pace_of_the_other_world(clock: Clock) -> None:
+    """An error of ours, as for a pace whose methods would have to be awaited, is raised as it is."""
+    refusal = ConfigurationError("async")
+    error, asked = fail(make_row(make_plan(clock, PaceOnPaper([refusal]))))
+
+    assert refusal is error
+    assert [] == asked.requests
 
 
 def test_stop_while_a_row_waits(clock: Clock) -> None:
