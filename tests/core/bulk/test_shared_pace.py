@@ -5,10 +5,12 @@ from __future__ import annotations
 import attrs
 import pytest
 
+from auth0_tx.core.bulk.pace import Pace
 from auth0_tx.core.bulk.plan import BulkPlan, exchange_many
 from auth0_tx.core.bulk.schedule import Row, is_shared_by_all
 from auth0_tx.core.bulk.shared_pace import Turn
 from auth0_tx.core.effects import Flow, Invoke, Send, Sleep, Warn
+from auth0_tx.core.wire.reading import RateLimit
 from auth0_tx.errors import ConfigurationError, InvalidInputError, NotSentError
 from auth0_tx.values import TokenExchangeResponse
 from tests.core.world import (
@@ -217,3 +219,12 @@ def test_pace_of_another_kind(clock: Clock, pace: object) -> None:
         exchange_many(build_client(clock), [], pace=pace)  # type: ignore[arg-type]
 
     assert "pace" == refused.value.parameter
+
+
+def test_counter_of_nothing_says_all() -> None:
+    """After a refusal whose counter is at 0, the pause alone holds the next row back."""
+    pace = Pace(None)
+    pace.pause(2.0, 100.0, RateLimit(0, 2.0, None))
+
+    assert 2.0 == pace.delay_before_start(100.0, 0)
+    assert 0.0 == pace.delay_before_start(102.0, 0)
