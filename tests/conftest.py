@@ -5,7 +5,13 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import suppress
+
+# A run that is started in the background, or by nohup, has these ignored, and hands that
+# down to the processes that are to be ended by them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 with suppress(ImportError):
     # The tests of the example applications need no Hypothesis.

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 
 import pytest
 
 from auth0_tx.tenant import Certificates, KeySupply, Tenant
 from tests.cli.command_runs import InProcess
-
-# A run that is started in the background, or by nohup, has these ignored, and hands that
-# down to the commands that are to be ended by them.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

@@ -239,6 +239,18 @@ def test_failing_input() -> None:
     assert failure is player.schedule.make_failure()
 
 
+def test_first_of_two_failures() -> None:
+    """The consumer is raised what failed first; each failure says which row it was of."""
+    player = open_player(concurrency=3)
+    first, second = OSError("first"), OSError("second")
+    for index, failure in ((1, first), (2, second)):
+        player.schedule.note_failure(player.in_flight.pop(index), failure, player.now)
+
+    assert first is player.schedule.make_failure()
+    assert ["raised for row 1 of exchange_many"] == first.__notes__
+    assert ["raised for row 2 of exchange_many"] == second.__notes__
+
+
 def test_most_refusals() -> None:
     """A row that is refused ten times has the tenth refusal as its result."""
     player = open_player(rows=2)

@@ -104,6 +104,8 @@ FAILURES: dict[str, Response | Exception] = {
     "closed": ClientClosedError("closed"),
 }
 
+PROXY = f"http://user:{quote(SECRETS['subject_token'], safe='')}@proxy.example.com"
+
 CLIENTS: dict[str, dict[str, Any]] = {
     "post": {},
     "basic": {
@@ -117,7 +119,7 @@ CLIENTS: dict[str, dict[str, Any]] = {
     "all": {
         "on_event": print,
         "retry": RetryPolicy(fail_fast=True, remember_refusals_seconds=60.0),
-        "proxy": f"http://user:{SECRETS['subject_token']}@proxy.example.com",
+        "proxy": PROXY,
         "secret": SECRETS["refresh_token"] * 2,
     },
 }

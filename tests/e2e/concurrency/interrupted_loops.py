@@ -21,15 +21,20 @@ _STEP = 0.004
 """Seconds by which each interrupt is later than the one before."""
 
 
+async def exchange_until_interrupt(client: AsyncServerClient, number: int) -> None:
+    """Exchange; a SIGINT comes meanwhile, or is waited for.
+
+    One that came while the loop was made or closed would be asyncio's to handle.
+    """
+    threading.Timer(number * _STEP, os.kill, (os.getpid(), signal.SIGINT)).start()
+    await client.custom_token_exchange(options(f"struck-{number}"))
+    await asyncio.Event().wait()
+
+
 def end_with_interrupt(client: AsyncServerClient, number: int) -> str:
-    """Exchange under a loop of its own, send a SIGINT meanwhile, and return how that ended."""
-    sender = threading.Timer(number * _STEP, os.kill, (os.getpid(), signal.SIGINT))
+    """Exchange under a loop of its own that SIGINT ends, and return how it ended."""
     try:
-        sender.start()
-        try:
-            asyncio.run(client.custom_token_exchange(options(f"struck-{number}")))
-        finally:
-            sender.join()
+        asyncio.run(exchange_until_interrupt(client, number))
     except BaseException as error:
         return type(error).__name__
     return "no interrupt"
