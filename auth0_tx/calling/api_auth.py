@@ -27,10 +27,7 @@ from ..core.wire.api_calls import is_token_refused
 from ..errors import Auth0Error
 from ..shells.drivers import cut_traceback, run
 from ..values import CustomTokenExchangeOptions
-from .api_auth_base import ApiAuthBase
-
-_LONGEST_DRAIN = 65_536
-"""Bytes of a 401's body that are read, so that its connection serves for the second try."""
+from .api_auth_base import LONGEST_DRAIN, ApiAuthBase
 
 _BODIES = (str, bytes, bytearray, memoryview, type(None))
 
@@ -172,6 +169,6 @@ def _drain(response: requests.Response) -> None:
     """Read the rest of a body if there is little of it, so that its connection is used again."""
     # A broken body is no reason not to send again, on another connection.
     with suppress(requests.RequestException, HTTPError, OSError, ValueError):
-        response.raw.read(_LONGEST_DRAIN, decode_content=False)
+        response.raw.read(LONGEST_DRAIN, decode_content=False)
     # A connection that has more to come is closed, and not given back.
     response.close()

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from ..aio import AsyncServerClient
     from ..client import ServerClient
 
+LONGEST_DRAIN = 65_536
+"""Bytes of a 401's body that are read, so that its connection serves for the second try."""
+
 C = TypeVar("C", bound="ServerClient | AsyncServerClient")
 S = TypeVar("S", bound=SubjectTokenSupplier)
 

@@ -18,10 +18,7 @@ from ..core.wire.api_calls import is_token_refused
 from ..errors import Auth0Error
 from ..shells.drivers import cut_traceback, run_in_turn
 from ..values import CustomTokenExchangeOptions
-from .api_auth_base import ApiAuthBase
-
-_LONGEST_DRAIN = 65_536
-"""Bytes of a 401's body that are read, so that its connection serves for the second try."""
+from .api_auth_base import LONGEST_DRAIN, ApiAuthBase
 
 _DRAIN_SECONDS = 1.0
 
@@ -101,7 +98,7 @@ async def _drain(
     """Read the rest of a body if there is little of it, so that its connection is used again."""
     try:
         async with asyncio.timeout(_DRAIN_SECONDS):
-            await response.content.readexactly(_LONGEST_DRAIN)
+            await response.content.readexactly(LONGEST_DRAIN)
     except (aiohttp.ClientError, asyncio.IncompleteReadError, TimeoutError, OSError):
         # A broken body is no reason not to send again, on another connection.
         pass

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from ..core.wire.problems import MOST_RATE
 from ..version import __version__
 from .failures import CommandError
 
@@ -166,14 +167,8 @@ def parse_port(word: str) -> int:
 
 def parse_seconds(word: str) -> float:
     """Parse a positive number of seconds, a year at most."""
-    try:
-        number = float(word)
-    except ValueError:
-        number = 0.0
-    # Also false for NaN. Larger numbers overflow the timeouts of sockets.
-    if 0 < number <= 31_536_000:
-        return number
-    raise argparse.ArgumentTypeError("must be a positive number of seconds")
+    # Larger numbers overflow the timeouts of sockets.
+    return _parse_positive(word, 31_536_000, "must be a positive number of seconds")
 
 
 def parse_count(word: str) -> int:
@@ -185,14 +180,18 @@ def parse_count(word: str) -> int:
 
 def parse_rate(word: str) -> float:
     """Parse a positive number of operations in a second."""
+    return _parse_positive(word, MOST_RATE, "must be a positive number")
+
+
+def _parse_positive(word: str, most: float, rule: str) -> float:
     try:
         number = float(word)
     except ValueError:
         number = 0.0
     # Also false for NaN.
-    if 0 < number <= 1_000_000:
+    if 0 < number <= most:
         return number
-    raise argparse.ArgumentTypeError("must be a positive number")
+    raise argparse.ArgumentTypeError(rule)
 
 
 def parse_parameter(word: str) -> tuple[str, str]:

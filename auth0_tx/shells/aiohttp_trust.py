@@ -17,8 +17,7 @@ from typing import Any
 import aiohttp
 from aiohttp.connector import Connection
 
-from ..errors import ConfigurationError
-from .tls import check_connection, find_flaw, find_handshake_flaw
+from .tls import check_connection, find_flaw, find_handshake_flaw, session_error
 
 # The TLS objects of connections that were verified in our sight, for all clients that share
 # an application's session.
@@ -38,10 +37,10 @@ def check_connector(connector: object, url: str) -> None:
     if isinstance(setting, ssl.SSLContext):
         flaw = find_flaw(setting)
         if flaw is not None:
-            raise _session_error(f"must have a connector whose ssl= has {flaw}")
+            raise session_error(f"must have a connector whose ssl= has {flaw}")
     # A fingerprint names the certificate itself, by SHA-256.
     elif setting is not True and not isinstance(setting, aiohttp.Fingerprint):
-        raise _session_error(
+        raise session_error(
             "must verify the server: leave out ssl= of its connector, or set it to an "
             "ssl.SSLContext"
         )
@@ -80,7 +79,7 @@ class ConnectorTrust:
         tls = _get_tls(connection)
         flaw = self._find_flaw(connection, tls)
         if flaw is not None:
-            raise _session_error(f"must verify the server: {flaw}")
+            raise session_error(f"must verify the server: {flaw}")
         _verified.add(tls)
 
     def accepts(self, connection: Connection) -> bool:
@@ -117,7 +116,3 @@ def _get_tls(connection: Connection) -> Any:
     """Return the TLS object of a connection, or ``None`` if it has none."""
     get_extra_info = getattr(connection.transport, "get_extra_info", None)
     return None if get_extra_info is None else get_extra_info("ssl_object")
-
-
-def _session_error(rule: str) -> ConfigurationError:
-    return ConfigurationError(f"session {rule}", parameter="session")

@@ -294,7 +294,7 @@ class BulkExchange(Unpicklable):
                 "asynchronous one",
                 parameter="options",
             )
-        check_store(plan.pace, "pace")
+        check_store(plan.pace, "pace", "take_turn")
 
     def __iter__(self) -> Self:
         return self

@@ -91,13 +91,18 @@ def close_idle_connections(client: BlockingShell) -> None:
     client._transport.close_idle()
 
 
-def check_store(store: object, parameter: str) -> None:
-    """Refuse a store whose methods must be awaited, before its first call.
+def check_store(store: object, parameter: str, method: str = "get") -> None:
+    """Refuse a store, or a pace, whose methods must be awaited, before its first call.
+
+    Args:
+        store: of the application, or one of ours.
+        parameter: its keyword.
+        method: the name of the method that shows whether it is async.
 
     Raises:
         ConfigurationError: *store* is async.
     """
-    is_async = inspect.iscoroutinefunction(getattr(store, "get", None))
+    is_async = inspect.iscoroutinefunction(getattr(store, method, None))
     # Ours say it themselves: their methods return an awaitable or not, by the Redis client.
     if getattr(store, "_is_async", is_async):
         raise ConfigurationError(

@@ -37,7 +37,7 @@ from ..errors import ConfigurationError
 from ..secret import SecretMapping, SecretStr
 from .deadline_adapter import current_call
 from .proxies import name_variable, require_proxy
-from .tls import bundle_error, find_flaw, find_handshake_flaw
+from .tls import bundle_error, find_flaw, find_handshake_flaw, session_error
 
 _SETTINGS = ("ca_certs", "ca_cert_dir", "assert_hostname", "assert_fingerprint")
 """Settings that ``requests`` changes on a pool at each request, and connections copy."""
@@ -56,7 +56,7 @@ def check_session(session: requests.Session, url: str) -> None:
     if not url.startswith("https:"):
         return
     if not _is_verifying(session.verify):
-        raise _session_error(
+        raise session_error(
             "must verify the server: set session.verify to True, or to the path of a CA "
             "bundle"
         )
@@ -65,11 +65,11 @@ def check_session(session: requests.Session, url: str) -> None:
     except requests.exceptions.InvalidSchema:
         adapter = None
     if adapter is None:
-        raise _session_error("must have an adapter for https://")
+        raise session_error("must have an adapter for https://")
     context = _find_context(adapter)
     flaw = find_flaw(context) if isinstance(context, ssl.SSLContext) else None
     if flaw is not None:
-        raise _session_error(f"must have an adapter whose ssl_context has {flaw}")
+        raise session_error(f"must have an adapter whose ssl_context has {flaw}")
 
 
 def _find_context(adapter: BaseAdapter) -> object:
@@ -165,7 +165,7 @@ def _find_watched_pool(
 ) -> Any:
     pool = find_pool(*args, **kwargs)
     if not isinstance(pool, HTTPConnectionPool):
-        raise _session_error("must have an adapter whose pools are urllib3's")
+        raise session_error("must have an adapter whose pools are urllib3's")
     kind: Any = type(pool)
     stand_in: Any = object.__new__(_make_stand_in(kind))
     vars(stand_in).update(vars(pool))
@@ -217,7 +217,7 @@ class _WatchedPool(HTTPConnectionPool):
         flaw = None if self._host is None else _find_flaw(conn, self._host)
         if flaw is not None:
             conn.close()
-            raise _session_error(f"must verify the server: {flaw}")
+            raise session_error(f"must verify the server: {flaw}")
         super()._validate_conn(conn)
         current_call.sent = True
 
@@ -254,7 +254,3 @@ def _find_flaw(connection: Any, host: str | None) -> str | None:
 
 def _is_name(name: object, host: str | None) -> bool:
     return isinstance(name, str) and name.lower().rstrip(".") == host
-
-
-def _session_error(rule: str) -> ConfigurationError:
-    return ConfigurationError(f"session {rule}", parameter="session")

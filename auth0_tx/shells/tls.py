@@ -262,6 +262,11 @@ def bundle_error() -> ConfigurationError:
     return _verify_error("must be the path of an existing CA bundle, in PEM")
 
 
+def session_error(rule: str) -> ConfigurationError:
+    """Return the error for an application's session that breaks *rule*, such as "must ..."."""
+    return ConfigurationError(f"session {rule}", parameter="session")
+
+
 def _verify_error(rule: str) -> ConfigurationError:
     return ConfigurationError(f"verify {rule}", parameter="verify")
 

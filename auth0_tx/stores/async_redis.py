@@ -29,8 +29,8 @@ from redis.backoff import NoBackoff
 from redis.client import NEVER_DECODE
 
 from .redis_commands import (
-    LONGEST_PAUSE,
-    SHORTEST_PAUSE,
+    LONGEST_NAP,
+    SHORTEST_NAP,
     explain_moved,
     is_pool_exhausted,
 )
@@ -65,7 +65,7 @@ class AsyncCommands:
         if "execute_command" in vars(self._given):
             # One client was instrumented, and not its class, possibly after we copied it.
             client = self._given
-        pause = SHORTEST_PAUSE
+        nap = SHORTEST_NAP
         # redis-py closes a connection whose command is cancelled (CVE-2023-28858, -28859).
         async with asyncio.timeout(self._timeout):
             while True:
@@ -80,8 +80,8 @@ class AsyncCommands:
                     raise explain_moved(error) or error from None
                 else:
                     return read(reply)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+                await asyncio.sleep(nap)
+                nap = min(nap * 2, LONGEST_NAP)
 
 
 def choose_client(given: Redis) -> Any:

@@ -39,7 +39,7 @@ from redis.client import NEVER_DECODE
 
 from ..clocks import read_monotonic
 from ..places import move_one
-from .redis_commands import LONGEST_PAUSE, SHORTEST_PAUSE, explain_moved
+from .redis_commands import LONGEST_NAP, SHORTEST_NAP, explain_moved
 
 # As redis-py's default from 8.0 on; before, its pools had no bound.
 _MOST_CONNECTIONS = 100
@@ -217,13 +217,13 @@ class TimedPool:
             pass
 
     def _take_place(self, taken: deque[Any]) -> None:
-        pause = SHORTEST_PAUSE
+        nap = SHORTEST_NAP
         while not move_one(self._places, taken):
             left = seconds_left()
             if left <= 0:
                 raise RedisConnectionError("no connection was free in time")
-            time.sleep(min(pause, left))
-            pause = min(pause * 2, LONGEST_PAUSE)
+            time.sleep(min(nap, left))
+            nap = min(nap * 2, LONGEST_NAP)
 
 
 class _Command(threading.local):

@@ -28,7 +28,7 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 """
 
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.016
+SHORTEST_NAP, LONGEST_NAP = 0.001, 0.016
 """Seconds between two attempts to get a connection from a pool that has none free."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+from ..core.wire.problems import MOST_RATE, Problem, check_number
 from ..errors import ConfigurationError
 from ..secret import Unpicklable
 from .redis_commands import prepare_commands, read_nothing
@@ -89,8 +90,8 @@ class RedisPace(Unpicklable):
                 "name must be a non-empty string", parameter="name"
             )
         self._key = prefix + name
-        self._microseconds = ceil(1e6 / _check_number(rate, "rate", 1e6))
-        self.longest_wait: float = _check_number(longest_wait, "longest_wait", 1e8)
+        self._microseconds = ceil(1e6 / _to_number(rate, "rate", MOST_RATE))
+        self.longest_wait: float = _to_number(longest_wait, "longest_wait", 1e8)
 
     def __repr__(self) -> str:
         return f"RedisPace({self._key!r})"
@@ -113,10 +114,8 @@ def _read_turn(reply: Any) -> tuple[float, int]:
     return microseconds / 1e6, booked
 
 
-def _check_number(value: object, name: str, most: float) -> float:
-    # Compared before it is converted: an integer may be too large for a float.
-    if type(value) in (int, float) and 1e-6 <= value <= most:  # type: ignore[operator]
-        return float(value)  # type: ignore[arg-type]
-    raise ConfigurationError(
-        f"{name} must be a number above 0, and at most {most:.0f}", parameter=name
-    )
+def _to_number(value: float, name: str, most: float) -> float:
+    rule = check_number(value, most)
+    if rule is not None:
+        raise Problem(name, rule).configuration_error()
+    return float(value)

@@ -198,3 +198,24 @@ def test_pace_of_the_other_world(redis_url: str, keywords: dict[str, Any]) -> No
         blocking.value.parameter,
         awaited.value.parameter,
     ]
+
+
+class OwnAsyncPace:
+    """A pace of the application's own, whose methods must be awaited."""
+
+    longest_wait = 1.0
+
+    async def take_turn(self, booked: int) -> tuple[float, int]:
+        """Let each row go at once."""
+        return 0.0, booked
+
+    async def pause(self, seconds: float) -> None:
+        """Do nothing."""
+
+
+def test_own_pace_of_the_other_world() -> None:
+    """An own pace that must be awaited is refused by the blocking client's call itself."""
+    with pytest.raises(ConfigurationError, match="pace is async") as refused:
+        ServerClient(**SETTINGS).exchange_many([], pace=OwnAsyncPace())
+
+    assert "pace" == refused.value.parameter

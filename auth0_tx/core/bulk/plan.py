@@ -22,7 +22,7 @@ from ..context import Call, Context
 from ..effects import Flow, Response
 from ..flows.exchange import start_exchange
 from ..wire.grants import check_exchange
-from ..wire.problems import Problem
+from ..wire.problems import MOST_RATE, Problem, check_number
 from ..wire.reading import read_rate_limit
 from .pace import Pace
 from .schedule import Row, Schedule
@@ -165,9 +165,5 @@ def _check_pace(pace: object) -> Problem | None:
 
 
 def _check_rate(rate: object) -> Problem | None:
-    if rate is None:
-        return None
-    # Compared before it is converted: an integer may be too large for a float.
-    if isinstance(rate, (int, float)) and type(rate) is not bool and 0 < rate < 1e9:
-        return None
-    return Problem("rate", "must be a number above 0, or None")
+    rule = None if rate is None else check_number(rate, MOST_RATE)
+    return None if rule is None else Problem("rate", f"{rule}, or None")

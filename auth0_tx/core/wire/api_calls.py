@@ -192,10 +192,10 @@ def is_token_refused(challenges: Iterable[str]) -> bool:
     return "bearer" in schemes and (not errors or "invalid_token" in errors)
 
 
-SHORTEST_PAUSE = 30.0
+SHORTEST_RENEWAL_PAUSE = 30.0
 """Seconds after a token was replaced because of a 401 before the next one may be."""
 
-LONGEST_PAUSE = 900.0
+LONGEST_RENEWAL_PAUSE = 900.0
 
 _MOST_PAUSES = 10_000
 
@@ -229,5 +229,5 @@ class RenewalPauses:
             return
         # As long as the pause was, the next token served well: start over.
         seconds = 0.0 if now >= until + seconds else seconds
-        seconds = min(max(2 * seconds, SHORTEST_PAUSE), LONGEST_PAUSE)
+        seconds = min(max(2 * seconds, SHORTEST_RENEWAL_PAUSE), LONGEST_RENEWAL_PAUSE)
         self._pauses.add(key, (now + seconds, seconds))

@@ -20,6 +20,9 @@ from ...errors import CustomTokenExchangeErrorCode as Code
 LONGEST_TEXT = 4_096
 """Characters of a parameter that is not a token; far more than any real audience has."""
 
+MOST_RATE = 1_000_000.0
+"""Starts a second of a bulk exchange; far more than any tenant allows."""
+
 
 @attrs.frozen
 class Problem:
@@ -67,3 +70,18 @@ def check_text(value: object, longest: int = LONGEST_TEXT) -> str | None:
     if value[0] == " " or value[-1] == " ":
         return "must not begin or end with white space"
     return None
+
+
+def check_number(value: object, most: float) -> str | None:
+    """Return the rule that *value* breaks as a positive number, or ``None``.
+
+    A number below a millionth is refused as well, as one divided by it may be infinite.
+    """
+    # Compared before anything converts it: an integer may be too large for a float.
+    if (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and 1e-6 <= value <= most
+    ):
+        return None
+    return f"must be a number above 0, and at most {most:.0f}"

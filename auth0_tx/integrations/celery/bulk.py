@@ -16,22 +16,21 @@ never sent again.
 
 A batch ends early when its time is up, or when the pace would have it wait for long: a message
 that waits in a worker is unacknowledged, and brokers give up on those.  Its time is half of the
-task's time limits at most, and rows that have not been sent after three quarters are left: after a
-hard one, Celery acknowledges the message, and with it the
-handles of all rows would be gone.  For the same reason a run does not fail: whatever goes wrong,
-the rows that are left are in a new message, in the report, or in the message that is requeued.
+task's time limits at most, and rows that have not been sent after three quarters are left: after
+a hard time limit, Celery acknowledges the message, and the handles of all its rows would be gone.
+For the same reason a run does not fail: whatever goes wrong, the rows that are left are in a new
+message, in the report, or in the message that is requeued.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from math import ceil, inf
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
@@ -40,7 +39,6 @@ from celery.backends.base import DisabledBackend
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 from celery.result import GroupResult
 
-from ... import errors
 from ...client import ServerClient
 from ...clocks import read_monotonic
 from ...core.bulk.schedule import is_shared_by_all
@@ -54,16 +52,12 @@ from ...errors import (
     NotSentError,
     StoreError,
 )
-from ...secret import SecretStr, Unpicklable, conceal
+from ...secret import Unpicklable, conceal
 from ...shells.bulk_threads import BulkExchange
 from ...stores import RedisPace
-from ...stores.redis_commands import is_done, prepare_commands
-from ...values import (
-    BulkExchangeResult,
-    CustomTokenExchangeOptions,
-    TokenExchangeResponse,
-)
-from ..token_vault import Entries, Entry, make_store_error, new_handle
+from ...values import BulkExchangeResult, CustomTokenExchangeOptions
+from ..token_vault import Entry
+from .bulk_rows import BulkRows, format_result, parse_options, parse_result
 from .task import TokenExchangeTask
 
 if TYPE_CHECKING:
@@ -75,21 +69,6 @@ log: logging.Logger = logging.getLogger("auth0_tx.celery")
 
 Keep: TypeAlias = Callable[[str, BulkExchangeResult], object]
 """Keeps the result of a row, whose key it is told."""
-
-# One step, so that of several workers with the same message one begins the row.
-_BEGIN = """
-local value = redis.call('GET', KEYS[1])
-if not value then return {'unknown', ''} end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if value == 'kept' then return {'kept', ''} end
-local result = string.match(value, '^result:(.*)$')
-if result then return {'result', result} end
-local begun = string.match(value, '^begun:(%d+)$')
-if begun then return {'begun', string.format('%.0f', now - tonumber(begun))} end
-redis.call('SET', KEYS[1], 'begun:' .. string.format('%.0f', now), 'PX', ARGV[1])
-return {'sealed', value}
-"""
 
 _LONGEST_BATCH = 300.0
 """Seconds for which a batch begins rows.  RabbitMQ gives a worker 30 minutes for a message."""
@@ -105,9 +84,6 @@ _MOST_TRIES = 5
 """How often a row is tried that fails in a way that allows it."""
 
 _MOST_BATCH = 10_000
-
-# What errors have beside their arguments, and no pickle of them: secrets, which a seal may hold.
-_ATTACHED = ("mfa_token", "mfa_requirements", "refresh_token")
 
 
 @attrs.frozen
@@ -222,7 +198,7 @@ class BulkExchangeTasks(Unpicklable):
         self._concurrency = concurrency
         self._abandoned_after = abandoned_after
         self._look_again = min(_LOOK_AGAIN, abandoned_after)
-        self._rows = _Rows(redis, secret, ttl, prefix, timeout)
+        self._rows = BulkRows(redis, secret, ttl, prefix, timeout)
         self._pace = RedisPace(
             redis, rate=rate, name=name, longest_wait=_LONGEST_WAIT, timeout=timeout
         )
@@ -475,129 +451,6 @@ class BulkExchangeTasks(Unpicklable):
         except StoreError as error:
             # It stays begun, and is ambiguous later.  Those in flight are more important.
             log.warning("a row of a bulk exchange could not be put back: %s", error)
-
-
-class _Rows:
-    """Rows in Redis, one key each: sealed options, or a result, or a mark."""
-
-    def __init__(
-        self,
-        redis: redis.Redis,
-        secret: str | Sequence[str],
-        ttl: float,
-        prefix: str,
-        timeout: float,
-    ) -> None:
-        secret = conceal(secret)
-        is_async, self._send = prepare_commands(redis, prefix, timeout)
-        if is_async:
-            raise ConfigurationError("redis must be a redis.Redis", parameter="redis")
-        self._entries = Entries(secret, ttl)
-        self._prefix = prefix
-        self._milliseconds = ceil(ttl * 1000)
-
-    def put(self, options: CustomTokenExchangeOptions) -> str:
-        """Seal a row; return its handle."""
-        handle, entry = new_handle(), self._entries.make(format_options(options), None)
-        self.put_back(handle, entry)
-        return handle
-
-    def put_back(self, handle: str, entry: Entry, *, is_result: bool = False) -> None:
-        """Seal a row, or its result, under the handle that it has."""
-        key, sealed = self._find_key(handle), self._entries.seal(handle, entry)
-        if is_result:
-            sealed = b"result:" + sealed
-        milliseconds = ceil(entry.seconds_left * 1000)
-        self._ask(is_done, "SET", key, sealed, "PX", milliseconds)
-
-    def begin(self, handle: str) -> tuple[str, Entry | float | None]:
-        """Begin a row if it is sealed; return the state that it was in, and what is there."""
-        key = self._find_key(handle)
-        state, value = self._ask(list, "EVAL", _BEGIN, 1, key, self._milliseconds)
-        match state:
-            case b"sealed" | b"result":
-                try:
-                    return state.decode(), self._entries.open(handle, value)
-                except InvalidInputError:
-                    return "unknown", None
-            case b"begun":
-                return "begun", int(value) / 1000
-            case _:
-                return state.decode(), None
-
-    def note_kept(self, handle: str) -> None:
-        """Note that the row's result was kept."""
-        key = self._find_key(handle)
-        try:
-            self._ask(is_done, "SET", key, b"kept", "PX", self._milliseconds)
-        except StoreError as error:
-            # Only if its message is delivered again will anybody ask.
-            log.warning(
-                "a row of a bulk exchange was kept, which was not noted: %s", error
-            )
-
-    def _find_key(self, handle: str) -> str:
-        return self._prefix + self._entries.find_key(handle)
-
-    def _ask(self, read: Callable[[Any], Any], *command: Any) -> Any:
-        try:
-            return self._send(read, *command)
-        except Exception as error:
-            kind = type(error).__name__
-        # Outside of the handler: the error of Redis may hold the command.
-        raise make_store_error(kind)
-
-
-def format_options(options: CustomTokenExchangeOptions) -> SecretStr:
-    """Return a row's options as the text that is sealed."""
-    fields = attrs.asdict(options, filter=lambda _, value: value is not None)
-    if options.authorization_params is not None:
-        fields["authorization_params"] = dict(options.authorization_params)
-    return SecretStr(json.dumps(fields))
-
-
-def format_result(result: BulkExchangeResult) -> SecretStr:
-    """Return a row's result as the text that is sealed."""
-    if result.response is not None:
-        fields = attrs.asdict(result.response, recurse=False)
-        if result.response.act_error is not None:
-            fields["act_error"] = _format_error(result.response.act_error)
-        return SecretStr(json.dumps(fields))
-    assert result.error is not None
-    return SecretStr(json.dumps({"error": _format_error(result.error)}))
-
-
-def parse_options(text: str) -> CustomTokenExchangeOptions:
-    """Return the options that were sealed as *text*."""
-    return CustomTokenExchangeOptions(**conceal(json.loads(text)))
-
-
-def parse_result(text: str) -> BulkExchangeResult:
-    """Return the result that was sealed as *text*."""
-    members = conceal(json.loads(text))
-    if "error" in members:
-        return BulkExchangeResult(index=0, error=_parse_error(members["error"]))
-    if members["act_error"] is not None:
-        members["act_error"] = _parse_error(members["act_error"])
-    return BulkExchangeResult(index=0, response=TokenExchangeResponse(**members))
-
-
-def _format_error(error: Auth0Error) -> list[Any]:
-    attached = {
-        name: getattr(error, name)
-        for name in _ATTACHED
-        if getattr(error, name, None) is not None
-    }
-    return [type(error).__name__, list(error.args), attached]
-
-
-def _parse_error(fields: list[Any]) -> Any:
-    name, arguments, attached = fields
-    # The seal says that it is ours.
-    error = getattr(errors, name)(*arguments)
-    for attribute, value in attached.items():
-        setattr(error, attribute, value)
-    return error
 
 
 def _make_lost() -> BulkExchangeResult:

@@ -9,8 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from auth0_tx.core.wire.api_calls import (
-    LONGEST_PAUSE,
-    SHORTEST_PAUSE,
+    LONGEST_RENEWAL_PAUSE,
+    SHORTEST_RENEWAL_PAUSE,
     RenewalPauses,
     is_token_refused,
     make_authorization,
@@ -278,9 +278,9 @@ def test_pause() -> None:
 
     assert pauses.may_renew(b"a", 0.0)
     pauses.note_renewal(b"a", 0.0)
-    assert not pauses.may_renew(b"a", SHORTEST_PAUSE - 1)
-    assert pauses.may_renew(b"b", SHORTEST_PAUSE - 1)
-    assert pauses.may_renew(b"a", SHORTEST_PAUSE)
+    assert not pauses.may_renew(b"a", SHORTEST_RENEWAL_PAUSE - 1)
+    assert pauses.may_renew(b"b", SHORTEST_RENEWAL_PAUSE - 1)
+    assert pauses.may_renew(b"a", SHORTEST_RENEWAL_PAUSE)
 
 
 def test_pause_is_noted_once() -> None:
@@ -289,7 +289,7 @@ def test_pause_is_noted_once() -> None:
     for now in (0.0, 1.0, 2.0):
         pauses.note_renewal(b"a", now)
 
-    assert pauses.may_renew(b"a", SHORTEST_PAUSE)
+    assert pauses.may_renew(b"a", SHORTEST_RENEWAL_PAUSE)
 
 
 def test_pauses_grow() -> None:
@@ -303,7 +303,7 @@ def test_pauses_grow() -> None:
         lengths.append(now - begun)
 
     assert [30.0, 60.0, 120.0, 240.0, 480.0] == lengths[:5]
-    assert [LONGEST_PAUSE] * 3 == lengths[5:]
+    assert [LONGEST_RENEWAL_PAUSE] * 3 == lengths[5:]
 
 
 def test_pauses_start_over() -> None:
@@ -313,4 +313,4 @@ def test_pauses_start_over() -> None:
     pauses.note_renewal(b"a", 30.0)
     pauses.note_renewal(b"a", 90.0 + 60.0)
 
-    assert pauses.may_renew(b"a", 150.0 + SHORTEST_PAUSE)
+    assert pauses.may_renew(b"a", 150.0 + SHORTEST_RENEWAL_PAUSE)

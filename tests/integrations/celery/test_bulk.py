@@ -22,7 +22,7 @@ from auth0_tx import (
     TokenExchangeResponse,
 )
 from auth0_tx.integrations.celery import BulkExchangeTasks
-from auth0_tx.integrations.celery.bulk import (
+from auth0_tx.integrations.celery.bulk_rows import (
     format_options,
     format_result,
     parse_options,

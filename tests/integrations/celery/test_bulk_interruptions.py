@@ -21,7 +21,7 @@ from auth0_tx import (
     StoreError,
 )
 from auth0_tx.integrations.celery import BulkExchangeTasks
-from auth0_tx.integrations.celery.bulk import format_result, parse_result
+from auth0_tx.integrations.celery.bulk_rows import format_result, parse_result
 from auth0_tx.integrations.token_vault import Entries, new_handle
 from tests.core.world import build_refusal
 from tests.shells.bulk_endpoint import BLOCKED, OK, Endpoint, build_rows, open_client
