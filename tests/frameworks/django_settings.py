@@ -25,6 +25,8 @@ if not settings.configured:
             "tests.integrations.django.own_users",
         ],
         MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
+        # Quick on purpose: the others take a good part of a second for each password.
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
         ROOT_URLCONF="tests.frameworks.django_app",
         SECRET_KEY="unused, as nothing is signed",
         USE_TZ=True,

@@ -216,7 +216,7 @@ def start_with_legacy(context: Context) -> Browser:
 
 @pytest.mark.parametrize("begins", ["ours", "legacy"])
 @pytest.mark.parametrize("place", ["cookies", "store"])
-@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("count", [2, pytest.param(3, marks=pytest.mark.exhaustive)])
 def test_every_order(clock: Clock, place: str, begins: str, count: int) -> None:
     """Nobody is logged in after a logout, nor the earlier user after another login.
 
