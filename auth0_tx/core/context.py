@@ -45,7 +45,8 @@ class CachedDocument(Generic[V]):
     Attributes:
         value: what was read from it.
         fetched_at: epoch seconds of the fetch.
-        fresh_until: epoch seconds until which it is used without a fetch.
+        fresh_until: epoch seconds until which no call waits for a fetch.
+        refresh_at: epoch seconds from which whoever uses it has it refreshed afterwards.
         retry_at: epoch seconds before which a failed refresh is not tried again.
         asked_again_at: epoch seconds of the last fetch for something missing in it.
     """
@@ -53,23 +54,36 @@ class CachedDocument(Generic[V]):
     value: V
     fetched_at: float
     fresh_until: float
+    refresh_at: float = float("inf")
     retry_at: float = 0.0
     asked_again_at: float = float("-inf")
 
     def is_fresh(self, now: float) -> bool:
-        """Return whether it may be used without a fetch; a clock set back makes it stale."""
+        """Return whether it may be used at once; a clock set back makes it stale."""
         return self.fetched_at <= now < self.fresh_until or (
             self.fetched_at <= now < self.retry_at
         )
+
+    def is_due(self, now: float) -> bool:
+        """Return whether it should be refreshed, although it may be used at once."""
+        return now >= self.refresh_at
 
 
 class BoundedCache(BoundedDict[str, CachedDocument[V]]):
     """Documents by key; to make room, the one that was stored first is forgotten."""
 
     def find_fresh(self, key: str, now: float) -> V | None:
-        """Return the value under *key* if it may be used without a fetch, or ``None``."""
+        """Return the value under *key* if it is fresh and no refresh is due, or ``None``."""
         cached = self.get(key)
-        return cached.value if cached is not None and cached.is_fresh(now) else None
+        if cached is None or now >= cached.refresh_at or not cached.is_fresh(now):
+            return None
+        return cached.value
+
+    def replace(self, key: str, document: CachedDocument[V]) -> None:
+        """Store *document* as the newest, in one step for those who look for it meanwhile."""
+        self[key] = document
+        self.renew(key)
+        self.trim()
 
 
 @attrs.frozen(eq=False)

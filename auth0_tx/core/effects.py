@@ -185,6 +185,25 @@ class Accompany(Generic[T]):
 
 
 @attrs.frozen
+class Postpone:
+    """Run *flow* when the call has its answer; there is no reply to wait for.
+
+    In asyncio the flow runs in a task of its own.  A thread runs it before the call returns,
+    so it must be short.  It also runs after one of the library's errors, but not after an
+    interrupt.  It handles its own errors.  In a thread any other exception may be an interrupt,
+    so it reaches the caller; in asyncio it is logged.
+
+    Attributes:
+        flow: makes the flow.
+    """
+
+    flow: Callable[[], Flow[None]]
+
+    def __iter__(self) -> Flow[None]:
+        yield self
+
+
+@attrs.frozen
 class Emit:
     """Hand an *event* to the application's subscriber; its exceptions are only logged."""
 
@@ -211,5 +230,5 @@ class Warn:
 
 
 Effect: TypeAlias = (
-    Send | Sleep | Invoke[Any] | Share[Any] | Accompany[Any] | Emit | Warn
+    Send | Sleep | Invoke[Any] | Share[Any] | Accompany[Any] | Postpone | Emit | Warn
 )

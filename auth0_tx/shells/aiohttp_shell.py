@@ -54,6 +54,7 @@ class AsyncShell(Unpicklable):
             self._transport.send,
             self._transport.share,
             settings.on_event,
+            self._transport.begin,
             settings.timeout,
         )
         if settings.token_cache is None:

@@ -125,6 +125,7 @@ class LoopState:
         calls: limits how many calls have begun.
         gate: limits how many requests are on the wire.
         flights: the runs that several callers share.
+        tasks: what nobody waits for.
         guard: closes the session when it is closed, or when the loop ends.
     """
 
@@ -134,6 +135,7 @@ class LoopState:
     calls: Gate
     gate: Gate
     flights: TaskFlights
+    tasks: set[asyncio.Task[None]]
     guard: AsyncGenerator[None, None]
 
 
@@ -239,7 +241,7 @@ class AiohttpTransport:
                 raise client_closed_error("the client's session")
         session = self._open()
         guard = self._guard(loop, session)
-        return LoopState(loop, session, deadlines, calls, gate, flights, guard)
+        return LoopState(loop, session, deadlines, calls, gate, flights, set(), guard)
 
     def _open(self) -> aiohttp.ClientSession:
         """Open a session, on the application's connections if it gave a session.
@@ -299,6 +301,14 @@ class AiohttpTransport:
         """Run a flow once for all tasks of the running loop that ask for it."""
         return await self._find_state().flights.share(share, run)
 
+    def begin(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run *coroutine* in a task that nobody waits for; closing the client cancels it."""
+        tasks = self._find_state().tasks
+        task = asyncio.get_running_loop().create_task(coroutine)
+        # Kept here, because a loop refers to its tasks weakly.
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
     async def close(self) -> None:
         """Close the running loop's connections; other loops close theirs as they end.
 
@@ -308,6 +318,7 @@ class AiohttpTransport:
         state = self._states.get(id(asyncio.get_running_loop()))
         if state is not None:
             await state.flights.finish()
+            await _cancel(state.tasks)
             await state.guard.aclose()
 
     async def send(self, send: Send) -> Response:
@@ -429,6 +440,15 @@ class AiohttpTransport:
         if auth is not None:
             headers = {"Proxy-Authorization": SecretStr(auth.encode())}
         return url, headers
+
+
+async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
+    """Cancel *tasks*, and wait for their end; one of them may be closing the client."""
+    others = tasks - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others)
 
 
 async def _read(

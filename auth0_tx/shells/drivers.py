@@ -9,6 +9,11 @@ give it back with an effect, and the interrupt goes on.  The effects of such a c
 longer than the store's own timeout, and a second interrupt ends it.  Only ``GeneratorExit``
 passes around the flow: it means that no more effects can be performed.
 
+Postponed flows begin when the call's own flow has ended, with its result or with an error of the
+library.  In asyncio they get a task of their own.  A thread runs them before it returns: after a
+fork, under uWSGI and on AWS Lambda, another thread may stand still, and hold up whoever waits
+for it.
+
 A *world* is what a driver needs of a client: how to send, how to share a run among callers,
 whom to tell of events, and whether the client is closed.  Time, chance and ids come from
 here too: the core takes them as arguments.
@@ -39,6 +44,7 @@ from ..core.effects import (
     Emit,
     Flow,
     Invoke,
+    Postpone,
     Response,
     Send,
     Share,
@@ -92,6 +98,7 @@ class AsyncWorld:
         send: puts a request on the wire, and returns the whole answer.
         share: runs a flow, with what it is given to run one, once for all tasks that ask.
         on_event: the application's subscriber.
+        begin: begins what nobody waits for, in a task of its own.
         timeout: seconds that a call may take.
         find_call_gate: returns the gate that a call passes before it begins; ``None`` if no
             call of the client does.
@@ -104,6 +111,7 @@ class AsyncWorld:
         Coroutine[Any, Any, Any],
     ]
     on_event: Callable[[Event], object] | None
+    begin: Callable[[Coroutine[Any, Any, None]], None]
     timeout: float = 0.0
     find_call_gate: Callable[[], Gate] | None = None
     is_closed: bool = False
@@ -132,7 +140,13 @@ def describe_client(client: object) -> str:
     return f"{kind}(refused)" if context is None else context.describe(kind)
 
 
-def run(flow: Flow[T], world: BlockingWorld, *, is_begun: bool = False) -> T:
+def run(
+    flow: Flow[T],
+    world: BlockingWorld,
+    *,
+    is_begun: bool = False,
+    outer: list[Postpone] | None = None,
+) -> T:
     """Drive *flow* to its end in this thread.
 
     Args:
@@ -140,9 +154,11 @@ def run(flow: Flow[T], world: BlockingWorld, *, is_begun: bool = False) -> T:
         world: performs its effects.
         is_begun: whether it is a part of a flow that has begun, and that may end although
             the client is closed meanwhile.
+        outer: what the flow around it has postponed, if it is a part of one.
     """
     failure: BaseException | None = None
-    is_interrupted = False
+    is_interrupted = has_answer = False
+    postponed: list[Postpone] = [] if outer is None else outer
     reply: Any = None
     effect: Effect
     try:
@@ -169,7 +185,7 @@ def run(flow: Flow[T], world: BlockingWorld, *, is_begun: bool = False) -> T:
                             _notify(world.on_event, effect.event)
                             reply = None
                         else:
-                            reply = _perform(effect, world)
+                            reply = _perform(effect, world, postponed)
                     except GeneratorExit:
                         raise
                     except BaseException as error:
@@ -178,18 +194,22 @@ def run(flow: Flow[T], world: BlockingWorld, *, is_begun: bool = False) -> T:
                         failure = error
             except StopIteration as stop:
                 result: T = stop.value
+                has_answer = True
                 return result
             except GeneratorExit:
                 raise
             except BaseException as error:
                 if is_interrupted or getgeneratorstate(flow) == GEN_CLOSED:
                     # It came out of the flow, which has ended.
+                    has_answer = isinstance(error, Auth0Error) and not is_interrupted
                     raise
                 # It struck between two steps, and is thrown in at the last one.
                 is_interrupted, failure = True, error
     finally:
         failure = None
         flow.close()
+        if postponed and has_answer and outer is None:
+            _run_postponed(postponed, world)
 
 
 async def run_in_turn(flow: Flow[T], world: AsyncWorld) -> T:
@@ -221,7 +241,8 @@ async def run_in_turn(flow: Flow[T], world: AsyncWorld) -> T:
 async def run_async(flow: Flow[T], world: AsyncWorld, *, is_begun: bool = False) -> T:
     """Drive *flow* to its end in this task, as ``run`` does in a thread."""
     failure: BaseException | None = None
-    is_interrupted = False
+    is_interrupted = has_answer = False
+    postponed: list[Postpone] = []
     reply: Any = None
     effect: Effect
     try:
@@ -244,7 +265,7 @@ async def run_async(flow: Flow[T], world: AsyncWorld, *, is_begun: bool = False)
                             _notify(world.on_event, effect.event)
                             reply = None
                         else:
-                            reply = await _perform_async(effect, world)
+                            reply = await _perform_async(effect, world, postponed)
                     except GeneratorExit:
                         raise
                     except BaseException as error:
@@ -253,18 +274,22 @@ async def run_async(flow: Flow[T], world: AsyncWorld, *, is_begun: bool = False)
                         failure = error
             except StopIteration as stop:
                 result: T = stop.value
+                has_answer = True
                 return result
             except GeneratorExit:
                 raise
             except BaseException as error:
                 if is_interrupted or getgeneratorstate(flow) == GEN_CLOSED:
                     # It came out of the flow, which has ended.
+                    has_answer = isinstance(error, Auth0Error) and not is_interrupted
                     raise
                 # It struck between two steps, and is thrown in at the last one.
                 is_interrupted, failure = True, error
     finally:
         failure = None
         flow.close()
+        if postponed and has_answer:
+            world.begin(_run_postponed_async(postponed, world))
 
 
 def cut_traceback(error: Auth0Error) -> Auth0Error:
@@ -302,16 +327,34 @@ def _check_open(world: BlockingWorld | AsyncWorld) -> None:
         raise client_closed_error()
 
 
+def _run_postponed(postponed: list[Postpone], world: BlockingWorld) -> None:
+    for effect in postponed:
+        # Nothing is caught: what a signal handler raises is often an ``Exception``.
+        run(effect.flow(), world, is_begun=True)
+
+
+async def _run_postponed_async(postponed: list[Postpone], world: AsyncWorld) -> None:
+    for effect in postponed:
+        try:
+            await run_async(effect.flow(), world, is_begun=True)
+        except Exception:
+            log.exception("a flow that was postponed failed")
+
+
 def _perform(
-    effect: Share[Any] | Accompany[Any] | Sleep | Warn, world: BlockingWorld
+    effect: Share[Any] | Accompany[Any] | Postpone | Sleep | Warn,
+    world: BlockingWorld,
+    postponed: list[Postpone],
 ) -> Any:
     match effect:
         case Share():
             _check_open(world)
-            return world.share(effect, partial(run, world=world))
+            return world.share(effect, partial(run, world=world, outer=postponed))
         case Accompany():
-            run_part = partial(run, world=world, is_begun=True)
+            run_part = partial(run, world=world, is_begun=True, outer=postponed)
             return companion_thread.accompany(effect, run_part)
+        case Postpone():
+            return postponed.append(effect)
         case Sleep(seconds):
             return time.sleep(seconds)
         case Warn(logger, message):
@@ -321,7 +364,9 @@ def _perform(
 
 
 async def _perform_async(
-    effect: Invoke[Any] | Share[Any] | Accompany[Any] | Sleep | Warn, world: AsyncWorld
+    effect: Invoke[Any] | Share[Any] | Accompany[Any] | Postpone | Sleep | Warn,
+    world: AsyncWorld,
+    postponed: list[Postpone],
 ) -> Any:
     match effect:
         case Share():
@@ -330,6 +375,8 @@ async def _perform_async(
         case Accompany():
             run_part = partial(run_async, world=world, is_begun=True)
             return await accompany(effect, run_part)
+        case Postpone():
+            return postponed.append(effect)
         case Sleep(seconds):
             # Not at the top: a blocking client must not pay for importing asyncio.
             from asyncio import sleep

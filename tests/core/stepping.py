@@ -21,6 +21,7 @@ from auth0_tx.core.effects import (
     Effect,
     Flow,
     Invoke,
+    Postpone,
     Request,
     Response,
     Send,
@@ -61,6 +62,7 @@ class Run:
     wakes_at: float = 0.0
     _under_way: Any = None
     _companions: list[_Companion] = attrs.field(factory=list)
+    _postponed: list[Postpone] = attrs.field(factory=list)
     on_end: Callable[[Run], None] | None = None
     note: Any = None
     is_companion: bool = False
@@ -119,6 +121,9 @@ class Run:
             elif isinstance(effect, Share):
                 self.process.share(self, effect)
                 return
+            elif isinstance(effect, Postpone):
+                self._postponed.append(effect)
+                reply = None
             elif isinstance(effect, Accompany):
                 self._companions.append(self.process.accompany(effect))
                 self._enter(effect.flow())
@@ -162,6 +167,8 @@ class Run:
                 self.effect, self.result, self.error = None, ending, failure
                 if self.on_end is not None:
                     self.on_end(self)
+                for postponed in self._postponed:
+                    self.process.start(postponed.flow())
                 return
             if failure is None:
                 advance = _make_sender(ending)

@@ -26,6 +26,33 @@ def test_fresh(kept: CachedDocument[str], fresh: bool) -> None:
     assert fresh is kept.is_fresh(NOW)
 
 
+@pytest.mark.parametrize(
+    ("refresh_at", "fresh_until", "found"),
+    [
+        (NOW + 1, NOW + 1, "x"),
+        (NOW, NOW + 1, None),
+        (NOW + 1, NOW, None),
+    ],
+)
+def test_due(refresh_at: float, fresh_until: float, found: str | None) -> None:
+    """A document that is due for a refresh is not found by those who would not refresh it."""
+    cache: BoundedCache[str] = BoundedCache(2)
+    document = CachedDocument("x", NOW - 10, fresh_until, refresh_at)
+    cache.add("a", document)
+
+    assert found == cache.find_fresh("a", NOW)
+    assert (NOW >= refresh_at) is document.is_due(NOW)
+
+
+def test_cache_replaces_in_place() -> None:
+    """A document is replaced in one step, is the newest then, and pushes the oldest out."""
+    cache: BoundedCache[str] = BoundedCache(2)
+    for name in ("a", "b", "a", "c"):
+        cache.replace(name, CachedDocument(name, NOW, NOW))
+
+    assert ["a", "c"] == list(cache)
+
+
 def test_cache() -> None:
     """A cache is bounded, and forgets what was least recently stored."""
     cache: BoundedCache[str] = BoundedCache(2)

@@ -24,6 +24,7 @@ from auth0_tx.core.effects import (
     Emit,
     Flow,
     Invoke,
+    Postpone,
     Request,
     Response,
     Send,
@@ -85,7 +86,7 @@ class Clock:
 
 
 class EffectLog(list[Effect]):
-    """The effects that a flow asked for, in order, with those of the flows it shared."""
+    """The effects that a flow asked for, in order, with those of flows it shared or postponed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,6 +128,7 @@ class PaperCookies:
 class _World:
     def __init__(self, replies: Iterable[Reply], clock: Clock | None) -> None:
         self.asked = EffectLog()
+        self._postponed: list[Postpone] = []
         self._script = list(replies)
         self._clock = clock
 
@@ -153,6 +155,14 @@ class _World:
         finally:
             flow.close()
 
+    def run_to_end(self, flow: Flow[T]) -> T:
+        """Run *flow*, and then what it postponed."""
+        try:
+            return self.run(flow)
+        finally:
+            for effect in self._postponed:
+                self.run(effect.flow())
+
     def check_end(self) -> None:
         left = [reply for reply in self._script if not callable(reply)]
         assert [] == left, "the flow ended before its script did"
@@ -162,6 +172,8 @@ class _World:
             return self._answer(effect)
         if isinstance(effect, (Share, Accompany)):
             return self.run(effect.flow())
+        if isinstance(effect, Postpone):
+            return self._postponed.append(effect)
         if isinstance(effect, Invoke):
             return effect.function(*effect.arguments)
         if isinstance(effect, Sleep) and self._clock is not None:
@@ -185,7 +197,7 @@ def play(
 ) -> tuple[T, EffectLog]:
     """Play *flow*; return its result and the effects it asked for."""
     world = _World(replies, clock)
-    result = world.run(flow)
+    result = world.run_to_end(flow)
     world.check_end()
     return result, world.asked
 
@@ -196,7 +208,7 @@ def fail(
     """Play *flow*, which must end with one of the library's errors; return it and the effects."""
     world = _World(replies, clock)
     with pytest.raises(Auth0Error) as failed:
-        world.run(flow)
+        world.run_to_end(flow)
     world.check_end()
     return failed.value, world.asked
 

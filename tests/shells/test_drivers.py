@@ -6,7 +6,7 @@ import asyncio
 import linecache
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +18,7 @@ from auth0_tx.core.effects import (
     Emit,
     Flow,
     Invoke,
+    Postpone,
     Request,
     Response,
     Send,
@@ -57,6 +58,7 @@ class AsyncWorld:
     send_with: Callable[[], Response] = lambda: REPLY
     on_event: Callable[[Any], object] | None = None
     is_closed: bool = False
+    tasks: list[asyncio.Future[None]] = attrs.field(factory=list)
 
     async def send(self, send: Send) -> Response:
         """Answer."""
@@ -69,6 +71,10 @@ class AsyncWorld:
         """Run for this one alone."""
         return await run_flow(share.flow())
 
+    def begin(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Begin a task, which `in_tasks` waits for."""
+        self.tasks.append(asyncio.ensure_future(coroutine))
+
 
 def in_threads(flow: Flow[Any], **world: Any) -> Any:
     """Drive a flow in the blocking world."""
@@ -77,7 +83,16 @@ def in_threads(flow: Flow[Any], **world: Any) -> Any:
 
 def in_tasks(flow: Flow[Any], **world: Any) -> Any:
     """Drive a flow in the asyncio world."""
-    return asyncio.run(run_async(flow, AsyncWorld(**world)))
+    made = AsyncWorld(**world)
+
+    async def run_to_end() -> Any:
+        try:
+            return await run_async(flow, made)
+        finally:
+            for task in made.tasks:
+                await task
+
+    return asyncio.run(run_to_end())
 
 
 def run_in_loop(flow: Flow[Any], world: Any) -> Any:
@@ -320,6 +335,109 @@ def test_a_bug_in_a_flow(drive: Drive) -> None:
 
     with pytest.raises(ZeroDivisionError):
         drive(flow())
+
+
+class Postponing:
+    """A flow that postpones something, and what happened when.
+
+    Args:
+        end: ends the flow.
+    """
+
+    def __init__(self, end: Callable[[], object] = lambda: None) -> None:
+        self.end = end
+        self.steps: list[str] = []
+
+    def flow(self) -> Flow[str]:
+        """Postpone, once alone and once inside a shared flow."""
+        yield from Postpone(lambda: self._postponed("first"))
+        yield from Share("key", self._shared, 1.0)
+        self.steps.append("end")
+        self.end()
+        return "answer"
+
+    def _shared(self) -> Flow[None]:
+        yield from Postpone(lambda: self._postponed("second"))
+        yield from SEND
+        self.steps.append("sent")
+
+    def _postponed(self, name: str) -> Flow[None]:
+        yield from SEND
+        self.steps.append(name)
+
+
+def test_postponed_in_threads() -> None:
+    """A thread does what was postponed when the outermost flow has ended, in its order."""
+    postponing = Postponing()
+
+    assert "answer" == in_threads(postponing.flow())
+    assert ["sent", "end", "first", "second"] == postponing.steps
+
+
+def test_postponed_in_tasks() -> None:
+    """In asyncio it is a task, and the flow that postponed it does not wait for it."""
+    postponing = Postponing()
+
+    assert "answer" == in_tasks(postponing.flow())
+    assert {"first", "second", "sent", "end"} == set(postponing.steps)
+    assert postponing.steps.index("end") < postponing.steps.index("first")
+
+
+@drivers
+def test_postponed_past_an_error(drive: Drive) -> None:
+    """An error of the library is an answer; what was postponed has no part in it."""
+    postponing = Postponing(failing(NotSentError("no")))
+
+    with pytest.raises(NotSentError) as caught:
+        drive(postponing.flow())
+
+    assert {"first", "second", "sent", "end"} == set(postponing.steps)
+    assert (None, None) == (caught.value.__cause__, caught.value.__context__)
+
+
+@drivers
+@interrupts
+def test_postponed_and_interrupted(
+    drive: Drive, interrupt: type[BaseException]
+) -> None:
+    """Nothing is begun after an interrupt, in whichever part of the flow it came."""
+    postponing = Postponing(failing(interrupt()))
+
+    with pytest.raises(interrupt):
+        drive(postponing.flow())
+
+    assert "first" not in postponing.steps
+
+
+def test_postponed_and_failing(caplog: pytest.LogCaptureFixture) -> None:
+    """In asyncio, a bug in what was postponed is logged, and the answer stands."""
+
+    def fail() -> Flow[None]:
+        yield from Sleep(0.0)
+        raise ZeroDivisionError
+
+    def flow() -> Flow[str]:
+        yield from Postpone(fail)
+        return "answer"
+
+    assert "answer" == in_tasks(flow())
+    assert ["a flow that was postponed failed"] == [
+        record.getMessage() for record in caplog.records
+    ]
+
+
+@interrupts
+def test_postponed_and_struck(interrupt: type[BaseException]) -> None:
+    """An interrupt that strikes what a thread does after the answer goes on to the caller."""
+
+    def flow() -> Flow[str]:
+        yield from Postpone(lambda: Invoke(failing(interrupt())).__iter__())
+        return "answer"
+
+    with pytest.raises(interrupt) as caught:
+        in_threads(flow())
+
+    assert caught.value.__context__ is None
 
 
 def test_a_coroutine_function_for_threads(recwarn: pytest.WarningsRecorder) -> None:

@@ -2,7 +2,9 @@
 
 Both documents are kept, and looked up in the same order.
 
-1. A fresh one is used at once.
+1. A fresh one is used at once.  If it is due for a refresh, one of those who use it fetches
+   it again when its own call has its answer: no call waits for that, and the grant finds the
+   connection that rests.
 2. Otherwise one caller fetches it for all who ask meanwhile, ahead of the grants that wait
    for a connection: they may all need it.
 3. When the fetch fails, a document that is not older than a day goes on being used, and the
@@ -10,6 +12,11 @@ Both documents are kept, and looked up in the same order.
    exchanges.
 4. Nothing of a grant was sent by then: whatever went wrong is told as ``NotSentError`` or
    ``DiscoveryError``, and the same call may be made again.
+
+Metadata is due when its age is over, at the earliest after an hour, and may be used for a day:
+its endpoints are the domain's own, whatever their age.  Keys are due shortly *before* their age is
+over, at the earliest after nine minutes.  They are never used beyond it while the tenant answers,
+because it is how a tenant takes a key back: it publishes the key no longer.
 
 A set of keys that lacks the key a token names may be older than the token, and so may one
 whose key does not verify it: some tenants replace a key under its old name.  The set is then
@@ -20,7 +27,8 @@ any usable key counts as a failed fetch: it could only replace keys that work.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
 
@@ -41,7 +49,7 @@ from ...events import KeysFetched, MetadataFetched
 from ...values import TenantCheck
 from ..configuration import StoreOptions
 from ..context import BoundedCache, CachedDocument, Call, Context
-from ..effects import Emit, Flow, Invoke, Response, Send, Share
+from ..effects import Emit, Flow, Invoke, Postpone, Response, Send, Share
 from ..wire.domains import normalise_resolved_domain
 from ..wire.metadata import (
     DOCUMENT_LIMIT,
@@ -61,13 +69,22 @@ if TYPE_CHECKING:
 V = TypeVar("V")
 
 METADATA_AGE = 3_600.0
-"""Seconds that metadata is used when its answer does not say how long."""
+"""Seconds that metadata is used without a refresh, unless its answer says longer."""
 
 KEYS_AGE = 600.0
-"""Seconds that keys are used when their answer does not say how long."""
+"""Seconds that keys are used, unless their answer says longer."""
+
+KEYS_DUE = 0.9
+"""The part of their age after which keys are refreshed.
+
+A service that verifies a token every minute never waits for keys then, and fetches them seven
+times an hour."""
 
 LONGEST_FETCH = 5.0
 """Seconds, the most that one document may take of a call's own time."""
+
+LONGEST_REFRESH = 1.0
+"""Seconds, the most that a refresh may take after a call's answer: a thread waits for it."""
 
 RETRY_AFTER_FAILURE = 30.0
 """Seconds during which a cached document is used although its refresh failed."""
@@ -80,8 +97,28 @@ COOLDOWN = 30.0
 
 
 @attrs.frozen
+class _Source(Generic[V]):
+    """Where one document of a tenant comes from, and where it is kept.
+
+    Attributes:
+        kind: what it is: callers share a fetch under this and the *key*.
+        key: its key in the cache.
+        cache: keeps the documents of its kind.
+        fetch: fetches it; takes the one in the cache, if there is one.
+        make_event: returns the event of a fetch that took so many seconds and failed with a
+            code, or with ``None``.
+    """
+
+    kind: str
+    key: str
+    cache: BoundedCache[V]
+    fetch: Callable[[Call, CachedDocument[V] | None], Flow[CachedDocument[V]]]
+    make_event: Callable[[float, str | None], object]
+
+
+@attrs.frozen
 class Document:
-    """A JSON object, how many seconds it may be used, and when the server says it is."""
+    """A JSON object, how many seconds it is fresh, and when the server says it is."""
 
     members: dict[str, Any] = attrs.field(repr=False)
     fresh_for: float
@@ -172,33 +209,14 @@ def load_metadata(call: Call, domain: str) -> Flow[Metadata]:
         DiscoveryError: it cannot be fetched, or does not belong to *domain*.
         NotSentError: the tenant cannot be reached.
     """
-    context = call.context
-    metadata = context.metadata.find_fresh(domain, context.clock())
-    if metadata is not None:
-        return metadata
-
-    def fetch(
-        cached: CachedDocument[Metadata] | None,
-    ) -> Flow[CachedDocument[Metadata]]:
-        # A refresh that hangs must leave the call the time to use the cached document.
-        left = max(call.deadline - context.monotonic(), 0.0)
-        until = call.deadline if cached is None else call.deadline - left / 2
-        return _fetch_metadata(call.limit_to(until), domain)
-
-    def refresh() -> Flow[Metadata]:
-        return _refresh(
-            call,
-            context.metadata,
-            domain,
-            fetch,
-            lambda seconds, code: MetadataFetched(
-                domain=domain, seconds=seconds, code=code
-            ),
-            lambda cached, now: cached.is_fresh(now),
-        )
-
+    context, source = call.context, _find_metadata_source(call, domain)
+    cached, now = context.metadata.get(domain), context.clock()
+    if cached is not None and cached.is_fresh(now):
+        if cached.is_due(now):
+            yield from _postpone_refresh(call, source, cached)
+        return cached.value
     # One fetch for all: after a restart, each worker's first thousand calls need the same.
-    return (yield from Share(("metadata", domain), refresh, call.deadline))
+    return (yield from _fetch_once_for_all(call, source, CachedDocument.is_fresh))
 
 
 def load_keys(
@@ -220,39 +238,20 @@ def load_keys(
     Raises:
         SigningKeyError: they cannot be fetched.
     """
-    context, url = call.context, metadata.jwks_uri
+    context, source = call.context, _find_keys_source(call, metadata)
 
     def is_enough(cached: CachedDocument[KeySet], now: float) -> bool:
         return cached.is_fresh(now) and not (
             _may_lack_key(cached, key_id, now) or _may_be_outdated(cached, failed, now)
         )
 
-    def fetch(cached: CachedDocument[KeySet] | None) -> Flow[CachedDocument[KeySet]]:
-        now = context.clock()
-        is_repeat = cached is not None and cached.is_fresh(now)
-        return _fetch_keys(
-            call.limit_to(call.deadline),
-            metadata,
-            asked_again_at=now if is_repeat else float("-inf"),
-        )
-
-    def refresh() -> Flow[KeySet]:
-        return _refresh(
-            call,
-            context.key_sets,
-            url,
-            fetch,
-            lambda seconds, code: KeysFetched(
-                domain=metadata.domain, seconds=seconds, code=code
-            ),
-            is_enough,
-        )
-
-    cached = context.key_sets.get(url)
-    if cached is not None and is_enough(cached, context.clock()):
+    cached, now = context.key_sets.get(source.key), context.clock()
+    if cached is not None and is_enough(cached, now):
+        if cached.is_due(now):
+            yield from _postpone_refresh(call, source, cached)
         return cached.value
     try:
-        return (yield from Share(("keys", url), refresh, call.deadline))
+        return (yield from _fetch_once_for_all(call, source, is_enough))
     except CustomTokenExchangeError as error:
         failure = error
     # Outside the handler: the new error replaces the old one, and has no context.  Whatever
@@ -260,33 +259,107 @@ def load_keys(
     raise failure if isinstance(failure, SigningKeyError) else _to_key_error(failure)
 
 
+def _find_metadata_source(call: Call, domain: str) -> _Source[Metadata]:
+    def fetch(
+        call: Call, _: CachedDocument[Metadata] | None
+    ) -> Flow[CachedDocument[Metadata]]:
+        return _fetch_metadata(call, domain)
+
+    def make_event(seconds: float, code: str | None) -> MetadataFetched:
+        return MetadataFetched(domain=domain, seconds=seconds, code=code)
+
+    return _Source("metadata", domain, call.context.metadata, fetch, make_event)
+
+
+def _find_keys_source(call: Call, metadata: Metadata) -> _Source[KeySet]:
+    def fetch(
+        call: Call, cached: CachedDocument[KeySet] | None
+    ) -> Flow[CachedDocument[KeySet]]:
+        now = call.context.clock()
+        # Not due, and fetched all the same: for a token whose key is missing, or has failed.
+        is_repeat = (
+            cached is not None and cached.is_fresh(now) and not cached.is_due(now)
+        )
+        asked_again_at = now if is_repeat else float("-inf")
+        return _fetch_keys(call, metadata, asked_again_at=asked_again_at)
+
+    def make_event(seconds: float, code: str | None) -> KeysFetched:
+        return KeysFetched(domain=metadata.domain, seconds=seconds, code=code)
+
+    return _Source("keys", metadata.jwks_uri, call.context.key_sets, fetch, make_event)
+
+
+def _fetch_once_for_all(
+    call: Call,
+    source: _Source[V],
+    is_enough: Callable[[CachedDocument[V], float], bool],
+) -> Flow[V]:
+    """Return a document that *is_enough*, fetched once for all who ask for it meanwhile."""
+    refresh = partial(_refresh, call.limit_to(call.deadline), source, is_enough)
+    return (yield from Share((source.kind, source.key), refresh, call.deadline))
+
+
+def _postpone_refresh(
+    call: Call, source: _Source[V], cached: CachedDocument[V]
+) -> Flow[None]:
+    """Have this call refresh a document after its answer, and no other call."""
+    refresh_at = call.context.clock() + RETRY_AFTER_FAILURE
+    source.cache.replace(source.key, attrs.evolve(cached, refresh_at=refresh_at))
+    yield from Postpone(partial(_refresh_after_answer, call, source, cached.value))
+
+
+def _refresh_after_answer(call: Call, source: _Source[V], used: V) -> Flow[None]:
+    """Fetch a document that was *used*; a failure leaves it in use for the calls to come."""
+    now = call.context.monotonic()
+    left = call.deadline - now
+    if left <= 0:
+        return
+    # The caller waits for it, though it has the answer: half of what is left at most, and
+    # the fetch is sent once.
+    part = call.limit_to(now + min(left / 2, LONGEST_REFRESH))
+    part.settings = attrs.evolve(
+        part.settings, retry=attrs.evolve(part.settings.retry, attempts=1)
+    )
+
+    def is_enough(cached: CachedDocument[V], now: float) -> bool:
+        return cached.value is not used
+
+    try:
+        yield from _fetch_once_for_all(part, source, is_enough)
+    except CustomTokenExchangeError:
+        # It was reported to the application's subscriber by whoever fetched it.
+        return
+
+
 def _refresh(
     call: Call,
-    cache: BoundedCache[V],
-    key: str,
-    fetch: Callable[[CachedDocument[V] | None], Flow[CachedDocument[V]]],
-    make_event: Callable[[float, str | None], object],
+    source: _Source[V],
     is_enough: Callable[[CachedDocument[V], float], bool],
 ) -> Flow[V]:
     """Fetch a document for all who wait; after a failure, go on with the cached one."""
     context, started = call.context, call.context.monotonic()
     now = context.clock()
-    cached = cache.get(key)
+    cached = source.cache.get(source.key)
     if cached is not None and is_enough(cached, now):
         # Another flight ended between our look and our turn.
         return cached.value
     try:
-        document = yield from fetch(cached)
+        document = yield from source.fetch(call, cached)
     except CustomTokenExchangeError as error:
-        yield from _report(call, make_event, started, str(error.code))
+        yield from _report(call, source.make_event, started, str(error.code))
         # A clock that was set back makes the age negative, which says nothing.
         if cached is None or not 0 <= now - cached.fetched_at < LONGEST_STALE:
             raise
         retry_at = now + RETRY_AFTER_FAILURE
-        cache.add(key, attrs.evolve(cached, retry_at=retry_at, asked_again_at=now))
+        source.cache.replace(
+            source.key,
+            attrs.evolve(
+                cached, refresh_at=retry_at, retry_at=retry_at, asked_again_at=now
+            ),
+        )
         return cached.value
-    cache.add(key, document)
-    yield from _report(call, make_event, started, None)
+    source.cache.replace(source.key, document)
+    yield from _report(call, source.make_event, started, None)
     return document.value
 
 
@@ -306,7 +379,9 @@ def _fetch_metadata(call: Call, domain: str) -> Flow[CachedDocument[Metadata]]:
     )
     metadata = _to_metadata(document, domain)
     now = call.context.clock()
-    return CachedDocument(metadata, now, now + document.fresh_for)
+    return CachedDocument(
+        metadata, now, now + LONGEST_STALE, refresh_at=now + document.fresh_for
+    )
 
 
 def _to_metadata(document: Document, domain: str) -> Metadata:
@@ -332,7 +407,11 @@ def _fetch_keys(
         raise SigningKeyError("the tenant's key set has no usable key")
     now = call.context.clock()
     return CachedDocument(
-        keys, now, now + document.fresh_for, asked_again_at=asked_again_at
+        keys,
+        now,
+        now + document.fresh_for,
+        refresh_at=now + document.fresh_for * KEYS_DUE,
+        asked_again_at=asked_again_at,
     )
 
 
@@ -359,7 +438,7 @@ def _may_be_outdated(
 
 
 def fetch_document(
-    call: Call, domain: str, url: str, default_age: float
+    call: Call, domain: str, url: str, shortest_age: float
 ) -> Flow[Document]:
     """Fetch a JSON object; a GET may be sent again whatever became of it.
 
@@ -377,7 +456,7 @@ def fetch_document(
         members, rule = read_document(response)
         if rule is None:
             date = parse_http_date(read_header(response, "date"))
-            return Document(members, freshness(response, default_age), date)
+            return Document(members, freshness(response, shortest_age), date)
         return _read_failure(response, rule, context.clock())
 
     try:

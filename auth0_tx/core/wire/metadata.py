@@ -20,9 +20,6 @@ from .reading import COMPRESSED, is_compressed, read_header, read_json
 DOCUMENT_LIMIT = 524_288
 """Bytes of a published document; Auth0's have fewer than ten thousand."""
 
-SHORTEST_AGE = 60.0
-"""Seconds that a document is used at least: Auth0's own max-age is 15 seconds."""
-
 LONGEST_AGE = 86_400.0
 """Seconds that a document is used at most, so that a rotated key is noticed in a day."""
 
@@ -109,8 +106,14 @@ def read_metadata(
     return Metadata(domain, issuer, *endpoints), None
 
 
-def freshness(response: Response, default: float) -> float:
-    """Return how many seconds a document may be used: its ``max-age``, within bounds."""
+def freshness(response: Response, shortest: float) -> float:
+    """Return how many seconds a document is fresh: its ``max-age``, within bounds.
+
+    Args:
+        response: the answer with the document.
+        shortest: the lower bound.  Auth0's own ``max-age`` is 15 seconds, which would have a
+            quiet service fetch its documents for every call.
+    """
     found = _find_max_age(read_header(response, "cache-control") or "")
-    seconds = float(found[1]) if found else default
-    return min(max(seconds, SHORTEST_AGE), LONGEST_AGE)
+    seconds = float(found[1]) if found else shortest
+    return min(max(seconds, shortest), LONGEST_AGE)

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from auth0_tx.core.context import Context
-from auth0_tx.core.effects import Emit, Invoke, Request, Response, Send, Share
+from auth0_tx.core.effects import (
+    Emit,
+    Invoke,
+    Postpone,
+    Request,
+    Response,
+    Send,
+    Share,
+)
 from auth0_tx.core.flows.tenant_documents import load_metadata, resolve_domain
 from auth0_tx.errors import DiscoveryError, InvalidInputError, NotSentError
 from auth0_tx.events import MetadataFetched
@@ -85,23 +93,82 @@ def test_next_flight(cold: Context) -> None:
     late.close()
 
 
+AFTERWARDS = [Postpone, Share, Send]
+"""The effects of a refresh that the call does not wait for."""
+
+
 @pytest.mark.parametrize(
     ("cache_control", "seconds"),
     [
         ("", HOUR),
-        ("max-age=0", 60.0),
-        ("max-age=300", 300.0),
-        ("max-age=315360000", DAY),
+        ("max-age=0", HOUR),
+        ("max-age=15", HOUR),
+        ("max-age=7200", 2 * HOUR),
     ],
 )
 def test_age(cold: Context, clock: Clock, cache_control: str, seconds: float) -> None:
-    """Metadata is asked for again when its age is over, and not before."""
+    """Metadata is used for an hour at least; then it is used still, and refreshed after that."""
     find_metadata(cold, build_response(DOCUMENT, cache_control=cache_control))
     clock.wait(seconds - 1)
     assert [] == find_metadata(cold)
     clock.wait(1)
 
+    assert AFTERWARDS == list_kinds(find_metadata(cold, GOOD))
+    assert [] == find_metadata(cold)
+
+
+@pytest.mark.parametrize("cache_control", ["", "max-age=315360000"])
+def test_longest_age(cold: Context, clock: Clock, cache_control: str) -> None:
+    """Metadata that is a day old is not used before it is fetched again."""
+    find_metadata(cold, build_response(DOCUMENT, cache_control=cache_control))
+    clock.wait(DAY)
+
     assert [Share, Send] == list_kinds(find_metadata(cold, GOOD))
+
+
+def test_quiet_service(cold: Context, clock: Clock) -> None:
+    """A service that calls every minute fetches metadata twice in its first hour."""
+    fetches = []
+    for _ in range(61):
+        fetches += find_metadata(cold, lambda request: GOOD).requests
+        clock.wait(60)
+
+    assert 2 == len(fetches)
+
+
+def postpone(context: Context) -> tuple[Postpone, Generator[Any, Any, Any]]:
+    """Load metadata that is due; return the refresh, which has not begun."""
+    flow = load_metadata(begin_call(context, context.monotonic() + 60), DOMAIN)
+    effect = next(flow)
+    assert isinstance(effect, Postpone)
+    return effect, flow
+
+
+def test_due_for_many(cold: Context, clock: Clock) -> None:
+    """Of those who use metadata that is due, one refreshes it; if it dies, another one does."""
+    find_metadata(cold, GOOD)
+    clock.wait(HOUR)
+    _, first = postpone(cold)
+    others = [find_metadata(cold) for _ in range(5)]
+    clock.wait(30)
+    second = find_metadata(cold, GOOD)
+    first.close()
+
+    assert [[]] * 5 == others
+    assert AFTERWARDS == list_kinds(second)
+
+
+def test_refreshed_meanwhile(cold: Context, clock: Clock) -> None:
+    """A refresh that another call was quicker with is not made again."""
+    find_metadata(cold, GOOD)
+    clock.wait(HOUR)
+    effect, flow = postpone(cold)
+    clock.wait(30)
+    find_metadata(cold, GOOD)
+    _, asked = play(effect.flow())
+    flow.close()
+
+    assert [Share] == list_kinds(asked)
 
 
 def test_clock_set_back(cold: Context, clock: Clock) -> None:
@@ -174,21 +241,48 @@ def test_oldest_copy(cold: Context, clock: Clock) -> None:
 
 @pytest.mark.parametrize(
     ("left", "first", "refresh"),
-    [(10.0, 5.0, 5.0), (4.0, 4.0, 2.0), (-1.0, -1.0, -1.0)],
+    [(10.0, [5.0], [1.0]), (1.0, [1.0], [0.5]), (-1.0, [-1.0], [])],
 )
-def test_refresh_leaves_time(
-    cold: Context, clock: Clock, left: float, first: float, refresh: float
+def test_refresh_is_short(
+    cold: Context, clock: Clock, left: float, first: list[float], refresh: list[float]
 ) -> None:
-    """A refresh may take half of the call's time, so that the kept document can still be used."""
+    """A refresh takes a second at most, and half of the call's time: a thread waits for it."""
     seconds = []
-    for _ in range(2):
-        _, asked = play(load_metadata(begin_call(cold, clock.now + left), DOMAIN), GOOD)
-        seconds += [
-            effect.deadline - clock.now for effect in asked if type(effect) is Send
-        ]
+    for replies in (first, refresh):
+        flow = load_metadata(begin_call(cold, clock.now + left), DOMAIN)
+        _, asked = play(flow, *[GOOD for _ in replies])
+        seconds.append(
+            [effect.deadline - clock.now for effect in asked if type(effect) is Send]
+        )
         clock.wait(HOUR)
 
     assert [first, refresh] == seconds
+
+
+def test_refresh_is_sent_once(cold: Context, clock: Clock) -> None:
+    """A refresh that fails is not tried again for the same call, nor for half a minute."""
+    find_metadata(cold, GOOD)
+    clock.wait(HOUR)
+    asked = find_metadata(cold, lambda request: NotSentError("no", retry_safe=True))
+    clock.wait(29)
+    again = find_metadata(cold)
+
+    assert AFTERWARDS == list_kinds(asked)
+    assert [] == again
+
+
+def test_refresh_that_gets_no_turn(cold: Context, clock: Clock) -> None:
+    """A refresh that waits for another one in vain leaves what there was."""
+    find_metadata(cold, GOOD)
+    clock.wait(HOUR)
+    effect, flow = postpone(cold)
+    refresh = effect.flow()
+    assert isinstance(next(refresh), Share)
+    with pytest.raises(StopIteration):
+        refresh.throw(NotSentError("another call was still fetching"))
+    flow.close()
+
+    assert [] == find_metadata(cold)
 
 
 def test_unreachable(cold: Context, clock: Clock) -> None:
@@ -213,6 +307,7 @@ def test_told(clock: Clock) -> None:
     bad = find_metadata(context, DOWN)
 
     assert [Share, Send, Emit] == list_kinds(good)
+    assert [*AFTERWARDS, Emit] == list_kinds(bad)
     assert [MetadataFetched(domain=DOMAIN, seconds=2.0)] == good.events
     assert [
         MetadataFetched(domain=DOMAIN, seconds=0.0, code="discovery_failed")

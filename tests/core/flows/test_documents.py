@@ -38,10 +38,10 @@ def fetch(context: Context, seconds: float = 10.0) -> Flow[Document]:
 def test_document(cold: Context) -> None:
     """A document is a JSON object, and how long it is fresh."""
     document, asked = play(
-        fetch(cold), build_response(DOCUMENT, cache_control="max-age=300")
+        fetch(cold), build_response(DOCUMENT, cache_control="max-age=900")
     )
 
-    assert Document(DOCUMENT, 300.0) == document
+    assert Document(DOCUMENT, 900.0) == document
     assert ("GET", DISCOVERY_URL) == (asked.requests[0].method, asked.requests[0].url)
     assert str(DOCUMENT) not in repr(document)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from auth0_tx.core.context import Context
-from auth0_tx.core.effects import Emit, Request, Response, Send, Share
+from auth0_tx.core.effects import Emit, Postpone, Request, Response, Send, Share
 from auth0_tx.core.flows.tenant_documents import load_keys
 from auth0_tx.core.jose.keys import KeySet
 from auth0_tx.errors import (
@@ -124,23 +124,62 @@ def test_next_flight(context: Context) -> None:
     ("cache_control", "seconds"),
     [
         ("", 600.0),
-        ("max-age=0", 60.0),
-        ("max-age=300", 300.0),
+        ("max-age=0", 600.0),
+        ("max-age=15", 600.0),
+        ("max-age=1200", 1_200.0),
         ("max-age=999999999", DAY),
     ],
 )
 def test_age(
     context: Context, clock: Clock, cache_control: str, seconds: float
 ) -> None:
-    """Keys are asked for again when their age is over, and not before."""
-    find_keys(
-        context, "key-1", build_jwks_response("key-1", cache_control=cache_control)
-    )
-    clock.wait(seconds - 1)
+    """Keys are used for ten minutes at least, and not beyond their age."""
+    answer = build_jwks_response("key-1", cache_control=cache_control)
+    find_keys(context, "key-1", answer)
+    clock.wait(seconds * 0.9 - 1)
     assert 0 == count_sends(context, "key-1")
-    clock.wait(1)
+    clock.wait(seconds * 0.1 + 1)
+    _, asked = find_keys(context, "key-1", build_jwks_response("key-1"))
 
-    assert 1 == count_sends(context, "key-1", build_jwks_response("key-1"))
+    assert [Share, Send] == list_kinds(asked)
+
+
+@pytest.mark.parametrize("wait", [9 * MINUTE, 10 * MINUTE - 1])
+def test_due(context: Context, clock: Clock, wait: float) -> None:
+    """Keys whose age is over soon are used still, and refreshed after that, by one call."""
+    old, _ = find_keys(context, "key-1", build_jwks_response("key-1"))
+    clock.wait(wait)
+    used, asked = find_keys(context, "key-1", build_jwks_response("key-1", "key-2"))
+    found, again = find_keys(context, "key-2")
+
+    assert used is old
+    assert [Postpone, Share, Send] == list_kinds(asked)
+    assert (found.has("key-2"), []) == (True, again)
+
+
+def test_quiet_service(context: Context, clock: Clock) -> None:
+    """A service that verifies a token every minute fetches keys seven times an hour."""
+    fetches, waits = [], 0
+    for _ in range(60):
+        _, asked = find_keys(context, "key-1", lambda _: build_jwks_response("key-1"))
+        fetches += asked.requests
+        waits += Share in list_kinds(asked) and Postpone not in list_kinds(asked)
+        clock.wait(60)
+
+    assert (7, 1) == (len(fetches), waits)
+
+
+def test_new_key_while_due(context: Context, clock: Clock) -> None:
+    """A key that is missing in a set that is due is looked for at once, and once."""
+    find_keys(context, "key-1", build_jwks_response("key-1"))
+    clock.wait(9 * MINUTE)
+    _, first = find_keys(context, "key-2", build_jwks_response("key-1"))
+    sends = [count_sends(context, "key-2", lambda _: build_jwks_response("key-1"))]
+    sends += [count_sends(context, f"made-up-{number}") for number in range(5)]
+
+    assert [Share, Send] == list_kinds(first)
+    # The set was fetched as one that is due; from then on the cooldown counts.
+    assert [1, 0, 0, 0, 0, 0] == sends
 
 
 def test_new_key(context: Context) -> None:
@@ -323,7 +362,7 @@ def test_keys_come_back(context: Context, clock: Clock) -> None:
     clock.wait(30)
 
     assert 1 == count_sends(context, "key-1", build_jwks_response("key-1"))
-    clock.wait(599)
+    clock.wait(9 * MINUTE - 1)
     assert 0 == count_sends(context, "key-1")
 
 

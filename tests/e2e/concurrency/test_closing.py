@@ -17,7 +17,9 @@ from auth0_tx import (
     CustomTokenExchangeError,
     ServerClient,
 )
+from auth0_tx.events import MetadataFetched
 from tests.e2e.concurrency.volume import (
+    DISCOVERY,
     TOKEN,
     VolumeIssuer,
     in_tasks,
@@ -150,6 +152,46 @@ async def test_aclose_within_a_call(issuer: VolumeIssuer) -> None:
     with pytest.raises(ClientClosedError, match="closed"):
         await client.custom_token_exchange(options("late"))
     assert {} == client._transport._states
+
+
+async def test_aclose_during_a_refresh(issuer: VolumeIssuer) -> None:
+    """A refresh of metadata that nobody waits for ends with its client."""
+    age = 0.0
+    settings = issuer.settings(clock=lambda: time.time() + age)
+    async with AsyncServerClient(**settings) as client:
+        await client.custom_token_exchange(options("before"))
+        age = 4_000.0
+        issuer.tell(delay={DISCOVERY: 5.0})
+        began = time.monotonic()
+        await client.custom_token_exchange(options("after"))
+        (task,) = next(iter(client._transport._states.values())).tasks
+        await asyncio.sleep(0.1)
+    took = time.monotonic() - began
+
+    assert task.cancelled()
+    assert 2.0 > took
+    assert wait_until_all_closed(issuer)
+
+
+async def test_aclose_by_a_subscriber(issuer: VolumeIssuer) -> None:
+    """A refresh whose subscriber has the client closed does not wait for itself."""
+    age, closings = 0.0, []
+
+    def close_after_refresh(event: object) -> None:
+        if isinstance(event, MetadataFetched) and age:
+            closings.append(asyncio.ensure_future(client.aclose()))
+
+    client = AsyncServerClient(
+        **issuer.settings(clock=lambda: time.time() + age, on_event=close_after_refresh)
+    )
+    await client.custom_token_exchange(options("before"))
+    age = 4_000.0
+    await client.custom_token_exchange(options("after"))
+    while not closings:
+        await asyncio.sleep(0.01)
+    await closings[0]
+
+    assert wait_until_all_closed(issuer)
 
 
 def test_close_before_use(issuer: VolumeIssuer) -> None:

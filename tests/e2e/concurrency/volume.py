@@ -20,6 +20,7 @@ from auth0_tx import CustomTokenExchangeOptions
 
 METADATA, KEYS = "/.well-known/openid-configuration", "/.well-known/jwks.json"
 TOKEN = "/oauth/token"
+DISCOVERY = "/.well-known/openid-configuration"
 
 T = TypeVar("T")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -124,6 +125,19 @@ class Calls:
     def exchange(self) -> list[Step]:
         """Return an exchange."""
         return [lambda client: client.custom_token_exchange(options_of(self._tenant))]
+
+    def exchange_with_aging_documents(self) -> tuple[Settings, list[Step]]:
+        """Return a client and exchanges after which it refreshes its keys and its metadata."""
+        ages = iter((570.0, 3_700.0))
+        age = 0.0
+
+        def grow_older(client: Any) -> None:
+            nonlocal age
+            age = next(ages)
+
+        exchange, *_ = self.exchange()
+        steps = [exchange, grow_older, exchange, grow_older, exchange]
+        return {"clock": lambda: time.time() + age}, steps
 
     def exchange_on_behalf(self) -> list[Step]:
         """Return an exchange on behalf of a user, twice for the same token."""

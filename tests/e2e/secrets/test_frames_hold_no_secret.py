@@ -57,6 +57,7 @@ KINDS: dict[str, Callable[[Calls], tuple[Settings, Sequence[Step]]]] = {
         )
         for method in METHODS
     },
+    "documents that age": lambda calls: calls.exchange_with_aging_documents(),
     "session in cookies": lambda calls: (
         calls.keep_sessions("cookies"),
         calls.use_session(),

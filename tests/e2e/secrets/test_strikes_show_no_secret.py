@@ -39,6 +39,7 @@ def closed() -> Iterator[None]:
     [
         ("blocking", "client_secret_basic"),
         ("blocking", "session in Redis"),
+        ("blocking", "documents that age"),
         ("async", "client_secret_basic"),
     ],
 )
