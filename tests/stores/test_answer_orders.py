@@ -39,6 +39,8 @@ from tests.core.stepping import Process, Run, World
 from tests.core.world import Clock, play
 from tests.stores.every_store import open_store
 
+pytestmark = pytest.mark.exhaustive
+
 OPERATIONS = ("read", "token", "logout")
 
 LATER = 10_000.0
