@@ -236,7 +236,7 @@ BAD_RSA_KEYS: dict[str, Any] = {
     "ec": to_jwk(P256),
     "ec-held": P256,
     "okp-held": OKPKey.generate_key("Ed25519"),
-    "dsa": to_pem(dsa.generate_private_key(2_048)),
+    "dsa": to_pem(dsa.generate_private_key(1_024)),
     "ed25519": to_pem(ed25519.Ed25519PrivateKey.generate()),
     "unknown-kind": build_unknown_key(encode_der(6, bytes([0x2A, 3, 4]))),
     "unknown-curve": build_unknown_key(EC_OID, encode_der(6, bytes([0x2A, 3, 5]))),
