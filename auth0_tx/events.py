@@ -58,10 +58,14 @@ class ExchangeRetried:
 class ExchangeFinished:
     """An exchange ended.
 
+    It follows each :class:`ExchangeStarted`, in the same thread or task, also if the call is
+    cancelled or interrupted.
+
     Attributes:
         domain: the tenant's domain.
         seconds: its duration, including all attempts and the waits between them.
-        code: the error's code, or ``None`` for success.
+        code: the error's code; the name of the exception's class if the call was interrupted,
+            such as ``CancelledError`` or ``KeyboardInterrupt``; or ``None`` for success.
         status: the HTTP status of the error's response, if there was one.
         exchange_id: a number that no other exchange of this client has in this process;
             0 for a request that isn't an exchange, such as a refresh.

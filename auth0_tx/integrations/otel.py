@@ -2,15 +2,27 @@
 
     client = ServerClient(..., on_event=OpenTelemetrySubscriber())
 
-Events have no tokens, so spans have none.  A span begins in the caller's context, and is not
-made the current one: a call that is cancelled sends no event, and would leave it current.
+The span of an exchange goes like this.
+
+1. ``ExchangeStarted`` starts it below the caller's span, and makes it the current one of the
+   thread or the task.  So the spans of all that the exchange does are below it: of its HTTP
+   requests with their retries, and of Redis, if a token cache is there.
+2. ``ExchangeFinished`` ends it, and makes the caller's the current one again.  A client sends
+   this event also if a call is cancelled or interrupted.
+3. Only a coroutine that is closed while it waits sends none.  Its context goes away with it,
+   and its span is ended when too many are open.
+
+A call that shares an exchange with others has no span of its own; the exchange is below the
+span of the call that leads it.
+
+Events have no tokens, so spans have none.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import ConfigurationError
 from ..events import (
@@ -36,7 +48,7 @@ from ..events import (
 from ..version import __version__
 
 try:
-    from opentelemetry import metrics, trace
+    from opentelemetry import context, metrics, trace
     from opentelemetry.trace import SpanKind, Status, StatusCode
 except ImportError:
     raise ConfigurationError(
@@ -47,7 +59,7 @@ except ImportError:
 SPAN_NAME = "auth0_tx.exchange"
 
 _MOST_OPEN = 10_000
-"""Spans that may be open at once: a cancelled call never ends its span."""
+"""Spans that may be open at once: a coroutine that is closed never ends its own."""
 
 _CACHE = {CacheHit: "hit", CacheMissed: "miss", CacheJoined: "joined"}
 _FETCHED = {MetadataFetched: "metadata", KeysFetched: "keys"}
@@ -62,13 +74,24 @@ _AUDITED: dict[type[AuditEvent], str] = {
 }
 
 
+class _OpenSpan(NamedTuple):
+    """A span that has not ended, the context in which it is current, and the caller's."""
+
+    span: trace.Span
+    current: context.Context
+    callers: context.Context
+
+
 class OpenTelemetrySubscriber:
     """Report a client's events to OpenTelemetry; give each client its own subscriber.
 
-    Spans are named ``auth0_tx.exchange``.  Metrics are ``auth0_tx.exchange.duration`` and
-    ``auth0_tx.fetch.duration`` (histograms, in seconds), and the counters
-    ``auth0_tx.exchange.retries``, ``auth0_tx.cache.lookups``, ``auth0_tx.cache.failures``,
-    ``auth0_tx.session.rotations``, ``auth0_tx.session.ended`` and ``auth0_tx.audit.events``.
+    Spans are named ``auth0_tx.exchange``, and are the current one while the exchange lasts.
+    So call the subscriber where an event arrives, and not in another thread.
+
+    Metrics are ``auth0_tx.exchange.duration`` and ``auth0_tx.fetch.duration`` (histograms, in
+    seconds), and the counters ``auth0_tx.exchange.retries``, ``auth0_tx.cache.lookups``,
+    ``auth0_tx.cache.failures``, ``auth0_tx.session.rotations``, ``auth0_tx.session.ended`` and
+    ``auth0_tx.audit.events``.
     No user and no session is an attribute: metrics keep each value for ever.
 
     Args:
@@ -83,7 +106,7 @@ class OpenTelemetrySubscriber:
     ) -> None:
         self._tracer = trace.get_tracer("auth0_tx", __version__, tracer_provider)
         meter = metrics.get_meter("auth0_tx", __version__, meter_provider)
-        self._open: OrderedDict[int, trace.Span] = OrderedDict()
+        self._open: OrderedDict[int, _OpenSpan] = OrderedDict()
         self._exchanges = meter.create_histogram(
             "auth0_tx.exchange.duration", "s", "Duration of exchanges."
         )
@@ -182,32 +205,43 @@ class OpenTelemetrySubscriber:
         }
         if event.audience is not None:
             attributes["auth0_tx.audience"] = event.audience
+        callers = context.get_current()
         span = self._tracer.start_span(
-            SPAN_NAME, kind=SpanKind.CLIENT, attributes=attributes
+            SPAN_NAME, callers, kind=SpanKind.CLIENT, attributes=attributes
         )
-        self._open[event.exchange_id] = span
-        # The oldest are those of cancelled calls; what is ended late is still exported.
+        current = trace.set_span_in_context(span, callers)
+        self._open[event.exchange_id] = _OpenSpan(span, current, callers)
+        context.attach(current)
+        # The oldest are those whose end nobody tells; what is ended late is still exported.
         while len(self._open) > _MOST_OPEN:
             _, oldest = self._open.popitem(last=False)
-            oldest.end()
+            oldest.span.end()
 
     def _record_retry(self, event: ExchangeRetried) -> None:
         attributes = _outcome_attributes(event)
         self._retries.add(1, attributes)
-        span = self._open.get(event.exchange_id)
-        if span is not None:
-            span.add_event("retry", {"auth0_tx.attempt": event.attempt, **attributes})
+        opened = self._open.get(event.exchange_id)
+        if opened is not None:
+            opened.span.add_event(
+                "retry", {"auth0_tx.attempt": event.attempt, **attributes}
+            )
 
     def _finish_span(self, event: ExchangeFinished) -> None:
         attributes = _outcome_attributes(event)
-        self._exchanges.record(event.seconds, attributes)
-        span = self._open.pop(event.exchange_id, None)
-        if span is None:
-            return
-        if event.code is not None:
-            span.set_attributes(attributes)
-            span.set_status(Status(StatusCode.ERROR, event.code))
-        span.end()
+        opened = self._open.pop(event.exchange_id, None)
+        try:
+            # While the span is the current one, so that it can be the measurement's example.
+            self._exchanges.record(event.seconds, attributes)
+            if opened is not None:
+                if event.code is not None:
+                    opened.span.set_attributes(attributes)
+                    opened.span.set_status(Status(StatusCode.ERROR, event.code))
+                opened.span.end()
+        finally:
+            # Not by the token of ``attach``, which is good only in the context that it is from,
+            # and only where the span is the current one: in another thread it never was.
+            if opened is not None and context.get_current() is opened.current:
+                context.attach(opened.callers)
 
 
 def _outcome_attributes(event: Any) -> dict[str, Any]:

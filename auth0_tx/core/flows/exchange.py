@@ -227,22 +227,30 @@ def run_exchange(
     # An iterator's step is atomic under the interpreter's lock, so threads get different
     # numbers without a lock of ours.
     call.exchange_id = next(call.context.exchange_ids)
-    yield from Emit(
-        ExchangeStarted(
-            exchange_id=call.exchange_id,
-            domain=domain,
-            subject_token_type=grant.subject_token_type,
-            audience=grant.audience,
-            actor=grant.has_actor,
-        )
-    )
+    # A subscriber sees the end of each exchange that it saw begin, before the caller goes on:
+    # it may have made a span the current one meanwhile, and must be able to take that back.
     try:
+        yield from Emit(
+            ExchangeStarted(
+                exchange_id=call.exchange_id,
+                domain=domain,
+                subject_token_type=grant.subject_token_type,
+                audience=grant.audience,
+                actor=grant.has_actor,
+            )
+        )
         result = yield from _send_and_finish(call, domain, grant, finish)
+        yield from _report_end(call, domain)
     except CustomTokenExchangeError as error:
-        # Before it is raised again: a subscriber sees the end of each exchange it saw begin.
-        yield from _report_end(call, domain, error)
+        yield from _report_end(call, domain, str(error.code), error.status)
         raise
-    yield from _report_end(call, domain, None)
+    except GeneratorExit:
+        # No driver is there any more to perform an effect.
+        raise
+    except BaseException as error:
+        # An interrupt, such as the cancellation of a task, or a bug: it has no code.
+        yield from _report_end(call, domain, type(error).__name__)
+        raise
     return result
 
 
@@ -285,15 +293,15 @@ def _send_and_finish(
 
 
 def _report_end(
-    call: Call, domain: str, error: CustomTokenExchangeError | None
+    call: Call, domain: str, code: str | None = None, status: int | None = None
 ) -> Flow[None]:
     yield from Emit(
         ExchangeFinished(
             exchange_id=call.exchange_id,
             domain=domain,
             seconds=call.context.monotonic() - call.started,
-            code=None if error is None else str(error.code),
-            status=None if error is None else error.status,
+            code=code,
+            status=status,
         )
     )
 

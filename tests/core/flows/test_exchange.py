@@ -306,6 +306,38 @@ def test_events_of_a_refusal(clock: Clock) -> None:
     ] == asked.events
 
 
+class TimeLimit(BaseException):
+    """Raised by a signal handler."""
+
+
+@pytest.mark.parametrize("steps", range(1, 4))
+def test_events_of_an_interrupt(clock: Clock, steps: int) -> None:
+    """The subscriber is told the end of an exchange that an interrupt cuts off anywhere."""
+    flow = custom_token_exchange(
+        build_client(clock, on_event=print), build_options(audience="a")
+    )
+    replies = iter([None, None, build_response()])
+    performed = [flow.send(next(replies)) for _ in range(steps)]
+    last = flow.throw(TimeLimit())
+
+    assert [Emit, Send, Emit][:steps] == list_kinds(performed)
+    assert Emit(ExchangeFinished(domain=DOMAIN, seconds=0.0, code="TimeLimit")) == last
+    with pytest.raises(TimeLimit):
+        flow.send(None)
+
+
+def test_events_of_an_abandoned_flow(clock: Clock) -> None:
+    """A flow that is closed asks for nothing more: there is nobody to perform it."""
+    flow = custom_token_exchange(
+        build_client(clock, on_event=print), build_options(audience="a")
+    )
+    next(flow)
+    flow.close()
+
+    with pytest.raises(StopIteration):
+        next(flow)
+
+
 def test_refusal_hints(context: Context) -> None:
     """A refusal whose cause is known says what to do."""
     kind = "urn:ietf:params:oauth:token-type:access_token"

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from typing import Any, get_args
 
 import pytest
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import StatusCode
 
 from auth0_tx import (
     AsyncServerClient,
     CustomTokenExchangeError,
-    CustomTokenExchangeOptions,
     ServerClient,
 )
 from auth0_tx.caches import MemoryTokenCache
@@ -38,76 +37,8 @@ from auth0_tx.events import (
     SessionsEnded,
 )
 from auth0_tx.integrations import otel
-from auth0_tx.integrations.otel import OpenTelemetrySubscriber
 from auth0_tx.tenant import Tenant, faults
-
-API = "https://api.example.com"
-
-
-class Telemetry:
-    """Providers that keep spans and metrics in memory."""
-
-    def __init__(self) -> None:
-        self._spans = InMemorySpanExporter()
-        self._reader = InMemoryMetricReader()
-        self.tracers = TracerProvider()
-        self.tracers.add_span_processor(SimpleSpanProcessor(self._spans))
-        self.meters = MeterProvider([self._reader])
-        self.subscriber = OpenTelemetrySubscriber(self.tracers, self.meters)
-
-    @property
-    def spans(self) -> list[ReadableSpan]:
-        """The spans of exchanges that have ended."""
-        found = self._spans.get_finished_spans()
-        return [span for span in found if span.name == otel.SPAN_NAME]
-
-    def counts(self) -> dict[str, list[tuple[dict[str, Any], float]]]:
-        """Return each metric's points: the attributes, and the sum or the count."""
-        data = self._reader.get_metrics_data()
-        assert data is not None
-        return {
-            metric.name: [
-                (
-                    dict(point.attributes or {}),
-                    getattr(point, "value", None) or point.count,
-                )  # type: ignore[union-attr]
-                for point in metric.data.data_points
-            ]
-            for resource in data.resource_metrics
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-        }
-
-
-@pytest.fixture
-def telemetry() -> Iterator[Telemetry]:
-    """Return providers for one test."""
-    telemetry = Telemetry()
-    yield telemetry
-    telemetry.tracers.shutdown()
-    telemetry.meters.shutdown()
-
-
-def make_settings(tenant: Tenant, telemetry: Telemetry, **more: Any) -> dict[str, Any]:
-    """Return the keywords of a client that tells OpenTelemetry."""
-    return {
-        "domain": tenant.domain,
-        "client_id": tenant.client_id,
-        "client_secret": tenant.client_secret,
-        "verify": tenant.ca_file,
-        "on_event": telemetry.subscriber,
-        **more,
-    }
-
-
-def options(tenant: Tenant, **changes: Any) -> CustomTokenExchangeOptions:
-    """Return the options of an exchange."""
-    given = {
-        "subject_token": tenant.subject_token("auth0|alice"),
-        "subject_token_type": "urn:acme:legacy-token",
-        "audience": API,
-    }
-    return CustomTokenExchangeOptions(**{**given, **changes})
+from tests.integrations.otel.telemetry import API, Telemetry, make_settings, options
 
 
 def test_span(auth0_tenant: Tenant, telemetry: Telemetry) -> None:
@@ -204,23 +135,116 @@ def _same(tenant: Tenant) -> str:
     return _kept.setdefault(tenant.domain, tenant.subject_token("auth0|alice"))
 
 
-async def test_cancelled(
-    auth0_tenant: Tenant, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A call that was cancelled leaves a span that is ended when there are too many."""
-    monkeypatch.setattr(otel, "_MOST_OPEN", 1)
+async def test_cancelled(auth0_tenant: Tenant, telemetry: Telemetry) -> None:
+    """A call that is cancelled ends its span, and leaves the caller's as the current one."""
     auth0_tenant.inject(faults.silence(), times=1)
+    tracer = telemetry.tracers.get_tracer("application")
     async with AsyncServerClient(**make_settings(auth0_tenant, telemetry)) as client:
-        cancelled = asyncio.create_task(
-            client.custom_token_exchange(options(auth0_tenant))
-        )
+
+        async def ask() -> trace.Span:
+            with suppress(asyncio.CancelledError):
+                await client.custom_token_exchange(options(auth0_tenant))
+            return trace.get_current_span()
+
+        with tracer.start_as_current_span("request") as request:
+            cancelled = asyncio.create_task(ask())
         while auth0_tenant.count("/oauth/token") == 0:
             await asyncio.sleep(0.01)
         cancelled.cancel()
-        await asyncio.wait([cancelled])
-        await client.custom_token_exchange(options(auth0_tenant))
+        current = await cancelled
+    (span,) = telemetry.spans
+
+    assert request is current
+    assert "CancelledError" == span.status.description
+    assert [("CancelledError", 1)] == [
+        (attributes["error.type"], count)
+        for attributes, count in telemetry.counts()["auth0_tx.exchange.duration"]
+    ]
+
+
+class TimeLimit(BaseException):
+    """Raised by a signal handler."""
+
+
+def test_interrupted(auth0_tenant: Tenant, telemetry: Telemetry) -> None:
+    """So does a call out of which a signal handler raises."""
+    auth0_tenant.inject(faults.silence(), times=1)
+    tracer = telemetry.tracers.get_tracer("application")
+    with (
+        ServerClient(**make_settings(auth0_tenant, telemetry)) as client,
+        tracer.start_as_current_span("request") as request,
+    ):
+        client.prepare()
+        with pytest.raises(TimeLimit), raise_after(0.2, TimeLimit):
+            client.custom_token_exchange(options(auth0_tenant))
+        current = trace.get_current_span()
+    (span,) = telemetry.spans
+
+    assert request is current
+    assert "TimeLimit" == span.status.description
+
+
+@contextmanager
+def raise_after(seconds: float, error: type[BaseException]) -> Iterator[None]:
+    """Raise *error* out of a signal handler."""
+
+    def strike(*_: object) -> None:
+        raise error
+
+    before = signal.signal(signal.SIGALRM, strike)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_abandoned(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of exchanges whose end is never told, the oldest are ended when there are too many."""
+    monkeypatch.setattr(otel, "_MOST_OPEN", 1)
+    for number in range(3):
+        start_elsewhere(telemetry, number)
 
     assert 2 == len(telemetry.spans)
+
+
+def start_elsewhere(telemetry: Telemetry, number: int) -> None:
+    """Tell the beginning of an exchange in a context of its own, as in a task."""
+    started = ExchangeStarted(
+        domain="d",
+        subject_token_type="t",
+        audience=None,
+        actor=False,
+        exchange_id=number,
+    )
+    copy_context().run(telemetry.subscriber, started)
+
+
+def test_end_elsewhere(telemetry: Telemetry) -> None:
+    """The end of an exchange that is told in another context changes nothing there."""
+    tracer = telemetry.tracers.get_tracer("application")
+    start_elsewhere(telemetry, 1)
+    with tracer.start_as_current_span("request") as request:
+        telemetry.subscriber(ExchangeFinished(domain="d", seconds=1.0, exchange_id=1))
+        current = trace.get_current_span()
+
+    assert request is current
+    assert 1 == len(telemetry.spans)
+
+
+def test_processor_that_fails(auth0_tenant: Tenant, telemetry: Telemetry) -> None:
+    """The caller's span is the current one again although a processor of spans raises."""
+
+    class Faulty(SpanProcessor):
+        def on_end(self, span: ReadableSpan) -> None:
+            raise OSError
+
+    telemetry.tracers.add_span_processor(Faulty())
+    with ServerClient(**make_settings(auth0_tenant, telemetry)) as client:
+        client.custom_token_exchange(options(auth0_tenant))
+
+    assert trace.INVALID_SPAN is trace.get_current_span()
 
 
 WHO: dict[str, Any] = {
