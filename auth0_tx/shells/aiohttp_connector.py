@@ -38,6 +38,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
 from .aiohttp_trust import ConnectorTrust, check_own
+from .keep_alive import SOCKET_OPTIONS
 
 Connect = Callable[..., Coroutine[Any, Any, Connection]]
 
@@ -58,6 +59,8 @@ class Connector(aiohttp.TCPConnector):
     def _make_socket(self, address: Any) -> socket.socket:
         family, kind, protocol, *_ = address
         sock = socket.socket(family, kind, protocol)
+        for option in SOCKET_OPTIONS:
+            sock.setsockopt(*option)
         self._inodes[sock] = _find_inode(sock.fileno())
         return sock
 

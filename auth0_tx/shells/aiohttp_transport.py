@@ -47,6 +47,7 @@ from .failures import (
     crowded_error,
     to_transport_error,
 )
+from .keep_alive import LONGEST_IDLE
 from .loop_limits import Deadlines, Gate
 from .proxies import environment_proxy, require_proxy, split_credentials
 from .task_flights import TaskFlights
@@ -54,9 +55,6 @@ from .tls import Trust
 
 LONGEST_CONNECT = 3.0
 """Seconds that connecting may take of a call's time, so that another attempt is possible."""
-
-LONGEST_IDLE = 30.0
-"""Seconds that a connection may rest and still be used: less than servers wait."""
 
 # Raised before anything of a request has left, the tunnel's own request aside.  RuntimeError:
 # the name lookup has no thread to run in.

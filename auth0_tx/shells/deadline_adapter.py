@@ -43,17 +43,14 @@ from ..clocks import read_monotonic
 from ..secret import SecretBytes
 from .failures import TooLateError
 from .idle_connections import HostPools, IdleConnections
+from .keep_alive import LONGEST_IDLE, SOCKET_OPTIONS
 from .proxies import split_credentials
 from .tls import check_connection
 
-LONGEST_IDLE = 30.0
-"""Seconds that a connection may rest and still be used: less than servers wait.
-
-If the server closes it while a request is on its way, nobody knows whether the grant was
-used."""
-
 LONGEST_LINE = 8_192
 """Bytes of a header line that are read, its end included: about what ``aiohttp`` allows."""
+
+_SOCKET_OPTIONS = (*HTTPConnection.default_socket_options, *SOCKET_OPTIONS)
 
 _MOST_POOLS = 100
 """Hosts whose connections are kept at rest."""
@@ -324,7 +321,12 @@ class DeadlineAdapter(HTTPAdapter):
     ) -> None:
         """Make the pools, whose connections share the context."""
         super().init_poolmanager(
-            connections, maxsize, block, ssl_context=self._context, **kwargs
+            connections,
+            maxsize,
+            block,
+            ssl_context=self._context,
+            socket_options=_SOCKET_OPTIONS,
+            **kwargs,
         )
         _use_watched_pools(self.poolmanager)
 
@@ -336,6 +338,7 @@ class DeadlineAdapter(HTTPAdapter):
             # Of a proxy that is spoken to over TLS.  urllib3 would make a context of its
             # own, which obeys the environment.
             proxy_ssl_context=self._context,
+            socket_options=_SOCKET_OPTIONS,
             **kwargs,
         )
         _use_watched_pools(manager)
