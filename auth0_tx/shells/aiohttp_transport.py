@@ -9,9 +9,10 @@ One request goes like this:
 1. It waits at the gate for one of ``max_connections`` places, up to its deadline.
 2. It is built, so that ten thousand waiting tasks hold no bodies, and an assertion is signed
    when it is sent.
-3. It goes out through a session of ours: on connections of ours, or on those of the
-   application's session.  A connection is taken only while it is quiet (see
-   ``aiohttp_connector``).  The body notes when it starts to leave.
+3. It goes out on a connection of ours, or on one of the application's session, which is taken
+   only while it is quiet (see ``aiohttp_connector``).  It passes the session's own requests by
+   (see ``aiohttp_wire``), unless a mock or a tracer wants to see it: then it is one of them.
+   Either way an ``Attempt`` notes when it starts to leave.
 4. The response is read to its end or its limit.  A response that is not read to its end
    closes its connection.
 
@@ -22,7 +23,6 @@ to the request.
 from __future__ import annotations
 
 import asyncio
-import io
 import os
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
@@ -30,9 +30,11 @@ from typing import Any
 
 import aiohttp
 import attrs
+from aiohttp.http import HttpProcessingError
 from aiohttp.http_writer import StreamWriter
 from aiohttp.payload import BytesPayload
 
+from ..bounded import BoundedDict
 from ..clocks import read_monotonic
 from ..core.effects import Flow, Request, Response, Send, Share
 from ..errors import Auth0Error, ConfigurationError
@@ -41,12 +43,16 @@ from . import after_fork
 from .after_fork import leave_alone, register_renewable, renew_if_forked
 from .aiohttp_connector import BorrowedConnector, Connector
 from .aiohttp_trust import check_connector
-from .failures import (
-    TooLateError,
-    client_closed_error,
-    crowded_error,
-    to_transport_error,
+from .aiohttp_wire import (
+    MOST_HEADERS,
+    Attempt,
+    Target,
+    is_observed,
+    make_target,
+    read_body,
+    send_directly,
 )
+from .failures import client_closed_error, crowded_error, to_transport_error
 from .keep_alive import LONGEST_IDLE
 from .loop_limits import Deadlines, Gate
 from .proxies import environment_proxy, require_proxy, split_credentials
@@ -55,6 +61,20 @@ from .tls import Trust
 
 LONGEST_CONNECT = 3.0
 """Seconds that connecting may take of a call's time, so that another attempt is possible."""
+
+_MOST_TARGETS = 200
+"""URLs whose targets are kept: two of each of a hundred domains."""
+
+# Exceptions of aiohttp, of the loop and of TLS.  RuntimeError: there is no thread to be had, or
+# the interpreter ends.
+_FAILURES = (
+    aiohttp.ClientError,
+    aiohttp.EofStream,
+    HttpProcessingError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 
 # Raised before anything of a request has left, the tunnel's own request aside.  RuntimeError:
 # the name lookup has no thread to run in.
@@ -86,24 +106,16 @@ def _conceal_writer(writer: Any) -> None:
 
 
 class _WatchedBody(BytesPayload):
-    """A body that notes when it starts to leave.  From then on a failure is ambiguous.
+    """A body that notes when it starts to leave."""
 
-    Attributes:
-        left_at: the moment, on the monotonic clock; 0 before it.
-    """
-
-    left_at = 0.0
-
-    def __init__(self, request: Request) -> None:
-        super().__init__(SecretBytes(request.body or b""))
-        self._latest = request.latest
+    def __init__(self, body: bytes, latest: float, attempt: Attempt) -> None:
+        super().__init__(SecretBytes(body))
+        self._latest = latest
+        self._attempt = attempt
 
     async def write(self, writer: Any) -> None:
-        now = read_monotonic()
-        if now > self._latest:
-            # Nothing of the request has left: aiohttp sends the headers with the body.
-            raise TooLateError
-        self.left_at = now
+        # Nothing of the request has left: aiohttp sends the headers with the body.
+        self._attempt.leave(self._latest)
         _conceal_writer(writer)
         await super().write(writer)
 
@@ -124,6 +136,7 @@ class LoopState:
         gate: limits how many requests are on the wire.
         flights: the runs that several callers share.
         tasks: what nobody waits for.
+        targets: what requests have in common, by method and URL.
         guard: closes the session when it is closed, or when the loop ends.
     """
 
@@ -134,6 +147,7 @@ class LoopState:
     gate: Gate
     flights: TaskFlights
     tasks: set[asyncio.Task[None]]
+    targets: BoundedDict[tuple[str, str], Target]
     guard: AsyncGenerator[None, None]
 
 
@@ -239,7 +253,10 @@ class AiohttpTransport:
                 raise client_closed_error("the client's session")
         session = self._open()
         guard = self._guard(loop, session)
-        return LoopState(loop, session, deadlines, calls, gate, flights, set(), guard)
+        targets = BoundedDict[tuple[str, str], Target](_MOST_TARGETS)
+        return LoopState(
+            loop, session, deadlines, calls, gate, flights, set(), targets, guard
+        )
 
     def _open(self) -> aiohttp.ClientSession:
         """Open a session, on the application's connections if it gave a session.
@@ -253,7 +270,7 @@ class AiohttpTransport:
             connector_owner=given is None,
             trace_configs=None if given is None else given.trace_configs,
             cookie_jar=aiohttp.DummyCookieJar(),
-            max_headers=99,  # as many as http.client reads
+            max_headers=MOST_HEADERS,
             # Compression was not asked for, and could inflate without bound.
             auto_decompress=False,
             # We read the environment's proxies ourselves: aiohttp would read ~/.netrc too.
@@ -351,50 +368,96 @@ class AiohttpTransport:
         """Send a request and read its response; return what went wrong as our error."""
         if send.deadline <= read_monotonic():
             return crowded_error()
-        body = None if request.body is None else _WatchedBody(request)
-        # Only values that do not print: an error tracker shows the locals of every frame
-        # below when a task is cancelled or a signal handler raises.
-        headers = {name: SecretStr(value) for name, value in request.headers.items()}
-        refusal: aiohttp.ClientResponse | None = None
+        attempt = Attempt()
+        is_direct = not is_observed(state.session)
         try:
             self._check_trust(request.url)
-            proxy, proxy_headers = self._find_proxy(request)
-            if not request.url.startswith("https:"):
-                # There is no tunnel: the request itself goes to the proxy.
-                headers |= proxy_headers
             with state.deadlines.until(send.deadline):
-                async with state.session.request(
-                    request.method,
-                    request.url,
-                    data=body,
-                    headers=headers,
-                    allow_redirects=False,
-                    timeout=self._timeout,
-                    proxy=proxy,
-                    proxy_headers=proxy_headers,
-                    ssl=self._find_environment_context(),
-                ) as response:
-                    if response.status >= 400:
-                        refusal = response
-                    return await _read(response, send.limit, body)
+                if is_direct:
+                    return await send_directly(
+                        state.session,
+                        self._find_target(state, request),
+                        request,
+                        send.limit,
+                        self._timeout,
+                        attempt,
+                    )
+                return await self._send_observed(
+                    state.session, request, send.limit, attempt
+                )
         except ConfigurationError as error:
             # A copy, as the frames of this one refer to the request.
             return error.evolve()
-        # RuntimeError: there is no thread to be had, or the interpreter ends.
-        except (aiohttp.ClientError, OSError, RuntimeError, ValueError) as error:
-            if refusal is not None:
-                # The status of an error says what became of the grant, and the head has arrived.
-                return Response(
-                    refusal.status, tuple(refusal.headers.items()), SecretBytes(b"")
-                )
+        except _FAILURES as error:
+            if attempt.refusal is not None:
+                # The status of an error says what became of the grant.
+                return attempt.refusal
+            sent = attempt.left_at > 0.0
+            if not is_direct and request.body is None:
+                # Nothing is spent, and the error's class tells enough.
+                sent = not isinstance(error, _NO_CONNECTION)
             return to_transport_error(
                 error,
-                # Without a body nothing is spent, and the error's class tells enough.
-                sent=not isinstance(error, _NO_CONNECTION)
-                if body is None
-                else body.left_at > 0.0,
+                sent=sent,
                 timed_out=isinstance(error, TimeoutError),
                 deadline=send.deadline,
+            )
+
+    def _find_target(self, state: LoopState, request: Request) -> Target:
+        """Return the target of *request*, which is kept where there is no proxy.
+
+        A proxy has credentials, and its name in the environment may change.
+        """
+        proxy, proxy_headers = self._find_proxy(request)
+        ssl = self._find_environment_context()
+        if proxy is not None:
+            return make_target(state.session, request, ssl, proxy, proxy_headers)
+        target = state.targets.get((request.method, request.url))
+        if target is None or not target.serves(request, ssl):
+            target = make_target(state.session, request, ssl)
+            state.targets.add((request.method, request.url), target)
+        return target
+
+    async def _send_observed(
+        self,
+        session: aiohttp.ClientSession,
+        request: Request,
+        limit: int,
+        attempt: Attempt,
+    ) -> Response:
+        """Send *request* through *session*, where mocks and tracers see it."""
+        proxy, proxy_headers = self._find_proxy(request)
+        # Only values that do not print: an error tracker shows the locals of every frame
+        # below when a task is cancelled or a signal handler raises.
+        headers = {name: SecretStr(value) for name, value in request.headers.items()}
+        if not request.url.startswith("https:"):
+            # There is no tunnel: the request itself goes to the proxy.
+            headers |= proxy_headers
+        body = None
+        if request.body is not None:
+            body = _WatchedBody(request.body, request.latest, attempt)
+        async with session.request(
+            request.method,
+            request.url,
+            data=body,
+            headers=headers,
+            allow_redirects=False,
+            timeout=self._timeout,
+            proxy=proxy,
+            proxy_headers=proxy_headers,
+            ssl=self._find_environment_context(),
+        ) as response:
+            fields = tuple(response.headers.items())
+            attempt.note_status(response.status, fields)
+            content, is_oversized = await read_body(response.content, limit)
+            if is_oversized:
+                response.close()
+            return Response(
+                response.status,
+                fields,
+                content,
+                is_oversized,
+                attempt.count_seconds(),
             )
 
     def _check_trust(self, url: str) -> None:
@@ -447,24 +510,3 @@ async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
         task.cancel()
     if others:
         await asyncio.wait(others)
-
-
-async def _read(
-    response: aiohttp.ClientResponse, limit: int, sent: _WatchedBody | None
-) -> Response:
-    """Read the body to its end or its limit; close a connection that has more to come."""
-    headers = tuple(response.headers.items())
-    if response.status < 200:
-        response.close()
-        raise ConnectionError("the server sent only an interim response")
-    # A buffer, as it does not print while the next piece is awaited.
-    body = io.BytesIO()
-    oversized = False
-    while body.write(await response.content.readany()):
-        if body.tell() > limit:
-            oversized = True
-            response.close()
-            break
-    content = SecretBytes(body.getvalue()[:limit])
-    seconds = 0.0 if sent is None else read_monotonic() - sent.left_at
-    return Response(response.status, headers, content, oversized, seconds)

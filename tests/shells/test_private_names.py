@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import inspect
 from typing import Any
@@ -18,10 +19,22 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_parser import HttpResponseParser
 from redis.client import NEVER_DECODE
 from urllib3.connection import HTTPConnection
+from yarl import URL
 
 NAMES: list[tuple[Any, str]] = [
     (aiohttp.BaseConnector, "_release"),
+    (aiohttp.BaseConnector, "force_close"),
+    (aiohttp.BaseConnector, "connect"),
+    (aiohttp.ClientSession, "request"),
+    (aiohttp.ClientSession, "_request"),
+    (aiohttp.ClientRequest, "send"),
+    (aiohttp.ClientRequest, "is_ssl"),
+    (aiohttp.ClientResponse, "start"),
+    (aiohttp.StreamReader, "is_eof"),
+    (aiohttp.StreamReader, "read_nowait"),
+    (aiohttp.StreamReader, "readany"),
     (HttpResponseParser, "feed_eof"),
+    (ResponseHandler, "read"),
     (ResponseHandler, "should_close"),
     (ResponseHandler, "abort"),
     (HTTPConnection, "_new_conn"),
@@ -51,7 +64,10 @@ async def test_attributes_of_aiohttp() -> None:
         missing = [
             *(
                 name
-                for name in ("_loop", "_retry_connection", "_default_proxy")
+                for name in (
+                    *("_loop", "_retry_connection", "_default_proxy"),
+                    *("trace_configs", "_middlewares"),
+                )
                 if not hasattr(session, name)
             ),
             *(
@@ -64,6 +80,19 @@ async def test_attributes_of_aiohttp() -> None:
 
     assert [] == missing
     assert "socket_factory" in inspect.signature(aiohttp.TCPConnector).parameters
+    assert {"read_until_eof", "auto_decompress", "max_headers"} <= set(
+        inspect.signature(ResponseHandler.set_response_params).parameters
+    )
+
+
+async def test_requests_of_aiohttp() -> None:
+    """A request that only tells a connector where to connect to needs no more than we give."""
+    loop = asyncio.get_running_loop()
+    request = aiohttp.ClientRequest(
+        "GET", URL("https://localhost/"), loop=loop, ssl=True, proxy=None
+    )
+
+    assert ("localhost", 443) == request.connection_key[:2]
 
 
 def test_attributes_of_urllib3() -> None:
