@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Iterator
 from contextlib import suppress
+
+import pytest
 
 # A run that is started in the background, or by nohup, has these ignored, and hands that
 # down to the processes that are to be ended by them.
@@ -28,3 +32,16 @@ pytest_plugins = [
     "tests.redis_server",
     "tests.secret_scanner",
 ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def observed_requests() -> Iterator[None]:
+    """Let a tracer see every request of ``aiohttp``, if the environment says so."""
+    if not os.environ.get("AUTH0_TX_TEST_OBSERVED"):
+        yield
+        return
+    # Not at the top: the tests of the core run without aiohttp.
+    from tests.observed_requests import observe_requests
+
+    with observe_requests():
+        yield

@@ -97,6 +97,7 @@ class Schedule:
         seed: What everything is drawn from.
         loop: The kind of event loop; empty in the blocking world.
         is_given: Whether the client is on a session of the application's.
+        is_observed: Whether that session has a trace configuration, which sees requests.
         timeout: Of the client.
         most: How many requests it has on the wire at once.
         callers: How many calls are made at the same time.
@@ -114,11 +115,14 @@ class Schedule:
     rounds: int
     retry: RetryPolicy
     is_cached: bool
+    is_observed: bool
 
     @property
     def world(self) -> World:
         """Return the world that it is played in."""
-        return AsyncWorld(LOOPS[self.loop]) if self.loop else BlockingWorld()
+        if not self.loop:
+            return BlockingWorld()
+        return AsyncWorld(LOOPS[self.loop], is_observed=self.is_observed)
 
 
 def draw_schedule(seed: int, number: int, world: str, wire: str) -> Schedule:
@@ -147,6 +151,7 @@ def draw_schedule(seed: int, number: int, world: str, wire: str) -> Schedule:
             remember_refusals_seconds=chance.choice((0.0, 60.0)),
         ),
         is_cached=chance.random() < 0.25,
+        is_observed=is_given and chance.random() < 0.5,
     )
 
 
@@ -314,6 +319,7 @@ class Play:
     def _find(self, finding: str) -> None:
         schedule = self._schedule
         wire = "given" if schedule.is_given else "own"
+        wire = "observed" if schedule.is_observed else wire
         self.findings.append(
             f"{schedule.seed} ({schedule.loop or 'threads'}, {wire} session): {finding}"
         )

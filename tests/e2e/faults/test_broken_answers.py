@@ -24,6 +24,9 @@ from tests.e2e.faults.wire_behaviours import (
     stops_after,
 )
 from tests.e2e.faults.wire_server import Script, WireServer
+from tests.e2e.faults.worlds import world_over_each_wire
+
+__all__ = ["world_over_each_wire"]
 
 IN_STATUS_LINE, IN_HEADER, IN_BODY = 6, 30, -12
 

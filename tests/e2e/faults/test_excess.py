@@ -26,6 +26,9 @@ from tests.e2e.faults.wire_behaviours import (
 )
 from tests.e2e.faults.wire_http import JSON, chunk, head
 from tests.e2e.faults.wire_server import Behaviour, Script, WireServer
+from tests.e2e.faults.worlds import world_over_each_wire
+
+__all__ = ["world_over_each_wire"]
 
 MOST_MEMORY = 4 * 1024 * 1024
 LIMIT, DOCUMENT_LIMIT = 262_144, 524_288

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import pytest
 from aiohttp import client_proto
@@ -23,7 +23,8 @@ from tests.e2e.faults.wire_server import (
     WireRequest,
     WireServer,
 )
-from tests.e2e.faults.worlds import AsyncWorld, BlockingWorld, World
+from tests.e2e.faults.worlds import OBSERVED, AsyncWorld, BlockingWorld, World
+from tests.observed_requests import observe_requests
 
 FORGED = json_answer(200, {"access_token": "for-nobody", **GRANT})
 TIMED_OUT = answer(408, b"<html>idle</html>", (("Connection", "close"),))
@@ -52,6 +53,7 @@ with suppress(ImportError):
 ALL_WORLDS: dict[str, World] = {
     "blocking": BlockingWorld(),
     **{f"async on {name}": AsyncWorld(new_loop) for name, new_loop in LOOPS.items()},
+    OBSERVED: AsyncWorld(),
 }
 
 
@@ -79,9 +81,12 @@ def caller(
 ) -> Iterator[Caller]:
     """A client of `server`, in each world."""
     world = ALL_WORLDS[request.param]
-    caller = world.caller(server.domain, certificates.ca_file, own_session=own_session)
-    yield caller
-    caller.close()
+    with observe_requests() if request.param == OBSERVED else nullcontext():
+        caller = world.caller(
+            server.domain, certificates.ca_file, own_session=own_session
+        )
+        yield caller
+        caller.close()
 
 
 class Stray:

@@ -56,6 +56,9 @@ from tests.e2e.faults.wire_certificates import Certificates
 from tests.e2e.faults.wire_greetings import goes_down
 from tests.e2e.faults.wire_http import head
 from tests.e2e.faults.wire_server import DISCOVERY, Script, WireServer
+from tests.e2e.faults.worlds import world_over_each_wire
+
+__all__ = ["world_over_each_wire"]
 
 OWN: dict[str, Any] = {"own_session": True}
 LOST: dict[str, Any] = {

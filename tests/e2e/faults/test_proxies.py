@@ -21,7 +21,9 @@ from tests.e2e.faults.wire_certificates import Certificates
 from tests.e2e.faults.wire_http import WireRequest, json_answer
 from tests.e2e.faults.wire_proxy import Behaviour, Proxy
 from tests.e2e.faults.wire_server import Script, WireServer
-from tests.e2e.faults.worlds import World
+from tests.e2e.faults.worlds import World, world_over_each_wire
+
+__all__ = ["world_over_each_wire"]
 
 ATTEMPTS = 3
 

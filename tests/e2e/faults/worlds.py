@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any, Protocol
 
 import aiohttp
+import pytest
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from tests.e2e.faults.callers import AsyncCaller, BlockingCaller, Caller
+from tests.observed_requests import observe_requests
 
 
 class World(Protocol):
@@ -74,14 +77,19 @@ class AsyncWorld:
 
     Args:
         new_loop: what makes a caller's event loop, if not asyncio's own.
+        is_observed: whether a session of the application's has a trace configuration.
     """
 
     name = "async"
 
     def __init__(
-        self, new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+        self,
+        new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+        *,
+        is_observed: bool = False,
     ) -> None:
         self._new_loop = new_loop
+        self._is_observed = is_observed
 
     def caller(self, domain: str, verify: object, **keywords: Any) -> AsyncCaller:
         """Make a client for *domain*, perhaps on an aiohttp.ClientSession."""
@@ -95,9 +103,23 @@ class AsyncWorld:
             context = ssl.create_default_context(cafile=str(verify))
             # What a name leads to is looked up anew for each connection.
             connector = aiohttp.TCPConnector(ssl=context, use_dns_cache=False)
-            return aiohttp.ClientSession(connector=connector, **laden)
+            traces = [aiohttp.TraceConfig()] if self._is_observed else None
+            return aiohttp.ClientSession(
+                connector=connector, trace_configs=traces, **laden
+            )
 
         return AsyncCaller(domain, keywords, session, self._new_loop)
 
 
 WORLDS: dict[str, World] = {"blocking": BlockingWorld(), "async": AsyncWorld()}
+
+OBSERVED = "async, observed"
+"""The world of asyncio, where a tracer sees each request: they go through its session."""
+
+
+@pytest.fixture(name="world", params=[*WORLDS, OBSERVED])
+def world_over_each_wire(request: pytest.FixtureRequest) -> Iterator[World]:
+    """Each of the two worlds, and both wires of asyncio; for a module that imports it."""
+    is_observed = request.param == OBSERVED
+    with observe_requests() if is_observed else nullcontext():
+        yield WORLDS["async" if is_observed else request.param]

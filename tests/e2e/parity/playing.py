@@ -21,6 +21,7 @@ from auth0_tx import (
 )
 from auth0_tx.tenant import ReceivedRequest, Tenant
 from tests.e2e.parity.scenarios import MCP_TOKEN, NOON, QUICK, Scenario
+from tests.observed_requests import observe_requests
 
 Outcome = TokenExchangeResponse | CustomTokenExchangeError
 
@@ -92,14 +93,21 @@ def play_async(
     return asyncio.run(play())
 
 
+def play_observed(*arguments: Any) -> list[Outcome]:
+    """Make the exchanges in a task whose requests go through a session of ``aiohttp``."""
+    with observe_requests():
+        return play_async(*arguments)
+
+
 PLAYERS: dict[str, Callable[..., list[Outcome]]] = {
     "blocking": play_blocking,
     "async": play_async,
+    "async, observed": play_observed,
 }
 
 
 def play(scenario: Scenario, tenant: Tenant, clock: Clock) -> dict[str, Recording]:
-    """Play *scenario* in both worlds, one after the other, with the same options."""
+    """Play *scenario* in both worlds, and over both wires of asyncio, with the same options."""
     scenario.arrange(tenant)
     # Made once: the requests of both worlds must be the same to the byte.
     options = CustomTokenExchangeOptions(

@@ -21,6 +21,7 @@ from tests.e2e.secrets.calls import (
 )
 from tests.e2e.secrets.two_worlds import WORLDS, World
 from tests.frame_tracer import FrameTracer, Place
+from tests.observed_requests import observe_requests
 from tests.secret_needles import Needles
 
 # Functions of ours, by their file.
@@ -99,6 +100,18 @@ def is_listed(place: Place) -> bool:
 @pytest.mark.parametrize("world", WORLDS)
 def test_every_line(calls: Calls, world: World, kind: str, needles: Needles) -> None:
     """No local of any frame shows a secret, at any line of a call."""
+    check_every_line(calls, kind, needles)
+
+
+@pytest.mark.parametrize("world", ["async"])
+def test_every_line_if_observed(calls: Calls, needles: Needles) -> None:
+    """Nor does one of ``aiohttp``'s session, which sends requests that a tracer sees."""
+    with observe_requests():
+        check_every_line(calls, "client_secret_basic", needles)
+
+
+def check_every_line(calls: Calls, kind: str, needles: Needles) -> None:
+    """Assert that no local of any frame shows a secret, at any line of a call."""
     # Once without the tracer, which would follow each import.
     calls.run(*KINDS[kind](calls))
     settings, steps = KINDS[kind](calls)
