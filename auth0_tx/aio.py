@@ -19,7 +19,13 @@ import aiohttp
 from .core.bulk import plan
 from .core.bulk.shared_pace import SharedPace
 from .core.cache.token_cache import AsyncTokenCache, MemoryTokenCache, TokenCache
-from .core.configuration import AuditIdentifiers, StoreOptions, Verify, configure
+from .core.configuration import (
+    AuditIdentifiers,
+    Discovery,
+    StoreOptions,
+    Verify,
+    configure,
+)
 from .core.flows import (
     access_tokens,
     exchange,
@@ -87,6 +93,10 @@ class AsyncServerClient(AsyncShell):
         trust_env: whether the environment may name a proxy, a CA bundle and a file for the
             keys of connections (``HTTPS_PROXY``, ``NO_PROXY``, ``REQUESTS_CA_BUNDLE``,
             ``SSLKEYLOGFILE``); ``~/.netrc`` never counts.
+        discovery: ``first`` to fetch the tenant's metadata before the first grant is sent;
+            ``deferred`` to send it to the endpoints that Auth0 tenants have by convention,
+            which saves the first call a round trip.  The metadata is then fetched and
+            verified after the answer, and before an ID token is believed.
         timeout: seconds for one call, with all it takes: waiting, retries, keys.
         retry: when a failed request is sent again.
         max_connections: the most requests on the wire at once.
@@ -119,6 +129,7 @@ class AsyncServerClient(AsyncShell):
         verify: Verify = True,
         proxy: str | None = None,
         trust_env: bool = False,
+        discovery: Discovery = "first",
         timeout: float = 10.0,
         retry: RetryPolicy = RetryPolicy(),
         max_connections: int = 100,
@@ -149,6 +160,7 @@ class AsyncServerClient(AsyncShell):
             verify=verify,
             proxy=proxy,
             trust_env=trust_env,
+            discovery=discovery,
             timeout=timeout,
             retry=retry,
             max_connections=max_connections,

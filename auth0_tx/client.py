@@ -12,7 +12,13 @@ import requests
 from .core.bulk import plan
 from .core.bulk.shared_pace import SharedPace
 from .core.cache.token_cache import MemoryTokenCache, TokenCache
-from .core.configuration import AuditIdentifiers, StoreOptions, Verify, configure
+from .core.configuration import (
+    AuditIdentifiers,
+    Discovery,
+    StoreOptions,
+    Verify,
+    configure,
+)
 from .core.flows import (
     access_tokens,
     exchange,
@@ -80,6 +86,10 @@ class ServerClient(BlockingShell):
         trust_env: whether the environment may name a proxy, a CA bundle and a file for the
             keys of connections (``HTTPS_PROXY``, ``NO_PROXY``, ``REQUESTS_CA_BUNDLE``,
             ``SSLKEYLOGFILE``); ``~/.netrc`` never counts.
+        discovery: ``first`` to fetch the tenant's metadata before the first grant is sent;
+            ``deferred`` to send it to the endpoints that Auth0 tenants have by convention,
+            which saves the first call a round trip.  The metadata is then fetched and
+            verified after the answer, and before an ID token is believed.
         timeout: seconds for one call, with all it takes: waiting, retries, keys.
         retry: when a failed request is sent again.
         max_connections: the most requests on the wire at once.
@@ -112,6 +122,7 @@ class ServerClient(BlockingShell):
         verify: Verify = True,
         proxy: str | None = None,
         trust_env: bool = False,
+        discovery: Discovery = "first",
         timeout: float = 10.0,
         retry: RetryPolicy = RetryPolicy(),
         max_connections: int = 100,
@@ -142,6 +153,7 @@ class ServerClient(BlockingShell):
             verify=verify,
             proxy=proxy,
             trust_env=trust_env,
+            discovery=discovery,
             timeout=timeout,
             retry=retry,
             max_connections=max_connections,

@@ -45,6 +45,9 @@ Verify: TypeAlias = "bool | str | os.PathLike[str] | ssl.SSLContext"
 AuditIdentifiers: TypeAlias = Literal["hashed", "clear"]
 """How audit events name users and sessions."""
 
+Discovery: TypeAlias = Literal["first", "deferred"]
+"""When the tenant's metadata is fetched: before the first grant, or after its answer."""
+
 SECRETS = (
     "client_secret",
     "client_assertion_signing_key",
@@ -95,6 +98,7 @@ class Settings(Unpicklable):
         client_auth: by what method the client proves itself.
         authentication: how it does.
         own_secrets: the client's own, which an answer may echo and an error must not.
+        discovery: whether metadata is fetched before the first grant, or after its answer.
         timeout: seconds for one call, everything included.
         retry: when a failed request is sent again.
         max_connections: the most requests on the wire at once.
@@ -120,6 +124,7 @@ class Settings(Unpicklable):
     client_auth: ClientAuthMethod
     authentication: ClientAuthentication = attrs.field(repr=False)
     own_secrets: tuple[str, ...] = attrs.field(repr=False)
+    discovery: Discovery
     timeout: float
     retry: RetryPolicy
     max_connections: int
@@ -157,6 +162,7 @@ def configure(
     verify: Verify = True,
     proxy: str | None = None,
     trust_env: bool = False,
+    discovery: Discovery = "first",
     timeout: float = 10.0,
     retry: RetryPolicy = RetryPolicy(),
     max_connections: int = 100,
@@ -194,6 +200,10 @@ def configure(
         trust_env: whether the environment may name a proxy, a CA bundle and a file for the
             keys of connections (``HTTPS_PROXY``, ``NO_PROXY``, ``REQUESTS_CA_BUNDLE``,
             ``SSLKEYLOGFILE``); ``~/.netrc`` never counts.
+        discovery: ``first`` to fetch the tenant's metadata before the first grant is sent;
+            ``deferred`` to send it to the endpoints that Auth0 tenants have by convention,
+            which saves the first call a round trip.  The metadata is then fetched and
+            verified after the answer, and before an ID token is believed.
         timeout: seconds for one call, with all it takes: waiting, retries, keys.
         retry: when a failed request is sent again.
         max_connections: the most requests on the wire at once.
@@ -218,12 +228,13 @@ def configure(
         or _legacy(legacy_secret, keeps=secret is not None or state_store is not None)
         or _token_cache(token_cache, cache_policy)
         or _shared_cache(token_cache, method, secret)
+        or _choice("discovery", discovery, ("first", "deferred"))
         or _positive("timeout", timeout)
         or _retry(retry)
         or _count("max_connections", max_connections)
         or _callable("on_event", on_event)
         or _not_async("on_event", on_event)
-        or _audit_identifiers(audit_identifiers)
+        or _choice("audit_identifiers", audit_identifiers, ("hashed", "clear"))
         or _callable("clock", clock)
         or _flag("trust_env", trust_env)
         or _proxy(proxy)
@@ -244,6 +255,7 @@ def configure(
         client_auth=method,
         authentication=authentication,
         own_secrets=_list_own_secrets(client_secret, authentication),
+        discovery=discovery,
         timeout=float(timeout),
         retry=retry,
         max_connections=max_connections,
@@ -546,11 +558,12 @@ def _not_async(keyword: str, value: object) -> Problem | None:
     )
 
 
-def _audit_identifiers(value: object) -> Problem | None:
+def _choice(keyword: str, value: object, choices: tuple[str, str]) -> Problem | None:
     # Text first: ``in`` compares, and a list or an array may refuse to be compared.
-    if isinstance(value, str) and value in ("hashed", "clear"):
+    if isinstance(value, str) and value in choices:
         return None
-    return Problem("audit_identifiers", "must be 'hashed' or 'clear'")
+    one, other = choices
+    return Problem(keyword, f"must be {one!r} or {other!r}")
 
 
 def _flag(keyword: str, value: object) -> Problem | None:

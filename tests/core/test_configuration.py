@@ -264,6 +264,7 @@ BAD: list[tuple[str, list[Any], str]] = [
         ["", "  ", [], (), [LONG, ""], [LONG, 1], 5, {"a": 1}, b"secret" * 6],
         "secret",
     ),
+    ("discovery", [None, "", "defer", "First", True, ["first"]], "discovery"),
     ("timeout", [0, *NUMBERS], "timeout"),
     ("max_connections", [0, 1.0, *NUMBERS[:-3]], "max_connections"),
     ("on_event", [1, "print"], "on_event"),
@@ -556,6 +557,7 @@ def test_any_text(keyword: str, text: str) -> None:
             "clock",
             "on_event",
             "audit_identifiers",
+            "discovery",
             "trust_env",
         ]
     ),

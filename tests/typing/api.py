@@ -429,6 +429,8 @@ ServerClient(domain=resolver, client_id="id", client_secret="s", on_event=events
 AsyncServerClient(domain=tenant_of, client_id="id", client_secret="s")
 ServerClient(domain="d", client_id="id", audit_identifiers="clear")
 ServerClient(domain="d", client_id="id", audit_identifiers="plain")  # type: ignore[arg-type]
+ServerClient(domain="d", client_id="id", discovery="deferred")
+ServerClient(domain="d", client_id="id", discovery="never")  # type: ignore[arg-type]
 AsyncServerClient(domain=tenant_of_async, client_id="id", client_secret="s")
 
 # The blocking client cannot await what it is handed.

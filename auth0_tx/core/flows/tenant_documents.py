@@ -18,6 +18,11 @@ its endpoints are the domain's own, whatever their age.  Keys are due shortly *b
 over, at the earliest after nine minutes.  They are never used beyond it while the tenant answers,
 because it is how a tenant takes a key back: it publishes the key no longer.
 
+With ``discovery="deferred"`` a domain's first metadata is what Auth0 tenants have by convention,
+and is due at once.  It is not believed for longer than necessary: keys are fetched, and an ID
+token verified, only when discovery has confirmed it.  If the tenant's document is not there, or says
+something else than it may, the convention is forgotten, and no further grant is sent on its word.
+
 A set of keys that lacks the key a token names may be older than the token, and so may one
 whose key does not verify it: some tenants replace a key under its old name.  The set is then
 fetched again, once per cooldown, as anybody can forge tokens of both kinds.  A set without
@@ -57,6 +62,7 @@ from ..wire.metadata import (
     discovery_url,
     document_request,
     freshness,
+    make_conventional_metadata,
     read_document,
     read_metadata,
 )
@@ -211,6 +217,10 @@ def load_metadata(call: Call, domain: str) -> Flow[Metadata]:
     """
     context, source = call.context, _find_metadata_source(call, domain)
     cached, now = context.metadata.get(domain), context.clock()
+    if cached is None and call.settings.discovery == "deferred":
+        conventional = make_conventional_metadata(domain)
+        cached = CachedDocument(conventional, now, now + LONGEST_STALE, refresh_at=now)
+        context.metadata.replace(domain, cached)
     if cached is not None and cached.is_fresh(now):
         if cached.is_due(now):
             yield from _postpone_refresh(call, source, cached)
@@ -238,6 +248,8 @@ def load_keys(
     Raises:
         SigningKeyError: they cannot be fetched.
     """
+    if not metadata.is_verified:
+        metadata = yield from _verify_metadata(call, metadata.domain)
     context, source = call.context, _find_keys_source(call, metadata)
 
     def is_enough(cached: CachedDocument[KeySet], now: float) -> bool:
@@ -259,16 +271,54 @@ def load_keys(
     raise failure if isinstance(failure, SigningKeyError) else _to_key_error(failure)
 
 
+def _verify_metadata(call: Call, domain: str) -> Flow[Metadata]:
+    """Return the metadata that the tenant publishes, in place of that by convention.
+
+    Raises:
+        SigningKeyError: it cannot be fetched, so nobody knows where the tenant's keys are.
+    """
+
+    def is_enough(cached: CachedDocument[Metadata], now: float) -> bool:
+        return cached.value.is_verified and cached.is_fresh(now)
+
+    source = _find_metadata_source(call, domain)
+    try:
+        metadata = yield from _fetch_once_for_all(call, source, is_enough)
+    except CustomTokenExchangeError as error:
+        failure = _to_key_error(error)
+    else:
+        if metadata.is_verified:
+            return metadata
+        failure = SigningKeyError(
+            "the tenant's metadata cannot be fetched, so its signing keys are not known"
+        )
+    # Outside the handler, so that it has no context.
+    raise failure
+
+
 def _find_metadata_source(call: Call, domain: str) -> _Source[Metadata]:
     def fetch(
-        call: Call, _: CachedDocument[Metadata] | None
+        call: Call, cached: CachedDocument[Metadata] | None
     ) -> Flow[CachedDocument[Metadata]]:
-        return _fetch_metadata(call, domain)
+        try:
+            return (yield from _fetch_metadata(call, domain))
+        except DiscoveryError as error:
+            is_unsure = cached is not None and not cached.value.is_verified
+            if is_unsure and not error.retry_safe:
+                # The tenant is there, and it isn't what the convention says.
+                call.context.metadata.replace(domain, _REFUTED)
+            raise
 
     def make_event(seconds: float, code: str | None) -> MetadataFetched:
         return MetadataFetched(domain=domain, seconds=seconds, code=code)
 
     return _Source("metadata", domain, call.context.metadata, fetch, make_event)
+
+
+_REFUTED = CachedDocument(
+    make_conventional_metadata("invalid"), float("-inf"), float("-inf")
+)
+"""Stands for metadata by convention that the tenant has refuted; it is older than anything."""
 
 
 def _find_keys_source(call: Call, metadata: Metadata) -> _Source[KeySet]:
@@ -347,6 +397,7 @@ def _refresh(
         document = yield from source.fetch(call, cached)
     except CustomTokenExchangeError as error:
         yield from _report(call, source.make_event, started, str(error.code))
+        cached = source.cache.get(source.key)
         # A clock that was set back makes the age negative, which says nothing.
         if cached is None or not 0 <= now - cached.fetched_at < LONGEST_STALE:
             raise

@@ -40,6 +40,7 @@ class Metadata:
         token_endpoint: the URL that grants are sent to.
         jwks_uri: the URL of the signing keys.
         revocation_endpoint: the URL that revokes refresh tokens, or ``None``.
+        is_verified: whether it comes from the tenant's document, and not from convention.
     """
 
     domain: str
@@ -47,6 +48,7 @@ class Metadata:
     token_endpoint: str
     jwks_uri: str
     revocation_endpoint: str | None = None
+    is_verified: bool = True
 
 
 def document_request(url: str) -> Request:
@@ -57,6 +59,19 @@ def document_request(url: str) -> Request:
 def discovery_url(domain: str) -> str:
     """Return the URL of a tenant's metadata (OpenID Connect Discovery 1.0 section 4)."""
     return issuer_url(domain) + ".well-known/openid-configuration"
+
+
+def make_conventional_metadata(domain: str) -> Metadata:
+    """Return the metadata that Auth0 tenants have by convention, before it was verified."""
+    issuer = issuer_url(domain)
+    return Metadata(
+        domain,
+        issuer,
+        f"{issuer}oauth/token",
+        f"{issuer}.well-known/jwks.json",
+        f"{issuer}oauth/revoke",
+        is_verified=False,
+    )
 
 
 def read_document(response: Response) -> tuple[dict[str, Any], str | None]:
