@@ -48,7 +48,7 @@ def measure_blocking(bench: Bench) -> list[Row]:
     )
     ours.close()
     return [
-        build_ratio_row("blocking exchange over hand-written requests", measured, 0.70)
+        build_ratio_row("blocking exchange over hand-written requests", measured, 0.50)
     ]
 
 

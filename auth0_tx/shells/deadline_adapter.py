@@ -185,7 +185,7 @@ class _WatchedConnection(HTTPConnection):
 
     response_class = _FinalResponse
     _buffer: list[bytes]
-    _rested_since: float = 0.0
+    rested_since: float = 0.0
 
     def _new_conn(self) -> socket.socket:
         """Try the host's addresses in turn, with one time limit for all of them.
@@ -264,13 +264,13 @@ class _WatchedConnection(HTTPConnection):
 
     def getresponse(self, *args: Any, **kwargs: Any) -> Any:
         response = super().getresponse(*args, **kwargs)
-        self._rested_since = read_monotonic()
+        self.rested_since = read_monotonic()
         return response
 
     @property
     def is_connected(self) -> bool:
         # urllib3 asks before it uses a connection from the pool again.
-        rested = read_monotonic() - self._rested_since if self._rested_since else 0.0
+        rested = read_monotonic() - self.rested_since if self.rested_since else 0.0
         return (
             rested < LONGEST_IDLE and super().is_connected and not self._has_surplus()
         )
@@ -357,6 +357,14 @@ class DeadlineAdapter(HTTPAdapter):
         host = {"scheme": parts.scheme, "host": parts.hostname, "port": parts.port}
         return host, {}
 
+    def find_pool(self, url: str) -> HTTPConnectionPool:
+        """Return the pool of connections to the host of *url*, which go through no proxy."""
+        parts = urlsplit(url)
+        pool: HTTPConnectionPool = self.poolmanager.connection_from_host(
+            parts.hostname, parts.port, parts.scheme
+        )
+        return pool
+
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Do nothing: the parent would load the CAs again for each connection."""
 
@@ -378,3 +386,10 @@ def _use_watched_pools(manager: Any) -> None:
         return
     manager.pools = HostPools(_MOST_POOLS)
     manager.pool_classes_by_scheme = {"http": _WatchedPool, "https": _WatchedTlsPool}
+    # urllib3's key has all settings of a pool in it, which here are the same for each.
+    manager.key_fn_by_scheme = dict.fromkeys(("http", "https"), _get_host)
+
+
+def _get_host(settings: dict[str, Any]) -> tuple[str, str, int]:
+    """Return where the connections of a pool with such settings go."""
+    return settings["scheme"], settings["host"], settings["port"]

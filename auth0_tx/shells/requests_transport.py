@@ -27,7 +27,8 @@ from typing import Any
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import TimeoutError as LibraryTimeoutError
 from urllib3.util.retry import Retry
 
 from ..clocks import read_monotonic
@@ -54,18 +55,10 @@ from .requests_trust import (
 )
 from .thread_gate import Gate, Visit
 from .tls import Trust
+from .urllib3_wire import FAILURES, is_clearly_delimited, is_observed, send_request
 
 LONGEST_CONNECT = 3.0
 """Seconds that connecting may take of a call's time, so that another attempt is possible."""
-
-# What a library raises.  RuntimeError: there is no thread to be had, or the interpreter ends.
-_FAILURES = (
-    requests.RequestException,
-    HTTPError,
-    OSError,
-    RuntimeError,
-    ValueError,
-)
 
 _CHUNK = 65_536
 
@@ -167,17 +160,22 @@ class RequestsTransport:
         timeout = min(left, LONGEST_CONNECT), left
         try:
             self._check_trust(request.url)
-            response = self._put(request, timeout)
+            proxies = self._find_proxies(request.url)
+            if self._session is None and proxies is None and not is_observed():
+                adapter = self._adapter or self._open()
+                pool = adapter.find_pool(request.url)
+                return send_request(pool, request, send, timeout[0])
+            response = self._put(request, timeout, proxies)
             return self._read(response.raw, send)
         except ConfigurationError as error:
             # A copy, as the frames of this one refer to the request.
             return error.evolve()
-        except _FAILURES as error:
+        except FAILURES as error:
             return to_transport_error(
                 error,
                 sent=current_call.sent
                 or (not current_call.is_watched and _may_have_left(error)),
-                timed_out=isinstance(error, (requests.Timeout, TimeoutError)),
+                timed_out=_has_timed_out(error),
                 deadline=send.deadline,
             )
 
@@ -192,7 +190,12 @@ class RequestsTransport:
         else:
             check_session(self._session, url)
 
-    def _put(self, request: Request, timeout: tuple[float, float]) -> requests.Response:
+    def _put(
+        self,
+        request: Request,
+        timeout: tuple[float, float],
+        proxies: dict[str, str] | None,
+    ) -> requests.Response:
         """Send *request*, and return when the head of the response is there."""
         # Not Request.prepare(), which would encode and check again what the core has built.
         prepared = requests.PreparedRequest()
@@ -207,7 +210,6 @@ class RequestsTransport:
         if request.body is not None:
             prepared.body = SecretBytes(request.body)
             prepared.headers["Content-Length"] = str(len(request.body))
-        proxies = self._find_proxies(request.url)
         if self._session is not None:
             bundle = self._trust.find_environment_bundle()
             return _put_on(self._session, prepared, timeout, bundle, proxies)
@@ -239,7 +241,9 @@ class RequestsTransport:
     def _read(self, raw: Any, send: Send) -> Response:
         """Read the body to its end or its limit; close a connection that has more to come."""
         headers = tuple(raw.headers.items())
-        if raw.status < 200 or not _is_clearly_delimited(raw, headers):
+        message = getattr(getattr(raw, "_original_response", None), "msg", None)
+        defects = getattr(message, "defects", None)
+        if raw.status < 200 or not is_clearly_delimited(headers, defects):
             _discard(raw)
             raise ConnectionError("the response does not say clearly where it ends")
         try:
@@ -248,7 +252,7 @@ class RequestsTransport:
                 raise ConnectionError(
                     "the connection closed before the body was complete"
                 )
-        except _FAILURES:
+        except FAILURES:
             _discard(raw)
             if raw.status < 400:
                 raise
@@ -332,25 +336,6 @@ def _drop_connections(session: requests.Session) -> None:
             adapter.__setstate__(adapter.__getstate__())
 
 
-def _is_clearly_delimited(raw: Any, headers: tuple[tuple[str, str], ...]) -> bool:
-    """Return whether every reader sees the same end (RFC 9112 sections 5.1, 6.2 and 6.3).
-
-    Two readers that disagree are how responses are smuggled: what one takes for a body, the
-    next takes for the next response.
-    """
-    framed = []
-    for name, value in headers:
-        match name.lower():
-            case "content-length":
-                framed.append(value.isascii() and value.isdigit())
-            case "transfer-encoding":
-                framed.append(True)
-            case unusual if unusual.endswith((" ", "\t")):
-                return False
-    message = getattr(getattr(raw, "_original_response", None), "msg", None)
-    return all(framed) and len(framed) < 2 and not getattr(message, "defects", None)
-
-
 def _discard(raw: Any) -> None:
     """Close the connection, and give its place back to a pool that blocks."""
     raw.close()
@@ -421,6 +406,13 @@ def _find_socket(raw: Any) -> Any:
     for name in ("_fp", "fp", "raw", "_sock"):
         beneath = getattr(beneath, name, None)
     return beneath
+
+
+def _has_timed_out(error: BaseException) -> bool:
+    # A connection that was refused is a timeout by its class in urllib3, as it once was.
+    return isinstance(
+        error, (requests.Timeout, LibraryTimeoutError, TimeoutError)
+    ) and not isinstance(error, NewConnectionError)
 
 
 def _may_have_left(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""Tracers and mocks of ``aiohttp`` see the requests of the client, each in its own way."""
+"""Tracers and mocks see the requests of both clients, each in its own way."""
 
 from __future__ import annotations
 
@@ -150,3 +150,20 @@ def test_sentry() -> None:
 
     assert (0, "") == (done.returncode, done.stderr)
     assert [["http.client", "GET"], ["http.client", "POST"]] == json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("started", ["before", "after"])
+def test_sentry_in_threads(started: str) -> None:
+    """It finds those of the blocking client, whether it starts before its import or after."""
+    pytest.importorskip("sentry_sdk")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.e2e.sentry_process", started],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+    told = json.loads(done.stdout)
+
+    assert [*PATHS, PATHS[1]] == told["paths"] == told["spans"]
+    assert [True] * 3 == told["traced"]

@@ -44,6 +44,8 @@ NAMES: list[tuple[Any, str]] = [
     (http.client.HTTPResponse, "_read_status"),
     (http.client.HTTPResponse, "_safe_read"),
     (urllib3.HTTPConnectionPool, "ConnectionCls"),
+    (urllib3.HTTPConnectionPool, "_get_conn"),
+    (urllib3.HTTPConnectionPool, "_put_conn"),
     (redis.Connection, "_connect"),
     (redis.Connection, "send_packed_command"),
     (redis.cluster.RedisCluster, "get_node_from_key"),
@@ -112,7 +114,9 @@ def test_attributes_of_urllib3() -> None:
     ]
 
     assert [] == missing
-    assert hasattr(urllib3.PoolManager(), "pool_classes_by_scheme")
+    manager = urllib3.PoolManager()
+    assert hasattr(manager, "pool_classes_by_scheme")
+    assert hasattr(manager, "key_fn_by_scheme")
 
 
 def test_attributes_of_redis() -> None:

@@ -16,6 +16,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import attrs
@@ -28,10 +29,12 @@ from auth0_tx import (
 from auth0_tx.caches import MemoryTokenCache
 from auth0_tx.core.cache import token_cache
 from auth0_tx.core.flows import cached_exchange, exchange_cache
+from auth0_tx.shells import urllib3_wire
 from auth0_tx.stores import MemoryStore
 from auth0_tx.tenant import Tenant
 from tests.e2e.concurrency.volume import VolumeIssuer, options
 from tests.e2e.sessions.logins import AUDIENCE, Browser, log_in, make_settings
+from tests.observed_requests import observe_requests
 from tests.striking import in_own_thread, strike_everywhere
 
 # A signal may strike in a finalizer, where it is nobody's to see.  A socket that was connecting
@@ -132,9 +135,14 @@ def check_idle(client: ServerClient, places: int) -> None:
     assert 0 == len(client._transport._gate._line)
 
 
-def test_later_calls(issuer: VolumeIssuer, alarm: Alarm) -> None:
+@pytest.mark.parametrize("is_observed", [False, True], ids=["direct", "observed"])
+def test_later_calls(issuer: VolumeIssuer, alarm: Alarm, is_observed: bool) -> None:
     """Calls on connections that are kept: the next one has its own answer."""
-    with ServerClient(**issuer.settings(max_connections=2, timeout=5.0)) as client:
+    settings = issuer.settings(max_connections=2, timeout=5.0)
+    with (
+        observe_requests() if is_observed else nullcontext(),
+        ServerClient(**settings) as client,
+    ):
         for number in range(700):
             alarm.strike(client.custom_token_exchange, options("struck"))
             check_idle(client, 2)
@@ -221,6 +229,34 @@ def test_sessions(auth0_tenant: Tenant, alarm: Alarm) -> None:
     assert {"token", "invalid_grant"} >= set(outcomes)
     assert outcomes.count("token") >= 1
     assert alarm.struck >= 2
+
+
+@pytest.mark.parametrize("again", [None, 1, 3])
+@in_own_thread
+def test_every_instruction_of_the_wire(issuer: VolumeIssuer, again: int | None) -> None:
+    """Wherever a request is interrupted, no connection is lost that another call may have."""
+    count, held = 0, set[int]()
+    with ServerClient(**issuer.settings(max_connections=2, timeout=5.0)) as client:
+        client.custom_token_exchange(options("first"))
+        adapter: Any = client._transport._adapter
+        (pool,) = adapter.poolmanager.pools.values()
+        for strike in strike_everywhere(urllib3_wire, again=again):
+            count = strike.number
+            with strike:
+                client.custom_token_exchange(options("struck"))
+            check_idle(client, 2)
+            idle = [found for found in pool.pool._connections if found is not None]
+            # The next call may take it, and nobody may close it then.
+            assert not any(found.is_closed for found in idle), count
+            assert len(set(map(id, idle))) == len(idle) <= 1, count
+            held.add(len(idle))
+            subject = f"next-{count}"
+            answer = client.custom_token_exchange(options(subject))
+
+            assert f"for.{subject}" == answer.access_token
+
+    assert {0, 1} == held
+    assert count > 200
 
 
 @in_own_thread

@@ -16,6 +16,9 @@ from tests.e2e.faults.fault_cases import Case, check, check_unpoisoned, ids, pla
 from tests.e2e.faults.wire_behaviours import GRANT, answers, has_body, says
 from tests.e2e.faults.wire_http import head
 from tests.e2e.faults.wire_server import Script, WireServer
+from tests.e2e.faults.worlds import world_over_each_wire
+
+__all__ = ["world_over_each_wire"]
 
 TEXT = json.dumps({"access_token": f"for-{SUBJECT}", **GRANT})
 GOOD = TEXT.encode()

@@ -18,7 +18,9 @@ from tests.e2e.faults.wire_behaviours import last_document
 from tests.e2e.faults.wire_certificates import Certificates
 from tests.e2e.faults.wire_greetings import FullQueue, goes_down
 from tests.e2e.faults.wire_server import Greeting, Script, WireServer
-from tests.e2e.faults.worlds import World
+from tests.e2e.faults.worlds import World, world_over_each_wire
+
+__all__ = ["world_over_each_wire"]
 
 ATTEMPTS = 3
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from tests.e2e.faults.fault_cases import ANOTHER, AT_DEADLINE, check_silent
 from tests.e2e.faults.slow_cases import CASES, Played, Slow, play_all
 from tests.e2e.faults.wire_certificates import Certificates
-from tests.e2e.faults.worlds import WORLDS
+from tests.e2e.faults.worlds import OBSERVED, WORLDS
+from tests.observed_requests import observe_requests
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +29,13 @@ def three_addresses() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module", params=WORLDS)
+@pytest.fixture(scope="module", params=[*WORLDS, *OBSERVED])
 def all_played(
     request: pytest.FixtureRequest, certificates: Certificates, three_addresses: None
 ) -> dict[str, Played]:
-    """What became of every case, in each of the worlds."""
-    return play_all(WORLDS[request.param], certificates)
+    """What became of every case, in each of the worlds, on each way to the wire."""
+    with observe_requests() if request.param in OBSERVED else nullcontext():
+        return play_all({**WORLDS, **OBSERVED}[request.param], certificates)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])

@@ -30,6 +30,9 @@ from tests.e2e.faults.wire_behaviours import (
 )
 from tests.e2e.faults.wire_http import JSON, WireRequest, chunk, head
 from tests.e2e.faults.wire_server import Behaviour, Script, Wire, WireServer
+from tests.e2e.faults.worlds import world_over_each_wire
+
+__all__ = ["world_over_each_wire"]
 
 NOT_HTTP: dict[str, Any] = {"error": AmbiguousError, "code": Code.CONNECTION_LOST}
 

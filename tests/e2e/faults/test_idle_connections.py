@@ -53,7 +53,7 @@ with suppress(ImportError):
 ALL_WORLDS: dict[str, World] = {
     "blocking": BlockingWorld(),
     **{f"async on {name}": AsyncWorld(new_loop) for name, new_loop in LOOPS.items()},
-    OBSERVED: AsyncWorld(),
+    **OBSERVED,
 }
 
 
@@ -81,7 +81,7 @@ def caller(
 ) -> Iterator[Caller]:
     """A client of `server`, in each world."""
     world = ALL_WORLDS[request.param]
-    with observe_requests() if request.param == OBSERVED else nullcontext():
+    with observe_requests() if request.param in OBSERVED else nullcontext():
         caller = world.caller(
             server.domain, certificates.ca_file, own_session=own_session
         )

@@ -11,6 +11,9 @@ from tests.e2e.faults.callers import Caller
 from tests.e2e.faults.fault_cases import check_silent, check_unpoisoned
 from tests.e2e.faults.wire_behaviours import redirects
 from tests.e2e.faults.wire_server import DISCOVERY, Script, WireServer
+from tests.e2e.faults.worlds import world_over_each_wire
+
+__all__ = ["world_over_each_wire"]
 
 
 @pytest.fixture(params=["same host", "another host", "http", "nowhere"])

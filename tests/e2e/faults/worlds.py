@@ -113,13 +113,16 @@ class AsyncWorld:
 
 WORLDS: dict[str, World] = {"blocking": BlockingWorld(), "async": AsyncWorld()}
 
-OBSERVED = "async, observed"
-"""The world of asyncio, where a tracer sees each request: they go through its session."""
+OBSERVED: dict[str, World] = {
+    "blocking, observed": BlockingWorld(),
+    "async, observed": AsyncWorld(),
+}
+"""The worlds where a tracer sees each request: they go through ``requests`` and sessions."""
 
 
-@pytest.fixture(name="world", params=[*WORLDS, OBSERVED])
+@pytest.fixture(name="world", params=[*WORLDS, *OBSERVED])
 def world_over_each_wire(request: pytest.FixtureRequest) -> Iterator[World]:
-    """Each of the two worlds, and both wires of asyncio; for a module that imports it."""
-    is_observed = request.param == OBSERVED
+    """Each of the two worlds, and each way to the wire; for a module that imports it."""
+    is_observed = request.param in OBSERVED
     with observe_requests() if is_observed else nullcontext():
-        yield WORLDS["async" if is_observed else request.param]
+        yield (OBSERVED if is_observed else WORLDS)[request.param]

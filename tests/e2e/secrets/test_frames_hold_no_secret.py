@@ -103,9 +103,9 @@ def test_every_line(calls: Calls, world: World, kind: str, needles: Needles) -> 
     check_every_line(calls, kind, needles)
 
 
-@pytest.mark.parametrize("world", ["async"])
-def test_every_line_if_observed(calls: Calls, needles: Needles) -> None:
-    """Nor does one of ``aiohttp``'s session, which sends requests that a tracer sees."""
+@pytest.mark.parametrize("world", WORLDS)
+def test_every_line_if_observed(calls: Calls, world: World, needles: Needles) -> None:
+    """Nor does one of the layers through which requests go that a tracer sees."""
     with observe_requests():
         check_every_line(calls, "client_secret_basic", needles)
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.secrets.calls import Calls
 from tests.e2e.secrets.test_frames_hold_no_secret import KINDS, calls
-from tests.e2e.secrets.two_worlds import World
+from tests.e2e.secrets.two_worlds import WORLDS, World
 from tests.observed_requests import observe_requests
 from tests.secret_scanner import Interrupted, Scanner, TimeLimit
 from tests.strikes import cancel_each_wait, strike_each_wait
@@ -49,11 +49,13 @@ def test_signal(calls: Calls, world: World, kind: str, secret_scanner: Scanner) 
     check_signal(calls, world, kind, secret_scanner)
 
 
-@pytest.mark.parametrize("world", ["async"])
-def test_signal_if_observed(calls: Calls, secret_scanner: Scanner) -> None:
-    """Nor does it in a session of ``aiohttp``, which sends requests that a tracer sees."""
+@pytest.mark.parametrize("world", WORLDS)
+def test_signal_if_observed(
+    calls: Calls, world: World, secret_scanner: Scanner
+) -> None:
+    """Nor does it in the layers through which requests go that a tracer sees."""
     with observe_requests():
-        check_signal(calls, "async", "client_secret_basic", secret_scanner)
+        check_signal(calls, world, "client_secret_basic", secret_scanner)
 
 
 def check_signal(
