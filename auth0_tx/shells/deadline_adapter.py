@@ -357,10 +357,11 @@ class DeadlineAdapter(HTTPAdapter):
         host = {"scheme": parts.scheme, "host": parts.hostname, "port": parts.port}
         return host, {}
 
-    def find_pool(self, url: str) -> HTTPConnectionPool:
-        """Return the pool of connections to the host of *url*, which go through no proxy."""
+    def find_pool(self, url: str, proxy: str | None) -> HTTPConnectionPool:
+        """Return the pool of connections to the host of *url*, or to it through *proxy*."""
         parts = urlsplit(url)
-        pool: HTTPConnectionPool = self.poolmanager.connection_from_host(
+        manager = self.poolmanager if proxy is None else self.proxy_manager_for(proxy)
+        pool: HTTPConnectionPool = manager.connection_from_host(
             parts.hostname, parts.port, parts.scheme
         )
         return pool

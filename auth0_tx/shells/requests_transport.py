@@ -160,12 +160,12 @@ class RequestsTransport:
         timeout = min(left, LONGEST_CONNECT), left
         try:
             self._check_trust(request.url)
-            proxies = self._find_proxies(request.url)
-            if self._session is None and proxies is None and not is_observed():
+            proxy = self._find_proxy(request.url)
+            if self._may_write_directly(request.url, proxy):
                 adapter = self._adapter or self._open()
-                pool = adapter.find_pool(request.url)
+                pool = adapter.find_pool(request.url, proxy)
                 return send_request(pool, request, send, timeout[0])
-            response = self._put(request, timeout, proxies)
+            response = self._put(request, timeout, proxy)
             return self._read(response.raw, send)
         except ConfigurationError as error:
             # A copy, as the frames of this one refer to the request.
@@ -190,11 +190,18 @@ class RequestsTransport:
         else:
             check_session(self._session, url)
 
+    def _may_write_directly(self, url: str, proxy: SecretStr | None) -> bool:
+        """Return whether the layers of ``requests`` and urllib3 have nothing to do."""
+        if self._session is not None or is_observed():
+            return False
+        # A request without a tunnel needs the proxy's credentials, and another target.
+        return proxy is None or url.startswith("https:")
+
     def _put(
         self,
         request: Request,
         timeout: tuple[float, float],
-        proxies: dict[str, str] | None,
+        proxy: SecretStr | None,
     ) -> requests.Response:
         """Send *request*, and return when the head of the response is there."""
         # Not Request.prepare(), which would encode and check again what the core has built.
@@ -210,6 +217,9 @@ class RequestsTransport:
         if request.body is not None:
             prepared.body = SecretBytes(request.body)
             prepared.headers["Content-Length"] = str(len(request.body))
+        proxies: dict[str, str] | None = None
+        if proxy is not None:
+            proxies = {"http": proxy, "https": proxy}
         if self._session is not None:
             bundle = self._trust.find_environment_bundle()
             return _put_on(self._session, prepared, timeout, bundle, proxies)
@@ -231,12 +241,12 @@ class RequestsTransport:
             self._adapter = DeadlineAdapter(context, self._max_connections)
         return self._adapter
 
-    def _find_proxies(self, url: str) -> dict[str, str] | None:
-        """Return the proxies that the client or the environment names, if they do."""
+    def _find_proxy(self, url: str) -> SecretStr | None:
+        """Return the proxy that the client or the environment names, if they do."""
         proxy = self._proxy
         if proxy is None and self._trust_env:
             proxy = environment_proxy(url)
-        return dict.fromkeys(("http", "https"), SecretStr(proxy)) if proxy else None
+        return SecretStr(proxy) if proxy else None
 
     def _read(self, raw: Any, send: Send) -> Response:
         """Read the body to its end or its limit; close a connection that has more to come."""

@@ -112,7 +112,11 @@ def send_request(
     try:
         if connection.is_closed:
             connection.timeout = connect_timeout
-            connection.connect()
+            if pool.proxy is None:
+                connection.connect()
+            else:
+                # Asks for a tunnel, which is a part of connecting.
+                pool._prepare_proxy(connection)
         _write(connection, _encode(request))
         response = _read(connection, request.method, send.limit)
     except BaseException:

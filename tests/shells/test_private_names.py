@@ -45,6 +45,7 @@ NAMES: list[tuple[Any, str]] = [
     (http.client.HTTPResponse, "_safe_read"),
     (urllib3.HTTPConnectionPool, "ConnectionCls"),
     (urllib3.HTTPConnectionPool, "_get_conn"),
+    (urllib3.HTTPConnectionPool, "_prepare_proxy"),
     (urllib3.HTTPConnectionPool, "_put_conn"),
     (redis.Connection, "_connect"),
     (redis.Connection, "send_packed_command"),

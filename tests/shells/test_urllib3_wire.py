@@ -223,7 +223,7 @@ def test_same_connection(
         send(transport, request)
         monkeypatch.undo()
     assert transport._adapter is not None
-    pool = transport._adapter.find_pool(request.url)
+    pool = transport._adapter.find_pool(request.url, None)
 
     assert 3 == len(server.pieces)
     assert 1 == pool.num_connections
