@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import requests
+from requests.adapters import HTTPAdapter
 
 from .bench import Bench
 from .tokens import (
@@ -33,19 +34,29 @@ FORM = {
 class Requests:
     """One session, one ``post`` for each exchange."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, connections: int = 10) -> None:
         self._session = requests.Session()
+        self._session.mount("https://", HTTPAdapter(pool_maxsize=connections))
         self._url = bench.token_endpoint
         # Passed to each call: REQUESTS_CA_BUNDLE overrules the setting of the session.
         self._ca_file = bench.ca_file
 
+    def exchange(self) -> dict[str, Any]:
+        """Exchange once."""
+        answer: dict[str, Any] = self._session.post(
+            self._url, data=dict(FORM), verify=self._ca_file
+        ).json()
+        assert answer["access_token"]
+        return answer
+
     def exchange_serially(self, count: int) -> None:
         """Exchange so many times, one after another."""
         for _ in range(count):
-            answer = self._session.post(
-                self._url, data=dict(FORM), verify=self._ca_file
-            ).json()
-            assert answer["access_token"]
+            self.exchange()
+
+    def close(self) -> None:
+        """Close the session."""
+        self._session.close()
 
 
 class Aiohttp:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 from statistics import median
 from typing import TypeAlias
 
@@ -69,6 +70,22 @@ def measure_in_turns(
         for side, burst in sides if number % 2 else reversed(sides):
             side.time(burst, count)
     return result
+
+
+def measure_each_in_turns(
+    bursts: Mapping[str, Burst], *, count: int, rounds: int
+) -> dict[str, Side]:
+    """Measure any number of things in turns, each first in every so many rounds."""
+    results = {name: Side() for name in bursts}
+    order = deque(bursts.items())
+    for _ in range(rounds):
+        gc.collect()
+        for name, burst in order:
+            # A round takes seconds, after which some have closed their connections at rest.
+            burst(count)
+            results[name].time(burst, count)
+        order.rotate(1)
+    return results
 
 
 def format_seconds(seconds: float) -> str:

@@ -40,11 +40,16 @@ class Blocking:
             verify=bench.ca_file,
         )
 
+    def exchange(self) -> str:
+        """Exchange once."""
+        access_token = self._client.custom_token_exchange(build_options()).access_token
+        assert access_token
+        return access_token
+
     def exchange_serially(self, count: int) -> None:
         """Exchange so many times, one after another."""
         for _ in range(count):
-            answer = self._client.custom_token_exchange(build_options())
-            assert answer.access_token
+            self.exchange()
 
     def close(self) -> None:
         """Close the client."""
