@@ -166,7 +166,17 @@ def build_world(gate: Gate, timeout: float = 60.0) -> AsyncWorld:
     async def refuse(*_: Any) -> Any:
         raise AssertionError("nothing is sent or shared here")
 
-    return AsyncWorld(refuse, refuse, None, timeout, lambda: gate)
+    def refuse_task(_: object) -> None:
+        raise AssertionError("nothing is left to a task here")
+
+    return AsyncWorld(
+        refuse,
+        refuse,
+        on_event=None,
+        begin=refuse_task,
+        timeout=timeout,
+        find_call_gate=lambda: gate,
+    )
 
 
 def wait_in_flow(begun: list[int], number: int) -> Flow[int]:
