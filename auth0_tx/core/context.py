@@ -153,14 +153,18 @@ class Context:
         self,
         store_options: StoreOptions | None = None,
         settings: Settings | None = None,
+        started: float | None = None,
     ) -> Call:
         """Return the call that begins now; its one deadline covers all that it takes.
 
         Args:
             store_options: what the application handed in.
             settings: the call's, if they differ from the client's.
+            started: when it was made, on the monotonic clock, if it had to wait for its turn.
         """
-        started, settings = self.monotonic(), settings or self.settings
+        settings = settings or self.settings
+        if started is None:
+            started = self.monotonic()
         deadline = started + settings.timeout
         return Call(self, settings, store_options, self.clock(), started, deadline)
 
