@@ -26,6 +26,7 @@ from typing import Any
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import NewConnectionError
 from urllib3.exceptions import TimeoutError as LibraryTimeoutError
@@ -55,7 +56,13 @@ from .requests_trust import (
 )
 from .thread_gate import Gate, Visit
 from .tls import Trust
-from .urllib3_wire import FAILURES, is_clearly_delimited, is_observed, send_request
+from .urllib3_wire import (
+    FAILURES,
+    is_clearly_delimited,
+    is_observed,
+    is_session_observed,
+    send_request,
+)
 
 LONGEST_CONNECT = 3.0
 """Seconds that connecting may take of a call's time, so that another attempt is possible."""
@@ -224,7 +231,7 @@ class RequestsTransport:
             bundle = self._trust.find_environment_bundle()
             return _put_on(self._session, prepared, timeout, bundle, proxies)
         adapter = self._adapter or self._open()
-        return adapter.send(prepared, stream=True, timeout=timeout, proxies=proxies)
+        return _send_through(adapter, prepared, timeout=timeout, proxies=proxies)
 
     def _open(self) -> DeadlineAdapter:
         """Return the adapter, which one thread makes for all that come meanwhile."""
@@ -286,7 +293,7 @@ def _put_on(
 ) -> requests.Response:
     """Send through the adapter, and with the trust, of the application's own session.
 
-    Not through ``Session.send``, which reads the whole body of a redirect, whether it follows
+    Not through the session itself, which reads the whole body of a redirect, whether it follows
     it or not, keeps the response's cookies and calls the session's hooks.
     """
     if proxies is None:
@@ -294,17 +301,12 @@ def _put_on(
     url = str(prepared.url)
     adapter = _without_retries(session.get_adapter(url))
     if _is_mocked(session):
-        response = session.send(
-            prepared, stream=True, timeout=timeout, allow_redirects=False
-        )
-        # Its ``json=`` makes a response without a media type, which no server sends.
-        response.raw.headers.setdefault("Content-Type", "application/json")
-        return response
+        return _send_to_mock(session, prepared, timeout=timeout)
     if isinstance(adapter, HTTPAdapter):
         watch_connections(adapter, url)
-    return adapter.send(
+    return _send_through(
+        adapter,
         prepared,
-        stream=True,
         timeout=timeout,
         verify=choose_bundle(session, adapter, bundle),
         cert=session.cert,
@@ -312,13 +314,56 @@ def _put_on(
     )
 
 
+def _send_through(
+    adapter: BaseAdapter, prepared: requests.PreparedRequest, **keywords: Any
+) -> requests.Response:
+    """Send through an adapter, and past whoever has replaced ``Session.send``."""
+    if not is_session_observed():
+        return adapter.send(prepared, stream=True, **keywords)
+    session = _BareSession(adapter)
+    if _is_mocked(session):
+        return _send_to_mock(session, prepared, **keywords)
+    return session.send(prepared, stream=True, allow_redirects=False, **keywords)
+
+
+class _BareSession(requests.Session):
+    """A session that adds nothing to a request, and does nothing with the response.
+
+    Tracers such as the instrumentation of OpenTelemetry replace ``send`` of the parent.
+    """
+
+    def __init__(self, adapter: BaseAdapter) -> None:
+        super().__init__()
+        self.cookies = _NoCookies()
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, adapter)
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return nothing: the parent would read the whole body of a redirect."""
+
+
+class _NoCookies(RequestsCookieJar):
+    """A jar that stays empty."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Leave the cookies of a response alone."""
+
+
 def _is_mocked(session: requests.Session) -> bool:
     """Return whether requests-mock stands in for the session, as in an application's tests.
 
-    It replaces ``Session.send``, and has its adapter in place only while that runs.  Others
-    who replace it, such as instruments, are passed by like the session's own.
+    It replaces ``Session.send``, and has its adapter in place only while that runs.
     """
     return getattr(session.send, "__module__", None) == "requests_mock.mocker"
+
+
+def _send_to_mock(
+    session: requests.Session, prepared: requests.PreparedRequest, **keywords: Any
+) -> requests.Response:
+    response = session.send(prepared, stream=True, allow_redirects=False, **keywords)
+    # Its ``json=`` makes a response without a media type, which no server sends.
+    response.raw.headers.setdefault("Content-Type", "application/json")
+    return response
 
 
 def _without_retries(adapter: BaseAdapter) -> BaseAdapter:

@@ -30,6 +30,7 @@ from operator import is_
 from types import FunctionType
 from typing import Any
 
+from requests import Session
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPSConnection
@@ -56,6 +57,7 @@ _SERVER_LEFT = (errno.EPIPE, errno.ECONNRESET, errno.EPROTOTYPE)
 # What a request passes only on its way through the layers.  The class below each layer stands
 # for those above it: a method that somebody replaced there is inherited.
 _PASSED: tuple[tuple[type, str], ...] = (
+    (Session, "send"),
     (HTTPAdapter, "send"),
     (HTTPSConnectionPool, "urlopen"),
     (HTTPSConnection, "request"),
@@ -92,6 +94,11 @@ def is_observed() -> bool:
         not all(map(is_, map(getattr, _OWNERS, _NAMES), _ORIGINALS))
         or http.client.HTTPConnection.debuglevel > 0
     )
+
+
+def is_session_observed() -> bool:
+    """Return whether somebody has replaced ``Session.send`` to see requests there."""
+    return Session.send is not _ORIGINALS[0]
 
 
 def send_request(

@@ -1,4 +1,4 @@
-"""An application whose own session is mocked by requests-mock."""
+"""An application whose requests are mocked by requests-mock."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ OPTIONS = CustomTokenExchangeOptions(
 )
 
 
-@pytest.mark.parametrize("is_one", [False, True], ids=["every session", "one session"])
-def test_requests_mock(is_one: bool) -> None:
-    """The mock sees what a client sends on the session, and its answers are read."""
-    session = requests.Session()
-    with requests_mock.Mocker(session=session if is_one else None) as mock:
+@pytest.mark.parametrize("mocked", ["every session", "one session", "no session"])
+def test_requests_mock(mocked: str) -> None:
+    """The mock sees what a client sends, on a session of its own too; its answers are read."""
+    session = None if mocked == "no session" else requests.Session()
+    only = session if mocked == "one session" else None
+    with requests_mock.Mocker(session=only) as mock:
         mock.get(
             f"{HOME}/.well-known/openid-configuration",
             json={

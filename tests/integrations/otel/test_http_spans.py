@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
 import pytest
+import requests
 from opentelemetry.sdk.trace import ReadableSpan
 
-from auth0_tx import AsyncServerClient, ServerClient
+from auth0_tx import AsyncServerClient, InvalidResponseError, ServerClient
 from auth0_tx.caches import MemoryTokenCache
 from auth0_tx.integrations.otel import SPAN_NAME
 from auth0_tx.tenant import Tenant, faults
@@ -22,7 +23,7 @@ _INSTRUMENTORS = {
     "urllib3": "URLLib3Instrumentor",
     "aiohttp_client": "AioHttpClientInstrumentor",
 }
-BLOCKING = ["urllib3"]
+BLOCKING = ["requests", "urllib3"]
 INSTRUMENTED = [*BLOCKING, "aiohttp_client"]
 
 
@@ -141,6 +142,35 @@ def test_threads(auth0_tenant: Tenant, instrumented: Telemetry) -> None:
         callers = list(threads.map(ask, range(40)))
 
     check_parents(instrumented, callers)
+
+
+@pytest.mark.parametrize("instrumented", BLOCKING, indirect=True)
+def test_own_session(auth0_tenant: Tenant, instrumented: Telemetry) -> None:
+    """The requests on an application's own session are below the exchange, too."""
+    settings = make_settings(auth0_tenant, instrumented)
+    session = requests.Session()
+    session.verify = settings.pop("verify")
+    with ServerClient(**settings, session=session) as client:
+        client.custom_token_exchange(options(auth0_tenant))
+    (span,) = instrumented.spans
+
+    assert ["GET", "POST"] == list_requests(instrumented, span)
+
+
+@pytest.mark.parametrize("instrumented", ["requests"], indirect=True)
+def test_redirect(auth0_tenant: Tenant, instrumented: Telemetry) -> None:
+    """A redirect isn't followed, and neither are its cookies kept, for whoever looks on."""
+    settings = make_settings(auth0_tenant, instrumented)
+    redirect = {"Location": "/elsewhere", "Set-Cookie": "a=b"}
+    with ServerClient(**settings) as client:
+        client.prepare()
+        auth0_tenant.inject(faults.status(302, headers=redirect), times=1)
+        with pytest.raises(InvalidResponseError):
+            client.custom_token_exchange(options(auth0_tenant))
+        client.custom_token_exchange(options(auth0_tenant))
+
+    assert 0 == auth0_tenant.count("/elsewhere")
+    assert not any("cookie" in request.headers for request in auth0_tenant.requests)
 
 
 @pytest.mark.parametrize("instrumented", ["aiohttp_client"], indirect=True)
