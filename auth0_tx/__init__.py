@@ -1,7 +1,8 @@
 """Exchange any external or legacy token for Auth0 tokens, blocking or async.
 
 The clients are imported on first use, because each imports its HTTP library: a program
-that uses *requests* need not load *aiohttp*, and code that only catches errors neither.
+that uses *requests* need not load *aiohttp*, and code that only catches errors neither.  So
+are the values of login sessions, which a program that only exchanges tokens has none of.
 """
 
 from __future__ import annotations
@@ -37,20 +38,13 @@ from .errors import (
 )
 from .token_types import TokenType
 from .values import (
-    AccessTokenSet,
     BulkExchangeResult,
     CachePolicy,
     CustomTokenExchangeOptions,
-    LoginWithCustomTokenExchangeOptions,
-    LoginWithCustomTokenExchangeResult,
     RetryPolicy,
-    SessionData,
     SessionPolicy,
-    SessionTransferToken,
     TenantCheck,
     TokenExchangeResponse,
-    TokenSet,
-    UserClaims,
 )
 from .version import __version__
 
@@ -59,6 +53,15 @@ if TYPE_CHECKING:
     from .client import ServerClient
     from .core.jose.claims import actor_chain
     from .core.wire.redirects import build_session_transfer_redirect
+    from .session_values import (
+        AccessTokenSet,
+        LoginWithCustomTokenExchangeOptions,
+        LoginWithCustomTokenExchangeResult,
+        SessionData,
+        SessionTransferToken,
+        TokenSet,
+        UserClaims,
+    )
     from .shells.bulk_tasks import AsyncBulkExchange
     from .shells.bulk_threads import BulkExchange
 
@@ -113,10 +116,17 @@ __all__ = [
 ]
 
 _LAZY = {
+    "AccessTokenSet": ".session_values",
     "AsyncBulkExchange": ".shells.bulk_tasks",
     "AsyncServerClient": ".aio",
     "BulkExchange": ".shells.bulk_threads",
+    "LoginWithCustomTokenExchangeOptions": ".session_values",
+    "LoginWithCustomTokenExchangeResult": ".session_values",
     "ServerClient": ".client",
+    "SessionData": ".session_values",
+    "SessionTransferToken": ".session_values",
+    "TokenSet": ".session_values",
+    "UserClaims": ".session_values",
     "actor_chain": ".core.jose.claims",
     "build_session_transfer_redirect": ".core.wire.redirects",
 }

@@ -4,62 +4,47 @@
 
 from __future__ import annotations
 
-from collections.abc import (
-    AsyncIterable,
-    Awaitable,
-    Callable,
-    Iterable,
-    Mapping,
-    Sequence,
-)
-from typing import Any
+from typing import TYPE_CHECKING
 
-import aiohttp
-
-from .core.bulk import plan
-from .core.bulk.shared_pace import SharedPace
-from .core.cache.token_cache import AsyncTokenCache, MemoryTokenCache, TokenCache
-from .core.configuration import (
-    AuditIdentifiers,
-    Discovery,
-    StoreOptions,
-    Verify,
-    configure,
-)
-from .core.flows import (
-    access_tokens,
-    exchange,
-    given_tokens,
-    login,
-    logout,
-    session,
-    session_transfer,
-    tenant_documents,
-)
-from .core.session.cookies import CookieStore
-from .core.session.store import AsyncStateStore, StateStore
-from .core.wire.client_auth import ClientAuthMethod
+from .core.configuration import configure
+from .core.flows import exchange
 from .errors import Auth0Error
-from .events import Event
-from .frameworks.cookies import HttpCookies
+from .frameworks import find_cookies
 from .secret import conceal
 from .shells.aiohttp_shell import AsyncShell
-from .shells.bulk_tasks import AsyncBulkExchange
 from .shells.drivers import cut_traceback, run_async, run_in_turn
-from .values import (
-    AccessTokenSet,
-    CachePolicy,
-    CustomTokenExchangeOptions,
-    LoginWithCustomTokenExchangeOptions,
-    LoginWithCustomTokenExchangeResult,
-    RetryPolicy,
-    SessionData,
-    SessionPolicy,
-    SessionTransferToken,
-    TenantCheck,
-    TokenExchangeResponse,
-    UserClaims,
-)
+from .values import CachePolicy, RetryPolicy, SessionPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import (
+        AsyncIterable,
+        Awaitable,
+        Callable,
+        Iterable,
+        Mapping,
+        Sequence,
+    )
+    from typing import Any
+
+    import aiohttp
+
+    from .core.bulk.shared_pace import SharedPace
+    from .core.cache.token_cache import AsyncTokenCache, MemoryTokenCache, TokenCache
+    from .core.configuration import AuditIdentifiers, Discovery, StoreOptions, Verify
+    from .core.session.cookies import CookieStore
+    from .core.session.store import AsyncStateStore, StateStore
+    from .core.wire.client_auth import ClientAuthMethod
+    from .events import Event
+    from .session_values import (
+        AccessTokenSet,
+        LoginWithCustomTokenExchangeOptions,
+        LoginWithCustomTokenExchangeResult,
+        SessionData,
+        SessionTransferToken,
+        UserClaims,
+    )
+    from .shells.bulk_tasks import AsyncBulkExchange
+    from .values import CustomTokenExchangeOptions, TenantCheck, TokenExchangeResponse
 
 
 class AsyncServerClient(AsyncShell):
@@ -168,7 +153,7 @@ class AsyncServerClient(AsyncShell):
             on_event=on_event,
             audit_identifiers=audit_identifiers,
         )
-        super().__init__(settings, session, HttpCookies())
+        super().__init__(settings, session, find_cookies(settings))
 
     async def custom_token_exchange(
         self,
@@ -271,6 +256,8 @@ class AsyncServerClient(AsyncShell):
             CustomTokenExchangeError: the root of these and every other failure.
         """
         options = conceal(options)
+        from .core.flows import login
+
         try:
             return await run_async(
                 login.login_with_custom_token_exchange(
@@ -298,6 +285,8 @@ class AsyncServerClient(AsyncShell):
             ConfigurationError: the client keeps no sessions.
             StoreError: the store cannot be read.
         """
+        from .core.flows import session
+
         try:
             return await run_async(
                 session.get_user(self._context, store_options), self._world
@@ -321,6 +310,8 @@ class AsyncServerClient(AsyncShell):
             ConfigurationError: the client keeps no sessions.
             StoreError: the store cannot be read.
         """
+        from .core.flows import session
+
         try:
             return await run_async(
                 session.get_session(self._context, store_options), self._world
@@ -367,6 +358,8 @@ class AsyncServerClient(AsyncShell):
                 the application's refresh token policies do not name *audience*.
             CustomTokenExchangeError: the token could not be renewed this time.
         """
+        from .core.flows import access_tokens
+
         try:
             return await run_async(
                 access_tokens.get_access_token(
@@ -418,6 +411,8 @@ class AsyncServerClient(AsyncShell):
                 the application's refresh token policies do not name *audience*.
             CustomTokenExchangeError: the token could not be renewed this time.
         """
+        from .core.flows import access_tokens
+
         try:
             return await run_async(
                 access_tokens.get_token_set(
@@ -469,6 +464,8 @@ class AsyncServerClient(AsyncShell):
             CustomTokenExchangeError: every other failure.
         """
         refresh_token = conceal(refresh_token)
+        from .core.flows import given_tokens
+
         try:
             return await run_async(
                 given_tokens.refresh(
@@ -501,6 +498,8 @@ class AsyncServerClient(AsyncShell):
             CustomTokenExchangeError: every other failure.
         """
         refresh_token = conceal(refresh_token)
+        from .core.flows import given_tokens
+
         try:
             return await run_async(
                 given_tokens.revoke_refresh_token(
@@ -536,6 +535,8 @@ class AsyncServerClient(AsyncShell):
             StoreError: the session could not be deleted from its store; its cookie was.  Not
                 raised if the policy says that a store which fails means no session.
         """
+        from .core.flows import logout
+
         try:
             return await run_async(
                 logout.logout(
@@ -567,6 +568,8 @@ class AsyncServerClient(AsyncShell):
             CustomTokenExchangeError: the tenant's keys cannot be fetched to verify the token.
         """
         logout_token = conceal(logout_token)
+        from .core.flows import logout
+
         try:
             return await run_async(
                 logout.handle_backchannel_logout(
@@ -600,6 +603,8 @@ class AsyncServerClient(AsyncShell):
             InvalidInputError: *sub* is not a non-empty string.
             StoreError: not all of them could be ended.
         """
+        from .core.flows import logout
+
         try:
             return await run_async(
                 logout.end_sessions(
@@ -643,6 +648,8 @@ class AsyncServerClient(AsyncShell):
         """
         subject_token = conceal(subject_token)
         actor_token = conceal(actor_token)
+        from .core.flows import session_transfer
+
         try:
             return await run_async(
                 session_transfer.request_session_transfer_token(
@@ -675,6 +682,8 @@ class AsyncServerClient(AsyncShell):
         Raises:
             CustomTokenExchangeError: the tenant cannot be reached, or its documents are invalid.
         """
+        from .core.flows import tenant_documents
+
         try:
             return await run_async(
                 tenant_documents.prepare(self._context, store_options), self._world
@@ -702,6 +711,8 @@ class AsyncServerClient(AsyncShell):
             NotSentError: the tenant cannot be reached.
             DiscoveryError: its metadata is missing or invalid.
         """
+        from .core.flows import tenant_documents
+
         try:
             return await run_async(
                 tenant_documents.check_tenant(self._context, store_options), self._world
@@ -745,6 +756,9 @@ class AsyncServerClient(AsyncShell):
             InvalidInputError: an argument breaks a rule; nothing was read.
         """
         options = conceal(options)
+        from .core.bulk import plan
+        from .shells.bulk_tasks import AsyncBulkExchange
+
         try:
             return AsyncBulkExchange(
                 plan.exchange_many(

@@ -4,55 +4,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
-import requests
-
-from .core.bulk import plan
-from .core.bulk.shared_pace import SharedPace
-from .core.cache.token_cache import MemoryTokenCache, TokenCache
-from .core.configuration import (
-    AuditIdentifiers,
-    Discovery,
-    StoreOptions,
-    Verify,
-    configure,
-)
-from .core.flows import (
-    access_tokens,
-    exchange,
-    given_tokens,
-    login,
-    logout,
-    session,
-    session_transfer,
-    tenant_documents,
-)
-from .core.session.cookies import CookieStore
-from .core.session.store import StateStore
-from .core.wire.client_auth import ClientAuthMethod
+from .core.configuration import configure
+from .core.flows import exchange
 from .errors import Auth0Error
-from .events import Event
-from .frameworks.cookies import HttpCookies
+from .frameworks import find_cookies
 from .secret import conceal
-from .shells.bulk_threads import BulkExchange
 from .shells.drivers import cut_traceback, run
 from .shells.requests_shell import BlockingShell
-from .values import (
-    AccessTokenSet,
-    CachePolicy,
-    CustomTokenExchangeOptions,
-    LoginWithCustomTokenExchangeOptions,
-    LoginWithCustomTokenExchangeResult,
-    RetryPolicy,
-    SessionData,
-    SessionPolicy,
-    SessionTransferToken,
-    TenantCheck,
-    TokenExchangeResponse,
-    UserClaims,
-)
+from .values import CachePolicy, RetryPolicy, SessionPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
+
+    import requests
+
+    from .core.bulk.shared_pace import SharedPace
+    from .core.cache.token_cache import MemoryTokenCache, TokenCache
+    from .core.configuration import AuditIdentifiers, Discovery, StoreOptions, Verify
+    from .core.session.cookies import CookieStore
+    from .core.session.store import StateStore
+    from .core.wire.client_auth import ClientAuthMethod
+    from .events import Event
+    from .session_values import (
+        AccessTokenSet,
+        LoginWithCustomTokenExchangeOptions,
+        LoginWithCustomTokenExchangeResult,
+        SessionData,
+        SessionTransferToken,
+        UserClaims,
+    )
+    from .shells.bulk_threads import BulkExchange
+    from .values import CustomTokenExchangeOptions, TenantCheck, TokenExchangeResponse
 
 
 class ServerClient(BlockingShell):
@@ -161,7 +146,7 @@ class ServerClient(BlockingShell):
             on_event=on_event,
             audit_identifiers=audit_identifiers,
         )
-        super().__init__(settings, session, HttpCookies())
+        super().__init__(settings, session, find_cookies(settings))
 
     def custom_token_exchange(
         self,
@@ -264,6 +249,8 @@ class ServerClient(BlockingShell):
             CustomTokenExchangeError: the root of these and every other failure.
         """
         options = conceal(options)
+        from .core.flows import login
+
         try:
             return run(
                 login.login_with_custom_token_exchange(
@@ -291,6 +278,8 @@ class ServerClient(BlockingShell):
             ConfigurationError: the client keeps no sessions.
             StoreError: the store cannot be read.
         """
+        from .core.flows import session
+
         try:
             return run(session.get_user(self._context, store_options), self._world)
         except Auth0Error as error:
@@ -312,6 +301,8 @@ class ServerClient(BlockingShell):
             ConfigurationError: the client keeps no sessions.
             StoreError: the store cannot be read.
         """
+        from .core.flows import session
+
         try:
             return run(session.get_session(self._context, store_options), self._world)
         except Auth0Error as error:
@@ -353,6 +344,8 @@ class ServerClient(BlockingShell):
                 the application's refresh token policies do not name *audience*.
             CustomTokenExchangeError: the token could not be renewed this time.
         """
+        from .core.flows import access_tokens
+
         try:
             return run(
                 access_tokens.get_access_token(
@@ -401,6 +394,8 @@ class ServerClient(BlockingShell):
                 the application's refresh token policies do not name *audience*.
             CustomTokenExchangeError: the token could not be renewed this time.
         """
+        from .core.flows import access_tokens
+
         try:
             return run(
                 access_tokens.get_token_set(
@@ -452,6 +447,8 @@ class ServerClient(BlockingShell):
             CustomTokenExchangeError: every other failure.
         """
         refresh_token = conceal(refresh_token)
+        from .core.flows import given_tokens
+
         try:
             return run(
                 given_tokens.refresh(
@@ -484,6 +481,8 @@ class ServerClient(BlockingShell):
             CustomTokenExchangeError: every other failure.
         """
         refresh_token = conceal(refresh_token)
+        from .core.flows import given_tokens
+
         try:
             return run(
                 given_tokens.revoke_refresh_token(
@@ -519,6 +518,8 @@ class ServerClient(BlockingShell):
             StoreError: the session could not be deleted from its store; its cookie was.  Not
                 raised if the policy says that a store which fails means no session.
         """
+        from .core.flows import logout
+
         try:
             return run(
                 logout.logout(
@@ -550,6 +551,8 @@ class ServerClient(BlockingShell):
             CustomTokenExchangeError: the tenant's keys cannot be fetched to verify the token.
         """
         logout_token = conceal(logout_token)
+        from .core.flows import logout
+
         try:
             return run(
                 logout.handle_backchannel_logout(
@@ -583,6 +586,8 @@ class ServerClient(BlockingShell):
             InvalidInputError: *sub* is not a non-empty string.
             StoreError: not all of them could be ended.
         """
+        from .core.flows import logout
+
         try:
             return run(
                 logout.end_sessions(
@@ -626,6 +631,8 @@ class ServerClient(BlockingShell):
         """
         subject_token = conceal(subject_token)
         actor_token = conceal(actor_token)
+        from .core.flows import session_transfer
+
         try:
             return run(
                 session_transfer.request_session_transfer_token(
@@ -658,6 +665,8 @@ class ServerClient(BlockingShell):
         Raises:
             CustomTokenExchangeError: the tenant cannot be reached, or its documents are invalid.
         """
+        from .core.flows import tenant_documents
+
         try:
             return run(
                 tenant_documents.prepare(self._context, store_options), self._world
@@ -685,6 +694,8 @@ class ServerClient(BlockingShell):
             NotSentError: the tenant cannot be reached.
             DiscoveryError: its metadata is missing or invalid.
         """
+        from .core.flows import tenant_documents
+
         try:
             return run(
                 tenant_documents.check_tenant(self._context, store_options), self._world
@@ -727,6 +738,9 @@ class ServerClient(BlockingShell):
             InvalidInputError: an argument breaks a rule; nothing was read.
         """
         options = conceal(options)
+        from .core.bulk import plan
+        from .shells.bulk_threads import BulkExchange
+
         try:
             return BulkExchange(
                 plan.exchange_many(

@@ -22,8 +22,8 @@ from auth0_tx.core.session.seal import direct_key, sealer
 from auth0_tx.core.session.state import write_session
 from auth0_tx.core.session.store import Application
 from auth0_tx.frameworks.cookies import HttpCookies
+from auth0_tx.session_values import LoginWithCustomTokenExchangeOptions
 from auth0_tx.shells.drivers import make_context, run
-from auth0_tx.values import LoginWithCustomTokenExchangeOptions
 
 from .bench import Bench
 from .measure import Comparison, Side, format_seconds, measure_in_turns

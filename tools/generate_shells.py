@@ -6,8 +6,10 @@
 A public flow is a function without an underscore whose first parameter is the context, in a
 module listed in ``CONVERSATIONS``.  A public function of ``STREAMS`` that returns a plan is a
 method that returns the iterator of the world.  The constructor is made from ``configure`` in
-the same way.  Source text is carried as written, so that the output is the same under every
-Python; only ``X | Awaitable[X]``, which the blocking world cannot await, becomes ``X`` there,
+the same way.  A method imports its flow when it is called, but for those of ``FIRST``: a process
+that only exchanges tokens need not load what logs users in.  Names of annotations alone are
+imported for type checkers alone.  Source text is carried as written, so that the output is the
+same under every Python; only ``X | Awaitable[X]``, which the blocking world cannot await, becomes ``X`` there,
 and of ``StateStore | AsyncStateStore``, as of two token caches, and of ``Iterable[X] |
 AsyncIterable[X]``, the first.
 """
@@ -36,6 +38,8 @@ CONVERSATIONS = (
     "session_transfer",
     "tenant_documents",
 )
+# The flows that a client is made for: imported with it, so that the call of one imports nothing.
+FIRST = "exchange"
 # Functions that return the plan of a bulk exchange.  A client's method returns an iterator
 # that carries it out, and is a plain function in both worlds.
 STREAMS = PACKAGE / "core/bulk/plan.py"
@@ -117,6 +121,9 @@ from __future__ import annotations
 
 {imports}
 
+if TYPE_CHECKING:
+{annotation_imports}
+
 
 class {world.client}({world.base}):
     """{doc}"""
@@ -138,7 +145,7 @@ def __init__(
     settings = configure(
 {arguments}
     )
-    super().__init__(settings, session, HttpCookies())"""
+    super().__init__(settings, session, find_cookies(settings))"""
 
 METHOD = '''\
 {world.define} {name}(
@@ -147,6 +154,7 @@ METHOD = '''\
 ) -> {result}:
     """{doc}"""
 {concealed}\
+{loaded}\
     try:
         return {run}(
             {module}.{name}({arguments}), self._world
@@ -162,6 +170,9 @@ def {name}(
 ) -> {world.stream}:
     """{doc}"""
 {concealed}\
+    from .core.bulk import {module}
+    from .shells.{world.stream_module} import {world.stream}
+
     try:
         return {world.stream}(
             {module}.{name}({arguments}), self._world
@@ -181,6 +192,13 @@ class Source(NamedTuple):
     def read(cls, path: Path) -> Source:
         text = path.read_text()
         return cls(path, text, ast.parse(text))
+
+    def list_statements(self) -> Iterator[ast.stmt]:
+        """Yield the statements of the module, and what it imports for type checkers alone."""
+        for node in self.tree.body:
+            yield node
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                yield from node.body
 
     def list_functions(self) -> Iterator[ast.FunctionDef]:
         for node in self.tree.body:
@@ -283,9 +301,16 @@ def write_method(source: Source, function: ast.FunctionDef, world: World) -> str
             ","
         ),
         concealed=write_conceals(function),
+        loaded=write_load(source),
         result=source.get_text(result),
         doc=write_docstring(source, function),
     )
+
+
+def write_load(source: Source) -> str:
+    """Return the import of a method's flows, unless the module has them already."""
+    module = source.path.stem
+    return "" if module == FIRST else f"    from .core.flows import {module}\n\n"
 
 
 def write_stream_method(source: Source, function: ast.FunctionDef, world: World) -> str:
@@ -377,24 +402,58 @@ def indent_lines(lines: list[str], by: int) -> str:
     return indent("\n".join(lines), " " * by)
 
 
-def write_imports(sources: list[Source], body: str, world: World) -> str:
-    """Carry the imports of every name that the module uses."""
-    used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
-    found = find_imports(sources, used)
+def write_imports(sources: list[Source], body: str, world: World) -> tuple[str, str]:
+    """Carry the imports of every name that the module uses.
+
+    Returns:
+        The imports of the module, and those that only annotations need.
+    """
+    used = list_names(ast.parse(body))
+    run = used - list_annotation_names(ast.parse(body))
+    found = find_imports(sources, run)
     found[".core.configuration"] = found.get(".core.configuration", set()) | {
         "configure"
     }
-    found[".core.flows"] = set(CONVERSATIONS)
-    found[".core.bulk"] = {STREAMS.stem}
-    found[".frameworks.cookies"] = {"HttpCookies"}
+    found[".core.flows"] = {FIRST}
+    found[".frameworks"] = {"find_cookies"}
     found[".errors"] = {"Auth0Error"}
     found[".secret"] = {"conceal"}
     drivers = {"cut_traceback", world.run.split()[-1], world.run_in_turn.split()[-1]}
     found[".shells.drivers"] = drivers & used
     found[f".shells.{world.base_module}"] = {world.base}
-    found[f".shells.{world.stream_module}"] = {world.stream}
-    listed = [write_import(module, names) for module, names in found.items()]
-    return "\n".join([f"import {world.session_library}", *filter(None, listed)])
+    annotations = find_imports(sources, used - run)
+    annotations[f".shells.{world.stream_module}"] = {world.stream}
+    return (
+        "\n".join(["from typing import TYPE_CHECKING", *write_all_imports(found)]),
+        indent_lines(
+            [f"import {world.session_library}", *write_all_imports(annotations)], 4
+        ),
+    )
+
+
+def list_names(tree: ast.AST) -> set[str]:
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def list_annotation_names(tree: ast.AST) -> set[str]:
+    """Return the names that stand in annotations, and nowhere else."""
+    annotations: list[ast.AST] = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.arg(annotation=ast.expr() as annotation):
+                annotations.append(annotation)
+            case (
+                ast.FunctionDef(returns=ast.expr() as result)
+                | ast.AsyncFunctionDef(returns=ast.expr() as result)
+            ):
+                annotations.append(result)
+    within = {id(inner) for outer in annotations for inner in ast.walk(outer)}
+    elsewhere = {
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and id(node) not in within
+    }
+    return set().union(*map(list_names, annotations)) - elsewhere
 
 
 def find_imports(sources: list[Source], used: set[str]) -> dict[str, set[str]]:
@@ -402,7 +461,7 @@ def find_imports(sources: list[Source], used: set[str]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for source in sources:
         here = ("core", *source.path.relative_to(PACKAGE / "core").parts[:-1])
-        for node in source.tree.body:
+        for node in source.list_statements():
             if isinstance(node, ast.ImportFrom) and node.module != "__future__":
                 up = here[: len(here) - node.level + 1]
                 root = "." + "".join(f"{part}." for part in up) if node.level else ""
@@ -412,6 +471,10 @@ def find_imports(sources: list[Source], used: set[str]) -> dict[str, set[str]]:
                 home = "." + ".".join((*here, source.path.stem))
                 found.setdefault(home, set()).add(ast.unparse(node.target))
     return found
+
+
+def write_all_imports(found: Mapping[str, set[str]]) -> list[str]:
+    return [write_import(module, names) for module, names in found.items() if names]
 
 
 def write_import(module: str, names: set[str]) -> str:
@@ -437,11 +500,13 @@ def write_client(world: World) -> str:
             ),
         ]
     )
+    imports, annotation_imports = write_imports(
+        [configuration, *flows, streams], f"{made}\n\n{methods}", world
+    )
     return MODULE.format(
         world=world,
-        imports=write_imports(
-            [configuration, *flows, streams], f"{made}\n\n{methods}", world
-        ),
+        imports=imports,
+        annotation_imports=annotation_imports,
         doc=write_class_docstring(configuration, configure, world),
         constructor=indent(made, " " * 4),
         methods=indent(methods, " " * 4),

@@ -9,15 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import attrs
 
 from ..errors import InvalidInputError
-from ..events import Event
 from ..secret import Unpicklable
 from ..secret import secret as secret_text
 from ..values import CachePolicy, RetryPolicy, SessionPolicy
-from .cache.token_cache import AsyncTokenCache, MemoryTokenCache, TokenCache
-from .cache.tokens import client_hash_key
+from .cache.token_cache import MemoryTokenCache
 from .session.cookies import CookieStore, cookie_name
-from .session.pseudonyms import derive_pseudonym_key
-from .session.store import AsyncStateStore, StateStore
 from .wire.client_auth import (
     METHODS,
     SIGNING_ALGORITHMS,
@@ -33,6 +29,10 @@ from .wire.proxies import check_proxy
 if TYPE_CHECKING:
     import os
     import ssl
+
+    from ..events import Event
+    from .cache.token_cache import AsyncTokenCache, TokenCache
+    from .session.store import AsyncStateStore, StateStore
 
 StoreOptions: TypeAlias = Mapping[str, Any]
 """The application's request and response, handed through to its domain resolver."""
@@ -87,7 +87,7 @@ _COOKIE_RULES = {
 _NUMBERS = ("transient_delay", "throttled_delay", "longest_delay", "blocked_seconds")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Settings(Unpicklable):
     """The checked configuration of a client.
 
@@ -248,6 +248,25 @@ def configure(
         client_assertion_signing_key,
         client_assertion_signing_alg,
     )
+    pseudonym_key = cache_hash_key = b""
+    # Here and not at the top: most clients that exchange tokens need neither.
+    if on_event is not None and audit_identifiers != "clear":
+        from .session.pseudonyms import derive_pseudonym_key
+
+        pseudonym_key = derive_pseudonym_key(
+            client_id,
+            client_secret or client_assertion_signing_key,
+            list_secrets(secret),
+        )
+    if token_cache is not None:
+        from .cache.tokens import client_hash_key
+
+        cache_hash_key = client_hash_key(
+            client_id,
+            method,
+            client_secret or client_assertion_signing_key,
+            list_secrets(secret)[0] if secret else "",
+        )
     return Settings(
         domain=None if callable(domain) else _domain(domain),
         resolver=domain if callable(domain) else None,
@@ -261,13 +280,7 @@ def configure(
         max_connections=max_connections,
         on_event=on_event,
         audit_identifiers=audit_identifiers,
-        pseudonym_key=b""
-        if on_event is None or audit_identifiers == "clear"
-        else derive_pseudonym_key(
-            client_id,
-            client_secret or client_assertion_signing_key,
-            list_secrets(secret),
-        ),
+        pseudonym_key=pseudonym_key,
         secrets=list_secrets(secret),
         state_store=CookieStore() if state_store is None and secret else state_store,
         session_policy=session_policy,
@@ -280,14 +293,7 @@ def configure(
         legacy_secret=legacy_secret,
         token_cache=token_cache,
         cache_policy=cache_policy,
-        cache_hash_key=b""
-        if token_cache is None
-        else client_hash_key(
-            client_id,
-            method,
-            client_secret or client_assertion_signing_key,
-            list_secrets(secret)[0] if secret else "",
-        ),
+        cache_hash_key=cache_hash_key,
         verify=verify,
         proxy=proxy,
         trust_env=trust_env,

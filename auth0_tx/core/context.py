@@ -19,18 +19,18 @@ from ..secret import Unpicklable
 from .cache.token_cache import CacheState
 from .configuration import Settings, StoreOptions
 from .effects import Response
-from .session.cookies import Cookies
 from .session.lock import LockWatches
 from .session.rotations import Rotations
 from .wire.answer_times import AnswerTime
-from .wire.api_calls import RenewalPauses
-from .wire.metadata import Metadata
+from .wire.renewal_pauses import RenewalPauses
 from .wire.retries import RetryState
 
 if TYPE_CHECKING:
     # A key set brings the JOSE library, which most exchanges never need.
     from .jose.keys import KeySet
+    from .session.cookies import Cookies
     from .session.seal import Sealer
+    from .wire.metadata import Metadata
 
 V = TypeVar("V")
 
@@ -38,7 +38,7 @@ V = TypeVar("V")
 _MOST_SEALERS = 100
 
 
-@attrs.frozen
+@attrs.define(eq=False, repr=False)
 class CachedDocument(Generic[V]):
     """A document of the tenant, and its age.
 
@@ -86,7 +86,7 @@ class BoundedCache(BoundedDict[str, CachedDocument[V]]):
         self.trim()
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False, repr=False)
 class Context:
     """The state that the flows of one client share.
 
@@ -98,7 +98,6 @@ class Context:
         new_id: returns an id that it never returned before.
         new_secret: returns 256 random bits as text that nobody can guess.
         process_key: a random key for hashes that never leave this process.
-        cookies: reads and sets the cookies of the application's requests and responses.
         metadata: discovery documents by domain.
         key_sets: signing keys by their URL.
         retries: what earlier calls mean for the next.
@@ -119,9 +118,9 @@ class Context:
     new_id: Callable[[], str]
     new_secret: Callable[[], str]
     process_key: bytes = attrs.field(repr=False)
-    cookies: Cookies
+    _cookies: Cookies | None
     metadata: BoundedCache[Metadata] = attrs.field(
-        factory=lambda: BoundedCache[Metadata](100)
+        factory=lambda: BoundedCache["Metadata"](100)
     )
     key_sets: BoundedCache[KeySet] = attrs.field(
         factory=lambda: BoundedCache["KeySet"](100)
@@ -142,6 +141,15 @@ class Context:
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "retries", RetryState(self.settings.retry))
+
+    @property
+    def cookies(self) -> Cookies:
+        """Return what reads and sets the cookies of the application's messages.
+
+        Only a client that keeps sessions has it, and only their flows ask.
+        """
+        assert self._cookies is not None
+        return self._cookies
 
     def describe(self, kind: str) -> str:
         """Return how a client of some *kind* shows itself: its domain and its client id."""
@@ -169,7 +177,7 @@ class Context:
         return Call(self, settings, store_options, self.clock(), started, deadline)
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Call(Unpicklable):
     """One call of a public method, as each of its steps needs to know it.
 

@@ -38,7 +38,7 @@ Flow: TypeAlias = Generator[Any, Any, T]
 """A conversation: yields effects, is sent their replies, returns ``T``."""
 
 
-@attrs.frozen
+@attrs.define(eq=False, repr=False)
 class Request(Unpicklable):
     """A whole HTTP request.
 
@@ -58,7 +58,7 @@ class Request(Unpicklable):
     latest: float = math.inf
 
 
-@attrs.frozen
+@attrs.define(eq=False, repr=False)
 class Response(Unpicklable):
     """A whole HTTP response, or one that was cut at the limit of its ``Send``.
 
@@ -78,7 +78,7 @@ class Response(Unpicklable):
     seconds: float = 0.0
 
 
-@attrs.frozen
+@attrs.define(eq=False, repr=False)
 class Send:
     """Put a request on the wire; the reply is the whole response.
 
@@ -104,7 +104,7 @@ class Send:
         return reply
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Sleep:
     """Let *seconds* pass."""
 
@@ -114,7 +114,7 @@ class Sleep:
         yield self
 
 
-@attrs.frozen
+@attrs.define(eq=False, repr=False)
 class Invoke(Generic[T]):
     """Call the application's own *function*, which may be async in the async world."""
 
@@ -126,7 +126,7 @@ class Invoke(Generic[T]):
         return reply
 
 
-@attrs.frozen
+@attrs.define(eq=False, repr=False)
 class Share(Generic[T]):
     """Run *flow* once for all concurrent callers who ask under the same *key*.
 
@@ -161,7 +161,7 @@ class Share(Generic[T]):
         return reply
 
 
-@attrs.frozen
+@attrs.define(eq=False, repr=False)
 class Accompany(Generic[T]):
     """Run *flow*, and *companion* beside it every few *seconds* until it ends.
 
@@ -184,7 +184,7 @@ class Accompany(Generic[T]):
         return reply
 
 
-@attrs.frozen
+@attrs.define(eq=False, repr=False)
 class Postpone:
     """Run *flow* when the call has its answer; there is no reply to wait for.
 
@@ -203,7 +203,7 @@ class Postpone:
         yield self
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Emit:
     """Hand an *event* to the application's subscriber; its exceptions are only logged."""
 
@@ -213,7 +213,7 @@ class Emit:
         yield self
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Warn:
     """Write a warning to the application's log about something no caller can act on.
 

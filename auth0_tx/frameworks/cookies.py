@@ -53,7 +53,7 @@ _SHARED_PLACES = ("scope", "META", "environ")
 """Attributes of a request that all objects around the same request share."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class ResponseState:
     """The headers that a response needs because its request used the session.
 

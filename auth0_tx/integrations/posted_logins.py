@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from ..secret import SecretMapping, secret
-from ..values import LoginWithCustomTokenExchangeOptions
+from ..session_values import LoginWithCustomTokenExchangeOptions
 from .error_answers import ErrorAnswer
 from .login_redirects import NEXT, read_next
 

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from ..errors import CustomTokenExchangeErrorCode as Code
 from ..errors import InsufficientScopeError, InvalidInputError, LoginRequiredError
 from ..secret import SecretStr, Unpicklable, secret
-from ..values import AccessTokenSet, UserClaims
+from ..session_values import AccessTokenSet, UserClaims
 
 C = TypeVar("C")
 

@@ -7,15 +7,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..client import ServerClient
-from ..values import (
+from ..session_values import (
     AccessTokenSet,
-    CustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeResult,
     SessionData,
-    TokenExchangeResponse,
     UserClaims,
 )
+from ..values import CustomTokenExchangeOptions, TokenExchangeResponse
 from .request_base import RequestBase
 
 

@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from weakref import WeakKeyDictionary
 
 import aiohttp
 
 from ..core.configuration import Settings, get_session_cookie
-from ..core.session.cookies import Cookies
 from ..errors import ConfigurationError
 from ..secret import Unpicklable
 from .aiohttp_transport import AiohttpTransport
@@ -20,6 +19,9 @@ from .aiohttp_trust import check_connector
 from .drivers import AsyncWorld, describe_client, make_context
 from .failures import client_closed_error
 from .tls import Trust, find_url, require_default_trust
+
+if TYPE_CHECKING:
+    from ..core.session.cookies import Cookies
 
 
 class AsyncShell(Unpicklable):
@@ -29,7 +31,7 @@ class AsyncShell(Unpicklable):
         self,
         settings: Settings,
         session: aiohttp.ClientSession | None,
-        cookies: Cookies,
+        cookies: Cookies | None,
     ) -> None:
         trust = Trust(settings.verify, settings.trust_env)
         if session is not None:

@@ -51,7 +51,7 @@ _LONGEST_IDLE = 5.0
 log: logging.Logger = logging.getLogger("auth0_tx")
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Company:
     """A flow that is accompanied, and when its companion is next due."""
 

@@ -27,9 +27,9 @@ import os
 import random
 import secrets
 import time
-import uuid
 from collections.abc import Callable, Coroutine
 from functools import partial
+from importlib import import_module
 from inspect import GEN_CLOSED, getgeneratorstate
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
@@ -51,13 +51,13 @@ from ..core.effects import (
     Sleep,
     Warn,
 )
-from ..core.session.cookies import Cookies
 from ..errors import Auth0Error, ConfigurationError
-from ..events import Event
-from .companions import accompany, companion_thread
 from .failures import client_closed_error, crowded_error
 
 if TYPE_CHECKING:
+    from ..core.session.cookies import Cookies
+    from ..events import Event
+
     # It imports asyncio, which a blocking client must not pay for.
     from .loop_limits import Gate
 
@@ -68,12 +68,14 @@ _PLAIN = frozenset({bytes, str, bool, type(None)})
 
 _PACKAGE = __name__.partition(".")[0]
 
+_SESSION_FLOWS = ("access_tokens", "login", "logout", "session", "session_transfer")
+
 log: logging.Logger = logging.getLogger("auth0_tx")
 # Whether anything is shown, and where, is the application's to say.
 log.addHandler(logging.NullHandler())
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class BlockingWorld:
     """The parts of a client that the blocking driver needs.
 
@@ -90,7 +92,7 @@ class BlockingWorld:
     is_closed: bool = False
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class AsyncWorld:
     """The parts of a client that the asyncio driver needs.
 
@@ -117,8 +119,9 @@ class AsyncWorld:
     is_closed: bool = False
 
 
-def make_context(settings: Settings, cookies: Cookies) -> Context:
+def make_context(settings: Settings, cookies: Cookies | None) -> Context:
     """Return what a client's flows share, on the system's clocks and randomness."""
+    _load_flows(settings)
     return Context(
         settings,
         settings.clock or read_time,
@@ -131,6 +134,21 @@ def make_context(settings: Settings, cookies: Cookies) -> Context:
         os.urandom(32),
         cookies,
     )
+
+
+def _load_flows(settings: Settings) -> None:
+    """Import what a client was configured for; its methods would do so when they are called.
+
+    The first call may be on an event loop, which would stand still meanwhile, or in one of
+    many processes that were forked from this one, and each would do it again.
+    """
+    if settings.state_store is not None:
+        for name in _SESSION_FLOWS:
+            import_module(f"{_PACKAGE}.core.flows.{name}")
+    if settings.token_cache is not None:
+        import_module(f"{_PACKAGE}.core.flows.cached_exchange")
+    if settings.on_event is not None:
+        import_module(f"{_PACKAGE}.events")
 
 
 def describe_client(client: object) -> str:
@@ -351,6 +369,9 @@ def _perform(
             _check_open(world)
             return world.share(effect, partial(run, world=world, outer=postponed))
         case Accompany():
+            # Here and not at the top, as below: only the lock of a session needs it.
+            from .companions import companion_thread
+
             run_part = partial(run, world=world, is_begun=True, outer=postponed)
             return companion_thread.accompany(effect, run_part)
         case Postpone():
@@ -373,6 +394,8 @@ async def _perform_async(
             _check_open(world)
             return await world.share(effect, partial(run_async, world=world))
         case Accompany():
+            from .companions import accompany
+
             run_part = partial(run_async, world=world, is_begun=True)
             return await accompany(effect, run_part)
         case Postpone():
@@ -419,4 +442,7 @@ def _make_secret() -> str:
 
 
 def _make_id() -> str:
+    # Here and not at the top: only signed assertions need one.
+    import uuid
+
     return uuid.uuid4().hex

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.configuration import StoreOptions
 from ..core.flows.local_session import begin_local_session
-from ..values import LoginWithCustomTokenExchangeResult
+from ..session_values import LoginWithCustomTokenExchangeResult
 from .drivers import run, run_async
 
 if TYPE_CHECKING:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import inspect
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import requests
 
 from ..core.configuration import Settings, get_session_cookie
-from ..core.session.cookies import Cookies
 from ..errors import ConfigurationError
 from ..secret import Unpicklable
 from .drivers import BlockingWorld, describe_client, make_context
@@ -19,6 +18,9 @@ from .requests_transport import RequestsTransport
 from .requests_trust import check_session
 from .tls import Trust, find_url, require_default_trust
 
+if TYPE_CHECKING:
+    from ..core.session.cookies import Cookies
+
 
 class BlockingShell(Unpicklable):
     """A client for threads: safe to share among them, and to inherit through a fork."""
@@ -27,7 +29,7 @@ class BlockingShell(Unpicklable):
         self,
         settings: Settings,
         session: requests.Session | None,
-        cookies: Cookies,
+        cookies: Cookies | None,
     ) -> None:
         trust = Trust(settings.verify, settings.trust_env)
         if session is not None:

@@ -10,7 +10,7 @@ from aiohttp.test_utils import make_mocked_request
 from ..errors import ConfigurationError
 from ..frameworks.cookies import expect_commit
 from ..integrations.aiohttp_web import auth0_of
-from ..values import UserClaims
+from ..session_values import UserClaims
 from .planned_login import PlannedLogin
 
 

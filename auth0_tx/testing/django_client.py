@@ -16,7 +16,7 @@ from django.test.client import AsyncClientHandler, ClientHandler
 from ..integrations.django import auth0_of
 from ..integrations.django import login as log_in_to_django
 from ..integrations.django.project import has_backend
-from ..values import UserClaims
+from ..session_values import UserClaims
 from .planned_login import LoginOutcome, PlannedLogin
 
 

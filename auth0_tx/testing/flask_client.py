@@ -11,7 +11,7 @@ from typing import Any
 from flask import Response, request
 
 from ..integrations.flask import auth0_of
-from ..values import UserClaims
+from ..session_values import UserClaims
 from .planned_login import LoginOutcome, PlannedLogin
 
 _MARK = "auth0_tx.testing.login"

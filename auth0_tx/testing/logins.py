@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..session_values import UserClaims
     from ..tenant import Tenant
-    from ..values import UserClaims
     from .planned_login import PlannedLogin
 
 LIFETIME = 86_400.0

@@ -12,9 +12,9 @@ from ..aio import AsyncServerClient
 from ..client import ServerClient
 from ..errors import CustomTokenExchangeError
 from ..secret import Unpicklable
+from ..session_values import LoginWithCustomTokenExchangeOptions, UserClaims
 from ..shells.local_sessions import begin_session, begin_session_async
 from ..tenant import Tenant, User
-from ..values import LoginWithCustomTokenExchangeOptions, UserClaims
 
 SCOPE = "openid profile email offline_access"
 """The scope of a login beside that for its audience."""

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from ..errors import ConfigurationError
 from ..frameworks.cookies import expect_commit
 from ..integrations.starlette import auth0_of
-from ..values import UserClaims
+from ..session_values import UserClaims
 from .planned_login import PlannedLogin
 
 

@@ -10,7 +10,7 @@ from auth0_tx.core.context import Context
 from auth0_tx.core.flows.login import login_with_custom_token_exchange
 from auth0_tx.core.flows.session import get_session
 from auth0_tx.core.session.cookies import SetCookie
-from auth0_tx.values import LoginWithCustomTokenExchangeOptions
+from auth0_tx.session_values import LoginWithCustomTokenExchangeOptions
 from tests.core.id_tokens import build_jwks_response, sign_id_token
 from tests.core.world import (
     SECRETS,

@@ -19,17 +19,19 @@ from auth0_tx import events
 from auth0_tx.core.session.state import create_state
 from auth0_tx.errors import IdTokenError
 from auth0_tx.secret import SecretStr
-from auth0_tx.token_types import TokenType
-from auth0_tx.values import (
+from auth0_tx.session_values import (
     AccessTokenSet,
-    CustomTokenExchangeOptions,
-    RetryPolicy,
     SessionData,
-    SessionPolicy,
     SessionTransferToken,
-    TokenExchangeResponse,
     TokenSet,
     UserClaims,
+)
+from auth0_tx.token_types import TokenType
+from auth0_tx.values import (
+    CustomTokenExchangeOptions,
+    RetryPolicy,
+    SessionPolicy,
+    TokenExchangeResponse,
 )
 from tests.core.world import SECRETS
 

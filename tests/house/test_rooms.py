@@ -24,8 +24,17 @@ ROOMS = {
     "events": (),
     "errors": ("secret",),
     "values": ("errors", "secret"),
-    "core": ("core", "values", "errors", *LEAVES),
-    "shells": ("shells", "core", "values", "errors", "clocks", *LEAVES),
+    "session_values": ("values", "secret"),
+    "core": ("core", "values", "session_values", "errors", *LEAVES),
+    "shells": (
+        "shells",
+        "core",
+        "values",
+        "session_values",
+        "errors",
+        "clocks",
+        *LEAVES,
+    ),
     "frameworks": ("frameworks", "core", "errors", "secret"),
     "integrations": (
         "integrations",
@@ -40,12 +49,29 @@ ROOMS = {
         "frameworks",
         "core",
         "values",
+        "session_values",
         "errors",
         "clocks",
         *LEAVES,
     ),
-    "client": ("shells", "frameworks", "core", "values", "errors", *LEAVES),
-    "aio": ("shells", "frameworks", "core", "values", "errors", *LEAVES),
+    "client": (
+        "shells",
+        "frameworks",
+        "core",
+        "values",
+        "session_values",
+        "errors",
+        *LEAVES,
+    ),
+    "aio": (
+        "shells",
+        "frameworks",
+        "core",
+        "values",
+        "session_values",
+        "errors",
+        *LEAVES,
+    ),
     "calling": (
         "calling",
         "client",
@@ -53,6 +79,7 @@ ROOMS = {
         "shells",
         "core",
         "values",
+        "session_values",
         "errors",
         *LEAVES,
     ),
@@ -65,6 +92,7 @@ ROOMS = {
         "shells",
         "core",
         "values",
+        "session_values",
         "errors",
         "clocks",
         *LEAVES,
@@ -79,6 +107,7 @@ ROOMS = {
         "shells",
         "frameworks",
         "values",
+        "session_values",
         "errors",
         "secret",
         "clocks",
@@ -92,6 +121,7 @@ ROOMS = {
         "aio",
         "core",
         "values",
+        "session_values",
         "errors",
         "clocks",
         *LEAVES,
@@ -241,6 +271,62 @@ def test_core_loads_alone(module: str) -> None:
     )
 
     assert ran.stdout.strip() == "[]"
+
+
+CLIENT = "domain='t.us.auth0.com', client_id='c', client_secret='s'"
+SESSIONS = f"{CLIENT}, secret='0123456789abcdef' * 2"
+CACHE = f"{CLIENT}, token_cache=__import__('auth0_tx.caches').caches.MemoryTokenCache()"
+SESSION_FLOWS = {"access_tokens", "login", "logout", "session", "session_transfer"}
+
+
+def list_loaded(kind: str, keywords: str) -> set[str]:
+    """Return the modules that are loaded once a client was made in a new process."""
+    code = f"import sys, auth0_tx; auth0_tx.{kind}({keywords}); print(*sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    return {
+        name.removeprefix("auth0_tx.").removeprefix("core.")
+        for name in ran.stdout.split()
+    }
+
+
+@pytest.mark.parametrize("kind", ["ServerClient", "AsyncServerClient"])
+def test_client_that_exchanges_loads_nothing_else(kind: str) -> None:
+    """A client without sessions, a cache and a subscriber loads none of their modules."""
+    loaded = list_loaded(kind, CLIENT)
+
+    assert "flows.exchange" in loaded
+    assert (
+        loaded
+        & {
+            *(f"flows.{name}" for name in SESSION_FLOWS),
+            *(
+                "flows.cached_exchange",
+                "flows.refresh",
+                "cache.tokens",
+                "session.state",
+            ),
+            *("bulk", "bulk.plan", "events", "session_values", "frameworks.cookies"),
+        }
+        == set()
+    )
+
+
+@pytest.mark.parametrize("kind", ["ServerClient", "AsyncServerClient"])
+@pytest.mark.parametrize(
+    ("keywords", "needed"),
+    [
+        (SESSIONS, {f"flows.{name}" for name in SESSION_FLOWS}),
+        (CACHE, {"flows.cached_exchange"}),
+        (f"{CLIENT}, on_event=print", {"events"}),
+    ],
+)
+def test_client_loads_what_it_is_configured_for(
+    kind: str, keywords: str, needed: set[str]
+) -> None:
+    """No call has to import the flows of sessions, of a cache, or the events."""
+    assert needed - list_loaded(kind, keywords) == set()
 
 
 @pytest.mark.parametrize("path", list_modules("core/flows"), ids=get_name)

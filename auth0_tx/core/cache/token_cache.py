@@ -15,14 +15,16 @@ cache is left alone for some seconds.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
 from ...bounded import BoundedDict
 from ...errors import ConfigurationError
 from ...secret import Unpicklable
-from .tokens import CachedTokens
+
+if TYPE_CHECKING:
+    from .tokens import CachedTokens
 
 
 class TokenCache(Protocol):
@@ -147,7 +149,7 @@ _WARNING_EACH = 60.0
 _MOST_ABANDONED = 1_000
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class CacheState:
     """The state of a shared cache as one client, in one process, sees it.
 

@@ -18,7 +18,8 @@ from typing import Any
 
 from ...errors import Auth0Error, LoginRequiredError
 from ...secret import secret
-from ...values import AccessTokenSet, CustomTokenExchangeOptions
+from ...session_values import AccessTokenSet
+from ...values import CustomTokenExchangeOptions
 from ..cache.tokens import cache_key
 from ..configuration import StoreOptions
 from ..context import Call, Context

@@ -15,10 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ...errors import ConfigurationError, CustomTokenExchangeError
-from ...events import ExchangeFinished, ExchangeStarted
 from ...token_types import TokenType
 from ...values import CustomTokenExchangeOptions, TokenExchangeResponse
 from ..configuration import StoreOptions
@@ -32,16 +31,17 @@ from ..wire.grants import (
     normalise_scope,
     on_behalf_of_form,
 )
-from ..wire.metadata import Metadata
 from ..wire.replies import TokenRequestInfo
-from .cached_exchange import CacheableExchange, exchange_through_cache
 from .sending import Grant, request_tokens
 from .tenant_documents import load_metadata, resolve_domain
 from .verification import add_actor
 
+if TYPE_CHECKING:
+    from ..wire.metadata import Metadata
+
 T = TypeVar("T")
 
-Finish: TypeAlias = Callable[[Metadata, TokenExchangeResponse], Flow[T]]
+Finish: TypeAlias = Callable[["Metadata", TokenExchangeResponse], Flow[T]]
 """Goes on from the tokens to the result, as a part of the exchange."""
 
 
@@ -96,6 +96,9 @@ def start_exchange(
     """
     if call.settings.token_cache is None:
         return exchange_options(call, options)
+    # Here and not at the top, as below: only clients with a cache need it.
+    from .cached_exchange import CacheableExchange, exchange_through_cache
+
     return exchange_through_cache(
         call,
         CacheableExchange(
@@ -170,6 +173,8 @@ def start_exchange_on_behalf_of(
     run = partial(_exchange_on_behalf_of, call, access_token, audience, scope)
     if call.settings.token_cache is None:
         return run()
+    from .cached_exchange import CacheableExchange, exchange_through_cache
+
     return exchange_through_cache(
         call,
         CacheableExchange(
@@ -187,7 +192,7 @@ def start_exchange_on_behalf_of(
 def exchange_options(
     call: Call, options: CustomTokenExchangeOptions, domain: str | None = None
 ) -> Flow[TokenExchangeResponse]:
-    """Run a Custom Token Exchange whose *options* were checked.
+    """Return the flow of a Custom Token Exchange whose *options* were checked.
 
     Raises:
         CustomTokenExchangeError: how the exchange failed.
@@ -203,7 +208,7 @@ def exchange_options(
         return (yield from add_actor(call, options, metadata, tokens))
 
     grant = make_exchange_grant(call.context, options)
-    return (yield from run_exchange(call, grant, finish, domain))
+    return run_exchange(call, grant, finish, domain)
 
 
 def _exchange_on_behalf_of(
@@ -214,13 +219,13 @@ def _exchange_on_behalf_of(
     domain: str | None = None,
 ) -> Flow[TokenExchangeResponse]:
     grant = _make_on_behalf_of_grant(call.context, access_token, audience, scope)
-    return (yield from run_exchange(call, grant, _return_tokens, domain))
+    return run_exchange(call, grant, _return_tokens, domain)
 
 
 def run_exchange(
     call: Call, grant: Grant, finish: Finish[T], domain: str | None = None
 ) -> Flow[T]:
-    """Resolve the domain, find the endpoint, send the grant, finish; report it to events.
+    """Return the flow of an exchange: resolve the domain, send the grant, finish.
 
     Args:
         call: the call.
@@ -231,11 +236,20 @@ def run_exchange(
     Raises:
         CustomTokenExchangeError: how the exchange, or *finish*, failed.
     """
-    if domain is None:
-        domain = call.settings.domain or (yield from resolve_domain(call))
     # Without a subscriber there is nothing to tell, and no frame to pay for telling it.
     if call.settings.on_event is None:
-        return (yield from _send_and_finish(call, domain, grant, finish))
+        return _send_and_finish(call, grant, finish, domain)
+    return _send_and_report(call, grant, finish, domain)
+
+
+def _send_and_report(
+    call: Call, grant: Grant, finish: Finish[T], domain: str | None
+) -> Flow[T]:
+    # Here and not at the top: only clients with a subscriber need it.
+    from ...events import ExchangeStarted
+
+    if domain is None:
+        domain = yield from resolve_domain(call)
     # An iterator's step is atomic under the interpreter's lock, so threads get different
     # numbers without a lock of ours.
     call.exchange_id = next(call.context.exchange_ids)
@@ -251,7 +265,7 @@ def run_exchange(
                 actor=grant.has_actor,
             )
         )
-        result = yield from _send_and_finish(call, domain, grant, finish)
+        result = yield from _send_and_finish(call, grant, finish, domain)
         yield from _report_end(call, domain)
     except CustomTokenExchangeError as error:
         yield from _report_end(call, domain, str(error.code), error.status)
@@ -293,8 +307,10 @@ def make_exchange_grant(context: Context, options: CustomTokenExchangeOptions) -
 
 
 def _send_and_finish(
-    call: Call, domain: str, grant: Grant, finish: Finish[T]
+    call: Call, grant: Grant, finish: Finish[T], domain: str | None
 ) -> Flow[T]:
+    if domain is None:
+        domain = call.settings.domain or (yield from resolve_domain(call))
     # The metadata of a running application is fresh nearly always: one look here spares
     # a flow and a flight.
     metadata = call.context.metadata.find_fresh(domain, call.now)
@@ -307,6 +323,8 @@ def _send_and_finish(
 def _report_end(
     call: Call, domain: str, code: str | None = None, status: int | None = None
 ) -> Flow[None]:
+    from ...events import ExchangeFinished
+
     yield from Emit(
         ExchangeFinished(
             exchange_id=call.exchange_id,

@@ -14,11 +14,8 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from ...errors import InvalidInputError
-from ...values import (
-    LoginWithCustomTokenExchangeResult,
-    SessionData,
-    TokenExchangeResponse,
-)
+from ...session_values import LoginWithCustomTokenExchangeResult, SessionData
+from ...values import TokenExchangeResponse
 from ..configuration import StoreOptions
 from ..context import Call, Context
 from ..effects import Flow

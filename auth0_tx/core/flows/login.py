@@ -12,12 +12,12 @@ from typing import Any, cast
 
 from ...errors import IdTokenError, StoreError
 from ...events import LoginFinished
-from ...values import (
+from ...session_values import (
     LoginWithCustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeResult,
     SessionData,
-    TokenExchangeResponse,
 )
+from ...values import TokenExchangeResponse
 from ..configuration import StoreOptions
 from ..context import Call, Context
 from ..effects import Flow

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
@@ -32,22 +32,22 @@ from ...errors import (
     TransportError,
 )
 from ...errors import CustomTokenExchangeErrorCode as Code
-from ...events import ExchangeRetried
 from ...values import TokenExchangeResponse
 from ..context import Call, Context
 from ..effects import Emit, Flow, Request, Response, Send, Sleep
-from ..jose.access_token import read_access_token
 from ..wire.answer_times import AnswerTime
 from ..wire.grants import grant_request
 from ..wire.hints import TOO_MANY_AT_ONCE
-from ..wire.metadata import Metadata
 from ..wire.replies import TOKEN_RESPONSE_LIMIT, TokenRequestInfo, read_token_response
 from ..wire.retries import Repeatability, delay_before_next, refusal_key
+
+if TYPE_CHECKING:
+    from ..wire.metadata import Metadata
 
 T = TypeVar("T")
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False, repr=False)
 class Grant:
     """A grant that was checked, and not sent yet.
 
@@ -134,6 +134,8 @@ def request_tokens(
     # RFC 6749 section 5.1 only recommends ``expires_in``.  Read here alone, as reading a JWT
     # takes about as long as all the rest of an exchange.
     if tokens.expires_in is None:
+        from ..jose.access_token import read_access_token
+
         ends = read_access_token(tokens.access_token).expires_at
         tokens = attrs.evolve(tokens, expires_at=None if ends is None else int(ends))
     # Most calls follow a success, and have nothing to take back.
@@ -223,6 +225,8 @@ def send_with_retries(
                 # tokens in memory until the garbage collector comes.
                 del outcome, acted
         if call.settings.on_event is not None:
+            from ...events import ExchangeRetried
+
             yield from Emit(
                 ExchangeRetried(
                     exchange_id=call.exchange_id,

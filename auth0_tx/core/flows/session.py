@@ -17,7 +17,7 @@ from typing import cast
 from ...errors import ConfigurationError, InvalidInputError, StoreError
 from ...errors import CustomTokenExchangeErrorCode as Code
 from ...events import SessionCookieRefused
-from ...values import SessionData, UserClaims
+from ...session_values import SessionData, UserClaims
 from ..configuration import StoreOptions
 from ..context import Call, Context
 from ..effects import Flow, Invoke

@@ -15,12 +15,9 @@ from ...errors import (
     LoginRequiredError,
 )
 from ...errors import CustomTokenExchangeErrorCode as Code
+from ...session_values import SessionTransferToken
 from ...token_types import TokenType
-from ...values import (
-    CustomTokenExchangeOptions,
-    SessionTransferToken,
-    TokenExchangeResponse,
-)
+from ...values import CustomTokenExchangeOptions, TokenExchangeResponse
 from ..configuration import StoreOptions
 from ..context import Call, Context
 from ..effects import Flow

@@ -50,7 +50,6 @@ from ...errors import (
     SigningKeyError,
     TransportError,
 )
-from ...events import KeysFetched, MetadataFetched
 from ...values import TenantCheck
 from ..configuration import StoreOptions
 from ..context import BoundedCache, CachedDocument, Call, Context
@@ -70,6 +69,7 @@ from ..wire.reading import parse_http_date, read_header, read_wait
 from .sending import send_with_retries
 
 if TYPE_CHECKING:
+    from ...events import KeysFetched, MetadataFetched
     from ..jose.keys import KeySet
 
 V = TypeVar("V")
@@ -102,7 +102,7 @@ COOLDOWN = 30.0
 """Seconds between two fetches that tokens may cause, however many of them fail."""
 
 
-@attrs.frozen
+@attrs.define(eq=False, repr=False)
 class _Source(Generic[V]):
     """Where one document of a tenant comes from, and where it is kept.
 
@@ -122,7 +122,7 @@ class _Source(Generic[V]):
     make_event: Callable[[float, str | None], object]
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Document:
     """A JSON object, how many seconds it is fresh, and when the server says it is."""
 
@@ -310,6 +310,9 @@ def _find_metadata_source(call: Call, domain: str) -> _Source[Metadata]:
             raise
 
     def make_event(seconds: float, code: str | None) -> MetadataFetched:
+        # Here and not at the top, as below: only clients with a subscriber need it.
+        from ...events import MetadataFetched
+
         return MetadataFetched(domain=domain, seconds=seconds, code=code)
 
     return _Source("metadata", domain, call.context.metadata, fetch, make_event)
@@ -334,6 +337,8 @@ def _find_keys_source(call: Call, metadata: Metadata) -> _Source[KeySet]:
         return _fetch_keys(call, metadata, asked_again_at=asked_again_at)
 
     def make_event(seconds: float, code: str | None) -> KeysFetched:
+        from ...events import KeysFetched
+
         return KeysFetched(domain=metadata.domain, seconds=seconds, code=code)
 
     return _Source("keys", metadata.jwks_uri, call.context.key_sets, fetch, make_event)

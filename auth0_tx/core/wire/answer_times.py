@@ -28,7 +28,7 @@ _LATELY = 10.0
 _ANSWERS = 64
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class AnswerTime:
     """How long the answers of one server have lately taken.
 

@@ -70,7 +70,7 @@ class ClientAuthentication(Protocol):
         ...
 
 
-@attrs.frozen
+@attrs.define(eq=False, repr=False)
 class StaticCredentials:
     """The client's id, and its secret if it has one, encoded once.
 
@@ -86,7 +86,7 @@ class StaticCredentials:
         return self.form
 
 
-@attrs.frozen
+@attrs.define(eq=False, repr=False)
 class PrivateKeyJwt:
     """A short-lived assertion, signed anew for each attempt (RFC 7523 section 2.2)."""
 

@@ -30,7 +30,7 @@ _find_max_age = re.compile(
 ).search
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Metadata:
     """The parts of a tenant's discovery document that the library uses.
 

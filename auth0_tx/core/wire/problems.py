@@ -24,7 +24,7 @@ MOST_RATE = 1_000_000.0
 """Starts a second of a bulk exchange; far more than any tenant allows."""
 
 
-@attrs.frozen
+@attrs.define(eq=False, repr=False)
 class Problem:
     """A rule that an argument breaks.
 

@@ -22,8 +22,9 @@ from ...errors import (
 )
 from ...errors import CustomTokenExchangeErrorCode as Code
 from ...secret import SecretStr
+from ...session_values import SessionTransferToken
 from ...token_types import TokenType
-from ...values import SessionTransferToken, TokenExchangeResponse
+from ...values import TokenExchangeResponse
 from .domains import issuer_url
 from .problems import Problem, check_text
 

@@ -152,7 +152,7 @@ def _may_resend(
     return error.status in _SERVER_FAULTS and not isinstance(error, RateLimitError)
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class RetryState:
     """The lessons of a client's earlier calls in this process, for the next one.
 

@@ -12,7 +12,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.asyncio import async_unsafe
 
-from ...values import UserClaims
+from ...session_values import UserClaims
 from ..settings import DEFAULT
 from .request_client import auth0_of
 

@@ -45,7 +45,8 @@ from ...clocks import read_monotonic
 from ...core.session.cookies import CookieStore
 from ...errors import Auth0Error
 from ...frameworks.cookies import HttpCookies, disable_django_cache
-from ...values import SessionPolicy, UserClaims
+from ...session_values import UserClaims
+from ...values import SessionPolicy
 from ..settings import DEFAULT
 from .clients import get_client, read_keywords, read_login_check_seconds
 

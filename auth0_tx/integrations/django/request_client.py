@@ -31,7 +31,7 @@ from ...errors import (
     LoginRefusedError,
 )
 from ...frameworks.cookies import HttpCookies
-from ...values import (
+from ...session_values import (
     LoginWithCustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeResult,
     SessionData,

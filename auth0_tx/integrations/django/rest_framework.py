@@ -25,7 +25,7 @@ from ...errors import (
     InsufficientScopeError,
     LoginRequiredError,
 )
-from ...values import UserClaims
+from ...session_values import UserClaims
 from ..error_answers import answer_for
 from ..settings import DEFAULT
 from .decorators import check_scope_names

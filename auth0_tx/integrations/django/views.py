@@ -26,7 +26,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from ...errors import Auth0Error, ConfigurationError
-from ...values import LoginWithCustomTokenExchangeOptions
+from ...session_values import LoginWithCustomTokenExchangeOptions
 from ..error_answers import NO_STORE, answer_for
 from ..login_redirects import NEXT
 from ..posted_logins import (

@@ -21,12 +21,8 @@ from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
 
 from ...core.session.cookies import cookie_name
-from ...values import (
-    CustomTokenExchangeOptions,
-    SessionPolicy,
-    TokenExchangeResponse,
-    UserClaims,
-)
+from ...session_values import UserClaims
+from ...values import CustomTokenExchangeOptions, SessionPolicy, TokenExchangeResponse
 from ..async_request_client import AsyncRequestAuth0
 from ..request_base import get_bearer_token
 from ..settings import get_default_cookie_name

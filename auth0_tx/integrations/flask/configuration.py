@@ -15,7 +15,7 @@ from flask import Flask
 from ...client import ServerClient
 from ...errors import ConfigurationError
 from ...secret import conceal
-from ...values import UserClaims
+from ...session_values import UserClaims
 from ..settings import (
     DEFAULT,
     add_defaults,

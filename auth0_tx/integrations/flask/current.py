@@ -33,7 +33,7 @@ from werkzeug.local import LocalProxy
 
 from ...errors import Auth0Error, ConfigurationError
 from ...frameworks.cookies import commit, expect_commit, get_state
-from ...values import (
+from ...session_values import (
     LoginWithCustomTokenExchangeOptions,
     LoginWithCustomTokenExchangeResult,
     UserClaims,

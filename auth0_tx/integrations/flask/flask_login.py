@@ -22,7 +22,7 @@ from typing import Any
 from flask import Flask, current_app, g, request, session
 
 from ...errors import ConfigurationError, LoginRefusedError
-from ...values import UserClaims
+from ...session_values import UserClaims
 from .current import auth0_of, get_extension_state
 
 try:

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
 from ...errors import ConfigurationError
-from ...values import UserClaims
+from ...session_values import UserClaims
 from ..async_request_client import AsyncRequestAuth0
 from ..cross_origin import refuse_other_origin
 from ..request_base import check_login, check_scopes

@@ -24,7 +24,8 @@ from auth0_tx.errors import (
     StoreError,
     WrongAudienceError,
 )
-from auth0_tx.values import AccessTokenSet, RetryPolicy, SessionPolicy
+from auth0_tx.session_values import AccessTokenSet
+from auth0_tx.values import RetryPolicy, SessionPolicy
 from tests.core.browser import (
     Browser,
     PaperStore,

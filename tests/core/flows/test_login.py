@@ -20,7 +20,7 @@ from auth0_tx.errors import (
     StoreError,
 )
 from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
-from auth0_tx.values import LoginWithCustomTokenExchangeResult
+from auth0_tx.session_values import LoginWithCustomTokenExchangeResult
 from tests.core.browser import (
     COOKIE,
     SECRET,

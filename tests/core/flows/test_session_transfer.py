@@ -20,8 +20,8 @@ from auth0_tx.errors import (
 )
 from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
 from auth0_tx.secret import conceal
+from auth0_tx.session_values import SessionTransferToken
 from auth0_tx.token_types import TokenType
-from auth0_tx.values import SessionTransferToken
 from tests.core.browser import (
     Browser,
     PaperStore,

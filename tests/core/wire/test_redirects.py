@@ -24,8 +24,9 @@ from auth0_tx.errors import (
     RateLimitError,
     RefusedError,
 )
+from auth0_tx.session_values import SessionTransferToken
 from auth0_tx.token_types import TokenType
-from auth0_tx.values import SessionTransferToken, TokenExchangeResponse
+from auth0_tx.values import TokenExchangeResponse
 from tests.core.exposure import collect_texts
 
 DOMAIN = "tenant.us.auth0.com"
