@@ -23,7 +23,7 @@ class NoWire:
     def __init__(self, *, id_token: bool = False) -> None:
         answers = Answers(ISSUER)
         issued = answers.token_with_actor if id_token else answers.token
-        self._token = parse_response(issued)
+        self.token = parse_response(issued)
         self._documents = {
             f"{ISSUER.rstrip('/')}{path.decode()}": parse_response(wire)
             for path, wire in answers.documents.items()
@@ -32,7 +32,7 @@ class NoWire:
     def send(self, send: Send) -> Response:
         """Answer a request."""
         request = send.prepare()
-        return self._documents.get(request.url, self._token)
+        return self._documents.get(request.url, self.token)
 
     def share(
         self, share: Share[object], run_flow: Callable[[Flow[object]], object]

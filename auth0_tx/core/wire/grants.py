@@ -26,7 +26,7 @@ from urllib.parse import quote_plus
 import attrs
 
 from ...errors import CustomTokenExchangeErrorCode as Code
-from ...secret import SecretStr
+from ...secret import SecretBytes, SecretStr
 from ...token_types import TokenType
 from ...values import CustomTokenExchangeOptions
 from ..effects import Request
@@ -36,11 +36,10 @@ from .problems import LONGEST_TEXT, Problem, check_text
 Options = TypeVar("Options", bound=CustomTokenExchangeOptions)
 
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+_GRANT = quote_plus(TOKEN_EXCHANGE)
 LONGEST_TOKEN = 65_536
 """Characters of a token; servers and proxies refuse much longer forms anyway."""
 
-_GRANT = quote_plus(TOKEN_EXCHANGE)
-_ACCESS_TOKEN = quote_plus(TokenType.ACCESS_TOKEN)
 # An application uses the same few audiences, scopes and types in every call: with their
 # checks and encodings cached, a form takes 18 instead of 41 microseconds.  Tokens are never
 # cached, or they would stay in memory.
@@ -48,11 +47,9 @@ _CACHED = 256
 _VISIBLE = bytes(range(0x21, 0x7F))
 # Those that a form leaves as they are (RFC 3986 section 2.3).
 _UNRESERVED = (ascii_letters + digits + "-._~").encode()
-_encode_cached = lru_cache(maxsize=_CACHED)(quote_plus)
 _check_text_cached = lru_cache(maxsize=_CACHED)(check_text)
 # With the longest of values they still fit into a form that servers and HTTP libraries take.
 _MAX_PARAMETERS = 100
-_OPTIONAL = ("actor_token_type", "audience", "scope", "organization")
 
 # Parameters that the library itself sets, or that change the meaning of the grant.
 _RESERVED = frozenset(
@@ -75,7 +72,8 @@ _RESERVED = frozenset(
 )
 # RFC 6749 section 8.2 has these characters, except "~".  A lenient server could
 # fold others into a reserved name: " client_id", "client_id[]", full-width letters.
-_is_parameter_name = re.compile(r"[A-Za-z0-9_.~-]{1,128}").fullmatch
+# The text of a pattern: few calls have such parameters, and no import pays for it.
+_PARAMETER_NAME = r"[A-Za-z0-9_.~-]{1,128}"
 # RFC 6749 section 3.3: scope = scope-token *( SP scope-token )
 _is_scope = re.compile(r"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*").fullmatch
 _is_type_uri = re.compile(
@@ -108,23 +106,33 @@ def exchange_form(options: CustomTokenExchangeOptions) -> str:
     The client's own parameters are added for each attempt, by :func:`grant_request`.
     """
     # RFC 8693 2.1 has requested_token_type too: Auth0 refuses it here, even when empty.
+    public = _encode_public(
+        subject_token_type=options.subject_token_type,
+        actor_token_type=options.actor_token_type,
+        audience=options.audience,
+        scope=options.scope,
+        organization=options.organization,
+    )
     # Here and below, what holds a token never is in a local that prints: an exception out of
     # a signal handler may strike at any line.
-    actor = extension = SecretStr()
+    form = SecretStr(
+        f"grant_type={_GRANT}&subject_token={_encode_token(options.subject_token)}{public}"
+    )
     if options.actor_token is not None:
-        actor = SecretStr(f"&actor_token={_encode_token(options.actor_token)}")
-    public = ""
-    for name in _OPTIONAL:
-        text = getattr(options, name)
-        if text is not None:
-            public += f"&{name}={_encode_cached(text)}"
+        form = SecretStr(f"{form}&actor_token={_encode_token(options.actor_token)}")
     if options.authorization_params:
         for name, value in options.authorization_params.items():
-            extension = SecretStr(f"{extension}&{name}={quote_plus(value)}")
-    return SecretStr(
-        f"grant_type={_GRANT}&subject_token={_encode_token(options.subject_token)}"
-        f"&subject_token_type={_encode_cached(options.subject_token_type)}"
-        f"{actor}{public}{extension}"
+            form = SecretStr(f"{form}&{name}={quote_plus(value)}")
+    return form
+
+
+@lru_cache(maxsize=_CACHED)
+def _encode_public(**parameters: str | None) -> str:
+    """Encode the parameters of a form that are public, without those that are ``None``."""
+    return "".join(
+        f"&{name}={quote_plus(value)}"
+        for name, value in parameters.items()
+        if value is not None
     )
 
 
@@ -142,14 +150,45 @@ def _check_options(options: object) -> Problem | None:
         return Problem("options", "must be CustomTokenExchangeOptions")
     return (
         _check_token("subject_token", options.subject_token)
-        or _check_token_type("subject_token_type", options.subject_token_type)
+        or _check_public_texts(
+            options.subject_token_type,
+            options.audience,
+            options.scope,
+            options.organization,
+        )
         or _check_actor(options)
-        or _check_optional("audience", options.audience)
-        or _check_scope(options.scope)
-        or _check_optional("organization", options.organization)
         or _check_extension(options.authorization_params)
         or _check_flag("subject_token_reusable", options.subject_token_reusable)
     )
+
+
+def _check_public_texts(*texts: object) -> Problem | None:
+    """Return the first rule that the public texts of an exchange break, or ``None``.
+
+    They are its subject token's type, its audience, its scope and its organization.
+    """
+    try:
+        return _check_public_texts_cached(*texts)
+    except TypeError:
+        # A list or a dictionary, of which no key of a cache can be made.
+        return _find_public_problem(*texts)
+
+
+def _find_public_problem(
+    subject_token_type: object, audience: object, scope: object, organization: object
+) -> Problem | None:
+    return (
+        _check_token_type("subject_token_type", subject_token_type)
+        or _check_optional("audience", audience)
+        or _check_scope(scope)
+        or _check_optional("organization", organization)
+    )
+
+
+# With their types: 1 and True are equal, and neither is text.
+_check_public_texts_cached = lru_cache(maxsize=_CACHED, typed=True)(
+    _find_public_problem
+)
 
 
 def _check_token(parameter: str, token: object) -> Problem | None:
@@ -261,7 +300,7 @@ def _check_extension(parameters: object) -> Problem | None:
 def _check_extension_parameter(
     name: object, value: object, folded_names: Collection[str]
 ) -> Problem | None:
-    if not isinstance(name, str) or not _is_parameter_name(name):
+    if not isinstance(name, str) or not re.compile(_PARAMETER_NAME).fullmatch(name):
         return Problem(
             "authorization_params",
             "must have names of ASCII letters, digits and _ . ~ - only",
@@ -328,13 +367,14 @@ def on_behalf_of_form(access_token: str, audience: str, scope: str | None) -> st
 
     Here Auth0 requires the requested_token_type that it refuses for custom tokens.
     """
-    public = f"&audience={_encode_cached(audience)}"
-    if scope is not None:
-        public += f"&scope={_encode_cached(scope)}"
+    public = _encode_public(
+        subject_token_type=TokenType.ACCESS_TOKEN.value,
+        requested_token_type=TokenType.ACCESS_TOKEN.value,
+        audience=audience,
+        scope=scope,
+    )
     return SecretStr(
-        f"grant_type={_GRANT}&subject_token={_encode_token(access_token)}"
-        f"&subject_token_type={_ACCESS_TOKEN}&requested_token_type={_ACCESS_TOKEN}"
-        f"{public}"
+        f"grant_type={_GRANT}&subject_token={_encode_token(access_token)}{public}"
     )
 
 
@@ -362,10 +402,7 @@ def check_refresh_token(refresh_token: object) -> None:
 
 def refresh_form(refresh_token: str, audience: str | None, scope: str | None) -> str:
     """Encode a refresh as form parameters (RFC 6749 section 6; Auth0's *audience*)."""
-    public = ""
-    for name, value in (("audience", audience), ("scope", scope)):
-        if value is not None:
-            public += f"&{name}={_encode_cached(value)}"
+    public = _encode_public(audience=audience, scope=scope)
     return SecretStr(
         f"grant_type=refresh_token&refresh_token={_encode_token(refresh_token)}{public}"
     )
@@ -399,8 +436,10 @@ def grant_request(
     credentials = authentication.form
     if credentials is None:
         credentials = authentication.encode_parameters(issuer, clock, new_id)
-    body = SecretStr(f"{form}&{credentials}") if credentials else form
-    return Request("POST", url, authentication.headers, body.encode("ascii"), latest)
+    body = SecretBytes(
+        (f"{form}&{credentials}" if credentials else form).encode("ascii")
+    )
+    return Request("POST", url, authentication.headers, body, latest)
 
 
 def normalise_scope(scope: str | None) -> str | None:

@@ -31,7 +31,7 @@ from typing import NoReturn
 
 import attrs
 
-from ...secret import conceal_members
+from ...secret import SecretStr, conceal_members
 from ..effects import Response
 
 MAX_DEPTH = 64
@@ -56,15 +56,15 @@ _SURROGATE = "has a lone surrogate in a string (RFC 7493 section 2.1)"
 
 # RFC 8259 section 2: ws.
 _WHITE_SPACE = " \t\n\r"
+_WHITE_CHARACTERS = tuple(_WHITE_SPACE)
 
+# Texts of patterns, here and below: few responses need one, and no import pays for it.
 # The marks that open, close or hide a level.  An escape is one mark, so that an escaped quote
 # does not end its string.
-_find_marks = re.compile(r'(?s:\\.)|["\[\]{}]').findall
+_MARK = r'(?s:\\.)|["\[\]{}]'
 
 # Every escape; only half a surrogate pair takes part in the group.
-_find_escapes = re.compile(
-    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F]|(u[dD][89a-fA-F])|.)"
-).finditer
+_ESCAPE = r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F]|(u[dD][89a-fA-F])|.)"
 
 
 def read_header(response: Response, name: str) -> str | None:
@@ -72,14 +72,12 @@ def read_header(response: Response, name: str) -> str | None:
 
     Repeated fields are joined (RFC 9110 section 5.3).
     """
-    # Most names differ in length already, which costs less to see than lower() does.
-    size = len(name)
-    values = [
-        value
-        for key, value in response.headers
-        if len(key) == size and key.lower() == name
-    ]
-    return ", ".join(values) if values else None
+    size, found = len(name), None
+    for key, value in response.headers:
+        # Most names differ in length already, which costs less to see than lower() does.
+        if len(key) == size and key.lower() == name:
+            found = value if found is None else f"{found}, {value}"
+    return found
 
 
 COMPRESSED = "the body is compressed although no compression was accepted"
@@ -163,7 +161,7 @@ def _parse(body: object) -> tuple[object, str | None]:
         return None, _BOM
     try:
         # Stated, not detected: json.loads() would take UTF-16 and UTF-32 as well.
-        text = body.decode("utf-8")
+        text: str = SecretStr(body, "utf-8")
     except UnicodeDecodeError:
         return None, _NOT_UTF8
     # The parser recurses.  A token response is one flat object; most other responses have
@@ -175,18 +173,21 @@ def _parse(body: object) -> tuple[object, str | None]:
     ):
         return None, _TOO_DEEP
     try:
-        text = text.strip(_WHITE_SPACE)
+        # Nearly no body has white space in front, and a method of a secret takes longer to
+        # take it off than to see that there is none.
+        if text.startswith(_WHITE_CHARACTERS):
+            text = text.lstrip(_WHITE_SPACE)
         value, end = _decode(text)
     except _BrokenRuleError as broken:
         return None, str(broken)
     except ValueError:
         return None, _NOT_JSON
     # raw_decode() stops after the first value, and something may follow it.
-    if end != len(text):
+    if end != len(text) and text[end:].strip(_WHITE_SPACE):
         return None, _NOT_JSON
     # RFC 7493 2.1: no surrogates.  UTF-8 has none, so only an escape can bring one in.
     # One in a claim would raise wherever the application encodes it.
-    if "\\" in text and any(escape[1] for escape in _find_escapes(text)):
+    if "\\" in text and any(escape[1] for escape in re.compile(_ESCAPE).finditer(text)):
         return None, _SURROGATE
     return value, None
 
@@ -195,7 +196,7 @@ def _is_too_deep(text: str) -> bool:
     """Return whether *text* nests too deep, in linear time and without recursion."""
     depth = 0
     in_string = False
-    for mark in _find_marks(text):
+    for mark in re.compile(_MARK).findall(text):
         if mark == '"':
             in_string = not in_string
         elif in_string:
@@ -212,15 +213,13 @@ def _is_too_deep(text: str) -> bool:
 # A date, with nothing before or behind it: email.utils would ignore a second value that
 # follows, and take digits of every script.  It ends in its zone or, as asctime's form
 # does, in its year.
-_is_date_like = re.compile(
-    r"[A-Za-z]{3,9},? [A-Za-z0-9 :-]{1,32}(?: GMT| [0-9]{4})", re.ASCII
-).fullmatch
+_DATE_LIKE = r"[A-Za-z]{3,9},? [A-Za-z0-9 :-]{1,32}(?: GMT| [0-9]{4})"
 
 # The year 33658.  A clock beyond it is broken, and a date then says nothing.
 _LATEST_NOW = 1e12
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class RateLimit:
     """The server's rate limit, as one of its responses tells it.
 
@@ -340,7 +339,7 @@ def parse_http_date(value: str | None) -> float | None:
 
 
 def _parse_http_date(text: str) -> float | None:
-    if not _is_date_like(text):
+    if not re.compile(_DATE_LIKE, re.ASCII).fullmatch(text):
         return None
     # Imported where it is needed: it brings socket, random and datetime, 10 ms that every
     # import of the core would pay.  An HTTP library has loaded it by the time of a reply.

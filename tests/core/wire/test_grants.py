@@ -115,11 +115,11 @@ def test_whole_form() -> None:
         ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
         ("subject_token", "st+/= %"),
         ("subject_token_type", "https://acme.com/legacy?a=b&c"),
-        ("actor_token", "at&x=y"),
         ("actor_token_type", "urn:ietf:params:oauth:token-type:id_token"),
         ("audience", "https://api.example.com/"),
         ("scope", "openid read:data"),
         ("organization", "org_abc"),
+        ("actor_token", "at&x=y"),
         ("campaign", "Grüße & more"),
         ("empty", ""),
     ] == parse_form(form)
