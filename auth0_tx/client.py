@@ -74,7 +74,7 @@ class ServerClient(BlockingShell):
         discovery: ``first`` to fetch the tenant's metadata before the first grant is sent;
             ``deferred`` to send it to the endpoints that Auth0 tenants have by convention,
             which saves the first call a round trip.  The metadata is then fetched and
-            verified after the answer, and before an ID token is believed.
+            verified at the same time, and before an ID token is believed.
         timeout: seconds for one call, with all it takes: waiting, retries, keys.
         retry: when a failed request is sent again.
         max_connections: the most requests on the wire at once.
@@ -654,10 +654,13 @@ class ServerClient(BlockingShell):
         self,
         store_options: StoreOptions | None = None,
     ) -> None:
-        """Fetch the tenant's metadata and signing keys, so that no call has to wait for them.
+        """Fetch the tenant's metadata and signing keys, and leave a connection to the tenant open.
 
-        Calling this is optional: whatever is missing is fetched when it is needed, once for all
-        who wait.  A process may call it while it starts, before it serves.
+        So the next call has to wait for neither, for as long as the connection rests: two
+        minutes.  Calling this is optional: whatever is missing is fetched when it is needed, once
+        for all who wait.  A process may call it while it starts, before it serves; a child that
+        was forked calls it itself, as connections are not inherited.  Documents that are known are
+        not fetched again, but for one request, to connect.
 
         Args:
             store_options: handed to the domain resolver if the client has one.

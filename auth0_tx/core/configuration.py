@@ -46,7 +46,7 @@ AuditIdentifiers: TypeAlias = Literal["hashed", "clear"]
 """How audit events name users and sessions."""
 
 Discovery: TypeAlias = Literal["first", "deferred"]
-"""When the tenant's metadata is fetched: before the first grant, or after its answer."""
+"""When the tenant's metadata is fetched: before the first grant, or beside it."""
 
 SECRETS = (
     "client_secret",
@@ -98,7 +98,7 @@ class Settings(Unpicklable):
         client_auth: by what method the client proves itself.
         authentication: how it does.
         own_secrets: the client's own, which an answer may echo and an error must not.
-        discovery: whether metadata is fetched before the first grant, or after its answer.
+        discovery: whether metadata is fetched before the first grant, or beside it.
         timeout: seconds for one call, everything included.
         retry: when a failed request is sent again.
         max_connections: the most requests on the wire at once.
@@ -203,7 +203,7 @@ def configure(
         discovery: ``first`` to fetch the tenant's metadata before the first grant is sent;
             ``deferred`` to send it to the endpoints that Auth0 tenants have by convention,
             which saves the first call a round trip.  The metadata is then fetched and
-            verified after the answer, and before an ID token is believed.
+            verified at the same time, and before an ID token is believed.
         timeout: seconds for one call, with all it takes: waiting, retries, keys.
         retry: when a failed request is sent again.
         max_connections: the most requests on the wire at once.

@@ -100,6 +100,8 @@ class Context:
         process_key: a random key for hashes that never leave this process.
         metadata: discovery documents by domain.
         key_sets: signing keys by their URL.
+        fetches_beside: when documents were last fetched beside a grant, by domain; on the
+            monotonic clock.
         retries: what earlier calls mean for the next.
         answer_times: how long token endpoints take to answer, by domain.
         rotations: the outcome of recent refreshes.
@@ -124,6 +126,9 @@ class Context:
     )
     key_sets: BoundedCache[KeySet] = attrs.field(
         factory=lambda: BoundedCache["KeySet"](100)
+    )
+    fetches_beside: BoundedDict[str, float] = attrs.field(
+        factory=lambda: BoundedDict[str, float](100)
     )
     retries: RetryState = attrs.field(init=False)
     answer_times: BoundedDict[str, AnswerTime] = attrs.field(

@@ -185,6 +185,24 @@ class Accompany(Generic[T]):
 
 
 @attrs.define(eq=False, repr=False)
+class Begin:
+    """Run *flow* beside the call from now on; there is no reply to wait for.
+
+    It runs in a task or a thread of its own, and not at all if there is no thread to be had.
+    A call that needs its result asks for it under the key of a ``Share``.  It handles its own
+    errors; any other exception is only logged.
+
+    Attributes:
+        flow: makes the flow.
+    """
+
+    flow: Callable[[], Flow[None]]
+
+    def __iter__(self) -> Flow[None]:
+        yield self
+
+
+@attrs.define(eq=False, repr=False)
 class Postpone:
     """Run *flow* when the call has its answer; there is no reply to wait for.
 
@@ -230,5 +248,13 @@ class Warn:
 
 
 Effect: TypeAlias = (
-    Send | Sleep | Invoke[Any] | Share[Any] | Accompany[Any] | Postpone | Emit | Warn
+    Send
+    | Sleep
+    | Invoke[Any]
+    | Share[Any]
+    | Accompany[Any]
+    | Begin
+    | Postpone
+    | Emit
+    | Warn
 )

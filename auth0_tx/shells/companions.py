@@ -34,7 +34,7 @@ from typing import Any, TypeVar
 import attrs
 
 from ..clocks import read_monotonic
-from ..core.effects import Accompany, Flow
+from ..core.effects import Accompany, Begin, Flow
 from .after_fork import register_renewable, renew_if_forked
 
 T = TypeVar("T")
@@ -139,6 +139,27 @@ class CompanionThread:
 
 
 companion_thread: CompanionThread = CompanionThread()
+
+
+def begin_beside(
+    effect: Begin, run: Callable[[Flow[Any]], Any]
+) -> threading.Thread | None:
+    """Return a thread that runs the flow of *effect*, if one is to be had."""
+    # What this one has in context variables, such as a web framework's request.
+    context = copy_context()
+
+    def work() -> None:
+        try:
+            context.run(run, effect.flow())
+        except Exception:
+            log.exception("a flow beside a call failed")
+
+    thread = threading.Thread(target=work, name="auth0_tx beside a call", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        return None
+    return thread
 
 
 def _run_beside(due: deque[_Company]) -> None:

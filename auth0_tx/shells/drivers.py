@@ -40,6 +40,7 @@ from ..core.configuration import Settings
 from ..core.context import Context
 from ..core.effects import (
     Accompany,
+    Begin,
     Effect,
     Emit,
     Flow,
@@ -55,6 +56,8 @@ from ..errors import Auth0Error, ConfigurationError
 from .failures import client_closed_error, crowded_error
 
 if TYPE_CHECKING:
+    import threading
+
     from ..core.session.cookies import Cookies
     from ..events import Event
 
@@ -65,6 +68,9 @@ T = TypeVar("T")
 
 # Types of which nothing can be awaited.  ``isawaitable`` takes ten times as long to say so.
 _PLAIN = frozenset({bytes, str, bool, type(None)})
+
+# Seconds that a call which has its answer waits for a thread that it began.
+_LONGEST_WAIT = 1.0
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -351,16 +357,24 @@ def _run_postponed(postponed: list[Postpone], world: BlockingWorld) -> None:
         run(effect.flow(), world, is_begun=True)
 
 
+def _wait_for_thread(thread: threading.Thread) -> Flow[None]:
+    yield from Invoke(thread.join, (_LONGEST_WAIT,))
+
+
 async def _run_postponed_async(postponed: list[Postpone], world: AsyncWorld) -> None:
     for effect in postponed:
-        try:
-            await run_async(effect.flow(), world, is_begun=True)
-        except Exception:
-            log.exception("a flow that was postponed failed")
+        await _run_beside(effect.flow(), world)
+
+
+async def _run_beside(flow: Flow[None], world: AsyncWorld) -> None:
+    try:
+        await run_async(flow, world, is_begun=True)
+    except Exception:
+        log.exception("a flow beside a call failed")
 
 
 def _perform(
-    effect: Share[Any] | Accompany[Any] | Postpone | Sleep | Warn,
+    effect: Share[Any] | Accompany[Any] | Begin | Postpone | Sleep | Warn,
     world: BlockingWorld,
     postponed: list[Postpone],
 ) -> Any:
@@ -374,6 +388,15 @@ def _perform(
 
             run_part = partial(run, world=world, is_begun=True, outer=postponed)
             return companion_thread.accompany(effect, run_part)
+        case Begin():
+            from .companions import begin_beside
+
+            thread = begin_beside(effect, partial(run, world=world, is_begun=True))
+            if thread is not None:
+                # It does not outlive the call: a test may take its network away then, and a
+                # process may fork.
+                postponed.append(Postpone(partial(_wait_for_thread, thread)))
+            return None
         case Postpone():
             return postponed.append(effect)
         case Sleep(seconds):
@@ -385,7 +408,7 @@ def _perform(
 
 
 async def _perform_async(
-    effect: Invoke[Any] | Share[Any] | Accompany[Any] | Postpone | Sleep | Warn,
+    effect: Invoke[Any] | Share[Any] | Accompany[Any] | Begin | Postpone | Sleep | Warn,
     world: AsyncWorld,
     postponed: list[Postpone],
 ) -> Any:
@@ -398,6 +421,9 @@ async def _perform_async(
 
             run_part = partial(run_async, world=world, is_begun=True)
             return await accompany(effect, run_part)
+        case Begin():
+            world.begin(_run_beside(effect.flow(), world))
+            return None
         case Postpone():
             return postponed.append(effect)
         case Sleep(seconds):

@@ -18,6 +18,7 @@ import attrs
 from auth0_tx.core.context import Context
 from auth0_tx.core.effects import (
     Accompany,
+    Begin,
     Effect,
     Flow,
     Invoke,
@@ -121,6 +122,9 @@ class Run:
             elif isinstance(effect, Share):
                 self.process.share(self, effect)
                 return
+            elif isinstance(effect, Begin):
+                self.process.start(effect.flow())
+                reply = None
             elif isinstance(effect, Postpone):
                 self._postponed.append(effect)
                 reply = None

@@ -20,6 +20,7 @@ from auth0_tx.core.configuration import configure
 from auth0_tx.core.context import CachedDocument, Call, Context
 from auth0_tx.core.effects import (
     Accompany,
+    Begin,
     Effect,
     Emit,
     Flow,
@@ -171,6 +172,8 @@ class _World:
         if isinstance(effect, Send):
             return self._answer(effect)
         if isinstance(effect, (Share, Accompany)):
+            return self.run(effect.flow())
+        if isinstance(effect, Begin):
             return self.run(effect.flow())
         if isinstance(effect, Postpone):
             return self._postponed.append(effect)

@@ -338,6 +338,7 @@ def test_nothing_is_dropped(path: Path) -> None:
         "Invoke",
         "Share",
         "Accompany",
+        "Begin",
         "Postpone",
         "Emit",
         "Warn",

@@ -6,6 +6,7 @@ import asyncio
 import linecache
 import logging
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import suppress
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from auth0_tx import ClientClosedError, ConfigurationError, NotSentError
 from auth0_tx.core.effects import (
+    Begin,
     Emit,
     Flow,
     Invoke,
@@ -421,7 +423,7 @@ def test_postponed_and_failing(caplog: pytest.LogCaptureFixture) -> None:
         return "answer"
 
     assert "answer" == in_tasks(flow())
-    assert ["a flow that was postponed failed"] == [
+    assert ["a flow beside a call failed"] == [
         record.getMessage() for record in caplog.records
     ]
 
@@ -438,6 +440,75 @@ def test_postponed_and_struck(interrupt: type[BaseException]) -> None:
         in_threads(flow())
 
     assert caught.value.__context__ is None
+
+
+@drivers
+def test_beside(drive: Drive) -> None:
+    """What is begun runs beside the flow, in a thread or a task of its own."""
+    threads: list[threading.Thread] = []
+    is_there = threading.Event()
+
+    def beside() -> Flow[None]:
+        yield from Sleep(0.01)
+        threads.append(threading.current_thread())
+        is_there.set()
+
+    def flow() -> Flow[str]:
+        yield from Begin(beside)
+        if drive is in_threads:
+            yield from Invoke(lambda: is_there.wait(5))
+        return "answer"
+
+    assert "answer" == drive(flow())
+    (thread,) = threads
+    assert (drive is in_tasks) is (thread is threading.current_thread())
+
+
+def test_threads_beside_do_not_outlive_the_call() -> None:
+    """A call waits for the threads it began, when it has its answer; not for ever."""
+    before = threading.active_count()
+
+    def flow(seconds: float) -> Flow[str]:
+        yield from Begin(lambda: Sleep(seconds).__iter__())
+        return "answer"
+
+    assert "answer" == in_threads(flow(0.1))
+    assert before == threading.active_count()
+    assert "answer" == in_threads(flow(1.5))
+    assert before + 1 == threading.active_count()
+
+
+@drivers
+def test_beside_and_failing(drive: Drive, caplog: pytest.LogCaptureFixture) -> None:
+    """A bug in it is logged."""
+
+    def fail() -> Flow[None]:
+        yield from Sleep(0.0)
+        raise ZeroDivisionError
+
+    def flow() -> Flow[str]:
+        yield from Begin(fail)
+        return "answer"
+
+    assert "answer" == drive(flow())
+    assert ["a flow beside a call failed"] == [
+        record.getMessage() for record in caplog.records
+    ]
+
+
+def test_no_thread_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a thread nothing is begun, and the call goes on."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def flow() -> Flow[str]:
+        yield from Begin(lambda: Sleep(0.0).__iter__())
+        return "answer"
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    assert "answer" == in_threads(flow())
 
 
 def test_a_coroutine_function_for_threads(recwarn: pytest.WarningsRecorder) -> None:

@@ -33,7 +33,7 @@ from ..wire.grants import (
 )
 from ..wire.replies import TokenRequestInfo
 from .sending import Grant, request_tokens
-from .tenant_documents import load_metadata, resolve_domain
+from .tenant_documents import fetch_keys_beside, load_metadata, resolve_domain
 from .verification import add_actor
 
 if TYPE_CHECKING:
@@ -280,8 +280,16 @@ def _send_and_report(
     return result
 
 
-def make_exchange_grant(context: Context, options: CustomTokenExchangeOptions) -> Grant:
-    """Return the grant of a Custom Token Exchange, whose *options* were checked."""
+def make_exchange_grant(
+    context: Context, options: CustomTokenExchangeOptions, *, needs_keys: bool = False
+) -> Grant:
+    """Return the grant of a Custom Token Exchange, whose *options* were checked.
+
+    Args:
+        context: the client's.
+        options: whose token, of what type, for which API.
+        needs_keys: whether the ID token is verified in any case.
+    """
     # A refusal often quotes what it refuses.  These are what its words are searched for
     # before they become the message of an error.
     secrets = [options.subject_token, *context.settings.own_secrets]
@@ -302,7 +310,9 @@ def make_exchange_grant(context: Context, options: CustomTokenExchangeOptions) -
         "reusable" if options.subject_token_reusable else "once",
         options.subject_token_type,
         options.audience,
-        options.actor_token is not None,
+        has_actor=options.actor_token is not None,
+        # The actor is read from the ID token.
+        needs_keys=needs_keys or options.actor_token is not None,
     )
 
 
@@ -316,6 +326,8 @@ def _send_and_finish(
     metadata = call.context.metadata.find_fresh(domain, call.now)
     if metadata is None:
         metadata = yield from load_metadata(call, domain)
+    if grant.needs_keys:
+        yield from fetch_keys_beside(call, metadata)
     tokens = yield from request_tokens(call, metadata, grant)
     return (yield from finish(metadata, tokens))
 

@@ -82,7 +82,7 @@ def _log_in(
             yield from _create_session(call, keeper, options, metadata, tokens, claims)
         )
 
-    grant = make_exchange_grant(call.context, options)
+    grant = make_exchange_grant(call.context, options, needs_keys=True)
     return (yield from run_exchange(call, grant, finish))
 
 

@@ -59,6 +59,7 @@ class Grant:
         subject_token_type: the type of the token to exchange, for events.
         audience: the API it is for, if it names one, for events.
         has_actor: whether an actor token goes with it, for events.
+        needs_keys: whether the answer brings an ID token that must be verified.
     """
 
     encode: Callable[[], str] = attrs.field(repr=False)
@@ -67,6 +68,7 @@ class Grant:
     subject_token_type: str = ""
     audience: str | None = None
     has_actor: bool = False
+    needs_keys: bool = False
 
 
 def request_tokens(

@@ -18,10 +18,11 @@ its endpoints are the domain's own, whatever their age.  Keys are due shortly *b
 over, at the earliest after nine minutes.  They are never used beyond it while the tenant answers,
 because it is how a tenant takes a key back: it publishes the key no longer.
 
-With ``discovery="deferred"`` a domain's first metadata is what Auth0 tenants have by convention,
-and is due at once.  It is not believed for longer than necessary: keys are fetched, and an ID
-token verified, only when discovery has confirmed it.  If the tenant's document is not there, or says
-something else than it may, the convention is forgotten, and no further grant is sent on its word.
+With ``discovery="deferred"`` a domain's first metadata is what Auth0 tenants have by convention.
+Discovery is made beside the first grant, and is due half a minute later if that failed.  No ID
+token is verified before discovery has confirmed where its keys are.  If the tenant's document is
+not there, or says something else than it may, the convention is forgotten, and no further grant
+is sent on its word.
 
 A set of keys that lacks the key a token names may be older than the token, and so may one
 whose key does not verify it: some tenants replace a key under its old name.  The set is then
@@ -53,7 +54,7 @@ from ...errors import (
 from ...values import TenantCheck
 from ..configuration import StoreOptions
 from ..context import BoundedCache, CachedDocument, Call, Context
-from ..effects import Emit, Flow, Invoke, Postpone, Response, Send, Share
+from ..effects import Begin, Emit, Flow, Invoke, Postpone, Response, Send, Share
 from ..wire.domains import normalise_resolved_domain
 from ..wire.metadata import (
     DOCUMENT_LIMIT,
@@ -98,6 +99,10 @@ RETRY_AFTER_FAILURE = 30.0
 LONGEST_STALE = 86_400.0
 """Seconds, the most that a document may outlive failing refreshes."""
 
+CONNECTION_RESTS = 120.0
+"""Seconds after an answer in which a connection is likely to be there: the transports keep it
+for so long."""
+
 COOLDOWN = 30.0
 """Seconds between two fetches that tokens may cause, however many of them fail."""
 
@@ -132,10 +137,13 @@ class Document:
 
 
 def prepare(context: Context, store_options: StoreOptions | None = None) -> Flow[None]:
-    """Fetch the tenant's metadata and signing keys, so that no call has to wait for them.
+    """Fetch the tenant's metadata and signing keys, and leave a connection to the tenant open.
 
-    Calling this is optional: whatever is missing is fetched when it is needed, once for all
-    who wait.  A process may call it while it starts, before it serves.
+    So the next call has to wait for neither, for as long as the connection rests: two
+    minutes.  Calling this is optional: whatever is missing is fetched when it is needed, once
+    for all who wait.  A process may call it while it starts, before it serves; a child that
+    was forked calls it itself, as connections are not inherited.  Documents that are known are
+    not fetched again, but for one request, to connect.
 
     Args:
         store_options: handed to the domain resolver if the client has one.
@@ -145,8 +153,17 @@ def prepare(context: Context, store_options: StoreOptions | None = None) -> Flow
     """
     call = context.begin_call(store_options)
     domain = yield from resolve_domain(call)
+    metadata_before = context.metadata.get(domain)
     metadata = yield from load_metadata(call, domain)
-    yield from load_keys(call, metadata, None)
+    keys_before = context.key_sets.get(metadata.jwks_uri)
+    keys = yield from load_keys(call, metadata, None)
+    is_known = metadata_before is not None and metadata_before.value is metadata
+    if is_known and keys_before is not None and keys_before.value is keys:
+        # Nothing was sent so far.  After a fork, the connections are the parent's.
+        source = _find_metadata_source(call, domain)
+        yield from _fetch_once_for_all(
+            call, source, lambda cached, now: cached.value is not metadata
+        )
 
 
 def check_tenant(
@@ -219,8 +236,12 @@ def load_metadata(call: Call, domain: str) -> Flow[Metadata]:
     cached, now = context.metadata.get(domain), context.clock()
     if cached is None and call.settings.discovery == "deferred":
         conventional = make_conventional_metadata(domain)
-        cached = CachedDocument(conventional, now, now + LONGEST_STALE, refresh_at=now)
+        refresh_at = now + RETRY_AFTER_FAILURE
+        cached = CachedDocument(conventional, now, now + LONGEST_STALE, refresh_at)
         context.metadata.replace(domain, cached)
+        # Beside the grant and not after it: to connect takes longer than to send, so that
+        # a thread would wait for a round trip more.
+        yield from Begin(partial(_fetch_beside, call, source, _is_verified))
     if cached is not None and cached.is_fresh(now):
         if cached.is_due(now):
             yield from _postpone_refresh(call, source, cached)
@@ -271,19 +292,58 @@ def load_keys(
     raise failure if isinstance(failure, SigningKeyError) else _to_key_error(failure)
 
 
+def fetch_keys_beside(call: Call, metadata: Metadata) -> Flow[None]:
+    """Have keys that are missing fetched beside the grant, if that is likely to save time.
+
+    It takes connections of its own, and to open them takes as long as to open the grant's.  If
+    one is there already, the keys come sooner over that one, after the answer.
+    """
+    context, domain = call.context, metadata.domain
+    now, started = context.clock(), context.monotonic()
+    keys = context.key_sets.get(metadata.jwks_uri)
+    if keys is not None and keys.is_fresh(now):
+        return
+    known = context.metadata.get(domain)
+    was_fetched_now = known is not None and known.fetched_at >= call.now
+    answer_time = context.answer_times.get(domain)
+    if (metadata.is_verified and was_fetched_now) or (
+        answer_time is not None and answer_time.is_recent(started, CONNECTION_RESTS)
+    ):
+        return
+    # Of a crowd, one call is enough: the others join it when they have their answers.
+    begun = context.fetches_beside.get(domain)
+    if begun is not None and started - begun < LONGEST_FETCH:
+        return
+    context.fetches_beside.add(domain, started)
+    source = _find_keys_source(call, metadata)
+    yield from Begin(partial(_fetch_beside, call, source, CachedDocument.is_fresh))
+
+
+def _fetch_beside(
+    call: Call,
+    source: _Source[V],
+    is_enough: Callable[[CachedDocument[V], float], bool],
+) -> Flow[None]:
+    try:
+        yield from _fetch_once_for_all(call, source, is_enough)
+    except CustomTokenExchangeError:
+        # Whoever needs the document asks for it again.
+        return
+
+
+def _is_verified(cached: CachedDocument[Metadata], now: float) -> bool:
+    return cached.value.is_verified and cached.is_fresh(now)
+
+
 def _verify_metadata(call: Call, domain: str) -> Flow[Metadata]:
     """Return the metadata that the tenant publishes, in place of that by convention.
 
     Raises:
         SigningKeyError: it cannot be fetched, so nobody knows where the tenant's keys are.
     """
-
-    def is_enough(cached: CachedDocument[Metadata], now: float) -> bool:
-        return cached.value.is_verified and cached.is_fresh(now)
-
     source = _find_metadata_source(call, domain)
     try:
-        metadata = yield from _fetch_once_for_all(call, source, is_enough)
+        metadata = yield from _fetch_once_for_all(call, source, _is_verified)
     except CustomTokenExchangeError as error:
         failure = _to_key_error(error)
     else:

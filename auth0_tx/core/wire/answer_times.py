@@ -48,6 +48,10 @@ class AnswerTime:
             seconds = self.seconds - excess * min(share, 1.0)
         self.seconds, self._noted_at = seconds, now
 
+    def is_recent(self, now: float, seconds: float) -> bool:
+        """Return whether an answer came in the last *seconds*."""
+        return now - self._noted_at < seconds
+
     def find_floor(self, longest: float) -> float:
         """Return the seconds that a grant must have left, at most *longest*."""
         return min(self.seconds * _MARGIN, longest)

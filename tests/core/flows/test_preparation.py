@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from auth0_tx.core.effects import Response
 from auth0_tx.core.flows.exchange import custom_token_exchange
 from auth0_tx.core.flows.tenant_documents import prepare
 from auth0_tx.errors import NotSentError
@@ -20,19 +23,41 @@ from tests.core.world import (
 
 
 def test_prepare() -> None:
-    """Both documents are fetched, once, and the first exchange is one request."""
+    """Both documents are fetched, and the first exchange is one request."""
     context = build_client(Clock(), knows_metadata=False)
     _, asked = play(
         prepare(context), build_response(DOCUMENT), build_jwks_response("key-1")
     )
-    _, again = play(prepare(context))
     _, exchange = play(
         custom_token_exchange(context, build_options()), build_response()
     )
 
     assert [DISCOVERY_URL, JWKS_URI] == [request.url for request in asked.requests]
-    assert [] == again.requests
     assert 1 == len(exchange.requests)
+
+
+@pytest.mark.parametrize(
+    "reply", [build_response(DOCUMENT), build_response(b"", 503)], ids=["up", "down"]
+)
+def test_prepare_again(reply: Response) -> None:
+    """Who knows both sends one request, for its connection; that it fails does not matter."""
+    clock = Clock()
+    context = build_client(clock, knows_metadata=False)
+    play(prepare(context), build_response(DOCUMENT), build_jwks_response("key-1"))
+    _, again = play(prepare(context), lambda _: reply, clock=clock)
+
+    assert {DISCOVERY_URL} == {request.url for request in again.requests}
+
+
+def test_prepare_what_is_missing() -> None:
+    """To fetch what is missing leaves a connection as well."""
+    context = build_client(Clock())
+    _, first = play(prepare(context), build_jwks_response("key-1"))
+    context.metadata.clear()
+    _, second = play(prepare(context), build_response(DOCUMENT))
+
+    assert [JWKS_URI] == [request.url for request in first.requests]
+    assert [DISCOVERY_URL] == [request.url for request in second.requests]
 
 
 def test_no_tenant() -> None:
