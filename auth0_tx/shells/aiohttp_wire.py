@@ -44,6 +44,9 @@ from .failures import TooLateError
 MOST_HEADERS = 99
 """Header fields of a response, as many as ``http.client`` reads."""
 
+_MOST_AT_ONCE = 16_384
+"""Bytes that a system takes from a program at once, on a connection at rest."""
+
 # The methods that a request of a session passes through, and the modules that define them.
 _METHODS: tuple[tuple[type[Any], str, dict[str, Any]], ...] = (
     (aiohttp.ClientSession, "request", vars(client)),
@@ -219,14 +222,15 @@ async def send_directly(
             max_headers=MOST_HEADERS,
         )
         # One write, which is one packet and one TLS record for most grants.
-        transport.write(_join(target.head, request.body))
+        data = _join(target.head, request.body)
+        transport.write(data)
         message, content = await protocol.read()
         while 100 <= message.code < 200 and message.code != 101:
             message, content = await protocol.read()
         headers = message.headers.items()
         attempt.note_status(message.code, headers)
         body, is_oversized = await read_body(content, limit)
-        if not is_oversized and not transport.get_write_buffer_size():
+        if not is_oversized and _has_left(transport, len(data)):
             connection.release()
             connection = None
         return Response(
@@ -242,6 +246,14 @@ def _join(head: bytes, body: bytes | None) -> SecretBytes:
     if body is None:
         return SecretBytes(head + b"\r\n")
     return SecretBytes(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body))
+
+
+def _has_left(transport: Any, size: int) -> bool:
+    """Return whether a request of *size* bytes has left, and nothing of it waits to."""
+    if transport.get_write_buffer_size():
+        return False
+    # TLS counts its own bytes alone.  It hides the transport below, which has the others.
+    return size <= _MOST_AT_ONCE or transport.get_extra_info("ssl_object") is None
 
 
 async def read_body(

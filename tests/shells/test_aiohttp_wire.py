@@ -145,10 +145,11 @@ class Transport(asyncio.Transport):
     Args:
         answers: what it answers, one after another.
         unsent: how many bytes of what was written have not left.
+        tls: the TLS object, if there is one.
     """
 
-    def __init__(self, *answers: bytes, unsent: int = 0) -> None:
-        super().__init__()
+    def __init__(self, *answers: bytes, unsent: int = 0, tls: object = None) -> None:
+        super().__init__({"ssl_object": tls})
         self._answers = list(answers)
         self._unsent = unsent
         self.protocol: Any = None
@@ -208,10 +209,14 @@ def grant(body: bytes | None = b"a=b", **changes: Any) -> Request:
 
 
 async def send(
-    request: Request, *answers: bytes, unsent: int = 0, **keywords: Any
+    request: Request,
+    *answers: bytes,
+    unsent: int = 0,
+    tls: object = None,
+    **keywords: Any,
 ) -> tuple[Transport, int, Attempt, Response | BaseException]:
     """Send *request*; return the transport, the pool's size, how far it came, how it ended."""
-    transport, attempt = Transport(*answers, unsent=unsent), Attempt()
+    transport, attempt = Transport(*answers, unsent=unsent, tls=tls), Attempt()
     connector = Connector(transport, **keywords)
     end: Response | BaseException
     async with ClientSession(connector=connector) as session:
@@ -247,6 +252,17 @@ async def test_a_request_that_has_not_left() -> None:
 
     assert isinstance(response, Response)
     assert (0, True) == (resting, transport.closed)
+
+
+async def test_a_request_that_may_not_have_left() -> None:
+    """TLS does not show what is still to leave, so a long request ends its connection."""
+    pooled = []
+    for size in (10_000, 20_000):
+        for tls in (None, object()):
+            _, resting, _, _ = await send(grant(bytes(size)), GRANTED, tls=tls)
+            pooled.append(resting)
+
+    assert [1, 1, 1, 0] == pooled
 
 
 @pytest.mark.parametrize(
