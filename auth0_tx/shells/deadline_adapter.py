@@ -98,9 +98,12 @@ class _DeadlineReader(io.RawIOBase):
     # For a reader whose making an interrupt cut short: it is closed all the same, when it is
     # freed.
     _raw: Any = None
+    # Whether no more is read: the buffer above has all that there is.
+    _is_at_end = False
 
-    def __init__(self, sock: Any) -> None:
+    def __init__(self, sock: Any, owner: _DeadlineSocket) -> None:
         self._sock = sock
+        self._owner = owner
         # The socket's own raw reader counts as a user of it, so that it outlives a close.
         self._raw = sock.makefile("rb", buffering=0)
 
@@ -108,9 +111,17 @@ class _DeadlineReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        if self._is_at_end:
+            return 0
         self._sock.settimeout(_require_time_left())
         count: int | None = self._raw.readinto(buffer)
         return count
+
+    def note_surplus(self, buffered: io.BufferedReader) -> None:
+        """Note whether *buffered* holds bytes that nobody has read, and read no more."""
+        self._is_at_end = True
+        if buffered.peek():
+            self._owner.has_surplus = True
 
     def close(self) -> None:
         if not self.closed and self._raw is not None:
@@ -125,9 +136,17 @@ class _WholeLineReader(io.BufferedReader):
     header for a whole one.
     """
 
+    raw: _DeadlineReader
+
     def read(self, size: int | None = -1) -> bytes:
         # A piece of a body, which does not print in the frames that it passes.
         return SecretBytes(super().read(size))
+
+    def close(self) -> None:
+        # What came behind the response is lost with the buffer.
+        if not self.closed:
+            self.raw.note_surplus(self)
+        super().close()
 
     def readline(self, size: int | None = -1) -> bytes:
         line = super().readline(LONGEST_LINE)
@@ -162,10 +181,16 @@ class _FinalResponse(http.client.HTTPResponse):
 
 
 class _DeadlineSocket:
-    """A connected socket whose reads and writes keep the call's deadline."""
+    """A connected socket whose reads and writes keep the call's deadline.
+
+    Attributes:
+        has_surplus: whether a reader was closed with bytes that nobody has read: they came
+            behind a response, and may be the beginning of another.
+    """
 
     def __init__(self, sock: Any) -> None:
         self._sock = sock
+        self.has_surplus: bool = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
@@ -173,7 +198,7 @@ class _DeadlineSocket:
     def makefile(
         self, mode: str = "rb", *args: Any, **kwargs: Any
     ) -> io.BufferedReader:
-        return _WholeLineReader(_DeadlineReader(self._sock))
+        return _WholeLineReader(_DeadlineReader(self._sock, self))
 
     def sendall(self, data: Any) -> None:
         self._sock.settimeout(_require_time_left())
@@ -276,7 +301,10 @@ class _WatchedConnection(HTTPConnection):
         )
 
     def _has_surplus(self) -> bool:
-        """Return whether TLS holds bytes behind a response, which a poll does not see."""
+        """Return whether bytes came behind a response, where a poll does not see them."""
+        if getattr(self.sock, "has_surplus", False):
+            return True
+        # TLS has read them, and holds them back.
         pending = getattr(self.sock, "pending", None)
         return pending is not None and pending() > 0
 

@@ -197,6 +197,31 @@ def test_surplus_in_one_piece_is_nobodys_answer(
     assert [1, 2] == [post.connection for post in server.posts]
 
 
+def test_surplus_behind_an_answer_closes_the_connection(
+    server: WireServer, caller: Caller, own_session: bool
+) -> None:
+    """What comes in one piece with an answer closes its connection, however it goes on."""
+    if own_session and not isinstance(caller, AsyncCaller):
+        pytest.skip("the buffer is http.client's, which shows nothing of it")
+    for name, (surplus, rest) in STRAY.items():
+
+        def play(wire: Wire, request: WireRequest, surplus: bytes = surplus) -> None:
+            wire.send(json_answer(200, grant_of(request)) + surplus)
+
+        server.token = Script(play)
+        first = caller.exchange()
+        connection = server.posts[-1].connection
+        server.token = Script(grants_after(rest, connection))
+        second = caller.exchange(subject_token=ANOTHER)
+
+        # aiohttp drops an answer that something comes with which is not HTTP.
+        is_dropped = name == "no HTTP at all" and isinstance(caller, AsyncCaller)
+        token = None if is_dropped else f"for-{SUBJECT}"
+        assert (name, token) == (name, first.access_token)
+        assert (name, f"for-{ANOTHER}") == (name, second.access_token)
+        assert (name, connection + 1) == (name, server.posts[-1].connection)
+
+
 def test_quiet_connections_are_used_again(server: WireServer, caller: Caller) -> None:
     """Calls one after another share a connection, also after a large answer."""
     members = {**metadata(server.issuer), "padding": "x" * 400_000}
