@@ -317,12 +317,21 @@ class AiohttpTransport:
         return await self._find_state().flights.share(share, run)
 
     def begin(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run *coroutine* in a task that nobody waits for; closing the client cancels it."""
-        tasks = self._find_state().tasks
-        task = asyncio.get_running_loop().create_task(coroutine)
+        """Run *coroutine* in a task that nobody waits for; closing the client cancels it.
+
+        If the client was closed meanwhile it is not run at all.  The call that it follows has
+        its answer, so nothing here may fail, nor open connections that nobody would close.
+        """
+        renew_if_forked()
+        loop = asyncio.get_running_loop()
+        state = self._states.get(id(loop))
+        if state is None or state.loop is not loop:
+            coroutine.close()
+            return
+        task = loop.create_task(coroutine)
         # Kept here, because a loop refers to its tasks weakly.
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        state.tasks.add(task)
+        task.add_done_callback(state.tasks.discard)
 
     async def close(self) -> None:
         """Close the running loop's connections; other loops close theirs as they end.

@@ -18,7 +18,9 @@ from auth0_tx import (
     NotSentError,
     RetryPolicy,
 )
+from auth0_tx.core.effects import Flow, Invoke, Postpone, Sleep
 from auth0_tx.shells.aiohttp_shell import hold_open
+from auth0_tx.shells.drivers import run_async
 from tests.shells.exchange_on_paper import (
     COMMON_HEADERS,
     EXPECTED,
@@ -171,3 +173,21 @@ def test_what_is_no_session(session: Any) -> None:
         AsyncServerClient(**SETTINGS, session=session)
 
     assert "session" == caught.value.parameter
+
+
+async def test_closed_before_what_follows_an_answer() -> None:
+    """A call that ends while its client is being closed keeps its answer, and opens nothing."""
+    async with aiohttp.ClientSession() as session:
+        client = AsyncServerClient(**SETTINGS, session=session)
+
+        async def close() -> None:
+            await client.aclose()
+            await session.close()
+
+        def flow() -> Flow[str]:
+            yield from Postpone(lambda: Sleep(0.0).__iter__())
+            yield from Invoke(close)
+            return "answer"
+
+        assert "answer" == await run_async(flow(), client._world)
+        assert {} == client._transport._states
