@@ -198,6 +198,7 @@ class Call(Unpicklable):
         on_answer: takes each response of the token endpoint, as the pace of a bulk exchange
             follows the server's rate limit.
         refused_token: an access token that an API refused; another one is needed.
+        refreshes_end: when the refreshes after its answer must have ended, once one has begun.
     """
 
     context: Context
@@ -210,6 +211,7 @@ class Call(Unpicklable):
     domain: str | None = None
     on_answer: Callable[[Response], None] | None = attrs.field(default=None, repr=False)
     refused_token: str | None = attrs.field(default=None, repr=False)
+    refreshes_end: float | None = None
 
     def limit_to(self, deadline: float) -> Call:
         """Return this call with an earlier *deadline*, for a part of it that isn't an exchange."""

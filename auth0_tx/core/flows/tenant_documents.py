@@ -91,7 +91,7 @@ LONGEST_FETCH = 5.0
 """Seconds, the most that one document may take of a call's own time."""
 
 LONGEST_REFRESH = 1.0
-"""Seconds, the most that a refresh may take after a call's answer: a thread waits for it."""
+"""Seconds, the most that all refreshes may take after a call's answer: a thread waits for it."""
 
 RETRY_AFTER_FAILURE = 30.0
 """Seconds during which a cached document is used although its refresh failed."""
@@ -426,12 +426,14 @@ def _postpone_refresh(
 def _refresh_after_answer(call: Call, source: _Source[V], used: V) -> Flow[None]:
     """Fetch a document that was *used*; a failure leaves it in use for the calls to come."""
     now = call.context.monotonic()
-    left = call.deadline - now
-    if left <= 0:
+    if call.refreshes_end is None:
+        # The caller waits for all of them, though it has the answer: for half of what is left at
+        # most.  And each fetch is sent once.
+        left = call.deadline - now
+        call.refreshes_end = now + min(left / 2, LONGEST_REFRESH)
+    if call.refreshes_end <= now:
         return
-    # The caller waits for it, though it has the answer: half of what is left at most, and
-    # the fetch is sent once.
-    part = call.limit_to(now + min(left / 2, LONGEST_REFRESH))
+    part = call.limit_to(call.refreshes_end)
     part.settings = attrs.evolve(
         part.settings, retry=attrs.evolve(part.settings.retry, attempts=1)
     )
@@ -467,12 +469,12 @@ def _refresh(
         if cached is None or not 0 <= now - cached.fetched_at < LONGEST_STALE:
             raise
         retry_at = now + RETRY_AFTER_FAILURE
-        source.cache.replace(
-            source.key,
-            attrs.evolve(
-                cached, refresh_at=retry_at, retry_at=retry_at, asked_again_at=now
-            ),
-        )
+        failed = attrs.evolve(cached, refresh_at=retry_at, asked_again_at=now)
+        if not cached.is_fresh(now):
+            # A refresh before its time has a second.  That one failed is no reason to use the
+            # document beyond its age, when a call waits for the fetch.
+            failed = attrs.evolve(failed, retry_at=retry_at)
+        source.cache.replace(source.key, failed)
         return cached.value
     source.cache.replace(source.key, document)
     yield from _report(call, source.make_event, started, None)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from auth0_tx.core.context import Context
-from auth0_tx.core.effects import Emit, Postpone, Request, Response, Send, Share
-from auth0_tx.core.flows.tenant_documents import load_keys
+from auth0_tx.core.effects import Emit, Flow, Postpone, Request, Response, Send, Share
+from auth0_tx.core.flows.tenant_documents import load_keys, load_metadata
 from auth0_tx.core.jose.keys import KeySet
 from auth0_tx.errors import (
     AmbiguousError,
@@ -23,6 +23,8 @@ from auth0_tx.events import KeysFetched
 from tests.core.id_tokens import SIGNING_KEYS, build_jwks_response
 from tests.core.vectors_tokens import OTHER_RSA, RSA, build_key_set, to_public_jwk
 from tests.core.world import (
+    DISCOVERY_URL,
+    DOCUMENT,
     DOMAIN,
     JWKS_URI,
     METADATA,
@@ -457,3 +459,50 @@ def test_told(clock: Clock) -> None:
     assert [
         KeysFetched(domain=DOMAIN, seconds=0.0, code="discovery_failed")
     ] == bad.events
+
+
+def test_failed_refresh_and_a_key_that_was_taken_back(
+    context: Context, clock: Clock
+) -> None:
+    """A refresh that fails before its time prolongs no key beyond the age of its set."""
+    find_keys(context, "key-1", build_jwks_response("key-1"))
+    clock.wait(10 * MINUTE - 5)
+    used, _ = find_keys(context, "key-1", AmbiguousError("slower than a second"))
+    clock.wait(5)
+    found, asked = find_keys(context, "key-1", build_jwks_response("key-2"))
+
+    assert used.has("key-1")
+    assert not found.has("key-1")
+    assert [Share, Send] == list_kinds(asked)
+
+
+def test_refreshes_of_one_call(clock: Clock) -> None:
+    """A call that finds both documents due waits for a second in all, and not for each."""
+    context = build_client(clock, knows_metadata=False)
+    answers = {
+        DISCOVERY_URL: build_response(DOCUMENT),
+        JWKS_URI: build_jwks_response("key-1", cache_control="max-age=4000"),
+    }
+
+    def use_both() -> Flow[KeySet]:
+        call = begin_call(context, context.monotonic() + 10)
+        metadata = yield from load_metadata(call, DOMAIN)
+        return (yield from load_keys(call, metadata, None))
+
+    def serve(request: Request) -> Response:
+        return answers[request.url]
+
+    def hang(request: Request) -> Exception:
+        clock.wait(1.0 if request.url == DISCOVERY_URL else 0.0)
+        return AmbiguousError("no answer")
+
+    play(use_both(), serve)
+    clock.wait(3_700)
+    started = clock()
+    _, asked = play(use_both(), hang)
+
+    ends = [effect.deadline for effect in asked if isinstance(effect, Send)]
+    assert [started + 1.0] == ends
+    clock.wait(30)
+    _, again = play(use_both(), serve)
+    assert [DISCOVERY_URL, JWKS_URI] == [request.url for request in again.requests]
