@@ -127,9 +127,16 @@ class PaperCookies:
 
 
 class _World:
-    def __init__(self, replies: Iterable[Reply], clock: Clock | None) -> None:
+    def __init__(
+        self,
+        replies: Iterable[Reply],
+        clock: Clock | None,
+        *,
+        begins_late: bool = False,
+    ) -> None:
         self.asked = EffectLog()
-        self._postponed: list[Postpone] = []
+        self._begins_late = begins_late
+        self._postponed: list[Postpone | Begin] = []
         self._script = list(replies)
         self._clock = clock
 
@@ -173,10 +180,12 @@ class _World:
             return self._answer(effect)
         if isinstance(effect, (Share, Accompany)):
             return self.run(effect.flow())
+        if isinstance(effect, Postpone) or (
+            self._begins_late and isinstance(effect, Begin)
+        ):
+            return self._postponed.append(effect)
         if isinstance(effect, Begin):
             return self.run(effect.flow())
-        if isinstance(effect, Postpone):
-            return self._postponed.append(effect)
         if isinstance(effect, Invoke):
             return effect.function(*effect.arguments)
         if isinstance(effect, Sleep) and self._clock is not None:
@@ -196,10 +205,16 @@ class _World:
 
 
 def play(
-    flow: Flow[T], *replies: Reply, clock: Clock | None = None
+    flow: Flow[T],
+    *replies: Reply,
+    clock: Clock | None = None,
+    begins_late: bool = False,
 ) -> tuple[T, EffectLog]:
-    """Play *flow*; return its result and the effects it asked for."""
-    world = _World(replies, clock)
+    """Play *flow*; return its result and the effects it asked for.
+
+    What it begins beside it is played at once, or if it *begins_late* when the flow has ended.
+    """
+    world = _World(replies, clock, begins_late=begins_late)
     result = world.run_to_end(flow)
     world.check_end()
     return result, world.asked

@@ -56,7 +56,7 @@ from .refresh import (
     describe_refresh_failure,
     send_refresh,
 )
-from .sending import build_request, send_with_retries
+from .sending import build_request, check_metadata, send_with_retries
 from .tenant_documents import load_metadata, resolve_domain
 
 
@@ -153,6 +153,7 @@ def revoke_refresh_token(
         raise DiscoveryError("the tenant's metadata names no revocation_endpoint")
 
     def prepare() -> Request:
+        check_metadata(context, metadata)
         return build_request(call, metadata, url, revocation_form(refresh_token))
 
     request_info = TokenRequestInfo(

@@ -22,7 +22,6 @@ or after it took effect, Auth0 may send the same token again, and it starts over
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING
 
 from ...errors import (
@@ -39,7 +38,7 @@ from ...events import (
 )
 from ..configuration import StoreOptions
 from ..context import Call, Context
-from ..effects import Flow, Invoke, Send
+from ..effects import Flow, Invoke, Request, Send
 from ..session.store import (
     Application,
     AsyncStateStore,
@@ -52,7 +51,7 @@ from ..wire.metadata import DOCUMENT_LIMIT
 from ..wire.problems import Problem, check_text
 from ..wire.redirects import build_logout_url, check_return_to
 from .audit import report, run_reported
-from .sending import build_request
+from .sending import build_request, check_metadata
 from .session import check_writable, find_session, get_server_store, open_keeper
 from .session_keeper import (
     Session,
@@ -369,15 +368,14 @@ def _revoke(call: Call, domain: str, refresh_token: str) -> Flow[None]:
     try:
         metadata = yield from load_metadata(call, domain)
         # RFC 8414 section 2: the endpoint is optional.
-        if metadata.revocation_endpoint is None:
+        url = metadata.revocation_endpoint
+        if url is None:
             return
-        prepare = partial(
-            build_request,
-            call,
-            metadata,
-            metadata.revocation_endpoint,
-            revocation_form(refresh_token),
-        )
+
+        def prepare() -> Request:
+            check_metadata(call.context, metadata)
+            return build_request(call, metadata, url, revocation_form(refresh_token))
+
         yield from Send(prepare, call.deadline, DOCUMENT_LIMIT)
     except Auth0Error:
         # The user is logged out already, and can do nothing about it.

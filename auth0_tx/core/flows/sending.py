@@ -21,30 +21,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import attrs
 
 from ...errors import (
     AmbiguousError,
     CustomTokenExchangeError,
+    DiscoveryError,
     NotSentError,
     TransportError,
 )
 from ...errors import CustomTokenExchangeErrorCode as Code
 from ...values import TokenExchangeResponse
-from ..context import Call, Context
+from ..context import CachedDocument, Call, Context
 from ..effects import Emit, Flow, Request, Response, Send, Sleep
 from ..wire.answer_times import AnswerTime
 from ..wire.grants import grant_request
 from ..wire.hints import TOO_MANY_AT_ONCE
+from ..wire.metadata import Metadata, make_conventional_metadata
 from ..wire.replies import TOKEN_RESPONSE_LIMIT, TokenRequestInfo, read_token_response
 from ..wire.retries import Repeatability, delay_before_next, refusal_key
 
-if TYPE_CHECKING:
-    from ..wire.metadata import Metadata
-
 T = TypeVar("T")
+
+REFUTED: CachedDocument[Metadata] = CachedDocument(
+    make_conventional_metadata("invalid"), float("-inf"), float("-inf")
+)
+"""Stands for metadata by convention that the tenant has refuted; it is older than anything."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -100,6 +104,7 @@ def request_tokens(
         # Called when a connection is free, and again for each attempt: RFC 7523 section 3 lets
         # a server refuse an assertion whose jti it has seen.
         nonlocal built_at
+        check_metadata(context, metadata)
         built_at = context.monotonic()
         latest = call.deadline - find_floor()
         if built_at > latest:
@@ -144,6 +149,22 @@ def request_tokens(
     if not context.retries.is_calm:
         context.retries.reopen(domain)
     return tokens
+
+
+def check_metadata(context: Context, metadata: Metadata) -> None:
+    """Refuse to send on the word of metadata that was refuted since the call began.
+
+    A call may wait long for a connection, or between two attempts.  Another one may have
+    made discovery meanwhile.
+
+    Raises:
+        DiscoveryError: the tenant isn't what the convention says; nothing was sent.
+    """
+    # The metadata of nearly all calls is the tenant's own.
+    if not metadata.is_verified and context.metadata.get(metadata.domain) is REFUTED:
+        raise DiscoveryError(
+            "not sent: the tenant's metadata is missing, or is not that of the configured domain"
+        )
 
 
 def build_request(
@@ -192,7 +213,8 @@ def send_with_retries(
         outcome: T | CustomTokenExchangeError
         try:
             response: Response = yield send
-        except TransportError as error:
+        # The second is raised here, and not by the server: see ``check_metadata``.
+        except (TransportError, DiscoveryError) as error:
             outcome = error
         else:
             outcome = read(response)
@@ -217,7 +239,7 @@ def send_with_retries(
         )
         # The wait is decided before it is paid for: a retry that is not made costs nothing.
         if delay is None or not context.retries.pay_for_retry(outcome):
-            if isinstance(outcome, NotSentError) and acted is not None:
+            if acted is not None and _is_unsent(outcome):
                 # To say "not sent" would hide an earlier attempt that may have succeeded.
                 outcome = acted
             try:
@@ -247,6 +269,12 @@ def _may_have_taken_effect(error: CustomTokenExchangeError) -> bool:
     """Return whether the server may have done what was asked, although it failed."""
     is_fault = error.status is not None and error.status >= 500
     return isinstance(error, AmbiguousError) or error.tokens_issued or is_fault
+
+
+def _is_unsent(error: CustomTokenExchangeError) -> bool:
+    """Return whether the last attempt was not sent; a document's ``DiscoveryError`` has a status."""
+    is_refused_here = isinstance(error, DiscoveryError) and error.status is None
+    return isinstance(error, NotSentError) or is_refused_here
 
 
 def _find_local_refusal(

@@ -67,7 +67,7 @@ from ..wire.metadata import (
     read_metadata,
 )
 from ..wire.reading import parse_http_date, read_header, read_wait
-from .sending import send_with_retries
+from .sending import REFUTED, send_with_retries
 
 if TYPE_CHECKING:
     from ...events import KeysFetched, MetadataFetched
@@ -237,11 +237,13 @@ def load_metadata(call: Call, domain: str) -> Flow[Metadata]:
     if cached is None and call.settings.discovery == "deferred":
         conventional = make_conventional_metadata(domain)
         refresh_at = now + RETRY_AFTER_FAILURE
-        cached = CachedDocument(conventional, now, now + LONGEST_STALE, refresh_at)
-        context.metadata.replace(domain, cached)
-        # Beside the grant and not after it: to connect takes longer than to send, so that
-        # a thread would wait for a round trip more.
-        yield from Begin(partial(_fetch_beside, call, source, _is_verified))
+        begun = CachedDocument(conventional, now, now + LONGEST_STALE, refresh_at)
+        # What another thread has learnt meanwhile stays.
+        cached = context.metadata.add_if_absent(domain, begun)
+        if cached is begun:
+            # Beside the grant and not after it: to connect takes longer than to send, so that
+            # a thread would wait for a round trip more.
+            yield from Begin(partial(_fetch_beside, call, source, _is_verified))
     if cached is not None and cached.is_fresh(now):
         if cached.is_due(now):
             yield from _postpone_refresh(call, source, cached)
@@ -366,7 +368,7 @@ def _find_metadata_source(call: Call, domain: str) -> _Source[Metadata]:
             is_unsure = cached is not None and not cached.value.is_verified
             if is_unsure and not error.retry_safe:
                 # The tenant is there, and it isn't what the convention says.
-                call.context.metadata.replace(domain, _REFUTED)
+                call.context.metadata.replace(domain, REFUTED)
             raise
 
     def make_event(seconds: float, code: str | None) -> MetadataFetched:
@@ -376,12 +378,6 @@ def _find_metadata_source(call: Call, domain: str) -> _Source[Metadata]:
         return MetadataFetched(domain=domain, seconds=seconds, code=code)
 
     return _Source("metadata", domain, call.context.metadata, fetch, make_event)
-
-
-_REFUTED = CachedDocument(
-    make_conventional_metadata("invalid"), float("-inf"), float("-inf")
-)
-"""Stands for metadata by convention that the tenant has refuted; it is older than anything."""
 
 
 def _find_keys_source(call: Call, metadata: Metadata) -> _Source[KeySet]:
@@ -418,6 +414,9 @@ def _postpone_refresh(
     call: Call, source: _Source[V], cached: CachedDocument[V]
 ) -> Flow[None]:
     """Have this call refresh a document after its answer, and no other call."""
+    if source.cache.get(source.key) is not cached:
+        # Another thread has taken it on, or has even done it.
+        return
     refresh_at = call.context.clock() + RETRY_AFTER_FAILURE
     source.cache.replace(source.key, attrs.evolve(cached, refresh_at=refresh_at))
     yield from Postpone(partial(_refresh_after_answer, call, source, cached.value))

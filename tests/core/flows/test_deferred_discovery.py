@@ -5,6 +5,7 @@ On paper, a request that is sent beside the grant comes before it.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from auth0_tx.core.context import Context
 from auth0_tx.core.effects import Begin, Flow, Request, Response, Send, Share
 from auth0_tx.core.flows.exchange import custom_token_exchange
+from auth0_tx.core.flows.given_tokens import revoke_refresh_token
+from auth0_tx.core.flows.logout import _revoke
 from auth0_tx.core.flows.tenant_documents import load_keys, load_metadata, prepare
 from auth0_tx.core.jose.keys import KeySet
 from auth0_tx.core.wire.metadata import make_conventional_metadata, read_metadata
@@ -22,6 +25,7 @@ from tests.core.world import (
     DOCUMENT,
     DOMAIN,
     JWKS_URI,
+    SECRETS,
     TOKEN_ENDPOINT,
     TOKENS,
     Clock,
@@ -68,11 +72,17 @@ def answer(
 
 
 def exchange(
-    context: Context, answers: dict[str, Any], **options: Any
+    context: Context,
+    answers: dict[str, Any],
+    *,
+    begins_late: bool = False,
+    **options: Any,
 ) -> tuple[Any, list[str]]:
     """Exchange; return the response and the URLs that were asked, in their order."""
     flow = custom_token_exchange(context, build_options(**options))
-    response, asked = play(flow, lambda request: answers[request.url])
+    response, asked = play(
+        flow, lambda request: answers[request.url], begins_late=begins_late
+    )
     return response, [request.url for request in asked.requests]
 
 
@@ -147,9 +157,11 @@ def test_own_endpoints_after_a_refusal(deferring: Context) -> None:
 
 
 @pytest.mark.parametrize("discovery", LASTING.values(), ids=LASTING)
-def test_refuted(deferring: Context, discovery: Response) -> None:
-    """If the tenant is not what the convention says, no second grant is sent on its word."""
-    exchange(deferring, answer(discovery))
+@pytest.mark.parametrize("begins_late", [True, False])
+def test_refuted(deferring: Context, discovery: Response, begins_late: bool) -> None:
+    """If the tenant is not what the convention says, no grant is sent any more on its word."""
+    if begins_late:
+        exchange(deferring, answer(discovery), begins_late=True)
 
     def serve(request: Request) -> Response:
         assert DISCOVERY_URL == request.url
@@ -160,6 +172,86 @@ def test_refuted(deferring: Context, discovery: Response) -> None:
         assert isinstance(error, DiscoveryError)
     # It may have been a mistake of the tenant's.
     assert [DISCOVERY_URL, TOKEN_ENDPOINT] == exchange(deferring, answer())[1]
+
+
+REUSABLE = {"subject_token_reusable": True}
+
+
+def find_send(flow: Generator[Any, Any, Any]) -> Send:
+    """Begin *flow*; return the request that it sends, beside which discovery begins."""
+    assert isinstance(next(flow), Begin)
+    send = next(flow)
+    assert isinstance(send, Send)
+    return send
+
+
+def refute(context: Context) -> None:
+    """Have another call find out that the tenant is not what the convention says."""
+    fail(load_keys_of(context), build_response(b"", 404))
+
+
+@pytest.mark.parametrize("options", [{}, REUSABLE])
+def test_refuted_while_others_wait(deferring: Context, options: dict[str, Any]) -> None:
+    """A grant that waits for a connection is not sent once the tenant has said otherwise."""
+    flow = custom_token_exchange(deferring, build_options(**options))
+    send = find_send(flow)
+    refute(deferring)
+
+    with pytest.raises(DiscoveryError) as refused:
+        send.prepare()
+    with pytest.raises(DiscoveryError) as caught:
+        flow.throw(refused.value)
+    assert caught.value.__context__ is None
+
+
+def test_refuted_between_attempts(deferring: Context) -> None:
+    """Neither is it sent again, and the first attempt's failure is told."""
+
+    def serve(request: Request) -> Response:
+        if request.url == DISCOVERY_URL:
+            return build_response(b"", 503)
+        refute(deferring)
+        return build_response(b"", 502)
+
+    flow = custom_token_exchange(deferring, build_options(**REUSABLE))
+    error, asked = fail(flow, serve)
+
+    assert 502 == error.status
+    urls = [request.url for request in asked.requests]
+    assert 1 == urls.count(TOKEN_ENDPOINT)
+
+
+@pytest.mark.parametrize("logs_out", [False, True])
+def test_refuted_before_a_revocation(deferring: Context, logs_out: bool) -> None:
+    """A refresh token is not sent then to be revoked."""
+    if logs_out:
+        flow = _revoke(deferring.begin_call(), DOMAIN, SECRETS["refresh_token"])
+    else:
+        flow = revoke_refresh_token(deferring, SECRETS["refresh_token"])
+    send = find_send(flow)
+    refute(deferring)
+
+    with pytest.raises(DiscoveryError):
+        send.prepare()
+    flow.close()
+
+
+def test_learnt_meanwhile(deferring: Context) -> None:
+    """A thread that comes late does not put the convention over what the tenant said."""
+    flow = load_metadata(begin_call(deferring, deferring.monotonic() + 10), DOMAIN)
+    look = deferring.metadata.get
+
+    def get(domain: str) -> Any:
+        found = look(domain)
+        del deferring.metadata.get  # type: ignore[method-assign]
+        exchange(deferring, answer())
+        return found
+
+    deferring.metadata.get = get  # type: ignore[method-assign]
+    metadata, asked = play(flow)
+
+    assert metadata.is_verified
+    assert [] == asked
 
 
 @pytest.mark.parametrize("discovery", PASSING.values(), ids=PASSING)
@@ -210,7 +302,9 @@ def test_id_token_without_discovery(
     tokens = {**TOKENS, "id_token": sign_id_token(act={"sub": "agent"})}
     answers = answer(discovery, tokens)
     flow = custom_token_exchange(deferring, build_options(**ACTOR))
-    response, _ = play(flow, lambda request: answers[request.url], clock=clock)
+    response, _ = play(
+        flow, lambda request: answers[request.url], clock=clock, begins_late=True
+    )
 
     assert response.access_token
     assert response.act is None
@@ -254,4 +348,4 @@ def test_resolved_domains(clock: Clock) -> None:
         "https://b.eu.auth0.com/.well-known/openid-configuration": OTHER,
     }
 
-    assert sorted(answers) == exchange(context, answers)[1]
+    assert list(answers) == exchange(context, answers, begins_late=True)[1]
