@@ -31,7 +31,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from importlib import import_module
 from inspect import GEN_CLOSED, getgeneratorstate
-from typing import TYPE_CHECKING, Any, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, assert_never
 
 import attrs
 
@@ -69,7 +69,10 @@ T = TypeVar("T")
 # Types of which nothing can be awaited.  ``isawaitable`` takes ten times as long to say so.
 _PLAIN = frozenset({bytes, str, bool, type(None)})
 
-# Seconds that a call which has its answer waits for a thread that it began.
+# What a call of the blocking world does when it has its answer, and the threads it waits for.
+_Postponed: TypeAlias = "list[Postpone | threading.Thread]"
+
+# Seconds that a call which has its answer waits for the threads that it began.
 _LONGEST_WAIT = 1.0
 
 _PACKAGE = __name__.partition(".")[0]
@@ -169,7 +172,7 @@ def run(
     world: BlockingWorld,
     *,
     is_begun: bool = False,
-    outer: list[Postpone] | None = None,
+    outer: _Postponed | None = None,
 ) -> T:
     """Drive *flow* to its end in this thread.
 
@@ -182,7 +185,7 @@ def run(
     """
     failure: BaseException | None = None
     is_interrupted = has_answer = False
-    postponed: list[Postpone] = [] if outer is None else outer
+    postponed: _Postponed = [] if outer is None else outer
     reply: Any = None
     effect: Effect
     try:
@@ -351,14 +354,15 @@ def _check_open(world: BlockingWorld | AsyncWorld) -> None:
         raise client_closed_error()
 
 
-def _run_postponed(postponed: list[Postpone], world: BlockingWorld) -> None:
-    for effect in postponed:
+def _run_postponed(postponed: _Postponed, world: BlockingWorld) -> None:
+    latest = read_monotonic() + _LONGEST_WAIT
+    for item in postponed:
         # Nothing is caught: what a signal handler raises is often an ``Exception``.
-        run(effect.flow(), world, is_begun=True)
-
-
-def _wait_for_thread(thread: threading.Thread) -> Flow[None]:
-    yield from Invoke(thread.join, (_LONGEST_WAIT,))
+        if isinstance(item, Postpone):
+            run(item.flow(), world, is_begun=True)
+        else:
+            # One second for all of them, as they run at the same time.
+            item.join(max(latest - read_monotonic(), 0.0))
 
 
 async def _run_postponed_async(postponed: list[Postpone], world: AsyncWorld) -> None:
@@ -376,7 +380,7 @@ async def _run_beside(flow: Flow[None], world: AsyncWorld) -> None:
 def _perform(
     effect: Share[Any] | Accompany[Any] | Begin | Postpone | Sleep | Warn,
     world: BlockingWorld,
-    postponed: list[Postpone],
+    postponed: _Postponed,
 ) -> Any:
     match effect:
         case Share():
@@ -395,7 +399,7 @@ def _perform(
             if thread is not None:
                 # It does not outlive the call: a test may take its network away then, and a
                 # process may fork.
-                postponed.append(Postpone(partial(_wait_for_thread, thread)))
+                postponed.append(thread)
             return None
         case Postpone():
             return postponed.append(effect)

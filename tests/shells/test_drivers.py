@@ -7,6 +7,7 @@ import linecache
 import logging
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import suppress
 from typing import Any
@@ -476,6 +477,23 @@ def test_threads_beside_do_not_outlive_the_call() -> None:
     assert before == threading.active_count()
     assert "answer" == in_threads(flow(1.5))
     assert before + 1 == threading.active_count()
+
+
+def test_threads_beside_that_hang() -> None:
+    """A call waits for all of its threads together for a second, and not for each."""
+    hanging = threading.Event()
+
+    def flow() -> Flow[str]:
+        for _ in range(2):
+            yield from Begin(lambda: Invoke(hanging.wait, (5.0,)).__iter__())
+        return "answer"
+
+    started = time.monotonic()
+    assert "answer" == in_threads(flow())
+    seconds = time.monotonic() - started
+    hanging.set()
+
+    assert 0.9 < seconds < 1.5
 
 
 @drivers
