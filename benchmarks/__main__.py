@@ -13,6 +13,7 @@ from . import (
     rows_calling,
     rows_core,
     rows_crowd,
+    rows_distance,
     rows_events,
     rows_exchange,
     rows_fleet,
@@ -43,6 +44,9 @@ ROWS: dict[str, Callable[[Bench], list[Row]]] = {
     "cold": rows_crowd.measure_cold_crowd,
     "bulk": rows_bulk.measure_bulk,
     "calling": rows_calling.measure_calling,
+    "rest": rows_distance.measure_rest,
+    "start": rows_distance.measure_start,
+    "hour": rows_distance.measure_hour,
     "memory": rows_process.measure_memory,
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")

@@ -20,14 +20,16 @@ class Bench:
 
     Args:
         quick: whether to see that every row works, rather than to measure.
+        round_trip: how far away the server is, in seconds.
     """
 
-    def __init__(self, *, quick: bool) -> None:
+    def __init__(self, *, quick: bool, round_trip: float = 0.0) -> None:
         self.quick = quick
+        self._round_trip = round_trip
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.server"],
+            [sys.executable, "-m", "benchmarks.server", str(self._round_trip)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -14,6 +14,7 @@ from typing import cast
 
 from auth0_tx.tenant.certificates import Certificates
 
+from .delay import delay
 from .tokens import build_jwks, generate_key, sign_id_token
 
 _ACCESS_TOKEN = "eyJhbGciOiJSUzI1NiJ9." + "a" * 700 + "." + "b" * 342
@@ -121,8 +122,8 @@ def _read_content_length(head: bytes) -> int:
     return int(rest.partition(b"\r\n")[0]) if found else 0
 
 
-async def serve() -> None:
-    """Serve until standard input ends."""
+async def serve(round_trip: float = 0.0) -> None:
+    """Serve until standard input ends, *round_trip* seconds away."""
     loop = asyncio.get_running_loop()
     certificates, counts = Certificates(), Counts()
     answers: Answers | None = None
@@ -135,6 +136,8 @@ async def serve() -> None:
         create_connection, "127.0.0.1", ssl=certificates.server_context(), backlog=1024
     )
     port = server.sockets[0].getsockname()[1]
+    if round_trip:
+        port = await delay(port, round_trip)
     answers = Answers(f"https://localhost:{port}/")
     _write_line({"port": port, "ca_file": certificates.ca_file})
     ended = loop.create_future()
@@ -155,4 +158,4 @@ def _write_line(told: object) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    asyncio.run(serve(*map(float, sys.argv[1:])))
