@@ -45,6 +45,7 @@ from .failures import TooLateError
 from .idle_connections import HostPools, IdleConnections
 from .keep_alive import LONGEST_IDLE, SOCKET_OPTIONS
 from .proxies import split_credentials
+from .response_readers import BufferedReader, RawReader
 from .tls import check_connection
 
 LONGEST_LINE = 8_192
@@ -92,61 +93,23 @@ def _require_time_left() -> float:
     return left
 
 
-class _DeadlineReader(io.RawIOBase):
+class _DeadlineReader(RawReader):
     """The reading end of a socket, each of whose waits ends at the call's deadline."""
 
-    # For a reader whose making an interrupt cut short: it is closed all the same, when it is
-    # freed.
-    _raw: Any = None
-    # Whether no more is read: the buffer above has all that there is.
-    _is_at_end = False
-
-    def __init__(self, sock: Any, owner: _DeadlineSocket) -> None:
-        self._sock = sock
-        self._owner = owner
-        # The socket's own raw reader counts as a user of it, so that it outlives a close.
-        self._raw = sock.makefile("rb", buffering=0)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        if self._is_at_end:
-            return 0
+    def prepare(self) -> None:
         self._sock.settimeout(_require_time_left())
-        count: int | None = self._raw.readinto(buffer)
-        return count
-
-    def note_surplus(self, buffered: io.BufferedReader) -> None:
-        """Note whether *buffered* holds bytes that nobody has read, and read no more."""
-        self._is_at_end = True
-        if buffered.peek():
-            self._owner.has_surplus = True
-
-    def close(self) -> None:
-        if not self.closed and self._raw is not None:
-            self._raw.close()
-        super().close()
 
 
-class _WholeLineReader(io.BufferedReader):
+class _WholeLineReader(BufferedReader):
     """A reader whose data do not print, and that refuses a line without an end.
 
     ``http.client`` takes the end of the connection for the end of the headers, and half a
     header for a whole one.
     """
 
-    raw: _DeadlineReader
-
     def read(self, size: int | None = -1) -> bytes:
         # A piece of a body, which does not print in the frames that it passes.
         return SecretBytes(super().read(size))
-
-    def close(self) -> None:
-        # What came behind the response is lost with the buffer.
-        if not self.closed:
-            self.raw.note_surplus(self)
-        super().close()
 
     def readline(self, size: int | None = -1) -> bytes:
         line = super().readline(LONGEST_LINE)

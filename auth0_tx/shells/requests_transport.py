@@ -54,6 +54,7 @@ from .requests_trust import (
     find_session_proxies,
     watch_connections,
 )
+from .response_readers import has_surplus
 from .thread_gate import Gate, Visit
 from .tls import Trust
 from .urllib3_wire import (
@@ -418,7 +419,8 @@ def _read_body(raw: Any, send: Send, *, read_in_pieces: bool) -> SecretBytes:
     # which does not see the rest, and the next request would read it as its response.
     sock = getattr(getattr(raw, "connection", None), "sock", None)
     pending = getattr(sock, "pending", None)
-    if pending is not None and pending():
+    original = getattr(raw, "_original_response", None)
+    if has_surplus(original) or (pending is not None and pending()):
         raw.close()
     return body
 

@@ -37,6 +37,7 @@ from ..errors import ConfigurationError
 from ..secret import SecretMapping, SecretStr
 from .deadline_adapter import current_call
 from .proxies import name_variable, require_proxy
+from .response_readers import make_noting
 from .tls import bundle_error, find_flaw, find_handshake_flaw, session_error
 
 _SETTINGS = ("ca_certs", "ca_cert_dir", "assert_hostname", "assert_fingerprint")
@@ -194,10 +195,21 @@ class _WatchedPool(HTTPConnectionPool):
 
     def _get_conn(self, timeout: float | None = None) -> Any:
         connection: Any = super()._get_conn(timeout)
-        if self._host is None or connection is self._made or self._accepts(connection):
-            return connection
-        connection.close()
-        return self._new_conn()
+        if (
+            self._host is not None
+            and connection is not self._made
+            and not self._accepts(connection)
+        ):
+            connection.close()
+            connection = self._new_conn()
+        # For this request alone: the connection is the application's.
+        connection.response_class = make_noting(type(connection).response_class)
+        return connection
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            vars(conn).pop("response_class", None)
+        super()._put_conn(conn)
 
     def _accepts(self, connection: Any) -> bool:
         """Return whether a connection was verified, and by the settings of the pool."""

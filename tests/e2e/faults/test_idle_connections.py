@@ -198,11 +198,9 @@ def test_surplus_in_one_piece_is_nobodys_answer(
 
 
 def test_surplus_behind_an_answer_closes_the_connection(
-    server: WireServer, caller: Caller, own_session: bool
+    server: WireServer, caller: Caller
 ) -> None:
     """What comes in one piece with an answer closes its connection, however it goes on."""
-    if own_session and not isinstance(caller, AsyncCaller):
-        pytest.skip("the buffer is http.client's, which shows nothing of it")
     for name, (surplus, rest) in STRAY.items():
 
         def play(wire: Wire, request: WireRequest, surplus: bytes = surplus) -> None:
