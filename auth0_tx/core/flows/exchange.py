@@ -37,6 +37,7 @@ from .tenant_documents import fetch_keys_beside, load_metadata, resolve_domain
 from .verification import add_actor
 
 if TYPE_CHECKING:
+    from ...events import ExchangeFinished
     from ..wire.metadata import Metadata
 
 T = TypeVar("T")
@@ -249,7 +250,7 @@ def _send_and_report(
     from ...events import ExchangeStarted
 
     if domain is None:
-        domain = yield from resolve_domain(call)
+        domain = call.settings.domain or (yield from resolve_domain(call))
     # An iterator's step is atomic under the interpreter's lock, so threads get different
     # numbers without a lock of ours.
     call.exchange_id = next(call.context.exchange_ids)
@@ -266,16 +267,16 @@ def _send_and_report(
             )
         )
         result = yield from _send_and_finish(call, grant, finish, domain)
-        yield from _report_end(call, domain)
+        yield from Emit(_describe_end(call, domain))
     except CustomTokenExchangeError as error:
-        yield from _report_end(call, domain, str(error.code), error.status)
+        yield from Emit(_describe_end(call, domain, str(error.code), error.status))
         raise
     except GeneratorExit:
         # No driver is there any more to perform an effect.
         raise
     except BaseException as error:
         # An interrupt, such as the cancellation of a task, or a bug: it has no code.
-        yield from _report_end(call, domain, type(error).__name__)
+        yield from Emit(_describe_end(call, domain, type(error).__name__))
         raise
     return result
 
@@ -332,19 +333,17 @@ def _send_and_finish(
     return (yield from finish(metadata, tokens))
 
 
-def _report_end(
+def _describe_end(
     call: Call, domain: str, code: str | None = None, status: int | None = None
-) -> Flow[None]:
+) -> ExchangeFinished:
     from ...events import ExchangeFinished
 
-    yield from Emit(
-        ExchangeFinished(
-            exchange_id=call.exchange_id,
-            domain=domain,
-            seconds=call.context.monotonic() - call.started,
-            code=code,
-            status=status,
-        )
+    return ExchangeFinished(
+        exchange_id=call.exchange_id,
+        domain=domain,
+        seconds=call.context.monotonic() - call.started,
+        code=code,
+        status=status,
     )
 
 
