@@ -339,7 +339,13 @@ class AiohttpTransport:
         Runs that outlive their callers end first, as what they were issued would be lost.
         """
         renew_if_forked()
-        state = self._states.get(id(asyncio.get_running_loop()))
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            # A task that outlived its loop is closed when it is freed, and with it the block
+            # of the client.  Its connections went with the loop.
+            return
+        state = self._states.get(id(loop))
         if state is not None:
             await state.flights.finish()
             await _cancel(state.tasks)

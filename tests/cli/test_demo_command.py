@@ -152,7 +152,7 @@ def test_demo_as_json(command: InProcess) -> None:
 
     assert (0, 1) == (outcome.status, outcome.out.count("\n"))
     assert ["ServerClient", "AsyncServerClient"] == [first["client"], second["client"]]
-    assert [
+    assert {
         "grant_type",
         "subject_token",
         "subject_token_type",
@@ -162,7 +162,7 @@ def test_demo_as_json(command: InProcess) -> None:
         "scope",
         "client_id",
         "client_secret",
-    ] == [name for name, _ in first["sent"]]
+    } == {name for name, _ in first["sent"]}
     assert first["sent"] == second["sent"]
     assert members["same_request"] is True
     assert ACT == first["id_token"]["claims"]["act"] == second["received"]["act"]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import types
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from inspect import CORO_CLOSED, getcoroutinestate
 from typing import Any
 
 import aiohttp
@@ -164,6 +167,24 @@ async def test_closed_for_good(replies: aioresponses) -> None:
     with pytest.raises(ClientClosedError):
         async with hold_open(client):
             pass
+
+
+def test_left_open_by_a_loop_that_is_gone() -> None:
+    """A task that nobody ended is closed when it is freed, which is no loop's doing."""
+
+    @types.coroutine
+    def wait() -> Generator[None, None, None]:
+        yield
+
+    async def serve() -> None:
+        async with AsyncServerClient(**SETTINGS):
+            await wait()
+
+    serving = serve()
+    serving.send(None)
+    serving.close()
+
+    assert CORO_CLOSED == getcoroutinestate(serving)
 
 
 @pytest.mark.parametrize("session", ["a session", object(), aiohttp])
