@@ -12,8 +12,6 @@ from ..errors import InvalidInputError
 from ..secret import Unpicklable
 from ..secret import secret as secret_text
 from ..values import CachePolicy, RetryPolicy, SessionPolicy
-from .cache.token_cache import MemoryTokenCache
-from .session.cookies import CookieStore, cookie_name
 from .wire.client_auth import (
     METHODS,
     SIGNING_ALGORITHMS,
@@ -31,7 +29,8 @@ if TYPE_CHECKING:
     import ssl
 
     from ..events import Event
-    from .cache.token_cache import AsyncTokenCache, TokenCache
+    from .cache.token_cache import AsyncTokenCache, MemoryTokenCache, TokenCache
+    from .session.cookies import CookieStore
     from .session.store import AsyncStateStore, StateStore
 
 StoreOptions: TypeAlias = Mapping[str, Any]
@@ -108,6 +107,7 @@ class Settings(Unpicklable):
         secrets: of the login session, newest first.
         state_store: where sessions are kept; ``None`` where none are.
         session_policy: how long they last, and what their cookies are like.
+        session_cookie: the full name of their cookie; empty where none are kept.
         legacy_secret: opens the session cookies of Auth0's own SDK.
         token_cache: where exchanged tokens are cached; ``None`` where none are.
         cache_policy: how long they are.
@@ -248,8 +248,18 @@ def configure(
         client_assertion_signing_key,
         client_assertion_signing_alg,
     )
-    pseudonym_key = cache_hash_key = b""
-    # Here and not at the top: most clients that exchange tokens need neither.
+    session_cookie, pseudonym_key, cache_hash_key = "", b"", b""
+    # Here and not at the top: most clients that exchange tokens need none of these.
+    if secret is not None or state_store is not None:
+        from .session.cookies import CookieStore, cookie_name
+
+        state_store = CookieStore() if state_store is None else state_store
+        session_cookie = cookie_name(
+            session_policy.cookie_name,
+            secure=session_policy.cookie_secure,
+            domain=session_policy.cookie_domain,
+            path=session_policy.cookie_path,
+        )
     if on_event is not None and audit_identifiers != "clear":
         from .session.pseudonyms import derive_pseudonym_key
 
@@ -282,14 +292,9 @@ def configure(
         audit_identifiers=audit_identifiers,
         pseudonym_key=pseudonym_key,
         secrets=list_secrets(secret),
-        state_store=CookieStore() if state_store is None and secret else state_store,
+        state_store=state_store,
         session_policy=session_policy,
-        session_cookie=cookie_name(
-            session_policy.cookie_name,
-            secure=session_policy.cookie_secure,
-            domain=session_policy.cookie_domain,
-            path=session_policy.cookie_path,
-        ),
+        session_cookie=session_cookie,
         legacy_secret=legacy_secret,
         token_cache=token_cache,
         cache_policy=cache_policy,
@@ -303,7 +308,7 @@ def configure(
 
 def get_session_cookie(settings: Settings) -> str | None:
     """Return the full name of the session's cookie, or ``None`` if no sessions are kept."""
-    return settings.session_cookie if settings.state_store is not None else None
+    return settings.session_cookie or None
 
 
 def _list_own_secrets(
@@ -403,7 +408,7 @@ def _legacy(secret: object, *, keeps: bool) -> Problem | None:
 
 
 def _session(store: object, policy: object) -> Problem | None:
-    if isinstance(store, CookieStore):
+    if _is_cookie_store(store):
         for name in ("longest_chunk", "most_chunks"):
             size = getattr(store, name)
             if type(size) is not int or size < 1:
@@ -416,6 +421,14 @@ def _session(store: object, policy: object) -> Problem | None:
             f"must be a CookieStore or have the methods {', '.join(_STORE_METHODS)}",
         )
     return _session_policy(policy) or _most_sessions(store, policy)
+
+
+def _is_cookie_store(store: object) -> bool:
+    if store is None:
+        return False
+    from .session.cookies import CookieStore
+
+    return isinstance(store, CookieStore)
 
 
 def _session_policy(policy: object) -> Problem | None:
@@ -465,7 +478,7 @@ def _most_sessions(store: object, policy: object) -> Problem | None:
     # A store of the application's own may say that it lists no sessions.
     if (
         store is None
-        or isinstance(store, CookieStore)
+        or _is_cookie_store(store)
         or not getattr(store, "has_index", True)
     ):
         return Problem(
@@ -475,7 +488,7 @@ def _most_sessions(store: object, policy: object) -> Problem | None:
 
 
 def _shared_cache(cache: object, method: object, secret: object) -> Problem | None:
-    is_shared = cache is not None and not isinstance(cache, MemoryTokenCache)
+    is_shared = cache is not None and not _is_memory_cache(cache)
     if is_shared and method == "none" and not secret:
         return Problem(
             "secret",
@@ -485,10 +498,16 @@ def _shared_cache(cache: object, method: object, secret: object) -> Problem | No
     return None
 
 
+def _is_memory_cache(cache: object) -> bool:
+    from .cache.token_cache import MemoryTokenCache
+
+    return isinstance(cache, MemoryTokenCache)
+
+
 def _token_cache(cache: object, policy: object) -> Problem | None:
     if not (
         cache is None
-        or isinstance(cache, MemoryTokenCache)
+        or _is_memory_cache(cache)
         or all(callable(getattr(cache, name, None)) for name in _CACHE_METHODS)
     ):
         return Problem(

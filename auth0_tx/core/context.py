@@ -16,7 +16,7 @@ import attrs
 
 from ..bounded import BoundedDict
 from ..secret import Unpicklable
-from .cache.token_cache import CacheState
+from .cache.cache_state import CacheState
 from .configuration import Settings, StoreOptions
 from .effects import Response
 from .session.lock import LockWatches

@@ -1,4 +1,4 @@
-"""The protocol of a token cache, the one in memory, and what a client knows of its own.
+"""The protocol of a token cache, and the cache in memory.
 
 A shared cache holds bytes under a key for a time, and a lock on a key.  Keys, sealing, expiry
 and renewal are the library's (``tokens``), so a cache of your own is four short methods, each
@@ -8,16 +8,11 @@ The cache in memory holds the tokens themselves and answers without a step throu
 driver: most calls of a busy application are such hits.  Threads use it without a lock.  The
 interpreter does not interrupt a step.  A thread that loses a race between two steps misses an
 entry, or drops one that another thread has just dropped: neither does harm.
-
-A shared cache can fail.  ``CacheState`` keeps its failures from every call: after one the
-cache is left alone for some seconds.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
-
-import attrs
 
 from ...bounded import BoundedDict
 from ...errors import ConfigurationError
@@ -136,59 +131,3 @@ class MemoryTokenCache(Unpicklable):
         """Free *name* if it is *owner* that has locked it, and not another since."""
         if self._locks.get(name, (b"", 0.0))[0] == owner:
             self._locks.pop(name, None)
-
-
-_PAUSE = 5.0
-"""Seconds for which a cache that has failed is left alone.  Each call would otherwise wait
-for its timeout, and an exchange that takes 100 ms would take 600."""
-
-_WARNING_EACH = 60.0
-"""Seconds between two warnings: every worker of a fleet logs the same outage."""
-
-# A lock is abandoned for seconds, and so are few calls.
-_MOST_ABANDONED = 1_000
-
-
-@attrs.define(eq=False, repr=False)
-class CacheState:
-    """The state of a shared cache as one client, in one process, sees it.
-
-    A call that is abandoned (its coroutine is closed, or collected as garbage) cannot unlock
-    what it has locked: its flow may not yield another command.  It records the lock here, and
-    the next caller for the same key takes it over, so that nobody waits until it ends.
-
-    All times are on the context's monotonic clock.
-
-    Attributes:
-        has_failed: whether the cache ever failed.
-    """
-
-    has_failed: bool = attrs.field(init=False, default=False)
-    _rests_until: float = attrs.field(init=False, default=float("-inf"))
-    _warned_at: float = attrs.field(init=False, default=float("-inf"))
-    _abandoned: BoundedDict[str, tuple[bytes, float]] = attrs.field(
-        init=False,
-        factory=lambda: BoundedDict[str, tuple[bytes, float]](_MOST_ABANDONED),
-    )
-
-    def is_resting(self, now: float) -> bool:
-        """Return whether the cache failed a short time ago."""
-        return now < self._rests_until
-
-    def record_failure(self, now: float) -> bool:
-        """Record that the cache failed, and return whether to log a warning."""
-        self.has_failed = True
-        self._rests_until = now + _PAUSE
-        if now - self._warned_at < _WARNING_EACH:
-            return False
-        self._warned_at = now
-        return True
-
-    def record_abandoned_lock(self, name: str, owner: bytes, until: float) -> None:
-        """Record that a call was abandoned that has, or had, locked *name*."""
-        self._abandoned.add(name, (owner, until))
-
-    def take_over_lock(self, name: str, now: float) -> bytes | None:
-        """Return the owner by which an abandoned call locked *name*, once, or ``None``."""
-        owner, until = self._abandoned.pop(name, (None, now))
-        return owner if now < until else None

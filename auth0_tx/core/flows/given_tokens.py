@@ -40,7 +40,8 @@ from ..configuration import StoreOptions
 from ..context import Call, Context
 from ..effects import Flow, Request, Response, Send, Share
 from ..jose.access_token import read_access_token
-from ..session.rotations import RefreshOutcome, refresh_key
+from ..session.refresh_outcome import RefreshOutcome
+from ..session.rotations import refresh_key
 from ..session.state import has_time_left
 from ..wire.grants import (
     check_access_token_options,

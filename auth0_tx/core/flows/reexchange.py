@@ -21,7 +21,7 @@ from ...values import (
 )
 from ..context import Call
 from ..effects import Flow, Invoke, Share
-from ..session.rotations import RefreshOutcome
+from ..session.refresh_outcome import RefreshOutcome
 from ..session.state import (
     State,
     find_label,

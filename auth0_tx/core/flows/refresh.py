@@ -61,7 +61,8 @@ from ...events import SessionRotated
 from ...values import SessionPolicy, TokenExchangeResponse
 from ..context import Call, Context
 from ..effects import Flow, Share
-from ..session.rotations import RefreshOutcome, refresh_key
+from ..session.refresh_outcome import RefreshOutcome
+from ..session.rotations import refresh_key
 from ..session.state import (
     State,
     add_access_token,

@@ -16,13 +16,13 @@ memory holds the tokens that the refresh brought, and none that the browser sent
 from __future__ import annotations
 
 import hmac
-from typing import Any
-
-import attrs
+from typing import TYPE_CHECKING, TypeAlias
 
 from ...bounded import ExpiringDict
-from ...errors import Auth0Error, CustomTokenExchangeError
-from ...values import TokenExchangeResponse
+
+if TYPE_CHECKING:
+    from ...errors import Auth0Error
+    from .refresh_outcome import RefreshOutcome
 
 LONGEST_MEMORY = 600.0
 """Seconds.  Requests with an old cookie are on their way for a minute at most.  A browser that
@@ -31,34 +31,10 @@ cancelled the request that refreshed has only the old cookie, until its user's n
 # Each outcome holds a few kilobytes of tokens, so this is some megabytes at most.
 _MOST = 1_024
 
-
-@attrs.frozen(eq=False)
-class RefreshOutcome:
-    """The result of one refresh, or of another exchange for a session.
-
-    Attributes:
-        audience: the audience that was sent, if one was.
-        scope: the scope that was sent, if one was.
-        response: the tokens.
-        claims: those of its ID token, verified; ``None`` if there is no new one.
-        at: epoch seconds of the response.
-        is_refresh: whether a refresh token brought it.
-        is_rotated: whether the refresh token that was sent is spent, as another came.
-        problem: what is wrong with the response, or with its ID token.  The refresh token is
-            kept, as the one before is spent; the access token is not handed out.
-    """
-
-    audience: str | None
-    scope: str | None
-    response: TokenExchangeResponse
-    claims: dict[str, Any] | None = attrs.field(repr=False)
-    at: float
-    is_refresh: bool = False
-    is_rotated: bool = False
-    problem: CustomTokenExchangeError | None = None
+_Outcome: TypeAlias = "RefreshOutcome | Auth0Error"
 
 
-class Rotations(ExpiringDict[bytes, RefreshOutcome | Auth0Error]):
+class Rotations(ExpiringDict[bytes, _Outcome]):
     """The outcome of recent refreshes, under a keyed hash of the refresh token spent."""
 
     __slots__ = ()

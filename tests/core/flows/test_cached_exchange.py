@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from auth0_tx.caches import MemoryTokenCache
-from auth0_tx.core.cache.token_cache import CacheState
+from auth0_tx.core.cache.cache_state import CacheState
 from auth0_tx.core.context import Context
 from auth0_tx.core.effects import Flow, Invoke, Share, Sleep, Warn
 from auth0_tx.core.flows.cached_exchange import SharedOutcome

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from auth0_tx.core.session.rotations import (
-    LONGEST_MEMORY,
-    RefreshOutcome,
-    Rotations,
-    refresh_key,
-)
+from auth0_tx.core.session.refresh_outcome import RefreshOutcome
+from auth0_tx.core.session.rotations import LONGEST_MEMORY, Rotations, refresh_key
 from auth0_tx.errors import RefusedError
 from auth0_tx.values import TokenExchangeResponse
 
