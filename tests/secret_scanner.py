@@ -38,7 +38,7 @@ import pytest
 from auth0_tx.core.configuration import Settings
 from auth0_tx.core.effects import Emit
 from auth0_tx.core.session.cookies import SetCookie
-from auth0_tx.core.wire.client_auth import PrivateKeyJwt
+from auth0_tx.core.wire.private_key_jwt import PrivateKeyJwt
 from auth0_tx.errors import Auth0Error, InvalidResponseError, MfaRequiredError
 from auth0_tx.tenant import Application, ReceivedRequest, Reply, Tenant
 from auth0_tx.values import CustomTokenExchangeOptions, TokenExchangeResponse

@@ -24,11 +24,8 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from auth0_tx.core.effects import COMMON_HEADERS
-from auth0_tx.core.wire.client_auth import (
-    ASSERTION_TYPE,
-    SIGNING_ALGORITHMS,
-    ClientAuthentication,
-)
+from auth0_tx.core.wire.client_auth import SIGNING_ALGORITHMS, ClientAuthentication
+from auth0_tx.core.wire.private_key_jwt import ASSERTION_TYPE
 from auth0_tx.errors import ConfigurationError
 from auth0_tx.secret import SecretStr
 from tests.core.exposure import collect_texts

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from auth0_tx.core.wire.client_auth import ASSERTION_TYPE
 from auth0_tx.core.wire.grants import (
     LONGEST_TOKEN,
     TOKEN_EXCHANGE,
@@ -24,6 +23,7 @@ from auth0_tx.core.wire.grants import (
     revocation_form,
     with_openid,
 )
+from auth0_tx.core.wire.private_key_jwt import ASSERTION_TYPE
 from auth0_tx.core.wire.problems import LONGEST_TEXT
 from auth0_tx.errors import CustomTokenExchangeErrorCode as Code
 from auth0_tx.errors import InvalidInputError
