@@ -2,7 +2,8 @@
 
 The clients are imported on first use, because each imports its HTTP library: a program
 that uses *requests* need not load *aiohttp*, and code that only catches errors neither.  So
-are the values of login sessions, which a program that only exchanges tokens has none of.
+are the values of login sessions, bulk exchanges and tenant checks, which a program that
+exchanges tokens one by one has none of.
 """
 
 from __future__ import annotations
@@ -38,12 +39,10 @@ from .errors import (
 )
 from .token_types import TokenType
 from .values import (
-    BulkExchangeResult,
     CachePolicy,
     CustomTokenExchangeOptions,
     RetryPolicy,
     SessionPolicy,
-    TenantCheck,
     TokenExchangeResponse,
 )
 from .version import __version__
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     from .client import ServerClient
     from .core.jose.claims import actor_chain
     from .core.wire.redirects import build_session_transfer_redirect
+    from .results import BulkExchangeResult, TenantCheck
     from .session_values import (
         AccessTokenSet,
         LoginWithCustomTokenExchangeOptions,
@@ -120,11 +120,13 @@ _LAZY = {
     "AsyncBulkExchange": ".shells.bulk_tasks",
     "AsyncServerClient": ".aio",
     "BulkExchange": ".shells.bulk_threads",
+    "BulkExchangeResult": ".results",
     "LoginWithCustomTokenExchangeOptions": ".session_values",
     "LoginWithCustomTokenExchangeResult": ".session_values",
     "ServerClient": ".client",
     "SessionData": ".session_values",
     "SessionTransferToken": ".session_values",
+    "TenantCheck": ".results",
     "TokenSet": ".session_values",
     "UserClaims": ".session_values",
     "actor_chain": ".core.jose.claims",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .core.session.store import AsyncStateStore, StateStore
     from .core.wire.client_auth import ClientAuthMethod
     from .events import Event
+    from .results import TenantCheck
     from .session_values import (
         AccessTokenSet,
         LoginWithCustomTokenExchangeOptions,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
         UserClaims,
     )
     from .shells.bulk_tasks import AsyncBulkExchange
-    from .values import CustomTokenExchangeOptions, TenantCheck, TokenExchangeResponse
+    from .values import CustomTokenExchangeOptions, TokenExchangeResponse
 
 
 class AsyncServerClient(AsyncShell):

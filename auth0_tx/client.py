@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .core.session.store import StateStore
     from .core.wire.client_auth import ClientAuthMethod
     from .events import Event
+    from .results import TenantCheck
     from .session_values import (
         AccessTokenSet,
         LoginWithCustomTokenExchangeOptions,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
         UserClaims,
     )
     from .shells.bulk_threads import BulkExchange
-    from .values import CustomTokenExchangeOptions, TenantCheck, TokenExchangeResponse
+    from .values import CustomTokenExchangeOptions, TokenExchangeResponse
 
 
 class ServerClient(BlockingShell):

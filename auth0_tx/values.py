@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import attrs
 
-from .errors import CustomTokenExchangeError, IdTokenError, SigningKeyError
+from .errors import IdTokenError
 from .secret import REDACTED, Unpicklable, secret, to_optional_secret, to_secret
 
 
@@ -128,40 +128,6 @@ class TokenExchangeResponse(Unpicklable):
     act: dict[str, Any] | None = None
     act_error: IdTokenError | None = None
     expires_at: int | None = None
-
-
-@attrs.frozen(kw_only=True)
-class BulkExchangeResult(Unpicklable):
-    """The outcome of one row of ``exchange_many``: either *response* or *error* is ``None``.
-
-    Attributes:
-        index: the row's place in the input, from 0.
-        response: the tokens.
-        error: how the exchange failed.  With ``retry_safe`` the row may be given to another
-            ``exchange_many``.
-    """
-
-    index: int
-    response: TokenExchangeResponse | None = None
-    error: CustomTokenExchangeError | None = None
-
-
-@attrs.frozen(kw_only=True)
-class TenantCheck:
-    """A tenant's answers when its documents were fetched for a check.
-
-    Attributes:
-        issuer: the tenant's issuer, as its ID tokens name it.
-        signing_keys: how many of its published keys can verify a token.
-        keys_error: the reason why the keys could not be fetched or read, if so.
-        clock_skew: seconds that this machine's clock is ahead of the tenant, to a second
-            or two; ``None`` if the tenant's answer has no valid ``Date``.
-    """
-
-    issuer: str
-    signing_keys: int
-    keys_error: SigningKeyError | None = None
-    clock_skew: float | None = None
 
 
 @attrs.frozen(kw_only=True)

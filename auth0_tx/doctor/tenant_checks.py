@@ -18,8 +18,9 @@ from ..errors import (
     RateLimitError,
     RefusedError,
 )
+from ..results import TenantCheck
 from ..secret import conceal
-from ..values import CustomTokenExchangeOptions, RetryPolicy, TenantCheck
+from ..values import CustomTokenExchangeOptions, RetryPolicy
 from .verdict import Verdict, skip
 
 if TYPE_CHECKING:

@@ -31,8 +31,9 @@ from ..errors import (
     ConfigurationError,
     CustomTokenExchangeError,
 )
+from ..results import BulkExchangeResult
 from ..secret import Unpicklable, conceal
-from ..values import BulkExchangeResult, CustomTokenExchangeOptions
+from ..values import CustomTokenExchangeOptions
 from .aiohttp_shell import check_store
 from .drivers import AsyncWorld, cut_traceback, run_async
 

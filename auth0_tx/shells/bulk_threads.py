@@ -42,8 +42,9 @@ from ..errors import (
     InvalidInputError,
     NotSentError,
 )
+from ..results import BulkExchangeResult
 from ..secret import Unpicklable, conceal
-from ..values import BulkExchangeResult, CustomTokenExchangeOptions
+from ..values import CustomTokenExchangeOptions
 from .drivers import BlockingWorld, cut_traceback, run
 from .requests_shell import check_store
 

@@ -38,8 +38,8 @@ from ...errors import (
     CustomTokenExchangeError,
     InvalidInputError,
 )
+from ...results import BulkExchangeResult
 from ...values import (
-    BulkExchangeResult,
     CustomTokenExchangeOptions,
     TokenExchangeResponse,
 )

@@ -42,12 +42,9 @@ from ...errors import (
     RateLimitError,
     RefusedError,
 )
+from ...results import BulkExchangeResult
 from ...secret import Unpicklable
-from ...values import (
-    BulkExchangeResult,
-    CustomTokenExchangeOptions,
-    TokenExchangeResponse,
-)
+from ...values import CustomTokenExchangeOptions, TokenExchangeResponse
 from ..wire.reading import RateLimit
 from .pace import Pace
 from .shared_pace import is_pace_code, is_pace_error, is_turn_too_far

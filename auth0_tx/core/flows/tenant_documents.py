@@ -51,7 +51,6 @@ from ...errors import (
     SigningKeyError,
     TransportError,
 )
-from ...values import TenantCheck
 from ..configuration import StoreOptions
 from ..context import BoundedCache, CachedDocument, Call, Context
 from ..effects import Begin, Emit, Flow, Invoke, Postpone, Response, Send, Share
@@ -71,6 +70,7 @@ from .sending import REFUTED, send_with_retries
 
 if TYPE_CHECKING:
     from ...events import KeysFetched, MetadataFetched
+    from ...results import TenantCheck
     from ..jose.keys import KeySet
 
 V = TypeVar("V")
@@ -185,6 +185,9 @@ def check_tenant(
         NotSentError: the tenant cannot be reached.
         DiscoveryError: its metadata is missing or invalid.
     """
+    # Here and not at the top: each exchange loads this module.
+    from ...results import TenantCheck
+
     call = context.begin_call(store_options)
     domain = yield from resolve_domain(call)
     document = yield from fetch_document(

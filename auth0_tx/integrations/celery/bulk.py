@@ -52,10 +52,11 @@ from ...errors import (
     NotSentError,
     StoreError,
 )
+from ...results import BulkExchangeResult
 from ...secret import Unpicklable, conceal
 from ...shells.bulk_threads import BulkExchange
 from ...stores import RedisPace
-from ...values import BulkExchangeResult, CustomTokenExchangeOptions
+from ...values import CustomTokenExchangeOptions
 from ..token_vault import Entry
 from .bulk_rows import BulkRows, format_result, parse_options, parse_result
 from .task import TokenExchangeTask

@@ -24,10 +24,10 @@ import attrs
 
 from ... import errors
 from ...errors import Auth0Error, ConfigurationError, InvalidInputError, StoreError
+from ...results import BulkExchangeResult
 from ...secret import SecretStr, conceal
 from ...stores.redis_commands import is_done, prepare_commands
 from ...values import (
-    BulkExchangeResult,
     CustomTokenExchangeOptions,
     TokenExchangeResponse,
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from auth0_tx.core.bulk.pace import Pace
 from auth0_tx.core.bulk.schedule import Outcome, Read, Row, Schedule, Start, Step, Wait
 from auth0_tx.errors import BlockedError, RateLimitError
-from auth0_tx.values import BulkExchangeResult, TokenExchangeResponse
+from auth0_tx.results import BulkExchangeResult
+from auth0_tx.values import TokenExchangeResponse
 from tests.core.world import build_options
 
 TOKENS = TokenExchangeResponse(access_token="an-access-token", token_type="Bearer")

@@ -20,7 +20,7 @@ from auth0_tx.core.bulk.schedule import (
     Wait,
 )
 from auth0_tx.errors import AmbiguousError, RefusedError
-from auth0_tx.values import BulkExchangeResult
+from auth0_tx.results import BulkExchangeResult
 from tests.core.bulk.rows import BLOCKED, TOKENS, build_limited
 from tests.core.world import build_options
 

@@ -8,7 +8,8 @@ import pytest
 
 from auth0_tx.core.flows.tenant_documents import check_tenant, prepare
 from auth0_tx.errors import DiscoveryError, NotSentError, SigningKeyError
-from auth0_tx.values import RetryPolicy, TenantCheck
+from auth0_tx.results import TenantCheck
+from auth0_tx.values import RetryPolicy
 from tests.core.id_tokens import build_jwks_response
 from tests.core.world import (
     DISCOVERY_URL,
