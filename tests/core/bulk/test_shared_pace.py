@@ -9,7 +9,7 @@ from auth0_tx.core.bulk.pace import Pace
 from auth0_tx.core.bulk.plan import BulkPlan, exchange_many
 from auth0_tx.core.bulk.schedule import Row, is_shared_by_all
 from auth0_tx.core.bulk.shared_pace import Turn
-from auth0_tx.core.effects import Flow, Invoke, Send, Sleep, Warn
+from auth0_tx.core.effects import Flow, Send, Sleep, Warn
 from auth0_tx.core.wire.reading import RateLimit
 from auth0_tx.errors import ConfigurationError, InvalidInputError, NotSentError
 from auth0_tx.values import TokenExchangeResponse
@@ -158,7 +158,7 @@ def test_turn_of_another_row_that_is_too_far_away(clock: Clock) -> None:
     effect = flow.send(None)
 
     assert schedule.is_stopped
-    assert Invoke(pace.take_turn, (17,)) == effect
+    assert (pace.take_turn, (17,)) == (effect.function, effect.arguments)
 
 
 def test_rate_limit_pauses_everyone(clock: Clock) -> None:
