@@ -161,15 +161,17 @@ def _encode(request: Request) -> SecretBytes:
         ValueError: a header cannot be sent.
     """
     _, _, authority, target = request.url.split("/", 3)
-    fields = SecretStr("\r\n".join(map(": ".join, request.headers.items())))
-    breaks = len(request.headers) - 1
+    fields = SecretStr(
+        "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
+    )
+    breaks = len(request.headers)
     if (fields.count("\r"), fields.count("\n")) != (breaks, breaks):
         raise ValueError("a header has a line break in it")
     body = request.body
     length = "" if body is None else f"Content-Length: {len(body)}\r\n"
     head = SecretStr(
         f"{request.method} /{target} HTTP/1.1\r\nHost: {authority}\r\n"
-        f"{fields}\r\n{length}\r\n"
+        f"{fields}{length}\r\n"
     )
     return SecretBytes(b"".join((head.encode("latin-1"), body or b"")))
 

@@ -211,9 +211,11 @@ def test_sessions(auth0_tenant: Tenant, alarm: Alarm) -> None:
     alarm.longest = 0.01
     outcomes = list[str]()
     with ServerClient(**settings) as client:
-        for _ in range(5):
+        # On a busy machine a refresh waits most of the time, so the others take some rounds.
+        while len(outcomes) < 5 or ("token" not in outcomes and len(outcomes) < 60):
             browser: Browser = log_in(client, auth0_tenant)
             alarm.strike(client.get_user, browser.request())
+            alarm.longest = 0.01 if len(outcomes) % 2 else 0.001
             alarm.strike(client.get_access_token, browser.request(), AUDIENCE)
             check_idle(client, 100)
             user = alarm.watch(client.get_user, browser.request())
