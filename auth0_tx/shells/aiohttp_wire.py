@@ -28,6 +28,7 @@ it through the session, where they see it.
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from types import FunctionType
 from typing import Any
 
@@ -48,7 +49,7 @@ _MOST_AT_ONCE = 16_384
 """Bytes that a system takes from a program at once, on a connection at rest."""
 
 # The methods that a request of a session passes through, and the modules that define them.
-_METHODS: tuple[tuple[type[Any], str, dict[str, Any]], ...] = (
+_METHODS: tuple[tuple[type[Any], str, Mapping[str, Any]], ...] = (
     (aiohttp.ClientSession, "request", vars(client)),
     (aiohttp.ClientSession, "_request", vars(client)),
     (ClientRequest, "send", vars(client_reqrep)),

@@ -51,7 +51,8 @@ from .tls import check_connection
 LONGEST_LINE = 8_192
 """Bytes of a header line that are read, its end included: about what ``aiohttp`` allows."""
 
-_SOCKET_OPTIONS = (*HTTPConnection.default_socket_options, *SOCKET_OPTIONS)
+_DEFAULT_OPTIONS: Any = HTTPConnection.default_socket_options
+_SOCKET_OPTIONS = (*_DEFAULT_OPTIONS, *SOCKET_OPTIONS)
 
 _MOST_POOLS = 100
 """Hosts whose connections are kept at rest."""

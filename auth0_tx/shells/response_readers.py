@@ -66,11 +66,11 @@ class RawReader(io.RawIOBase):
 class BufferedReader(io.BufferedReader):
     """The buffer above a ``RawReader``, which is looked at when it is closed."""
 
-    raw: RawReader
-
     def close(self) -> None:
         """Close the file, and note what came behind the response."""
         if not self.closed:
+            assert isinstance(self.raw, RawReader)
+            # What came behind the response is lost with the buffer.
             self.raw.note_surplus(self)
         super().close()
 
