@@ -4,33 +4,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import (
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from typing import TYPE_CHECKING, Any
 
-from .core.configuration import configure
+from .core.configuration import StoreOptions, configure
 from .core.flows import exchange
 from .errors import Auth0Error
 from .frameworks import find_cookies
 from .secret import conceal
 from .shells.aiohttp_shell import AsyncShell
 from .shells.drivers import cut_traceback, run_async, run_in_turn
-from .values import CachePolicy, RetryPolicy, SessionPolicy
+from .values import (
+    CachePolicy,
+    CustomTokenExchangeOptions,
+    RetryPolicy,
+    SessionPolicy,
+    TokenExchangeResponse,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import (
-        AsyncIterable,
-        Awaitable,
-        Callable,
-        Iterable,
-        Mapping,
-        Sequence,
-    )
-    from typing import Any
-
     import aiohttp
 
     from .core.bulk.shared_pace import SharedPace
     from .core.cache.token_cache import AsyncTokenCache, MemoryTokenCache, TokenCache
-    from .core.configuration import AuditIdentifiers, Discovery, StoreOptions, Verify
+    from .core.configuration import AuditIdentifiers, Discovery, Verify
     from .core.session.cookies import CookieStore
     from .core.session.store import AsyncStateStore, StateStore
     from .core.wire.client_auth import ClientAuthMethod
@@ -45,7 +49,6 @@ if TYPE_CHECKING:
         UserClaims,
     )
     from .shells.bulk_tasks import AsyncBulkExchange
-    from .values import CustomTokenExchangeOptions, TokenExchangeResponse
 
 
 class AsyncServerClient(AsyncShell):

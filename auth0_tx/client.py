@@ -4,26 +4,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from .core.configuration import configure
+from .core.configuration import StoreOptions, configure
 from .core.flows import exchange
 from .errors import Auth0Error
 from .frameworks import find_cookies
 from .secret import conceal
 from .shells.drivers import cut_traceback, run
 from .shells.requests_shell import BlockingShell
-from .values import CachePolicy, RetryPolicy, SessionPolicy
+from .values import (
+    CachePolicy,
+    CustomTokenExchangeOptions,
+    RetryPolicy,
+    SessionPolicy,
+    TokenExchangeResponse,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import Any
-
     import requests
 
     from .core.bulk.shared_pace import SharedPace
     from .core.cache.token_cache import MemoryTokenCache, TokenCache
-    from .core.configuration import AuditIdentifiers, Discovery, StoreOptions, Verify
+    from .core.configuration import AuditIdentifiers, Discovery, Verify
     from .core.session.cookies import CookieStore
     from .core.session.store import StateStore
     from .core.wire.client_auth import ClientAuthMethod
@@ -38,7 +42,6 @@ if TYPE_CHECKING:
         UserClaims,
     )
     from .shells.bulk_threads import BulkExchange
-    from .values import CustomTokenExchangeOptions, TokenExchangeResponse
 
 
 class ServerClient(BlockingShell):

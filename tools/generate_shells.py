@@ -8,7 +8,8 @@ module listed in ``CONVERSATIONS``.  A public function of ``STREAMS`` that retur
 method that returns the iterator of the world.  The constructor is made from ``configure`` in
 the same way.  A method imports its flow when it is called, but for those of ``FIRST``: a process
 that only exchanges tokens need not load what logs users in.  Names of annotations alone are
-imported for type checkers alone.  Source text is carried as written, so that the output is the
+imported for type checkers alone, but for those of ``FIRST`` and of the standard library: their
+modules are loaded anyway, so ``typing.get_type_hints`` can resolve them.  Source text is carried as written, so that the output is the
 same under every Python; only ``X | Awaitable[X]``, which the blocking world cannot await, becomes ``X`` there,
 and of ``StateStore | AsyncStateStore``, as of two token caches, and of ``Iterable[X] |
 AsyncIterable[X]``, the first.
@@ -22,6 +23,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from textwrap import indent
 from types import MappingProxyType
@@ -402,14 +404,22 @@ def indent_lines(lines: list[str], by: int) -> str:
     return indent("\n".join(lines), " " * by)
 
 
-def write_imports(sources: list[Source], body: str, world: World) -> tuple[str, str]:
+def write_imports(
+    sources: list[Source], body: str, first: str, world: World
+) -> tuple[str, str]:
     """Carry the imports of every name that the module uses.
+
+    Args:
+        sources: the modules that the names come from.
+        body: the constructor and the methods.
+        first: the methods whose annotations can be resolved at run time.
+        world: of the client.
 
     Returns:
         The imports of the module, and those that only annotations need.
     """
     used = list_names(ast.parse(body))
-    run = used - list_annotation_names(ast.parse(body))
+    run = (used - list_annotation_names(ast.parse(body))) | list_names(ast.parse(first))
     found = find_imports(sources, run)
     found[".core.configuration"] = found.get(".core.configuration", set()) | {
         "configure"
@@ -422,6 +432,8 @@ def write_imports(sources: list[Source], body: str, world: World) -> tuple[str, 
     found[".shells.drivers"] = drivers & used
     found[f".shells.{world.base_module}"] = {world.base}
     annotations = find_imports(sources, used - run)
+    for module in [name for name in annotations if not name.startswith(".")]:
+        found.setdefault(module, set()).update(annotations.pop(module))
     annotations[f".shells.{world.stream_module}"] = {world.stream}
     return (
         "\n".join(["from typing import TYPE_CHECKING", *write_all_imports(found)]),
@@ -487,13 +499,15 @@ def write_client(world: World) -> str:
     flows = [Source.read(PACKAGE / f"core/flows/{name}.py") for name in CONVERSATIONS]
     streams = Source.read(STREAMS)
     made = write_constructor(configuration, configure, world)
+    written = {
+        source.path.stem: [
+            write_method(source, function, world) for function in source.list_flows()
+        ]
+        for source in flows
+    }
     methods = "\n\n".join(
         [
-            *(
-                write_method(source, function, world)
-                for source in flows
-                for function in source.list_flows()
-            ),
+            *chain.from_iterable(written.values()),
             *(
                 write_stream_method(streams, function, world)
                 for function in streams.list_streams()
@@ -501,7 +515,10 @@ def write_client(world: World) -> str:
         ]
     )
     imports, annotation_imports = write_imports(
-        [configuration, *flows, streams], f"{made}\n\n{methods}", world
+        [configuration, *flows, streams],
+        f"{made}\n\n{methods}",
+        "\n\n".join(written[FIRST]),
+        world,
     )
     return MODULE.format(
         world=world,

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import traceback
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -21,6 +21,14 @@ METHODS = [
 ]
 # They return an iterator, which awaits or not, in both worlds.
 ITERATING = frozenset({"exchange_many"})
+RESOLVED = (
+    "custom_token_exchange",
+    "get_token_on_behalf_of",
+    "get_access_token",
+    "refresh",
+    "logout",
+    "prepare",
+)
 
 
 def test_shells_are_current() -> None:
@@ -44,6 +52,17 @@ def test_every_method_is_in_both() -> None:
     ]
 
     assert METHODS == other
+
+
+@pytest.mark.parametrize("name", RESOLVED)
+@pytest.mark.parametrize("client", [ServerClient, AsyncServerClient])
+def test_annotations_are_resolved(client: type, name: str) -> None:
+    """Frameworks that resolve annotations can do so for methods without values of sessions."""
+    method = getattr(client, name)
+
+    assert {*inspect.signature(method).parameters} - {"self"} == {
+        *get_type_hints(method)
+    } - {"return"}
 
 
 @pytest.mark.parametrize("name", [*METHODS, "__init__"])
