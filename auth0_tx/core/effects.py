@@ -104,7 +104,7 @@ class Send:
         return reply
 
 
-@attrs.frozen(repr=False)
+@attrs.define(eq=False, repr=False)
 class Sleep:
     """Let *seconds* pass."""
 
@@ -221,7 +221,7 @@ class Postpone:
         yield self
 
 
-@attrs.frozen(repr=False)
+@attrs.define(eq=False, repr=False)
 class Emit:
     """Hand an *event* to the application's subscriber; its exceptions are only logged."""
 
@@ -231,7 +231,7 @@ class Emit:
         yield self
 
 
-@attrs.frozen(repr=False)
+@attrs.define(eq=False, repr=False)
 class Warn:
     """Write a warning to the application's log about something no caller can act on.
 

@@ -9,9 +9,7 @@ the wrong name, cannot redirect anything (the mix-up attacks of RFC 9700 section
 from __future__ import annotations
 
 import re
-from typing import Any
-
-import attrs
+from typing import Any, NamedTuple
 
 from ..effects import COMMON_HEADERS, Request, Response
 from .domains import check_endpoint_url, issuer_url
@@ -30,8 +28,7 @@ _find_max_age = re.compile(
 ).search
 
 
-@attrs.frozen(repr=False)
-class Metadata:
+class Metadata(NamedTuple):
     """The parts of a tenant's discovery document that the library uses.
 
     Attributes:

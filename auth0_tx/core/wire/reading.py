@@ -27,9 +27,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import NoReturn
-
-import attrs
+from typing import NamedTuple, NoReturn
 
 from ...secret import SecretStr, conceal_members
 from ..effects import Response
@@ -219,8 +217,7 @@ _DATE_LIKE = r"[A-Za-z]{3,9},? [A-Za-z0-9 :-]{1,32}(?: GMT| [0-9]{4})"
 _LATEST_NOW = 1e12
 
 
-@attrs.frozen(repr=False)
-class RateLimit:
+class RateLimit(NamedTuple):
     """The server's rate limit, as one of its responses tells it.
 
     Auth0 sends the tenant's counters with each response, and they do not know a client's

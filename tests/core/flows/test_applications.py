@@ -76,7 +76,7 @@ def context(clock: Clock, shared: dict[str, Any]) -> Context:
 def another(clock: Clock, shared: dict[str, Any], other: Other) -> Context:
     """The client of the second application."""
     context = build_session_client(clock, **shared, **other.keywords)
-    metadata = attrs.evolve(METADATA, domain=OTHER_DOMAIN, issuer=OTHER_ISSUER)
+    metadata = METADATA._replace(domain=OTHER_DOMAIN, issuer=OTHER_ISSUER)
     document = CachedDocument(metadata, clock.now, clock.now + 1e9)
     context.metadata.add(OTHER_DOMAIN, document)
     # In the tests ids are numbers, and these must not be those of the first client.

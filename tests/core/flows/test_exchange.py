@@ -321,7 +321,8 @@ def test_events_of_an_interrupt(clock: Clock, steps: int) -> None:
     last = flow.throw(TimeLimit())
 
     assert [Emit, Send, Emit][:steps] == list_kinds(performed)
-    assert Emit(ExchangeFinished(domain=DOMAIN, seconds=0.0, code="TimeLimit")) == last
+    finished = ExchangeFinished(domain=DOMAIN, seconds=0.0, code="TimeLimit")
+    assert finished == last.event
     with pytest.raises(TimeLimit):
         flow.send(None)
 

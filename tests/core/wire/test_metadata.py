@@ -74,7 +74,7 @@ def test_revocation_endpoint() -> None:
         {**DOCUMENT, "revocation_endpoint": "https://evil.example.com/"}, DOMAIN
     )
 
-    assert attrs.evolve(METADATA, revocation_endpoint=url) == found
+    assert METADATA._replace(revocation_endpoint=url) == found
     assert METADATA == other
 
 
