@@ -34,8 +34,6 @@ import hmac
 import math
 from typing import Literal, TypeAlias
 
-import attrs
-
 from ...bounded import ExpiringDict
 from ...errors import (
     AmbiguousError,
@@ -152,7 +150,6 @@ def _may_resend(
     return error.status in _SERVER_FAULTS and not isinstance(error, RateLimitError)
 
 
-@attrs.define(eq=False, repr=False)
 class RetryState:
     """The lessons of a client's earlier calls in this process, for the next one.
 
@@ -163,18 +160,15 @@ class RetryState:
             can then do without a look at the rest.
     """
 
-    policy: RetryPolicy
-    budget: int = attrs.field(init=False)
-    is_calm: bool = attrs.field(init=False, default=True)
-    _closed_until: dict[str, tuple[float, CustomTokenExchangeError]] = attrs.field(
-        init=False, factory=dict
-    )
-    _refusals: ExpiringDict[bytes, CustomTokenExchangeError] = attrs.field(init=False)
+    __slots__ = ("_closed_until", "_refusals", "budget", "is_calm", "policy")
 
-    def __attrs_post_init__(self) -> None:
-        self.budget = self.policy.budget
-        self._refusals = ExpiringDict(
-            _MAX_REFUSALS, self.policy.remember_refusals_seconds
+    def __init__(self, policy: RetryPolicy) -> None:
+        self.policy = policy
+        self.budget = policy.budget
+        self.is_calm: bool = True
+        self._closed_until: dict[str, tuple[float, CustomTokenExchangeError]] = {}
+        self._refusals: ExpiringDict[bytes, CustomTokenExchangeError] = ExpiringDict(
+            _MAX_REFUSALS, policy.remember_refusals_seconds
         )
 
     def record_success(self) -> None:
