@@ -107,13 +107,15 @@ def exchange_form(options: CustomTokenExchangeOptions) -> str:
 
     The client's own parameters are added for each attempt, by :func:`grant_request`.
     """
-    # RFC 8693 2.1 has requested_token_type too: Auth0 refuses it here, even when empty.
+    # In their order, as the cache compares the names of keywords as well.
     public = _encode_public(
-        subject_token_type=options.subject_token_type,
-        actor_token_type=options.actor_token_type,
-        audience=options.audience,
-        scope=options.scope,
-        organization=options.organization,
+        options.subject_token_type,
+        options.actor_token_type,
+        # RFC 8693 2.1 has requested_token_type too: Auth0 refuses it here, even when empty.
+        None,
+        options.audience,
+        options.scope,
+        options.organization,
     )
     # Here and below, what holds a token never is in a local that prints: an exception out of
     # a signal handler may strike at any line.
@@ -129,8 +131,23 @@ def exchange_form(options: CustomTokenExchangeOptions) -> str:
 
 
 @lru_cache(maxsize=_CACHED)
-def _encode_public(**parameters: str | None) -> str:
+def _encode_public(
+    subject_token_type: str | None = None,
+    actor_token_type: str | None = None,
+    requested_token_type: str | None = None,
+    audience: str | None = None,
+    scope: str | None = None,
+    organization: str | None = None,
+) -> str:
     """Encode the parameters of a form that are public, without those that are ``None``."""
+    parameters = {
+        "subject_token_type": subject_token_type,
+        "actor_token_type": actor_token_type,
+        "requested_token_type": requested_token_type,
+        "audience": audience,
+        "scope": scope,
+        "organization": organization,
+    }
     return "".join(
         f"&{name}={quote_plus(value)}"
         for name, value in parameters.items()
@@ -438,9 +455,8 @@ def grant_request(
     credentials = authentication.form
     if credentials is None:
         credentials = authentication.encode_parameters(issuer, clock, new_id)
-    body = SecretBytes(
-        (f"{form}&{credentials}" if credentials else form).encode("ascii")
-    )
+    # Joined, as a template would ask each secret for its text by a method.
+    body = SecretBytes("&".join((form, credentials)) if credentials else form, "ascii")
     return Request("POST", url, authentication.headers, body, latest)
 
 

@@ -232,6 +232,9 @@ def _check_members(value: Mapping[str, Any]) -> str | None:
 
 def _check_token_type(value: Mapping[str, Any]) -> str | None:
     token_type = value.get("token_type")
+    # Most servers write it just so.
+    if token_type == "Bearer":
+        return None
     # RFC 8693 section 2.2.1: N_A says that the token is not an access token.  Auth0 has
     # been seen to leave token_type out then.
     if (
