@@ -198,18 +198,21 @@ def exchange_options(
     Raises:
         CustomTokenExchangeError: how the exchange failed.
     """
-
-    def finish(
-        metadata: Metadata, tokens: TokenExchangeResponse
-    ) -> Flow[TokenExchangeResponse]:
-        # Most exchanges bring no ID token, and then nobody can be named in one.
-        # Looked at here, as a generator for nothing costs as much as the look.
-        if tokens.id_token is None and options.actor_token is None:
-            return tokens
-        return (yield from add_actor(call, options, metadata, tokens))
-
     grant = make_exchange_grant(call.context, options)
-    return run_exchange(call, grant, finish, domain)
+    return run_exchange(call, grant, partial(_finish_exchange, call, options), domain)
+
+
+def _finish_exchange(
+    call: Call,
+    options: CustomTokenExchangeOptions,
+    metadata: Metadata,
+    tokens: TokenExchangeResponse,
+) -> Flow[TokenExchangeResponse]:
+    # Most exchanges bring no ID token, and then nobody can be named in one.
+    # Looked at here, as a generator for nothing costs as much as the look.
+    if tokens.id_token is None and options.actor_token is None:
+        return tokens
+    return (yield from add_actor(call, options, metadata, tokens))
 
 
 def _exchange_on_behalf_of(

@@ -75,6 +75,71 @@ class Grant:
     needs_keys: bool = False
 
 
+@attrs.define(eq=False, repr=False)
+class _TokenRequest:
+    """A grant on its way: how it is built, and how its answer is read.
+
+    One object and not three closures, as each call on the wire has its own, and the garbage
+    collector looks at all their parts.
+
+    Attributes:
+        call: the call.
+        metadata: of the tenant that the grant goes to.
+        grant: the grant.
+        answer_time: how long the tenant's answers have lately taken.
+        built_at: when it was last built, on the context's monotonic clock.
+    """
+
+    call: Call
+    metadata: Metadata
+    grant: Grant
+    answer_time: AnswerTime
+    built_at: float = 0.0
+
+    def find_floor(self) -> float:
+        """Return the seconds that it must have left to be sent."""
+        # A call that comes at once has more than this left, however slow the answers are.
+        return self.answer_time.find_floor((self.call.deadline - self.call.started) / 2)
+
+    def prepare(self) -> Request:
+        """Build the request.
+
+        Called when a connection is free, and again for each attempt: RFC 7523 section 3 lets
+        a server refuse an assertion whose jti it has seen.
+
+        Raises:
+            DiscoveryError: the tenant isn't what the convention says.
+            NotSentError: less time is left than an answer takes.
+        """
+        call, metadata = self.call, self.metadata
+        check_metadata(call.context, metadata)
+        self.built_at = call.context.monotonic()
+        latest = call.deadline - self.find_floor()
+        if self.built_at > latest:
+            raise NotSentError(
+                "not sent: less time is left than the server's answers have lately taken",
+                Code.TIMEOUT,
+                retry_safe=True,
+                hint=TOO_MANY_AT_ONCE,
+            )
+        # Connecting takes time as well, so the transport looks again.
+        return build_request(
+            call, metadata, metadata.token_endpoint, self.grant.encode(), latest
+        )
+
+    def read(
+        self, response: Response
+    ) -> TokenExchangeResponse | CustomTokenExchangeError:
+        """Return the tokens, or the error that the answer means."""
+        call = self.call
+        self.answer_time.note(response.seconds, call.context.monotonic())
+        if call.on_answer is not None:
+            call.on_answer(response)
+        return read_token_response(
+            response, self.grant.request_info, call.context.clock
+        )
+
+
 def request_tokens(
     call: Call, metadata: Metadata, grant: Grant
 ) -> Flow[TokenExchangeResponse]:
@@ -93,49 +158,18 @@ def request_tokens(
     answer_time = context.answer_times.get(domain)
     if answer_time is None:
         answer_time = context.answer_times.add_if_absent(domain, AnswerTime())
-    # A call that comes at once has more than this left, however slow the answers are.
-    longest_floor = (call.deadline - call.started) / 2
-    built_at = 0.0
-
-    def find_floor() -> float:
-        return answer_time.find_floor(longest_floor)
-
-    def prepare() -> Request:
-        # Called when a connection is free, and again for each attempt: RFC 7523 section 3 lets
-        # a server refuse an assertion whose jti it has seen.
-        nonlocal built_at
-        check_metadata(context, metadata)
-        built_at = context.monotonic()
-        latest = call.deadline - find_floor()
-        if built_at > latest:
-            raise NotSentError(
-                "not sent: less time is left than the server's answers have lately taken",
-                Code.TIMEOUT,
-                retry_safe=True,
-                hint=TOO_MANY_AT_ONCE,
-            )
-        # Connecting takes time as well, so the transport looks again.
-        return build_request(
-            call, metadata, metadata.token_endpoint, grant.encode(), latest
-        )
-
-    def read(response: Response) -> TokenExchangeResponse | CustomTokenExchangeError:
-        answer_time.note(response.seconds, context.monotonic())
-        if call.on_answer is not None:
-            call.on_answer(response)
-        return read_token_response(response, grant.request_info, context.clock)
-
+    request = _TokenRequest(call, metadata, grant, answer_time)
     # The deadline is the call's: waiting for a connection and each retry count towards it.
-    send = Send(prepare, call.deadline, TOKEN_RESPONSE_LIMIT)
+    send = Send(request.prepare, call.deadline, TOKEN_RESPONSE_LIMIT)
     try:
         tokens = yield from send_with_retries(
-            call, domain, send, read, grant.repeatability, find_floor
+            call, domain, send, request.read, grant.repeatability, request.find_floor
         )
     except CustomTokenExchangeError as error:
         if isinstance(error, AmbiguousError) and error.code == Code.TIMEOUT:
             # Its answer would have taken longer than this.
             now = context.monotonic()
-            answer_time.note(now - built_at, now)
+            answer_time.note(now - request.built_at, now)
         _remember_failure(context, domain, grant, error)
         raise
     # RFC 6749 section 5.1 only recommends ``expires_in``.  Read here alone, as reading a JWT
