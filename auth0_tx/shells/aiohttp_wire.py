@@ -29,12 +29,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from functools import cached_property
 from types import FunctionType
 from typing import Any
 
 import aiohttp
 import attrs
-from aiohttp import ClientRequest, ClientResponse, client, client_reqrep
+from aiohttp import ClientRequest, ClientResponse, ClientSession, client, client_reqrep
 from yarl import URL
 
 from ..clocks import read_monotonic
@@ -48,30 +49,43 @@ MOST_HEADERS = 99
 _MOST_AT_ONCE = 16_384
 """Bytes that a system takes from a program at once, on a connection at rest."""
 
-# The methods that a request of a session passes through, and the modules that define them.
-_METHODS: tuple[tuple[type[Any], str, Mapping[str, Any]], ...] = (
-    (aiohttp.ClientSession, "request", vars(client)),
-    (aiohttp.ClientSession, "_request", vars(client)),
-    (ClientRequest, "send", vars(client_reqrep)),
-    (ClientResponse, "start", vars(client_reqrep)),
-)
+# Of the modules of aiohttp that define the methods of sessions, requests and responses.
+_OWN_NAMES: tuple[Mapping[str, Any], ...] = (vars(client), vars(client_reqrep))
+# The methods that were found to be aiohttp's own.
+_own_methods: tuple[Any, ...] = ()
 
 
 def is_observed(session: Any) -> bool:
     """Return whether somebody wants to see the requests that go through *session*."""
     if (
-        type(session) is not _METHODS[0][0]
+        type(session) is not ClientSession
         or session.trace_configs
         or session._middlewares
     ):
         return True
-    for owner, name, names in _METHODS:
-        method = getattr(owner, name)
+    # Those that a request of a session passes through.
+    methods = (
+        ClientSession.request,
+        ClientSession._request,
+        ClientRequest.send,
+        ClientResponse.start,
+    )
+    # Nearly always they are the same as before.
+    return methods != _own_methods and not _note_own(methods)
+
+
+def _note_own(methods: tuple[Any, ...]) -> bool:
+    """Return whether *methods* are aiohttp's own, and if so, note them."""
+    global _own_methods
+    for method in methods:
         # By the module that defines it: the method that was there when this module was
         # imported may have been a mock's.
-        if type(method) is not FunctionType or method.__globals__ is not names:
-            return True
-    return False
+        if type(method) is not FunctionType or all(
+            method.__globals__ is not names for names in _OWN_NAMES
+        ):
+            return False
+    _own_methods = methods
+    return True
 
 
 class Attempt:
@@ -114,6 +128,17 @@ class Attempt:
     def count_seconds(self) -> float:
         """Return how long ago the request started to leave; 0 if that was not noted."""
         return read_monotonic() - self.left_at if self.left_at else 0.0
+
+
+class _Lookup(ClientRequest):
+    """A request by which a connector finds connections, and which is never sent itself.
+
+    Its key, which tells connections apart, is made once: nothing changes what it is made of.
+    """
+
+    @cached_property
+    def connection_key(self) -> Any:
+        return super().connection_key
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -159,7 +184,7 @@ def make_target(
         ValueError: the URL has no host, or a header field contains a line break.
     """
     url = URL(request.url)
-    lookup = ClientRequest(
+    lookup = _Lookup(
         request.method,
         url,
         loop=session._loop,
@@ -224,14 +249,17 @@ async def send_directly(
         )
         # One write, which is one packet and one TLS record for most grants.
         data = _join(target.head, request.body)
+        size = len(data)
         transport.write(data)
+        # Of ten thousand that wait for an answer, none holds a second copy of its request.
+        del data
         message, content = await protocol.read()
         while 100 <= message.code < 200 and message.code != 101:
             message, content = await protocol.read()
         headers = message.headers.items()
         attempt.note_status(message.code, headers)
         body, is_oversized = await read_body(content, limit)
-        if not is_oversized and _has_left(transport, len(data)):
+        if not is_oversized and _has_left(transport, size):
             connection.release()
             connection = None
         return Response(

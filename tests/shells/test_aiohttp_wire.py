@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import yarl
 from aiohttp import ClientRequest, ClientResponse, ClientSession
 from aiohttp.client_proto import ResponseHandler
 from aioresponses import aioresponses
@@ -321,3 +322,19 @@ async def test_targets_are_kept() -> None:
     assert not target.serves(other, True)
     assert not target.serves(first, object())
     assert "value" not in repr(target)
+
+
+@pytest.mark.parametrize("proxy", [None, "http://proxy.example:8080"])
+async def test_a_connection_is_found_as_aiohttp_finds_it(proxy: str | None) -> None:
+    """The application's own requests and ours share the connections of its session."""
+    async with ClientSession() as session:
+        lookup = make_target(session, Request("GET", URL, {}), proxy=proxy).lookup
+        own = ClientRequest(
+            "GET",
+            lookup.url,
+            loop=session._loop,
+            ssl=True,
+            proxy=None if proxy is None else yarl.URL(proxy),
+        )
+        assert own.connection_key == lookup.connection_key
+        assert lookup.connection_key is lookup.connection_key
