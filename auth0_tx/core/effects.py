@@ -38,6 +38,11 @@ Flow: TypeAlias = Generator[Any, Any, T]
 """A conversation: yields effects, is sent their replies, returns ``T``."""
 
 
+def _to_secret_bytes(value: bytes) -> bytes:
+    # Both transports wrap a body as they read it, and to wrap it again would copy it.
+    return value if type(value) is SecretBytes else SecretBytes(value)
+
+
 @attrs.define(eq=False, repr=False)
 class Request(Unpicklable):
     """A whole HTTP request.
@@ -73,7 +78,7 @@ class Response(Unpicklable):
     status: int
     headers: Iterable[tuple[str, str]] = attrs.field(repr=False)
     # It carries tokens, and a traceback shows the locals of every frame that it passes.
-    body: bytes = attrs.field(converter=SecretBytes, repr=False)
+    body: bytes = attrs.field(converter=_to_secret_bytes, repr=False)
     oversized: bool = False
     seconds: float = 0.0
 
