@@ -25,6 +25,7 @@ from tests.core.world import (
     DOCUMENT,
     DOMAIN,
     METADATA,
+    NOW,
     Clock,
     EffectLog,
     begin_call,
@@ -156,6 +157,30 @@ def test_due_for_many(cold: Context, clock: Clock) -> None:
 
     assert [[]] * 5 == others
     assert AFTERWARDS == list_kinds(second)
+
+
+def test_due_for_two_threads(clock: Clock) -> None:
+    """Of two threads that find metadata due at the same moment, one refreshes it."""
+    others: list[Postpone] = []
+    runs_another = iter([True])
+
+    def read_clock() -> float:
+        # It is the other thread's turn between this one's two looks: for the document, and
+        # for the time.
+        if clock.now >= NOW + HOUR and next(runs_another, False):
+            effect, _ = postpone(cold)
+            others.append(effect)
+        return clock()
+
+    cold = build_client(read_clock, clock, knows_metadata=False)
+    find_metadata(cold, GOOD)
+    call = begin_call(cold, clock() + 10)
+    clock.wait(HOUR)
+    found, asked = play(load_metadata(call, DOMAIN))
+
+    assert METADATA == found
+    assert [] == asked
+    assert 1 == len(others)
 
 
 def test_refreshed_meanwhile(cold: Context, clock: Clock) -> None:
