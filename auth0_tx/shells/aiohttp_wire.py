@@ -137,7 +137,7 @@ class _Lookup(ClientRequest):
     """
 
     @cached_property
-    def connection_key(self) -> Any:
+    def connection_key(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         return super().connection_key
 
 
