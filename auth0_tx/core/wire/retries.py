@@ -163,8 +163,8 @@ class RetryState:
     __slots__ = ("_closed_until", "_refusals", "budget", "is_calm", "policy")
 
     def __init__(self, policy: RetryPolicy) -> None:
-        self.policy = policy
-        self.budget = policy.budget
+        self.policy: RetryPolicy = policy
+        self.budget: int = policy.budget
         self.is_calm: bool = True
         self._closed_until: dict[str, tuple[float, CustomTokenExchangeError]] = {}
         self._refusals: ExpiringDict[bytes, CustomTokenExchangeError] = ExpiringDict(
