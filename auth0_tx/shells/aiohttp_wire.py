@@ -30,6 +30,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from functools import cached_property
+from operator import is_
 from types import FunctionType
 from typing import Any
 
@@ -52,7 +53,7 @@ _MOST_AT_ONCE = 16_384
 # Of the modules of aiohttp that define the methods of sessions, requests and responses.
 _OWN_NAMES: tuple[Mapping[str, Any], ...] = (vars(client), vars(client_reqrep))
 # The methods that were found to be aiohttp's own.
-_own_methods: tuple[Any, ...] = ()
+_own_methods: tuple[Any, ...] = (None, None, None, None)
 
 
 def is_observed(session: Any) -> bool:
@@ -70,8 +71,9 @@ def is_observed(session: Any) -> bool:
         ClientRequest.send,
         ClientResponse.start,
     )
-    # Nearly always they are the same as before.
-    return methods != _own_methods and not _note_own(methods)
+    # Nearly always they are the same as before; by identity, as a wrapper may say that it
+    # equals what it wraps.
+    return not all(map(is_, methods, _own_methods)) and not _note_own(methods)
 
 
 def _note_own(methods: tuple[Any, ...]) -> bool:

@@ -49,12 +49,18 @@ def replace_by_wrapper(owner: type[Any], name: str) -> Iterator[None]:
 
 @contextmanager
 def replace_by_object(owner: type[Any], name: str) -> Iterator[None]:
-    """Put an object in the place of a method that has all its attributes, as wrapt does."""
+    """Put an object that has a method's attributes, and equals it, in its place, as wrapt does."""
     original = getattr(owner, name)
 
     class Proxy:
         def __getattr__(self, attribute: str) -> Any:
             return getattr(original, attribute)
+
+        def __eq__(self, other: object) -> bool:
+            return bool(original == other)
+
+        def __hash__(self) -> int:
+            return hash(original)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(owner, name, Proxy())
